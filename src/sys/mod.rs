@@ -5,4 +5,6 @@ pub mod aligned;
 pub mod block_device;
 #[cfg(test)]
 pub(crate) mod loop_device;
+#[cfg(test)]
+pub(crate) mod memory_medium;
 pub mod process;

@@ -3,8 +3,13 @@
 
 pub mod aligned;
 pub mod block_device;
+pub mod clock;
+#[expect(unsafe_code, reason = "ioctl")]
+pub mod link;
+pub mod log;
 #[cfg(test)]
 pub(crate) mod loop_device;
+mod mask;
 #[cfg(test)]
 pub(crate) mod memory_medium;
 pub mod process;

@@ -1,9 +1,11 @@
 //! The kernel: ioctl, sysfs, mounts, processes, power. The only room with unsafe code, and the only
 //! one that starts programs.
 
+pub mod addresses;
 pub mod aligned;
 pub mod block_device;
 pub mod clock;
+pub mod ethtool;
 #[expect(unsafe_code, reason = "ioctl")]
 pub mod link;
 pub mod log;
@@ -13,3 +15,6 @@ mod mask;
 #[cfg(test)]
 pub(crate) mod memory_medium;
 pub mod process;
+#[cfg(test)]
+pub(crate) mod recording;
+pub mod root;

@@ -1,5 +1,6 @@
 //! Block devices: listing, root device hints, partition tables, rescan, settling.
 
+pub mod fat;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod gpt;

@@ -5,6 +5,7 @@ pub mod addresses;
 pub mod aligned;
 pub mod block_device;
 pub mod clock;
+pub mod efivars;
 pub mod ethtool;
 #[expect(unsafe_code, reason = "ioctl")]
 pub mod link;

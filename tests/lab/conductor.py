@@ -160,7 +160,7 @@ service_callback_timeout = 600
 check_provision_state_interval = 10
 # A test that switches a server off behind the conductor's back does not want it back on.
 sync_power_state_interval = -1
-file_url_allowed_paths = /
+file_url_allowed_paths = {run.boot}
 graceful_shutdown_timeout = 1
 workers_pool_size = 60
 

@@ -81,7 +81,8 @@ class Lab:
 
     def enrol(self, server, **options):
         """Makes a server known to the conductor; see `Node.enrol`. Returns it manageable."""
-        node = Node.enrol(self.api, server, bmc.URL, self.kernel, self.ramdisk, **options)
+        kernel, ramdisk = map(self._boot_file, (self.kernel, self.ramdisk))
+        node = Node.enrol(self.api, server, bmc.URL, kernel, ramdisk, **options)
         node.manage()
         return node
 
@@ -98,6 +99,14 @@ class Lab:
                 enrolled.remove()
             server.remove()
             self.servers.remove(server)
+
+    def _boot_file(self, path):
+        """A copy that a build in the middle of a test run does not change."""
+        copy = self.run.boot / path.name
+        if not copy.exists():
+            shutil.copy(path, copy)
+            copy.chmod(0o644)
+        return copy
 
     def _take_lock(self):
         self.run.lock.parent.mkdir(parents=True, exist_ok=True)

@@ -30,6 +30,7 @@ class Run:
         self.http = self.folder / 'http'
         self.tftp = self.folder / 'tftp'
         self.images = self.folder / 'images'
+        self.boot = self.folder / 'boot'
         self.servers = self.folder / 'servers'
         self.conductor = self.folder / 'conductor'
         self.etc = self.folder / 'etc'
@@ -39,6 +40,6 @@ class Run:
     def make(self):
         """Creates all folders, readable for the HTTP server."""
         for folder in (self.logs, self.agent_logs, self.http, self.tftp, self.images,
-                       self.servers, self.conductor, self.etc, self.tmp):
+                       self.boot, self.servers, self.conductor, self.etc, self.tmp):
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o755)

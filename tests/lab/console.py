@@ -17,15 +17,27 @@ class Console:
     def __init__(self, path: Path):
         self.path = path
         self._stamps = path.with_suffix('.times')
+        self._starts = path.with_suffix('.starts')
 
     def text(self, since=0):
         """The text from the mark on, without terminal escape sequences."""
         return _ESCAPES.sub('', self._bytes()[since:].decode(errors='replace'))
 
     def mark(self):
+        """The position after everything printed so far."""
         return len(self._bytes())
 
-    def wait_for(self, pattern, timeout, since=0, alive=None):
+    def starts(self):
+        """For each time the machine was started: the mark, and when (seconds since the epoch)."""
+        if not self._starts.exists():
+            return []
+        lines = self._starts.read_text().splitlines()
+        return [(int(line.split()[0]), float(line.split()[1])) for line in lines]
+
+    def mark_of_last_start(self):
+        return self.starts()[-1][0]
+
+    def wait_for(self, pattern, timeout, since=0):
         """Waits until the regular expression appears; returns its match."""
         regex = re.compile(pattern, re.MULTILINE)
         deadline = time.monotonic() + timeout
@@ -59,6 +71,12 @@ class ConsoleWriter:
 
     def __init__(self, path: Path):
         self._path = path
+
+    def note_start(self):
+        """Called right before a QEMU starts."""
+        size = self._path.stat().st_size if self._path.exists() else 0
+        with open(self._path.with_suffix('.starts'), 'a') as starts:
+            starts.write(f'{size} {time.time():.3f}\n')
 
     def copy(self, source):
         """Until the source ends. Each chunk's end offset and time go to the `.times` file."""

@@ -66,6 +66,8 @@ class Guest:
         arguments = qemu.command(self.hardware, self.folder, uefi=self.uefi,
                                  boot_device=self.boot_device, media=self.media,
                                  script=self._script())
+        writer = ConsoleWriter(self.folder / 'console.log')
+        writer.note_start()
         with open(self.folder / 'qemu.log', 'a') as log:
             log.write(f'{time.time():.3f} start from {self.boot_device}: {arguments}\n')
             log.flush()
@@ -73,7 +75,6 @@ class Guest:
                 (self.folder / name).unlink(missing_ok=True)
             process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL,
                                        stdout=subprocess.PIPE, stderr=log)
-        writer = ConsoleWriter(self.folder / 'console.log')
         threading.Thread(target=writer.copy, args=[process.stdout], daemon=True).start()
         threading.Thread(target=self._watch, args=[process], daemon=True).start()
         self._qemu = process

@@ -1,5 +1,6 @@
 """A bare-metal server: disks, firmware and network cards, in a QEMU that the BMC switches."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -72,7 +73,7 @@ class Server:
 
     def keep_logs(self):
         """Copies console and QEMU log into the folder of logs."""
-        for name in ('console.log', 'console.times', 'qemu.log'):
+        for name in ('console.log', 'console.times', 'console.starts', 'qemu.log'):
             if (self.folder / name).exists():
                 shutil.copy(self.folder / name, self._lab.run.logs / f'{self.name}.{name}')
 
@@ -124,6 +125,23 @@ class Server:
     def qmp(self):
         """A connection to the running QEMU's machine protocol."""
         return Qmp(self.folder / 'qmp.sock')
+
+    def throttle(self, number, bytes_per_second):
+        """Slows a disk of the running server down, so that a test can act in the middle; 0 ends
+        it."""
+        with self.qmp() as qmp:
+            qmp.execute('block_set_io_throttle', device=f'disk{number}', bps=bytes_per_second,
+                        bps_rd=0, bps_wr=0, iops=0, iops_rd=0, iops_wr=0)
+
+    @contextlib.contextmanager
+    def frozen(self):
+        """The guest stands still, and what its disks hold is what a power cut would leave."""
+        with self.qmp() as qmp:
+            qmp.execute('stop')
+            try:
+                yield
+            finally:
+                qmp.execute('cont')
 
     def set_link(self, up, card=0):
         """Plugs or pulls a network cable."""

@@ -1,9 +1,14 @@
 """The conductor: an unmodified Ironic (API and conductor in one process, SQLite)."""
 
+import contextlib
+import json
 import os
+import re
 import shutil
 import socket
+import sqlite3
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
 from lab import network, paths
@@ -55,6 +60,24 @@ class Conductor:
 
     def log(self):
         return (self._run.logs / 'ironic.log').read_text(errors='replace')
+
+    def heartbeats(self, node):
+        """When (seconds since the epoch) the API accepted this node's heartbeats."""
+        pattern = re.compile(rf'^(\S+ \S+) .* POST /v1/heartbeat/{node.uuid} - 202', re.M)
+        return [datetime.strptime(found[1], '%Y-%m-%d %H:%M:%S.%f').timestamp()
+                for found in pattern.finditer(self.log())]
+
+    def agent_token(self, node):
+        """The token that conductor and agent agreed on; the API shows it to nobody."""
+        with contextlib.closing(sqlite3.connect(self._run.conductor / 'ironic.sqlite')) as database:
+            row = database.execute('SELECT driver_internal_info FROM nodes WHERE uuid = ?',
+                                   [node.uuid]).fetchone()
+        return json.loads(row[0])['agent_secret_token']
+
+    def stored_logs(self, node):
+        """The archives of the agent's logs that the conductor stored, oldest first."""
+        return sorted(self._run.agent_logs.glob(f'{node.uuid}_*.tar.gz'),
+                      key=lambda path: path.stat().st_mtime)
 
     def answers(self):
         with self._network.inside(), socket.socket() as probe:
@@ -171,6 +194,8 @@ default_boot_mode = bios
 # The full overwrite is asked for by the test that is about it.
 erase_devices_priority = 0
 iso_master_path = {folder}/iso-master
+# With fast track a test can go on with the same booted guest after a failure.
+power_off_after_deploy_failure = false
 
 [agent]
 deploy_logs_collect = always

@@ -23,12 +23,14 @@ class Dhcp:
         self._outlive = outlive
         self._dhcpd = None
         self._others = []
+        self._lease_seconds = 600
+        self._ignored = []
 
-    def start(self, lease_seconds=600):
+    def start(self):
         for loader in (SNPONLY, UNDIONLY):
             shutil.copy(loader, self._run.tftp)
         self._others = [self._start_tftp(), self._start_radvd()]
-        self.set_lease(lease_seconds)
+        self._start_dhcpd()
 
     def stop(self):
         for process in (self._dhcpd, *self._others):
@@ -36,11 +38,28 @@ class Dhcp:
                 process.stop()
 
     def set_lease(self, seconds):
-        """Restarts dhcpd with another lease time (the leases given out stay known)."""
+        """Another lease time from now on (the leases given out stay known)."""
+        self._lease_seconds = seconds
+        self._start_dhcpd()
+
+    def ignore(self, mac):
+        """No IPv4 address for this card."""
+        self._ignored.append(mac)
+        self._start_dhcpd()
+
+    def acknowledged(self, mac):
+        """How many times an address was given to this card, or its lease renewed."""
+        return sum('DHCPACK' in line and mac in line for line in self.log().splitlines())
+
+    def log(self):
+        """What dhcpd has said so far: one DHCPDISCOVER, DHCPOFFER, DHCPREQUEST, DHCPACK a line."""
+        return (self._run.logs / 'dhcpd.log').read_text(errors='replace')
+
+    def _start_dhcpd(self):
         if self._dhcpd:
             self._dhcpd.stop()
         config = self._run.etc / 'dhcpd.conf'
-        config.write_text(_dhcpd_conf(seconds))
+        config.write_text(_dhcpd_conf(self._lease_seconds, self._ignored))
         leases = self._run.etc / 'dhcpd.leases'
         leases.touch()
         log = self._run.logs / 'dhcpd.log'
@@ -50,10 +69,6 @@ class Dhcp:
             '-pf', self._run.etc / 'dhcpd.pid', network.BRIDGE)
         self._dhcpd.wait_until(lambda: 'Server starting service' in log.read_text()[offset:],
                                10, 'start of service')
-
-    def log(self):
-        """What dhcpd has said so far: one DHCPDISCOVER, DHCPOFFER, DHCPREQUEST, DHCPACK a line."""
-        return (self._run.logs / 'dhcpd.log').read_text(errors='replace')
 
     def _start_tftp(self):
         return self._start('tftpd', 'in.tftpd', '-L', '-v', '-s', '--address',
@@ -70,7 +85,9 @@ class Dhcp:
                              self._run.logs / f'{name}.log', outlive=self._outlive)
 
 
-def _dhcpd_conf(lease):
+def _dhcpd_conf(lease, ignored):
+    hosts = ''.join(f'host ignored{number} {{ hardware ethernet {mac}; ignore booting; }}\n'
+                    for number, mac in enumerate(ignored))
     http = f'http://{network.ADDRESS}:{HTTP_PORT}'
     return f'''\
 authoritative;
@@ -94,7 +111,7 @@ subnet 192.0.2.0 netmask 255.255.255.0 {{
         filename "{UNDIONLY.name}";
     }}
 }}
-'''
+{hosts}'''
 
 
 def _radvd_conf():

@@ -79,9 +79,10 @@ class Lab:
         self.servers.append(server)
         return server
 
-    def enrol(self, server, **options):
+    def enrol(self, server, *, ramdisk=None, **options):
         """Makes a server known to the conductor; see `Node.enrol`. Returns it manageable."""
-        kernel, ramdisk = map(self._boot_file, (self.kernel, self.ramdisk))
+        kernel = self._boot_file(self.kernel)
+        ramdisk = self._boot_file(ramdisk or self.ramdisk)
         node = Node.enrol(self.api, server, bmc.URL, kernel, ramdisk, **options)
         node.manage()
         return node
@@ -97,12 +98,16 @@ class Lab:
         finally:
             if enrolled:
                 enrolled.remove()
-            server.remove()
-            self.servers.remove(server)
+            self.remove(server)
+
+    def remove(self, server):
+        """Takes a server apart."""
+        server.remove()
+        self.servers.remove(server)
 
     def _boot_file(self, path):
         """A copy that a build in the middle of a test run does not change."""
-        copy = self.run.boot / path.name
+        copy = self.run.boot / Path(path).name
         if not copy.exists():
             shutil.copy(path, copy)
             copy.chmod(0o644)

@@ -76,6 +76,13 @@ class Network:
         lines = self.ip('-o', 'link', 'show', 'type', 'tun').splitlines()
         return [line.split(': ')[1].split('@')[0] for line in lines]
 
+    def add_address(self, address):
+        """One more address of the lab's own side."""
+        self.ip('addr', 'add', address, 'dev', BRIDGE)
+
+    def remove_address(self, address):
+        self.ip('addr', 'del', address, 'dev', BRIDGE)
+
     def set_link(self, name, up):
         """Plugs or pulls the cable behind a tap device."""
         self.ip('link', 'set', name, 'up' if up else 'down')

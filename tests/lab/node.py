@@ -71,7 +71,7 @@ class Node:
         return self.show()['last_error'] or ''
 
     def update(self, **fields):
-        """Sets fields: `update(automated_clean=False)`."""
+        """Sets fields: `update(automated_clean=False)`, `update(**{'properties/a': 1})`."""
         self._api.patch(self._path, {f'/{name}': value for name, value in fields.items()})
 
     def power(self, target):
@@ -119,6 +119,11 @@ class Node:
         more = {'configdrive': config_drive} if config_drive is not None else {}
         self.target('active', **more)
 
+    def fail_to_deploy(self, image, timeout=300):
+        """Deploys and expects that it fails; returns Ironic's last_error."""
+        self.start_deploying(image)
+        return self.wait_for_failure(timeout)
+
     def undeploy(self, timeout=300):
         """Deletes the instance; with automated cleaning unless that is switched off."""
         self.target('deleted')
@@ -155,6 +160,27 @@ class Node:
                 raise TimeoutError(f'{self.server.name}: still {node["provision_state"]} '
                                    f'after {timeout} s, nothing has failed')
             time.sleep(0.5)
+
+    def wait_for_step(self, step, timeout):
+        """Waits until the conductor has handed the agent this clean or deploy step."""
+        deadline = time.monotonic() + timeout
+        while True:
+            node = self.show()
+            now = {**node['clean_step'], **node['deploy_step']}
+            if now.get('step') == step and node['provision_state'] in ('clean wait', 'wait call-back'):
+                return
+            if node['last_error'] and node['provision_state'] in FAILED:
+                raise ProvisionError(node['provision_state'], node['last_error'])
+            if time.monotonic() > deadline:
+                raise TimeoutError(f'{self.server.name}: step {now.get("step")}, not {step}, '
+                                   f'after {timeout} s')
+            time.sleep(0.2)
+
+    def recover(self):
+        """From a failed cleaning back to manageable (a failed cleaning also sets
+        maintenance, in which heartbeats are taken and nothing is done)."""
+        self.update(maintenance=False)
+        self.manage()
 
     def last_heartbeat(self):
         """When the conductor recorded the latest heartbeat (text of its clock), or None."""

@@ -3,7 +3,7 @@
 
 def config_drive(value):
     """A config drive whose meta data hold `value` where the test image looks for it."""
-    return {'meta_data': {'farrier_test': value}}
+    return {'meta_data': {'meta': {'farrier_test': value}}}
 
 
 def expect_deployed_system(server, value, since):

@@ -25,7 +25,8 @@ class Bmc:
         self._emulator = Process.start(
             'bmc', [sys.executable, '-m', 'lab.qemu_driver', self._run.folder],
             self._run.namespace, self._run.logs / 'bmc.log', outlive=self._outlive,
-            env={'PYTHONPATH': str(ROOT / 'tests'), 'TMPDIR': str(self._run.tmp), 'PYTHONUNBUFFERED': '1'})
+            env={'PYTHONPATH': str(ROOT / 'tests'), 'TMPDIR': str(self._run.tmp),
+                 'PYTHONUNBUFFERED': '1'})
         self._emulator.wait_until(self._answers, 30, 'answer of the Redfish service')
 
     def stop(self):

@@ -167,7 +167,8 @@ class Node:
         while True:
             node = self.show()
             now = {**node['clean_step'], **node['deploy_step']}
-            if now.get('step') == step and node['provision_state'] in ('clean wait', 'wait call-back'):
+            waiting = node['provision_state'] in ('clean wait', 'wait call-back')
+            if now.get('step') == step and waiting:
                 return
             if node['last_error'] and node['provision_state'] in FAILED:
                 raise ProvisionError(node['provision_state'], node['last_error'])

@@ -87,12 +87,13 @@ kernel_package() {
 
 # grub_efi FILE PREFIX MODULE ...: GRUB as one EFI program. PREFIX without a drive is on the disk that
 # the firmware loaded it from, so a second disk with the same image is never picked by mistake (a
-# search by label would do that).
+# search by label would do that). The kernel is started by its EFI stub (linuxefi, initrdefi), as Debian
+# does under Secure Boot: GRUB's own loader wants more memory.
 grub_efi() {
     local file=$1 prefix=$2
     shift 2
     grub-mkimage -O x86_64-efi -d "$GRUB_UEFI" -p "$prefix" -o "$file" \
-        part_gpt normal linux serial terminal echo configfile "$@"
+        part_gpt normal linuxefi serial terminal echo test configfile "$@"
 }
 
 # place_bios_grub IMAGE PREFIX MODULE ...: GRUB for BIOS: boot.img as the boot code of the (protective)
@@ -108,7 +109,7 @@ place_bios_grub() {
     shift 2
     core=$(mktemp "$image.core.XXXXXX")
     grub-mkimage -O i386-pc -d "$GRUB_BIOS" -p "$prefix" -o "$core" \
-        biosdisk part_gpt normal linux serial terminal echo configfile "$@"
+        biosdisk part_gpt normal linux serial terminal echo test configfile "$@"
 
     sectors=$((($(stat -c %s "$core") + SECTOR - 1) / SECTOR))
     [ "$sectors" -le "$BIOS_BOOT_SECTORS" ] || fail "GRUB's core image needs $sectors sectors"
@@ -156,16 +157,16 @@ make_esp() {
     } | mcopy -i "$file" - "::/EFI/$vendor/BOOT.CSV"
 }
 
-# make_gpt IMAGE SECTORS DISK_GUID: an empty image with a table read from standard input, in sfdisk's
-# language, after the BIOS boot partition which is always the first.
+# make_gpt IMAGE SECTORS DISK_GUID BIOS_BOOT_GUID: an empty image with a table read from standard input,
+# in sfdisk's language, after the BIOS boot partition which is always the first.
 make_gpt() {
-    local image=$1 sectors=$2 guid=$3
+    local image=$1 sectors=$2 guid=$3 bios_boot_guid=$4
     truncate -s 0 "$image"
     truncate -s $((sectors * SECTOR)) "$image"
     {
         printf 'label: gpt\nlabel-id: %s\nunit: sectors\n' "$guid"
-        printf 'start=%s, size=%s, type=%s, name="BIOS boot"\n' \
-            "$BIOS_BOOT_START" "$BIOS_BOOT_SECTORS" "$TYPE_BIOS_BOOT"
+        printf 'start=%s, size=%s, type=%s, uuid=%s, name="BIOS boot"\n' \
+            "$BIOS_BOOT_START" "$BIOS_BOOT_SECTORS" "$TYPE_BIOS_BOOT" "$bios_boot_guid"
         cat
     } | sfdisk --quiet --no-reread --no-tell-kernel "$image"
 }

@@ -146,7 +146,7 @@ make_esp() {
     local file=$1 sectors=$2 volume_id=$3 vendor=$4 label=$5 loader=$6
     truncate -s 0 "$file"
     truncate -s $((sectors * SECTOR)) "$file"
-    mkfs.fat --invariant -F 16 -n ESP -i "$volume_id" "$file" >/dev/null
+    mkfs.fat --invariant -F 16 -s 2 -n ESP -i "$volume_id" "$file" >/dev/null
     mmd -i "$file" ::/EFI ::/EFI/BOOT "::/EFI/$vendor"
     mcopy -i "$file" "$loader" ::/EFI/BOOT/BOOTX64.EFI
     mcopy -i "$file" "$loader" "::/EFI/$vendor/grubx64.efi"

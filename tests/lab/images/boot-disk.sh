@@ -4,11 +4,13 @@
 #
 # No loop device and no mount is used: the FAT file system is filled by mtools, the partition table
 # written by sfdisk, and GRUB's BIOS parts are copied into place and told their sector by hand
-# (place_bios_grub). So an interrupted build leaves nothing behind but files, and a build works where
-# loop devices are not to be had.
+# (place_bios_grub). So an interrupted build leaves nothing behind but files, and a build works
+# where loop devices are not to be had.
 
-# Partition types, UEFI specification 2.10 section 5.3.3 and the Discoverable Partitions Specification.
+# Partition types, UEFI specification 2.10 section 5.3.3 and the Discoverable Partitions
+# Specification.
 readonly TYPE_BIOS_BOOT=21686148-6449-6E6F-744E-656564454649
+# shellcheck disable=SC2034 # used by the builders
 readonly TYPE_ESP=C12A7328-F81F-11D2-BA4B-00A0C93EC93B
 # shellcheck disable=SC2034 # used by build-demo-image
 readonly TYPE_ROOT_X86_64=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709
@@ -67,8 +69,8 @@ install_packages() {
         -o DPkg::Lock::Timeout=300 "${missing[@]}" </dev/null >/dev/null
 }
 
-# unpack_package PACKAGE TARGET: downloads the package and unpacks its files below TARGET. Nothing of
-# it is installed or configured, so a kernel does not end up in this machine's /boot.
+# unpack_package PACKAGE TARGET: downloads the package and unpacks its files below TARGET. Nothing
+# of it is installed or configured, so a kernel does not end up in this machine's /boot.
 unpack_package() {
     local package=$1 target=$2 download
     download=$(mktemp -d "$target.deb.XXXXXX")
@@ -85,10 +87,10 @@ kernel_package() {
         | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | head -n 1 | grep .
 }
 
-# grub_efi FILE PREFIX MODULE ...: GRUB as one EFI program. PREFIX without a drive is on the disk that
-# the firmware loaded it from, so a second disk with the same image is never picked by mistake (a
-# search by label would do that). The kernel is started by its EFI stub (linuxefi, initrdefi), as Debian
-# does under Secure Boot: GRUB's own loader wants more memory.
+# grub_efi FILE PREFIX MODULE ...: GRUB as one EFI program. PREFIX without a drive is on the disk
+# that the firmware loaded it from, so a second disk with the same image is never picked by mistake
+# (a search by label would do that). The kernel is started by its EFI stub (linuxefi, initrdefi), as
+# Debian does under Secure Boot: GRUB's own loader wants more memory.
 grub_efi() {
     local file=$1 prefix=$2
     shift 2
@@ -96,14 +98,14 @@ grub_efi() {
         part_gpt normal linuxefi serial terminal echo test configfile "$@"
 }
 
-# place_bios_grub IMAGE PREFIX MODULE ...: GRUB for BIOS: boot.img as the boot code of the (protective)
-# MBR, core.img in the BIOS boot partition.
+# place_bios_grub IMAGE PREFIX MODULE ...: GRUB for BIOS: boot.img as the boot code of the
+# (protective) MBR, core.img in the BIOS boot partition.
 #
 # This is what grub-bios-setup does, minus its wish for a block device and for the drive's name:
-# boot.img holds the first sector of core.img at 0x5c, and core.img's first sector holds at 0x1f4 where
-# its remainder starts (GRUB's include/grub/i386/pc/boot.h, GRUB_BOOT_MACHINE_KERNEL_SECTOR and
-# struct grub_pc_bios_boot_blocklist). Left out is the Reed-Solomon redundancy, which is for cores
-# embedded in the gap after an MBR, where other software writes.
+# boot.img holds the first sector of core.img at 0x5c, and core.img's first sector holds at 0x1f4
+# where its remainder starts (GRUB's include/grub/i386/pc/boot.h, GRUB_BOOT_MACHINE_KERNEL_SECTOR
+# and struct grub_pc_bios_boot_blocklist). Left out is the Reed-Solomon redundancy, which is for
+# cores embedded in the gap after an MBR, where other software writes.
 place_bios_grub() {
     local image=$1 prefix=$2 core sectors length
     shift 2
@@ -122,7 +124,8 @@ place_bios_grub() {
     dd if="$GRUB_BIOS/boot.img" of="$image" bs=440 count=1 conv=notrunc status=none
     put_u64 "$image" $((0x5c)) "$BIOS_BOOT_START"
     # Two NOPs over a jump: some BIOSes pass a wrong drive number, this makes boot.img use the first
-    # hard disk then; grub-bios-setup does the same for every hard disk (GRUB_BOOT_MACHINE_DRIVE_CHECK).
+    # hard disk then; grub-bios-setup does the same for every hard disk
+    # (GRUB_BOOT_MACHINE_DRIVE_CHECK).
     printf '\x90\x90' | dd of="$image" bs=1 seek=$((0x66)) conv=notrunc status=none
 
     dd if="$core" of="$image" bs=$SECTOR seek="$BIOS_BOOT_START" conv=notrunc status=none
@@ -157,8 +160,8 @@ make_esp() {
     } | mcopy -i "$file" - "::/EFI/$vendor/BOOT.CSV"
 }
 
-# make_gpt IMAGE SECTORS DISK_GUID BIOS_BOOT_GUID: an empty image with a table read from standard input,
-# in sfdisk's language, after the BIOS boot partition which is always the first.
+# make_gpt IMAGE SECTORS DISK_GUID BIOS_BOOT_GUID: an empty image with a table read from standard
+# input, in sfdisk's language, after the BIOS boot partition which is always the first.
 make_gpt() {
     local image=$1 sectors=$2 guid=$3 bios_boot_guid=$4
     truncate -s 0 "$image"

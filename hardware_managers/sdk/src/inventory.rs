@@ -1,0 +1,169 @@
+//! The hardware inventory in its wire form (contract/data-plane 8.1). Field names and nullness are
+//! the conductor's; sizes are bytes unless a field says otherwise.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Everything that an inspection reports about the machine.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Inventory {
+    /// Network interfaces with a usable MAC.
+    pub interfaces: Vec<NetworkInterface>,
+    /// The processors.
+    pub cpu: Cpu,
+    /// Disks without partitions.
+    pub disks: Vec<BlockDevice>,
+    /// Memory.
+    pub memory: Memory,
+    /// The management controller's IPv4 address.
+    pub bmc_address: Option<String>,
+    /// The management controller's IPv6 address.
+    pub bmc_v6address: Option<String>,
+    /// Maker and firmware.
+    pub system_vendor: SystemVendor,
+    /// How this ramdisk was booted.
+    pub boot: BootInfo,
+    /// The kernel's host name.
+    pub hostname: String,
+    /// The management controller's MAC; left out when unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bmc_mac: Option<String>,
+}
+
+/// A network interface.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct NetworkInterface {
+    /// The kernel's name: `eno1`.
+    pub name: String,
+    /// Permanent address, else the current one, lower case.
+    pub mac_address: Option<String>,
+    /// First IPv4 address.
+    pub ipv4_address: Option<String>,
+    /// First IPv6 address, with `%scope` when link-local.
+    pub ipv6_address: Option<String>,
+    /// Whether the link is up.
+    pub has_carrier: bool,
+    /// LLDP as `[type, hex]` pairs, where it was asked for.
+    pub lldp: Option<Vec<(u8, String)>>,
+    /// PCI vendor, `0x8086`.
+    pub vendor: Option<String>,
+    /// PCI device, `0x1572`.
+    pub product: Option<String>,
+    /// InfiniBand client id.
+    pub client_id: Option<String>,
+    /// The name that the firmware gives.
+    pub biosdevname: Option<String>,
+    /// Greatest speed in Mbit/s.
+    pub speed_mbps: Option<u64>,
+    /// Last part of the `device` link; for a PCI card its address.
+    pub pci_address: Option<String>,
+    /// The kernel driver.
+    pub driver: Option<String>,
+}
+
+/// The processors.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Cpu {
+    /// Model, as the processor names itself.
+    pub model_name: Option<String>,
+    /// Highest frequency in MHz as text, empty when unknown.
+    pub frequency: String,
+    /// Logical processors.
+    pub count: u32,
+    /// `x86_64`, `aarch64`.
+    pub architecture: String,
+    /// Feature flags.
+    pub flags: Vec<String>,
+    /// Sockets.
+    pub socket_count: Option<u32>,
+}
+
+/// Memory.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Memory {
+    /// What the kernel can use, in bytes.
+    pub total: Option<u64>,
+    /// What is plugged in, in MiB.
+    pub physical_mb: Option<u64>,
+}
+
+/// Maker and firmware.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct SystemVendor {
+    /// Product name.
+    pub product_name: String,
+    /// Serial number.
+    pub serial_number: String,
+    /// Manufacturer.
+    pub manufacturer: String,
+    /// Firmware.
+    pub firmware: Firmware,
+}
+
+/// The machine's firmware.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Firmware {
+    /// Who made it.
+    pub vendor: String,
+    /// Its version.
+    pub version: String,
+    /// `mm/dd/yyyy`.
+    pub build_date: String,
+}
+
+/// How this ramdisk was booted.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct BootInfo {
+    /// `uefi` or `bios`.
+    pub current_boot_mode: String,
+    /// The kernel parameter `BOOTIF` as it stands.
+    pub pxe_interface: Option<String>,
+}
+
+/// A block device.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct BlockDevice {
+    /// Device node: `/dev/sda`.
+    pub name: String,
+    /// Model.
+    pub model: Option<String>,
+    /// Bytes.
+    pub size: u64,
+    /// Whether it turns.
+    pub rotational: bool,
+    /// World wide name.
+    pub wwn: Option<String>,
+    /// Serial number.
+    pub serial: Option<String>,
+    /// Vendor.
+    pub vendor: Option<String>,
+    /// World wide name with the vendor's extension.
+    pub wwn_with_extension: Option<String>,
+    /// The vendor's extension alone.
+    pub wwn_vendor_extension: Option<String>,
+    /// SCSI host, channel, target, LUN: `0:0:0:0`.
+    pub hctl: Option<String>,
+    /// Link under `/dev/disk/by-path`.
+    pub by_path: Option<String>,
+    /// Logical sector size in bytes.
+    pub logical_sectors: u32,
+    /// Physical sector size in bytes.
+    pub physical_sectors: u32,
+    /// Transport: `nvme`, `sata`, `sas`, `usb`.
+    pub tran: Option<String>,
+    /// File system UUID; known to the agent, not sent.
+    #[serde(skip)]
+    pub uuid: Option<String>,
+    /// Partition UUID; known to the agent, not sent.
+    #[serde(skip)]
+    pub partuuid: Option<String>,
+    /// Every serial number that some source gives, for root device hints; not sent.
+    #[serde(skip)]
+    pub all_serials: Vec<String>,
+    /// Every world wide name that some source gives, for root device hints; not sent.
+    #[serde(skip)]
+    pub all_wwns: Vec<String>,
+    /// Further facts that a manager knows; not sent.
+    #[serde(skip)]
+    pub extra: Value,
+}

@@ -1,0 +1,27 @@
+//! The types that a hardware manager and the agent share.
+//!
+//! A *hardware manager* knows one kind of hardware: how to list it, erase it and prepare it for an
+//! image. The agent asks its managers in the order of their support level, and the first that does
+//! not decline answers. The agent's own generic manager implements [`HardwareManager`] exactly as a
+//! vendor's manager does.
+//!
+//! The trait is synchronous, object-safe and `Send + Sync`; a method that this manager does not
+//! know declines with [`ManagerError::unsupported`], which is what every default body does.
+
+mod context;
+mod error;
+mod inventory;
+mod large_strings;
+mod manager;
+mod node;
+mod step;
+
+pub use context::{Context, Progress, SilentContext};
+pub use error::{ErrorKind, ManagerError};
+pub use inventory::{
+    BlockDevice, BootInfo, Cpu, Firmware, Inventory, Memory, NetworkInterface, SystemVendor,
+};
+pub use large_strings::{LARGE_STRING, LargeStrings};
+pub use manager::{HardwareManager, ManagerVersion, support};
+pub use node::{Node, Port};
+pub use step::{ArgumentInfo, Step, StepArguments, StepKind};

@@ -1,0 +1,1 @@
+//! The agent's life: start, inspect, look up, serve and heartbeat, end.

@@ -1,0 +1,1 @@
+//! The conductor calls us: the HTTP server, its routes, TLS, token and limits.

@@ -1,0 +1,1 @@
+//! Block devices: listing, root device hints, partition tables, rescan, settling.

@@ -1,0 +1,1 @@
+//! The command table, the commands by extension, their results and the journal.

@@ -1,0 +1,1 @@
+//! We call the conductor: client, lookup, heartbeat, inspection callback.

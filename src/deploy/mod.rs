@@ -1,0 +1,1 @@
+//! Putting an operating system on a disk: image, config drive, boot loader.

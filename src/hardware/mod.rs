@@ -1,0 +1,1 @@
+//! Dispatch among hardware managers, their steps, and the generic manager.

@@ -1,0 +1,1 @@
+//! What this machine is: read from sysfs, procfs, SMBIOS and the kernel.

@@ -1,0 +1,1 @@
+//! What every connection shares: TLS settings, the HTTP client, addresses and routes.

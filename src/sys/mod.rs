@@ -1,0 +1,4 @@
+//! The kernel: ioctl, sysfs, mounts, processes, power. The only room with unsafe code, and the only
+//! one that starts programs.
+
+pub mod process;

@@ -1,4 +1,9 @@
 //! The kernel: ioctl, sysfs, mounts, processes, power. The only room with unsafe code, and the only
 //! one that starts programs.
 
+pub mod boot_times;
+pub mod loopback;
+pub mod mount;
+pub mod power;
 pub mod process;
+pub mod service;

@@ -7,19 +7,19 @@ pub mod block_device;
 pub mod boot_times;
 pub mod clock;
 pub mod ethtool;
+#[expect(unsafe_code, reason = "ioctl")]
 pub mod link;
 pub mod log;
+#[cfg(test)]
+pub(crate) mod loop_device;
 pub mod loopback;
 mod mask;
+#[cfg(test)]
+pub(crate) mod memory_medium;
 pub mod mount;
 pub mod power;
 pub mod process;
-pub mod root;
-pub mod service;
-#[expect(unsafe_code, reason = "ioctl")]
-#[cfg(test)]
-pub(crate) mod loop_device;
-#[cfg(test)]
-pub(crate) mod memory_medium;
 #[cfg(test)]
 pub(crate) mod recording;
+pub mod root;
+pub mod service;

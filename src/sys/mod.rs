@@ -3,6 +3,7 @@
 
 pub mod addresses;
 pub mod ethtool;
+pub mod ipmi;
 pub mod process;
 #[cfg(test)]
 pub(crate) mod recording;

@@ -7,6 +7,7 @@ pub mod block_device;
 pub mod boot_times;
 pub mod clock;
 pub mod ethtool;
+pub mod ipmi;
 #[expect(unsafe_code, reason = "ioctl")]
 pub mod link;
 pub mod log;

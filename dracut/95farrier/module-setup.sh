@@ -60,42 +60,43 @@ installkernel() {
     inst_multiple /usr/lib/modprobe.d/aliases.conf
 }
 
+# Take files as they are, programs and libraries with the libraries that they link to. dracut's own
+# functions are silent about some files that are missing.
+farrier_take() {
+    local _file
+    for _file in "$@"; do
+        inst "$_file" || derror "FAILED: the chroot has no $_file"
+    done
+}
+
 install() {
     local _rule _file
 
     # udev: device manager, its helpers, and only the rules that inventory, root device hints and
     # interface names need. Left out on purpose: 64-md-raid-assembly (arrays are assembled by the
     # agent, after settling), dm and LVM activation, seats, sound, input, video.
-    inst_multiple \
-        /usr/bin/udevadm \
-        /usr/lib/udev/ata_id \
-        /usr/lib/udev/cdrom_id \
-        /usr/lib/udev/scsi_id
-    inst_simple /usr/lib/systemd/systemd-udevd
-    inst_simple /usr/lib/systemd/network/73-usb-net-by-mac.link
-    inst_simple /usr/lib/systemd/network/99-default.link
+    farrier_take \
+        /usr/bin/udevadm /usr/lib/systemd/systemd-udevd \
+        /usr/lib/udev/{ata_id,cdrom_id,scsi_id} \
+        /usr/lib/systemd/network/{73-usb-net-by-mac,99-default}.link
     for _rule in \
         50-firmware 50-udev-default 60-block 60-cdrom_id 60-infiniband 60-persistent-storage \
         73-special-net-names 75-net-description 80-debian-compat 80-drivers 80-net-setup-link; do
-        if ! inst_simple "/usr/lib/udev/rules.d/$_rule.rules"; then
-            derror "FAILED: udev has no $_rule.rules"
-        fi
+        farrier_take "/usr/lib/udev/rules.d/$_rule.rules"
     done
-    # Compiled by image/build from 20-net-ifname.hwdb alone (the whole base is 12 MB).
-    inst_simple /usr/lib/udev/hwdb.bin
+    # Compiled by image/chroot from 20-net-ifname.hwdb alone (the whole base is 12 MB).
+    farrier_take /usr/lib/udev/hwdb.bin
 
     # modprobe: the kernel starts /sbin/modprobe itself for file systems, nls tables and crypto.
-    inst_multiple /usr/bin/kmod /usr/sbin/modprobe
+    farrier_take /usr/bin/kmod /usr/sbin/modprobe
 
-    # dhcpcd, with the module that makes it wait until udev has named an interface. Its hook script
-    # is not taken: the hook is farrier itself, so that no shell runs on the boot path.
-    inst_multiple /usr/sbin/dhcpcd
-    inst_library /usr/lib/x86_64-linux-gnu/dhcpcd/dev/udev.so
-    inst_libdir_file "libgcc_s.so*"
+    # dhcpcd, with the module that makes it wait until udev has named an interface, and that
+    # module's library. dhcpcd's hook script is not taken: the hook is farrier itself, so that no
+    # shell runs on the boot path.
+    farrier_take /usr/sbin/dhcpcd /usr/lib/x86_64-linux-gnu/dhcpcd/dev/udev.so \
+        /usr/lib/x86_64-linux-gnu/libudev.so.1
 
-    inst_simple /etc/ssl/certs/ca-certificates.crt
-    inst_simple /usr/bin/busybox
-    inst_simple /etc/os-release
+    farrier_take /etc/ssl/certs/ca-certificates.crt /usr/bin/busybox /etc/os-release
 
     # Our own configuration files.
     (cd "$moddir/root" && find . -type f -printf "%P\n") | sort | while read -r _file; do
@@ -108,7 +109,7 @@ install() {
     mkdir -p -m 0700 "$initdir/root"
     mkdir -p -m 1777 "$initdir/tmp"
     ln -sfn /run "$initdir/var/run"
-    # Written by the lease hook; /etc itself may be replaced by an appended archive.
+    # Written by the lease hook, below PID 1's own directory.
     ln -sfn /run/farrier/resolv.conf "$initdir/etc/resolv.conf"
     ln -sfn /proc/self/mounts "$initdir/etc/mtab"
     ln -sfn farrier "$initdir/usr/bin/farrier-lease"

@@ -108,6 +108,10 @@ impl Init {
     /// Everything before the first program.
     fn start() -> Self {
         let started = since_kernel_start();
+        // Before any thread: one thread that has a signal unblocked is enough for the kernel to
+        // let that signal end the whole process, and with PID 1 the machine. Programs get an empty
+        // mask from std.
+        let signals = signals();
         let failures = mounts::mount_all();
         let console = Console::open();
         console.say(&format!(
@@ -118,11 +122,9 @@ impl Init {
         for failure in failures {
             console.say(&chain(&failure));
         }
-        // Before any thread and any program: all of them are to have these signals blocked, and
-        // programs get an empty mask from std.
-        let signals = signals().inspect_err(|error| {
+        if let Err(error) = &signals {
             console.say(&format!("Signals cannot be received ({error})"));
-        });
+        }
         let made = fs::DirBuilder::new().mode(0o700).create(DIRECTORY);
         if let Err(error) = made.and_then(|()| public_root()) {
             console.say(&format!("Could not prepare {DIRECTORY} ({error})"));

@@ -129,11 +129,22 @@ impl Network {
 
 /// Write dhcpcd's configuration.
 pub(super) fn write_configuration(owner: Option<&str>) -> io::Result<()> {
-    fs::write(CONFIGURATION, configuration(owner))
+    let has_uuid = Path::new("/sys/class/dmi/id/product_uuid").exists();
+    fs::write(CONFIGURATION, configuration(owner, has_uuid))
 }
 
-fn configuration(owner: Option<&str>) -> String {
-    let mut text = format!("# Written by farrier init.\nscript {HOOK}\n{COMMON}");
+/// With a UUID in its firmware a machine calls itself by that in DHCPv6, as UEFI and iPXE do
+/// (RFC 6355); dhcpcd does so by itself. Without one it would make a name from the time of day,
+/// and be another client at every boot.
+const WITHOUT_UUID: &str = "duid ll\n";
+
+fn configuration(owner: Option<&str>, has_uuid: bool) -> String {
+    let mut text = format!("# Written by farrier init.\nscript {HOOK}\n");
+    if !has_uuid {
+        // Before clientid, which takes the name back from DHCPv4.
+        text.push_str(WITHOUT_UUID);
+    }
+    text.push_str(COMMON);
     if let Some(owner) = owner {
         text.push_str(OTHERS);
         text.push_str(&format!(
@@ -194,12 +205,12 @@ mod tests {
 
     #[test]
     fn only_the_owner_gets_a_gateway() {
-        let text = configuration(Some("ens3"));
+        let text = configuration(Some("ens3"), true);
         let (all, owner) = text.split_once("interface ens3\n").unwrap();
         assert!(
             all.contains("\nnogateway\n") && owner.starts_with("gateway\n"),
             "{text}"
         );
-        assert!(!configuration(None).contains("gateway"));
+        assert!(!configuration(None, false).contains("gateway"));
     }
 }

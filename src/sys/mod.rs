@@ -5,4 +5,9 @@ pub mod aligned;
 pub mod block_device;
 #[cfg(test)]
 pub(crate) mod loop_device;
+pub mod addresses;
+pub mod ethtool;
 pub mod process;
+#[cfg(test)]
+pub(crate) mod recording;
+pub mod root;

@@ -7,6 +7,11 @@ pub mod block_device;
 pub(crate) mod loop_device;
 pub mod addresses;
 pub mod ethtool;
+pub mod clock;
+#[expect(unsafe_code, reason = "ioctl")]
+pub mod link;
+pub mod log;
+mod mask;
 pub mod process;
 #[cfg(test)]
 pub(crate) mod recording;

@@ -1,6 +1,7 @@
 //! Why a device was not erased.
 
 use farrier_plugin::{ErrorKind, ManagerError};
+use libblkid_rs::BlkidErr;
 
 use crate::sys::block_device::DiskError;
 
@@ -61,10 +62,26 @@ pub enum EraseError {
         /// The device.
         device: String,
     },
+    /// What the device holds could not be looked at.
+    #[error("{device} could not be searched for file systems and partition tables")]
+    Search {
+        /// The device.
+        device: String,
+        /// libblkid's error.
+        #[source]
+        source: BlkidErr,
+    },
+    /// A signature is still recognised after it was removed.
+    #[error("The signature of {kind} on {device} is still there after it was removed")]
+    SignatureSurvives {
+        /// The device.
+        device: String,
+        /// libblkid's name of it.
+        kind: String,
+    },
     /// After the last pass, an area holds something else than that pass wrote.
     #[error(
-        "{device} is not erased: byte {offset} and what follows reads back something else than \
-         the last pass wrote"
+        "{device} is not erased: what is read back from byte {offset} on is not what was written"
     )]
     Survived {
         /// The device.
@@ -103,6 +120,8 @@ impl From<EraseError> for ManagerError {
             EraseError::Disk { source, .. } | EraseError::Unwritable { source, .. } => {
                 manager_error.with_source(source)
             }
+            // Kept as text: libblkid's error type cannot go to another thread.
+            EraseError::Search { source, .. } => manager_error.with_source(source.to_string()),
             _ => manager_error,
         }
     }

@@ -9,9 +9,11 @@ mod devices;
 mod error;
 mod flags;
 mod keystream;
+mod metadata;
 mod overwrite;
 mod plan;
 mod samples;
+mod signatures;
 
 #[cfg(test)]
 mod fake_medium;

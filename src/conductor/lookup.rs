@@ -22,16 +22,13 @@ pub struct Lookup {
     pub interval: Duration,
 }
 
-/// Tells the caller what a lookup that has not succeeded yet came to.
-pub type LookupProgress<'a> = &'a (dyn Fn(&ConductorError) + Send + Sync);
-
 impl Lookup {
     /// Try until the node is found or the time-out has passed, which is looked at after each try.
     /// The last try's error is returned. `progress` is told each error.
     pub async fn run(
         &self,
         client: &Client,
-        progress: LookupProgress<'_>,
+        progress: impl Fn(&ConductorError),
     ) -> Result<LookupAnswer, ConductorError> {
         let started = Instant::now();
         let mut tries = 0;

@@ -8,12 +8,9 @@ mod inspection;
 mod lookup;
 mod retry;
 
-#[cfg(test)]
-mod fake;
-
 pub use answer::{ConductorConfig, LookupAnswer, TokenAnswer};
 pub use client::{ApiVersion, Client};
 pub use error::ConductorError;
 pub use heartbeat::{Beat, Heartbeats, News};
 pub use inspection::InspectionOutcome;
-pub use lookup::{Lookup, LookupProgress};
+pub use lookup::Lookup;

@@ -1,9 +1,12 @@
 //! The kernel: ioctl, sysfs, mounts, processes, power. The only room with unsafe code, and the only
 //! one that starts programs.
 
+pub mod aligned;
+pub mod block_device;
 pub mod clock;
-#[expect(unsafe_code, reason = "ioctl")]
 pub mod link;
 pub mod log;
+#[cfg(test)]
+pub(crate) mod loop_device;
 mod mask;
 pub mod process;

@@ -9,4 +9,5 @@ pub mod log;
 #[cfg(test)]
 pub(crate) mod loop_device;
 mod mask;
+pub mod mounted;
 pub mod process;

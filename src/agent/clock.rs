@@ -15,10 +15,7 @@ use crate::sys::clock;
 
 /// Set the clock from `ntp_server`, where that is set. A failure is told and, unless
 /// `fail_if_clock_not_set`, left.
-pub(super) async fn set_at_start(
-    options: &Options,
-    resolver: &Resolver,
-) -> Result<(), AgentError> {
+pub(super) async fn set_at_start(options: &Options, resolver: &Resolver) -> Result<(), AgentError> {
     match set(options, resolver).await {
         Err(error) if options.fail_if_clock_not_set => Err(AgentError::Clock(error)),
         _ => Ok(()),

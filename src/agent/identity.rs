@@ -48,7 +48,10 @@ pub(super) async fn callback(
         && options.enable_auto_tls
         && client.version().await >= ApiVersion::AGENT_VERIFY_CA;
     if let Some(kept) = kept(state, own_certificate) {
-        info!(url = kept.url, "going on under the address that the conductor knows");
+        info!(
+            url = kept.url,
+            "going on under the address that the conductor knows"
+        );
         let identity = state.kept().identity.as_ref();
         let tls = match identity {
             Some(identity) => Some(own_tls(identity, options)?),
@@ -123,12 +126,7 @@ fn kept(state: &StateFile, own_certificate: bool) -> Option<Callback> {
 /// The host for the URL: as configured, or the interface's address, or the source address towards
 /// the conductor. Waits until there is one: after `ip_lookup_attempts` rounds the reference dies,
 /// which would help nobody.
-async fn host(
-    options: &Options,
-    client: &Client,
-    resolver: &Resolver,
-    status: &Status,
-) -> String {
+async fn host(options: &Options, client: &Client, resolver: &Resolver, status: &Status) -> String {
     if let Some(host) = &options.advertise_host {
         return host.clone();
     }

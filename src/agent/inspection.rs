@@ -128,12 +128,16 @@ mod tests {
     #[test]
     fn the_urls_are_the_contracts() {
         let mut options = Options {
-            api_url: vec!["http://10.0.0.1:6385/".to_owned(), "https://h/base".to_owned()],
+            api_url: vec![
+                "http://10.0.0.1:6385/".to_owned(),
+                "https://h/base".to_owned(),
+            ],
             ..Options::default()
         };
         assert!(urls(&options).is_empty());
         options.inspection_collectors = Some("default".to_owned());
-        let texts = |options: &Options| urls(options).iter().map(Url::to_string).collect::<Vec<_>>();
+        let texts =
+            |options: &Options| urls(options).iter().map(Url::to_string).collect::<Vec<_>>();
         assert_eq!(
             texts(&options),
             [

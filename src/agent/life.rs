@@ -1,6 +1,6 @@
 //! The agent from start to end (contract/control-plane 1.2, with the repairs of section 13).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -22,7 +22,7 @@ use super::{AgentError, clock, network};
 use crate::api::Token;
 use crate::command::{CommandTable, Environment, Shutdown};
 use crate::conductor::{Beat, Client, Lookup, LookupAnswer, TokenAnswer};
-use crate::config::Live;
+use crate::config::{Live, Options};
 use crate::hardware::Managers;
 use crate::net::links;
 use crate::net::resolver::Resolver;
@@ -54,18 +54,24 @@ pub enum End {
 
 /// Live until the end. The conductor being away, busy or of another opinion never is one.
 pub async fn live(setup: Setup) -> Result<End, AgentError> {
+    let Setup {
+        options: live_options,
+        root,
+        discover: find_managers,
+        shutdown,
+    } = setup;
     let started = SystemTime::now();
     let status = Arc::new(Status::default());
-    match markers::found(&setup.root) {
+    match markers::found(&root) {
         Some(Marker::LockedDown) => return Ok(End::LockedDown),
         Some(Marker::Rescued) => return Ok(End::Rescued),
         None => {}
     }
-    let mut state = StateFile::open(&setup.root);
+    let mut state = StateFile::open(&root);
     if state.kept().node.is_some() {
         warn!("an agent before this one has ended; going on with its node");
     }
-    let options = setup.options.current();
+    let options = live_options.current();
     let resolver = Resolver::default();
     let client = Client::new(&options, resolver.clone()).map_err(AgentError::Conductor)?;
     let client = Arc::new(client);
@@ -74,34 +80,37 @@ pub async fn live(setup: Setup) -> Result<End, AgentError> {
     }
     status.doing("starting the hardware managers");
     clock::set_at_start(&options, &resolver).await?;
-    let managers = discover(setup.discover, setup.options.clone()).await?;
+    let managers = discover(find_managers, live_options.clone()).await?;
     sleep(Duration::from_secs(options.hardware_initialization_delay)).await;
-    network::wait_for_interfaces(&setup.root, &status).await;
+    network::wait_for_interfaces(&root, &status).await;
     let inspected = inspection::inspect(
-        &managers,
-        &options,
-        &client,
-        &resolver,
-        &mut state,
-        &setup.root,
-        &status,
+        &managers, &options, &client, &resolver, &mut state, &root, &status,
     )
     .await;
 
     let token = Token::new();
     let known = if options.api_url.is_empty() {
         if options.inspection_callback_url.is_empty() {
-            status.trouble("no conductor is configured; set ipa-api-url on the kernel command line");
+            status
+                .trouble("no conductor is configured; set ipa-api-url on the kernel command line");
         }
         None
     } else {
         status.doing("asking the conductor which node this is");
         network::wait_for_route(&client.urls(), &resolver, &status).await;
-        let lookup = lookup(&setup, &managers, &inspected).await;
+        let lookup = lookup(&options, &root, &managers, &inspected).await;
         Some(find_node(&lookup, &client, &inspected, &status).await)
     };
     if let Some(answer) = &known {
-        apply(answer, &setup.options, &token, &mut state, &managers, &status).await?;
+        apply(
+            answer,
+            &live_options,
+            &token,
+            &mut state,
+            &managers,
+            &status,
+        )
+        .await?;
     } else if let Some(configured) = &options.agent_token {
         log::hide(configured);
         token.set(configured);
@@ -110,30 +119,24 @@ pub async fn live(setup: Setup) -> Result<End, AgentError> {
     let (signals, news) = unbounded_channel();
     let environment = Environment {
         managers: Arc::clone(&managers),
-        options: setup.options.clone(),
+        options: live_options.clone(),
         signals,
         state_directory: state.directory().to_owned(),
-        relookup: relookup(&setup, &managers, &client),
+        relookup: relookup(live_options.clone(), root.clone(), &managers, &client),
         shutdown: Shutdown {
-            set_clock: clock::setter(setup.options.clone(), resolver.clone()),
-            request: setup.shutdown,
+            set_clock: clock::setter(live_options.clone(), resolver.clone()),
+            request: shutdown,
         },
     };
     let table = CommandTable::open(environment).map_err(AgentError::Journal)?;
     // As the lookup has left them: the least TLS version counts for the server.
-    let options = setup.options.current();
+    let options = live_options.current();
     let (tls, pulse) = match known {
         None => (identity::files(&options)?, None),
         Some(answer) => {
-            let callback = identity::callback(
-                &options,
-                &client,
-                &resolver,
-                &mut state,
-                &setup.root,
-                &status,
-            )
-            .await?;
+            let callback =
+                identity::callback(&options, &client, &resolver, &mut state, &root, &status)
+                    .await?;
             let tls = callback.tls.clone();
             (tls, Some(pulse(&answer, callback, &token, &client)))
         }
@@ -145,7 +148,7 @@ pub async fn live(setup: Setup) -> Result<End, AgentError> {
         signals: news,
         started,
     };
-    serving::serve(service, pulse, &options, &setup.root, &status).await
+    serving::serve(service, pulse, &options, &root, &status).await
 }
 
 async fn discover(
@@ -165,8 +168,12 @@ async fn discover(
 
 /// What the node is looked up by: the addresses in the inventory, or what the kernel lists where
 /// there is no inventory.
-async fn lookup(setup: &Setup, managers: &Arc<Managers>, inspected: &Inspected) -> Lookup {
-    let options = setup.options.current();
+async fn lookup(
+    options: &Options,
+    root: &Path,
+    managers: &Arc<Managers>,
+    inspected: &Inspected,
+) -> Lookup {
     let managers = Arc::clone(managers);
     let inventory = spawn_blocking(move || managers.inventory()).await;
     let mut addresses: Vec<String> = match inventory {
@@ -185,7 +192,7 @@ async fn lookup(setup: &Setup, managers: &Arc<Managers>, inspected: &Inspected) 
         }
     };
     if addresses.is_empty() {
-        addresses = links::hardware_addresses(&setup.root);
+        addresses = links::hardware_addresses(root);
     }
     Lookup {
         addresses,
@@ -283,14 +290,13 @@ fn pulse(answer: &LookupAnswer, callback: Callback, token: &Token, client: &Arc<
 
 /// The later lookup that commands ask for. Runs on the command's thread.
 fn relookup(
-    setup: &Setup,
+    options: Live,
+    root: PathBuf,
     managers: &Arc<Managers>,
     client: &Arc<Client>,
 ) -> Box<dyn Fn() -> Option<Node> + Send + Sync> {
-    let options = setup.options.clone();
     let managers = Arc::clone(managers);
     let client = Arc::clone(client);
-    let root = setup.root.clone();
     let handle = Handle::current();
     // One at a time is enough, and more would only ask the same.
     let one = Mutex::new(());

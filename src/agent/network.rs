@@ -71,8 +71,7 @@ pub(super) async fn route(urls: &[Url], resolver: &Resolver) -> Option<IpAddr> {
             Host::Ipv4(address) => vec![address.into()],
             Host::Ipv6(address) => vec![address.into()],
             Host::Domain(name) => {
-                if address::all().is_ok_and(|addresses| addresses.is_empty())
-                    && name != "localhost"
+                if address::all().is_ok_and(|addresses| addresses.is_empty()) && name != "localhost"
                 {
                     continue;
                 }

@@ -90,9 +90,14 @@ pub(super) async fn serve(
 
 async fn beat(heartbeats: Heartbeats, pulse: Pulse, status: Arc<Status>) {
     let Pulse { client, beat, .. } = pulse;
+    let sender = Arc::clone(&client);
+    let beat = Arc::new(beat);
     heartbeats
         .run(
-            async || client.heartbeat(&beat).await,
+            move || {
+                let (client, beat) = (Arc::clone(&sender), Arc::clone(&beat));
+                async move { client.heartbeat(&beat).await }
+            },
             |news| match news {
                 News::Accepted => {
                     if let Some(url) = client.urls().first() {

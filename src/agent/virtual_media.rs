@@ -122,7 +122,9 @@ fn wait_for_media(root: &Path, parameters: &KernelParameters) -> Vec<Medium> {
         .any(|key| parameters.value(key).is_some());
     loop {
         let media = media(root);
-        let config = media.iter().any(|medium| medium.is_labelled(&CONFIG_LABELS));
+        let config = media
+            .iter()
+            .any(|medium| medium.is_labelled(&CONFIG_LABELS));
         let floppy = media
             .iter()
             .any(|medium| medium.is_labelled(&[PARAMETERS_LABEL]));
@@ -171,20 +173,27 @@ fn can_be_medium(block: &Path) -> bool {
     if block.join("partition").exists() {
         return false;
     }
-    let stacked = fs::read_dir(block.join("slaves")).is_ok_and(|mut slaves| slaves.next().is_some());
+    let stacked =
+        fs::read_dir(block.join("slaves")).is_ok_and(|mut slaves| slaves.next().is_some());
     let has_device = block.join("device").exists();
     if stacked || !has_device {
         return false;
     }
     let number = |file: &str| -> Option<u64> {
-        fs::read_to_string(block.join(file)).ok()?.trim().parse().ok()
+        fs::read_to_string(block.join(file))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
     };
     // SCSI peripheral device type 5, CD/DVD (SPC-4, table 142).
     if number("device/type") == Some(5) {
         return true;
     }
-    let over_usb = fs::canonicalize(block)
-        .is_ok_and(|path| path.components().any(|part| is_usb(part.as_os_str().as_encoded_bytes())));
+    let over_usb = fs::canonicalize(block).is_ok_and(|path| {
+        path.components()
+            .any(|part| is_usb(part.as_os_str().as_encoded_bytes()))
+    });
     // sysfs counts in units of 512 bytes, whatever the device's sectors are.
     over_usb && number("size").is_some_and(|sectors| sectors > 0 && sectors * 512 < DISK_LIMIT)
 }
@@ -276,7 +285,11 @@ mod tests {
 
     /// A block device in sysfs: its place in the device tree, and the files in it.
     fn device(root: &Path, place: &str, name: &str, files: &[(&str, &str)]) -> PathBuf {
-        let directory = root.join("sys/devices").join(place).join("block").join(name);
+        let directory = root
+            .join("sys/devices")
+            .join(place)
+            .join("block")
+            .join(name);
         for (file, content) in files {
             let path = directory.join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -297,7 +310,11 @@ mod tests {
         let disk = [("device/type", "0\n"), ("size", "2880\n")];
         let large = [("device/type", "0\n"), ("size", "8388608\n")];
         let optical = [("device/type", "5\n"), ("size", "2097151\n")];
-        let partition = [("partition", "1\n"), ("size", "2048\n"), ("device/type", "0\n")];
+        let partition = [
+            ("partition", "1\n"),
+            ("size", "2048\n"),
+            ("device/type", "0\n"),
+        ];
         for (place, name, files, expected) in [
             (usb, "sda", &disk[..], true),
             (usb, "sdb", &large, false),
@@ -306,7 +323,12 @@ mod tests {
             (sata, "sr1", &optical, true),
             (sata, "sdc", &disk, false),
             ("virtual", "loop0", &[("size", "2880\n")], false),
-            (usb, "sdd", &[("device/type", "0\n"), ("size", "0\n")], false),
+            (
+                usb,
+                "sdd",
+                &[("device/type", "0\n"), ("size", "0\n")],
+                false,
+            ),
         ] {
             let path = device(root, place, name, files);
             assert_eq!(can_be_medium(&path), expected, "{name}");
@@ -324,7 +346,10 @@ mod tests {
         fs::create_dir_all(from.join("directory")).unwrap();
         fs::write(from.join("ironic-tls.conf"), "[DEFAULT]\n").unwrap();
         copy_files(&from, &to).unwrap();
-        assert_eq!(fs::read(to.join("ironic-tls.conf")).unwrap(), b"[DEFAULT]\n");
+        assert_eq!(
+            fs::read(to.join("ironic-tls.conf")).unwrap(),
+            b"[DEFAULT]\n"
+        );
         assert!(!to.join("directory").exists());
     }
 

@@ -257,7 +257,10 @@ mod tests {
         answer["config"]["permitted_image_formats"] = json!("raw");
         answer["config"]["agent_md5_checksum_enable"] = json!("yes");
         let mut options = Options::default();
-        LookupAnswer::read(answer).unwrap().config.apply(&mut options);
+        LookupAnswer::read(answer)
+            .unwrap()
+            .config
+            .apply(&mut options);
         assert_eq!(options.tls_min_version, TlsVersion::Tls12);
         assert!(!options.md5_enabled);
         assert_eq!(options.permitted_image_formats.len(), 3);

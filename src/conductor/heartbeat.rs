@@ -68,9 +68,9 @@ impl Heartbeats {
     /// A demand is met at once, or five seconds after the heartbeat before it. A demand that comes
     /// while a heartbeat is on its way is met by another one, since the conductor may have looked
     /// at the commands before.
-    pub async fn run(
+    pub async fn run<F: Future<Output = Result<(), ConductorError>>>(
         mut self,
-        mut send: impl AsyncFnMut() -> Result<(), ConductorError>,
+        mut send: impl FnMut() -> F,
         tell: impl Fn(News<'_>),
     ) {
         let mut due = Instant::now();
@@ -151,7 +151,7 @@ mod tests {
 
         fn start(
             self: &Arc<Self>,
-            mut answer: impl FnMut(usize) -> Result<(), ConductorError> + 'static,
+            answer: impl Fn(usize) -> Result<(), ConductorError> + Send + Sync + 'static,
         ) -> tokio::task::JoinHandle<()> {
             let recorder = Arc::clone(self);
             let heartbeats = Heartbeats {
@@ -159,22 +159,19 @@ mod tests {
                 demanded: Arc::clone(&self.demanded),
                 stop: self.stop.subscribe(),
             };
-            tokio::task::spawn_local(async move {
-                heartbeats
-                    .run(
-                        async || {
-                            let count = {
-                                let mut beats = recorder.beats.lock().unwrap();
-                                beats.push(recorder.started.elapsed().as_secs_f64());
-                                beats.len()
-                            };
-                            sleep(Duration::from_millis(50)).await;
-                            answer(count)
-                        },
-                        |_| {},
-                    )
-                    .await;
-            })
+            let send = move || {
+                let count = {
+                    let mut beats = recorder.beats.lock().unwrap();
+                    beats.push(recorder.started.elapsed().as_secs_f64());
+                    beats.len()
+                };
+                let answer = answer(count);
+                async {
+                    sleep(Duration::from_millis(50)).await;
+                    answer
+                }
+            };
+            tokio::spawn(heartbeats.run(send, |_| {}))
         }
 
         fn beats(&self) -> Vec<f64> {
@@ -190,108 +187,84 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_rhythm_is_the_contracts() {
-        tokio::task::LocalSet::new()
-            .run_until(async {
-                let recorder = Recorder::new();
-                recorder.start(|_| Ok(()));
-                sleep(Duration::from_secs(3600)).await;
-                let beats = recorder.beats();
-                assert_eq!(beats[0], 0.0);
-                assert!(beats.len() >= 20, "{beats:?}");
-                for pair in beats.windows(2) {
-                    let gap = pair[1] - pair[0];
-                    assert!((90.0..180.2).contains(&gap), "{gap}");
-                }
-            })
-            .await;
+        let recorder = Recorder::new();
+        recorder.start(|_| Ok(()));
+        sleep(Duration::from_secs(3600)).await;
+        let beats = recorder.beats();
+        assert_eq!(beats[0], 0.0);
+        assert!(beats.len() >= 20, "{beats:?}");
+        for pair in beats.windows(2) {
+            let gap = pair[1] - pair[0];
+            assert!((90.0..180.2).contains(&gap), "{gap}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn failures_are_retried_for_ever() {
-        tokio::task::LocalSet::new()
-            .run_until(async {
-                let recorder = Recorder::new();
-                recorder.start(|_| Err(conflict()));
-                sleep(Duration::from_secs(3600)).await;
-                let beats = recorder.beats();
-                assert!(beats.len() >= 340, "{}", beats.len());
-                for pair in beats.windows(2) {
-                    let gap = pair[1] - pair[0];
-                    assert!((5.0..10.2).contains(&gap), "{gap}");
-                }
-            })
-            .await;
+        let recorder = Recorder::new();
+        recorder.start(|_| Err(conflict()));
+        sleep(Duration::from_secs(3600)).await;
+        let beats = recorder.beats();
+        assert!(beats.len() >= 340, "{}", beats.len());
+        for pair in beats.windows(2) {
+            let gap = pair[1] - pair[0];
+            assert!((5.0..10.2).contains(&gap), "{gap}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_demand_is_met_at_once_and_once_more() {
-        tokio::task::LocalSet::new()
-            .run_until(async {
-                let recorder = Recorder::new();
-                recorder.start(|_| Ok(()));
-                sleep(Duration::from_secs(30)).await;
-                recorder.demanded.notify_one();
-                sleep(Duration::from_millis(10)).await;
-                assert_eq!(recorder.beats().len(), 2);
-                sleep(Duration::from_secs(25)).await;
-                let beats = recorder.beats();
-                assert_eq!(beats.len(), 3);
-                assert!((20.0..20.2).contains(&(beats[2] - beats[1])));
-                sleep(Duration::from_secs(60)).await;
-                assert_eq!(recorder.beats().len(), 3);
-            })
-            .await;
+        let recorder = Recorder::new();
+        recorder.start(|_| Ok(()));
+        sleep(Duration::from_secs(30)).await;
+        recorder.demanded.notify_one();
+        sleep(Duration::from_millis(10)).await;
+        assert_eq!(recorder.beats().len(), 2);
+        sleep(Duration::from_secs(25)).await;
+        let beats = recorder.beats();
+        assert_eq!(beats.len(), 3);
+        assert!((20.0..20.2).contains(&(beats[2] - beats[1])));
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(recorder.beats().len(), 3);
     }
 
     #[tokio::test(start_paused = true)]
     async fn demands_keep_their_distance() {
-        tokio::task::LocalSet::new()
-            .run_until(async {
-                let recorder = Recorder::new();
-                recorder.start(|_| Ok(()));
-                // While the first heartbeat is on its way.
-                sleep(Duration::from_millis(20)).await;
-                recorder.demanded.notify_one();
-                recorder.demanded.notify_one();
-                sleep(Duration::from_secs(4)).await;
-                assert_eq!(recorder.beats().len(), 1);
-                sleep(Duration::from_secs(2)).await;
-                let beats = recorder.beats();
-                assert_eq!(beats.len(), 2);
-                assert!((5.0..5.1).contains(&beats[1]), "{beats:?}");
-            })
-            .await;
+        let recorder = Recorder::new();
+        recorder.start(|_| Ok(()));
+        // While the first heartbeat is on its way.
+        sleep(Duration::from_millis(20)).await;
+        recorder.demanded.notify_one();
+        recorder.demanded.notify_one();
+        sleep(Duration::from_secs(4)).await;
+        assert_eq!(recorder.beats().len(), 1);
+        sleep(Duration::from_secs(2)).await;
+        let beats = recorder.beats();
+        assert_eq!(beats.len(), 2);
+        assert!((5.0..5.1).contains(&beats[1]), "{beats:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_demand_survives_failures() {
-        tokio::task::LocalSet::new()
-            .run_until(async {
-                let recorder = Recorder::new();
-                recorder.start(|count| if count == 2 { Err(conflict()) } else { Ok(()) });
-                sleep(Duration::from_secs(30)).await;
-                recorder.demanded.notify_one();
-                sleep(Duration::from_secs(35)).await;
-                let beats = recorder.beats();
-                // The demanded one fails, is repeated, and has its spare.
-                assert_eq!(beats.len(), 4, "{beats:?}");
-                assert!((5.0..10.2).contains(&(beats[2] - beats[1])));
-                assert!((20.0..20.2).contains(&(beats[3] - beats[2])));
-            })
-            .await;
+        let recorder = Recorder::new();
+        recorder.start(|count| if count == 2 { Err(conflict()) } else { Ok(()) });
+        sleep(Duration::from_secs(30)).await;
+        recorder.demanded.notify_one();
+        sleep(Duration::from_secs(35)).await;
+        let beats = recorder.beats();
+        // The demanded one fails, is repeated, and has its spare.
+        assert_eq!(beats.len(), 4, "{beats:?}");
+        assert!((5.0..10.2).contains(&(beats[2] - beats[1])));
+        assert!((20.0..20.2).contains(&(beats[3] - beats[2])));
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_stops_when_told() {
-        tokio::task::LocalSet::new()
-            .run_until(async {
-                let recorder = Recorder::new();
-                let task = recorder.start(|_| Ok(()));
-                sleep(Duration::from_secs(1)).await;
-                recorder.stop.send_replace(true);
-                task.await.unwrap();
-                assert_eq!(recorder.beats().len(), 1);
-            })
-            .await;
+        let recorder = Recorder::new();
+        let task = recorder.start(|_| Ok(()));
+        sleep(Duration::from_secs(1)).await;
+        recorder.stop.send_replace(true);
+        task.await.unwrap();
+        assert_eq!(recorder.beats().len(), 1);
     }
 }

@@ -61,7 +61,11 @@ impl Client {
             // No version header: the conductor takes that for the legacy form, which it accepts.
             match self.send(Method::POST, url.clone(), None, Some(body)).await {
                 Ok(answer) if answer.status.is_success() => {
-                    info!(url = shown(url), bytes = body.len(), "handed in the inspection data");
+                    info!(
+                        url = shown(url),
+                        bytes = body.len(),
+                        "handed in the inspection data"
+                    );
                     return Ok(outcome(answer.status, &answer.body));
                 }
                 Ok(answer) => return Err(answer.failure()),

@@ -40,7 +40,10 @@ impl Lookup {
                 .await
             {
                 Ok(answer) => {
-                    info!(node = answer.uuid, tries, "the conductor knows this machine");
+                    info!(
+                        node = answer.uuid,
+                        tries, "the conductor knows this machine"
+                    );
                     return Ok(answer);
                 }
                 Err(error) => error,

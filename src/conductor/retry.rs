@@ -11,7 +11,9 @@ pub(super) fn between(low: f64, high: f64) -> f64 {
 /// The pause after this many tries of a lookup (contract/control-plane 2.2): between the interval
 /// and `2^(tries-1)` seconds, at most 60.
 pub(super) fn lookup_pause(tries: u32, interval: Duration) -> Duration {
-    let doubling = 2f64.powi(tries.saturating_sub(1).min(6).cast_signed()).min(60.0);
+    let doubling = 2f64
+        .powi(tries.saturating_sub(1).min(6).cast_signed())
+        .min(60.0);
     let low = interval.as_secs_f64();
     Duration::from_secs_f64(between(low, doubling.max(low)))
 }
@@ -38,7 +40,14 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_a_minute() {
-        for (tries, most) in [(1, 1.0), (2, 2.0), (3, 4.0), (6, 32.0), (7, 60.0), (1000, 60.0)] {
+        for (tries, most) in [
+            (1, 1.0),
+            (2, 2.0),
+            (3, 4.0),
+            (6, 32.0),
+            (7, 60.0),
+            (1000, 60.0),
+        ] {
             for _ in 0..50 {
                 let pause = lookup_pause(tries, Duration::from_secs(1)).as_secs_f64();
                 assert!((1.0..=most).contains(&pause), "{tries}: {pause}");

@@ -10,4 +10,5 @@ pub mod log;
 pub(crate) mod loop_device;
 mod mask;
 pub mod mounted;
+pub mod power;
 pub mod process;

@@ -22,7 +22,8 @@ impl Mounted {
     pub fn read_only(device: &Path, file_system: &str) -> io::Result<Self> {
         let path = Path::new(DIRECTORY).join(uuid::Uuid::new_v4().simple().to_string());
         fs::create_dir_all(&path)?;
-        let flags = MsFlags::MS_RDONLY | MsFlags::MS_NODEV | MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
+        let flags =
+            MsFlags::MS_RDONLY | MsFlags::MS_NODEV | MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
         let mounted = mount(Some(device), &path, Some(file_system), flags, None::<&str>);
         match mounted {
             Ok(()) => Ok(Self { path }),

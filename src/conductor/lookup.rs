@@ -30,15 +30,27 @@ impl Lookup {
         client: &Client,
         progress: impl Fn(&ConductorError),
     ) -> Result<LookupAnswer, ConductorError> {
+        self.run_with(
+            || client.lookup(&self.addresses, self.node_uuid.as_deref()),
+            progress,
+            |tries| lookup_pause(tries, self.interval),
+        )
+        .await
+    }
+
+    /// The same with another way to ask and other pauses, given how many tries there were.
+    pub(super) async fn run_with<F: Future<Output = Result<LookupAnswer, ConductorError>>>(
+        &self,
+        ask: impl Fn() -> F,
+        progress: impl Fn(&ConductorError),
+        pause: impl Fn(u32) -> Duration,
+    ) -> Result<LookupAnswer, ConductorError> {
         let started = Instant::now();
         let mut tries = 0;
         let mut conflicts = 0;
         loop {
             tries += 1;
-            let error = match client
-                .lookup(&self.addresses, self.node_uuid.as_deref())
-                .await
-            {
+            let error = match ask().await {
                 Ok(answer) => {
                     info!(
                         node = answer.uuid,
@@ -50,7 +62,7 @@ impl Lookup {
             };
             warn!(tries, error = %chain(&error), "the lookup failed");
             progress(&error);
-            let mut pause = lookup_pause(tries, self.interval);
+            let mut pause = pause(tries);
             if matches!(error, ConductorError::Conflict { .. }) {
                 conflicts += 1;
                 pause += conflict_pause(conflicts);

@@ -8,6 +8,11 @@ mod inspection;
 mod lookup;
 mod retry;
 
+#[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
+mod tests;
+
 pub use answer::{ConductorConfig, LookupAnswer, TokenAnswer};
 pub use client::{ApiVersion, Client};
 pub use error::ConductorError;

@@ -12,8 +12,9 @@ use farrier_plugin::{
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::{Environment, Managers, Shutdown, Signal};
+use super::{Environment, Shutdown, Signal};
 use crate::config::{Live, Options};
+use crate::hardware::Managers;
 use crate::sys::power::{PowerError, Transition};
 
 /// What a step was called with.

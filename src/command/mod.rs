@@ -17,6 +17,7 @@ use farrier_plugin::{ManagerError, Node};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::config;
+use crate::hardware::Managers;
 use crate::sys::power::{self, PowerError, Transition};
 
 mod clean;
@@ -28,7 +29,6 @@ mod flow;
 mod image;
 mod journal;
 mod log;
-mod managers;
 mod outcome;
 mod parameters;
 mod poll;
@@ -46,7 +46,6 @@ pub(crate) mod fake;
 
 pub use document::{DOCUMENT_LIMIT, DocumentError};
 pub use journal::JournalError;
-pub use managers::Managers;
 pub use outcome::{Command, ErrorObject, Outcome, Status};
 pub use request::{Request, RequestError};
 pub use table::CommandTable;

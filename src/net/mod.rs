@@ -5,6 +5,7 @@ pub mod certificate;
 mod error;
 pub mod http;
 pub mod links;
+pub mod ntp;
 pub mod resolver;
 pub mod tls;
 

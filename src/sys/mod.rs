@@ -2,13 +2,13 @@
 //! one that starts programs.
 
 pub mod addresses;
+#[expect(unsafe_code, reason = "ioctl")]
 pub mod aligned;
 pub mod block_device;
 pub mod boot_times;
 pub mod clock;
 pub mod ethtool;
 pub mod ipmi;
-#[expect(unsafe_code, reason = "ioctl")]
 pub mod link;
 pub mod log;
 #[cfg(test)]
@@ -18,6 +18,7 @@ mod mask;
 #[cfg(test)]
 pub(crate) mod memory_medium;
 pub mod mount;
+pub mod mounted;
 pub mod power;
 pub mod process;
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod boot_times;
 pub mod clock;
 pub mod ethtool;
 pub mod ipmi;
+#[expect(unsafe_code, reason = "ioctl")]
 pub mod link;
 pub mod log;
 #[cfg(test)]

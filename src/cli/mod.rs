@@ -1,34 +1,16 @@
 //! The command line: which sub-command, which flags, and the call into the library.
 
-use std::path::Path;
-use std::process::ExitCode;
-
-use crate::init;
-
-/// Run the sub-command that the arguments name.
-pub fn main() -> ExitCode {
-    let mut arguments = std::env::args();
-    let program = arguments.next().unwrap_or_default();
-    let name = Path::new(&program)
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
-    if let Some(main) = init::by_name(name) {
-        return main();
-    }
-    match arguments.next().as_deref() {
-        Some("init") => init::main(),
-        _ => ExitCode::SUCCESS,
-    }
 mod inventory;
 mod run;
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::agent;
 use crate::config;
+use crate::init;
 
 /// The command line was wrong (EX_USAGE of sysexits.h).
 const USAGE: u8 = 64;
@@ -50,6 +32,11 @@ the kernel command line:
 
 /// Run the sub-command that the arguments name. `farrier` alone is `farrier run`.
 pub fn main() -> ExitCode {
+    let program = std::env::args_os().next().unwrap_or_default();
+    let name = Path::new(&program).file_name();
+    if let Some(main) = name.and_then(|name| init::by_name(name.to_str()?)) {
+        return main();
+    }
     let mut arguments = match text_arguments(std::env::args_os().skip(1)) {
         Ok(arguments) => arguments,
         Err(argument) => return wrong_usage(&format!("The argument {argument:?} is no UTF-8")),
@@ -62,6 +49,7 @@ pub fn main() -> ExitCode {
             env!("CARGO_PKG_VERSION"),
             agent::VERSION
         )),
+        "init" => init::main(),
         "inventory" => inventory::main(&arguments[1..]),
         "run" => {
             arguments.remove(0);

@@ -3,12 +3,14 @@
 mod inventory;
 mod run;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::agent;
 use crate::config;
+use crate::init;
 
 /// The command line was wrong (EX_USAGE of sysexits.h).
 const USAGE: u8 = 64;
@@ -30,7 +32,13 @@ the kernel command line:
 
 /// Run the sub-command that the arguments name. `farrier` alone is `farrier run`.
 pub fn main() -> ExitCode {
-    let mut arguments = match text_arguments(std::env::args_os().skip(1)) {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_default();
+    let name = Path::new(&program).file_name().and_then(OsStr::to_str);
+    if let Some(main) = name.and_then(init::by_name) {
+        return main();
+    }
+    let mut arguments = match text_arguments(arguments) {
         Ok(arguments) => arguments,
         Err(argument) => return wrong_usage(&format!("The argument {argument:?} is no UTF-8")),
     };
@@ -42,6 +50,7 @@ pub fn main() -> ExitCode {
             env!("CARGO_PKG_VERSION"),
             agent::VERSION
         )),
+        "init" => init::main(),
         "inventory" => inventory::main(&arguments[1..]),
         "run" => {
             arguments.remove(0);

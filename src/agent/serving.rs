@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::ServerConfig;
@@ -13,8 +13,8 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::AgentError;
-use super::life::End;
-use super::markers;
+use super::life::{End, boot_phase};
+use super::markers::Marker;
 use super::status::Status;
 use crate::api::{self, Server, Settings, Token};
 use crate::command::{CommandTable, Signal};
@@ -81,8 +81,8 @@ pub(super) async fn serve(
         let _ = timeout(END, heartbeats).await;
     }
     match end {
-        End::LockedDown => markers::leave(root, markers::LOCKED_DOWN),
-        End::Rescued => markers::leave(root, markers::RESCUED),
+        End::LockedDown => Marker::LockedDown.leave(root),
+        End::Rescued => Marker::Rescued.leave(root),
         End::Terminated => {}
     }
     Ok(end)
@@ -91,7 +91,9 @@ pub(super) async fn serve(
 async fn beat(heartbeats: Heartbeats, pulse: Pulse, status: Arc<Status>) {
     let Pulse { client, beat, .. } = pulse;
     let sender = Arc::clone(&client);
+    let beat_url = beat.callback_url.clone();
     let beat = Arc::new(beat);
+    let first = Once::new();
     heartbeats
         .run(
             move || {
@@ -100,6 +102,7 @@ async fn beat(heartbeats: Heartbeats, pulse: Pulse, status: Arc<Status>) {
             },
             |news| match news {
                 News::Accepted => {
+                    first.call_once(|| boot_phase("heartbeat", &beat_url));
                     if let Some(url) = client.urls().first() {
                         status.conductor(url.as_str());
                     }

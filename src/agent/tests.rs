@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::{AgentError, End, Setup, live, markers};
+use super::markers::Marker;
+use super::{AgentError, End, Setup, live};
 use crate::conductor::fake::{Answer, Asked, Conductor, NODE, TOKEN, friendly, lookup, root};
 use crate::config::{Live, Options};
 use crate::hardware::Managers;
@@ -322,7 +323,7 @@ async fn a_locked_down_agent_stops_serving_and_stays_so() {
     assert_eq!(ended(agent).await.unwrap(), End::LockedDown);
     let port = ("127.0.0.1", boot.options.listen_port);
     assert!(std::net::TcpStream::connect(port).is_err());
-    assert!(boot.path().join(markers::LOCKED_DOWN).exists());
+    assert_eq!(Marker::found(boot.path()), Some(Marker::LockedDown));
     let asked = conductor.asked().len();
     assert_eq!(ended(boot.start()).await.unwrap(), End::LockedDown);
     assert_eq!(conductor.asked().len(), asked);
@@ -332,7 +333,8 @@ async fn a_locked_down_agent_stops_serving_and_stays_so() {
 async fn in_a_rescue_system_no_agent_starts() {
     let conductor = Conductor::friendly().await;
     let boot = Boot::new(&conductor);
-    markers::leave(boot.path(), "etc/.rescued");
+    fs::create_dir(boot.path().join("etc")).unwrap();
+    fs::write(boot.path().join("etc/.rescued"), b"").unwrap();
     assert_eq!(ended(boot.start()).await.unwrap(), End::Rescued);
     assert!(conductor.asked().is_empty());
 }

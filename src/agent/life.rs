@@ -269,17 +269,23 @@ async fn apply(
         None => warn!("the conductor gave no token; no command will be let in"),
     }
     options.change(|options| answer.config.apply(options));
-    let mut node = answer.node.clone();
-    if answer.config.skip_bmc_detect() {
-        node.0
-            .insert("skip_bmc_detect".to_owned(), Value::Bool(true));
-    }
+    let node = node_of(answer);
     state.change(|kept| kept.node = Some(node.clone()));
     boot_phase("lookup", &answer.uuid);
     let managers = Arc::clone(managers);
     // Waits for the root disk that the node's hints name.
     let _ = spawn_blocking(move || managers.set_node(node)).await;
     Ok(())
+}
+
+/// The node, with what the configuration says about it: later inventories leave the BMC out.
+fn node_of(answer: &LookupAnswer) -> Node {
+    let mut node = answer.node.clone();
+    if answer.config.skip_bmc_detect() {
+        node.0
+            .insert("skip_bmc_detect".to_owned(), Value::Bool(true));
+    }
+    node
 }
 
 fn pulse(answer: &LookupAnswer, callback: Callback, token: &Token, client: &Arc<Client>) -> Pulse {
@@ -332,7 +338,7 @@ fn relookup(
             interval: Duration::from_secs(options.lookup_interval),
         };
         match handle.block_on(lookup.run(&client, |_| {})) {
-            Ok(answer) => Some(answer.node),
+            Ok(answer) => Some(node_of(&answer)),
             Err(error) => {
                 warn!(error = %chain(&error), "the node could not be looked up again");
                 None

@@ -205,8 +205,8 @@ async fn converse(
     }
 }
 
-/// Answer on a task of its own: its panic becomes an answer, and what it does is finished when the
-/// client goes away in the middle.
+/// Answer on a task of its own, so that its panic becomes an answer. The task ends when the client
+/// goes away; a command that was issued does not (see [`Routes`]).
 async fn respond(
     routes: Arc<Routes>,
     peer: SocketAddr,
@@ -214,14 +214,19 @@ async fn respond(
 ) -> Result<Answer, Infallible> {
     // The path without the query, in which the token is.
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let answered = tokio::spawn(async move { routes.answer(request).await }).await;
-    let answer = answered.unwrap_or_else(|panic| {
-        error!(%method, path, %panic, "a request ended in a panic");
-        http_fault(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "The request could not be answered because of a defect of the agent.",
-        )
-    });
+    // A set, because it takes its tasks with it.
+    let mut task = JoinSet::new();
+    task.spawn(async move { routes.answer(request).await });
+    let answer = match task.join_next().await {
+        Some(Ok(answer)) => answer,
+        failed => {
+            error!(%method, path, ?failed, "a request ended in a panic");
+            http_fault(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "The request could not be answered because of a defect of the agent.",
+            )
+        }
+    };
     let status = answer.status().as_u16();
     info!(%peer, %method, path, status, "request");
     Ok(answer)

@@ -13,8 +13,8 @@ use farrier_plugin::{LARGE_STRING, LargeStrings};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// What everything but the large strings of one document may take, in bytes as [`Budget`] counts
-/// them. A node with all its ports is a few hundred KiB; without a limit, a body of 256 MiB made
+/// What everything but the large strings of one document may take, in bytes: its small strings,
+/// and 64 for each value. A node with all its ports is a few hundred KiB; without a limit, a body of 256 MiB made
 /// of `[0,0,0,…` would become gigabytes of [`Value`].
 pub const DOCUMENT_LIMIT: usize = 32 * 1024 * 1024;
 

@@ -1,6 +1,7 @@
 //! A hardware manager and an environment for tests.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
@@ -15,9 +16,6 @@ use super::{Environment, Shutdown, Signal};
 use crate::config::{Live, Options};
 use crate::hardware::Managers;
 use crate::sys::power::{PowerError, Transition};
-
-/// The name and version of [`FakeManager`], as the transcripts have them.
-pub(crate) const VERSIONS: &str = r#"{"generic_hardware_manager": "1.2"}"#;
 
 /// What a step was called with.
 pub(crate) struct Call {
@@ -35,6 +33,10 @@ pub(crate) struct FakeManager {
     gate: Mutex<Receiver<Result<Value, ManagerError>>>,
     /// Every step that was executed.
     pub(crate) calls: Mutex<Vec<Call>>,
+    /// Whether `full_sync` works.
+    pub(crate) flushes: AtomicBool,
+    /// How often it was called.
+    pub(crate) synced: AtomicU32,
 }
 
 impl FakeManager {
@@ -44,6 +46,8 @@ impl FakeManager {
         let manager = Self {
             gate: Mutex::new(gate),
             calls: Mutex::default(),
+            flushes: AtomicBool::new(true),
+            synced: AtomicU32::default(),
         };
         (Arc::new(manager), open)
     }
@@ -144,7 +148,14 @@ impl HardwareManager for FakeManager {
     }
 
     fn full_sync(&self) -> Result<(), ManagerError> {
-        Ok(())
+        self.synced.fetch_add(1, Ordering::Relaxed);
+        if self.flushes.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        Err(ManagerError::new(
+            ErrorKind::CommandExecution,
+            "Flushing file system buffers failed: /dev/sda: input/output error",
+        ))
     }
 }
 

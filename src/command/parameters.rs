@@ -141,9 +141,10 @@ impl Parameters {
         }
     }
 
-    /// The parameter `ports`.
+    /// The parameter `ports`, without large strings too.
     pub(super) fn ports(&self) -> Result<Vec<Port>, ManagerError> {
-        self.list("ports").map(<[_]>::to_vec)
+        let ports = self.list("ports")?.iter();
+        Ok(ports.map(|port| self.large.elide(port)).collect())
     }
 
     /// All of them, as the arguments of a step.

@@ -184,9 +184,14 @@ fn not_text(field: &str) -> ManagerError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+    use std::sync::{Arc, Mutex};
+
     use serde_json::json;
 
     use super::*;
+    use crate::command::Shutdown;
+    use crate::command::fake::{self, FakeManager};
 
     fn verdict(md5_enabled: bool, image: Value) -> Result<(), String> {
         let options = Options {
@@ -263,5 +268,57 @@ mod tests {
         let mut pair = image("os_hash_algo", "sha512");
         pair["os_hash_value"] = json!("ab");
         assert_eq!(verdict(false, pair), Ok(()));
+    }
+
+    #[test]
+    fn the_machine_ends_last_and_a_failed_flush_does_not_stop_it() {
+        let state = tempfile::tempdir().unwrap();
+        let (manager, _) = FakeManager::new();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        for (flushes, transition) in [(true, Transition::Reboot), (false, Transition::PowerOff)] {
+            manager.flushes.store(flushes, Ordering::Relaxed);
+            let (mut environment, _) = fake::environment(vec![manager.clone()], state.path());
+            let (clock, request) = (Arc::clone(&order), Arc::clone(&order));
+            environment.shutdown = Shutdown {
+                set_clock: Box::new(move || {
+                    clock.lock().unwrap().push("clock".to_owned());
+                    Ok(())
+                }),
+                request: Box::new(move |transition| {
+                    request.lock().unwrap().push(transition.to_string());
+                    Ok(())
+                }),
+            };
+            assert_eq!(end(&environment, transition).unwrap(), Value::Null);
+        }
+        assert_eq!(
+            *order.lock().unwrap(),
+            ["clock", "reboot", "clock", "power off"]
+        );
+        assert_eq!(manager.synced.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn a_machine_that_does_not_end_fails_the_command() {
+        let state = tempfile::tempdir().unwrap();
+        let (environment, _) = fake::environment(Vec::new(), state.path());
+        let error = end(&environment, Transition::PowerOff).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::SystemReboot);
+        assert!(
+            error.chain().contains("power off is refused"),
+            "{}",
+            error.chain()
+        );
+
+        let (mut environment, _) = fake::environment(Vec::new(), state.path());
+        environment.shutdown.set_clock = Box::new(|| {
+            Err(ManagerError::new(
+                ErrorKind::ClockSync,
+                "no NTP server answers",
+            ))
+        });
+        environment.shutdown.request = Box::new(|_| panic!("must not be asked"));
+        let error = end(&environment, Transition::Reboot).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ClockSync);
     }
 }

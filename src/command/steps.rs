@@ -186,3 +186,128 @@ pub(super) fn find_hints(environment: &Environment, node: &mut Node) {
     }
     environment.managers.set_node(node.clone());
 }
+
+#[cfg(test)]
+mod tests {
+    use farrier_plugin::{HardwareManager, LARGE_STRING, LargeStrings, SilentContext};
+
+    use super::*;
+    use crate::command::fake::{self, FakeManager};
+
+    fn parameters(values: Value, large: LargeStrings) -> Parameters {
+        let Value::Object(values) = values else {
+            panic!("not an object");
+        };
+        Parameters::new(values, Arc::new(large))
+    }
+
+    fn environment(
+        relookup: impl Fn() -> Option<Node> + Send + Sync + 'static,
+    ) -> (Environment, Arc<FakeManager>, tempfile::TempDir) {
+        let state = tempfile::tempdir().unwrap();
+        let (manager, _) = FakeManager::new();
+        let managers = vec![manager.clone() as Arc<dyn HardwareManager>];
+        let (mut environment, _) = fake::environment(managers, state.path());
+        environment.relookup = Box::new(relookup);
+        (environment, manager, state)
+    }
+
+    fn node(value: Value) -> Node {
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn write_image(node: Value) -> Value {
+        json!({
+            "node": node,
+            "ports": [],
+            "step": {"interface": "deploy", "step": "write_image", "args": {
+                "image_info": {"id": "i", "urls": ["http://192.0.2.1/i"],
+                               "checksum": "a".repeat(64)}}},
+        })
+    }
+
+    #[test]
+    fn arguments_of_the_step_win_over_those_of_the_request() {
+        let (environment, manager, _state) = environment(|| None);
+        let sent = json!({
+            "node": {"uuid": "1be2"}, "ports": [], "clean_version": null,
+            "match": "request", "more": 1, "deploy_version": "not ours",
+            "step": {"step": "erase_devices", "args": {"match": "step", "other": 2}},
+        });
+        let sent = parameters(sent, LargeStrings::default());
+        execute(StepKind::Clean, &environment, &SilentContext, &sent).unwrap();
+        let call = manager.calls.lock().unwrap().pop().unwrap();
+        assert_eq!(call.step, "erase_devices");
+        assert_eq!(
+            Value::Object(call.arguments.values),
+            json!({"match": "step", "more": 1, "other": 2, "deploy_version": "not ours"})
+        );
+    }
+
+    #[test]
+    fn large_arguments_reach_the_step_and_the_echo_leaves_them_out() {
+        let (environment, manager, _state) = environment(|| None);
+        let mut large = LargeStrings::default();
+        let text = "x".repeat(LARGE_STRING + 1);
+        let marker = large.intern(&text);
+        let sent = json!({
+            "node": {"uuid": "1be2"}, "ports": [{"extra": marker}],
+            "step": {"step": "erase_devices", "args": {"script": marker}},
+        });
+        let sent = parameters(sent, large);
+        let result = execute(StepKind::Clean, &environment, &SilentContext, &sent).unwrap();
+        assert_eq!(
+            result,
+            json!({"clean_result": {"/dev/sda": null}, "clean_step":
+                {"step": "erase_devices", "args": {"script": "<65537 bytes omitted>"}}})
+        );
+        let call = manager.calls.lock().unwrap().pop().unwrap();
+        assert_eq!(
+            call.arguments.text("script").as_deref(),
+            Some(text.as_str())
+        );
+    }
+
+    #[test]
+    fn a_node_without_hints_is_looked_up_again_before_an_image_is_written() {
+        let fresh = json!({"uuid": "1be2", "properties": {"root_device": {"serial": "s"}},
+                           "instance_info": {"configdrive": "******"}});
+        let (environment, manager, _state) = environment(move || Some(node(fresh.clone())));
+        let sent = json!({"uuid": "1be2", "properties": {"cpu_arch": "x86_64"}, "name": "n1"});
+        let sent = parameters(write_image(sent), LargeStrings::default());
+        execute(StepKind::Deploy, &environment, &SilentContext, &sent).unwrap();
+        let expected = json!({"uuid": "1be2", "name": "n1",
+            "properties": {"cpu_arch": "x86_64", "root_device": {"serial": "s"}}});
+        let call = manager.calls.lock().unwrap().pop().unwrap();
+        assert_eq!(call.node, node(expected.clone()));
+        assert_eq!(environment.managers.node(), Some(node(expected)));
+    }
+
+    #[test]
+    fn a_lookup_that_fails_or_is_not_needed_changes_nothing() {
+        let (environment, manager, _state) = environment(|| None);
+        let bare = json!({"uuid": "1be2"});
+        let sent = parameters(write_image(bare.clone()), LargeStrings::default());
+        execute(StepKind::Deploy, &environment, &SilentContext, &sent).unwrap();
+        assert_eq!(
+            manager.calls.lock().unwrap().pop().unwrap().node,
+            node(bare)
+        );
+
+        let (environment, _, _state) = self::environment(|| panic!("not needed"));
+        let hinted = json!({"uuid": "1be2", "instance_info": {"root_device": {"wwn": "w"}}});
+        let sent = parameters(write_image(hinted), LargeStrings::default());
+        execute(StepKind::Deploy, &environment, &SilentContext, &sent).unwrap();
+    }
+
+    #[test]
+    fn arguments_of_another_kind_are_refused() {
+        let (environment, manager, _state) = environment(|| None);
+        let sent = json!({"node": {"uuid": "1be2"}, "ports": [],
+                          "step": {"step": "erase_devices", "args": [1]}});
+        let sent = parameters(sent, LargeStrings::default());
+        let error = execute(StepKind::Clean, &environment, &SilentContext, &sent).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidCommandParams);
+        assert!(manager.calls.lock().unwrap().is_empty());
+    }
+}

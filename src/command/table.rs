@@ -281,3 +281,147 @@ pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::mpsc::Sender;
+
+    use serde_json::{Value, json};
+    use tokio::sync::mpsc::UnboundedReceiver;
+
+    use super::*;
+    use crate::command::fake::{self, FakeManager};
+
+    type Gate = Sender<Result<Value, ManagerError>>;
+
+    fn open(state: &Path) -> (Arc<CommandTable>, Gate, UnboundedReceiver<Signal>) {
+        let (manager, gate) = FakeManager::new();
+        let (environment, signals) = fake::environment(vec![manager], state);
+        (CommandTable::open(environment).unwrap(), gate, signals)
+    }
+
+    fn request(body: &Value) -> Request {
+        Request::read(body.to_string().as_bytes()).unwrap()
+    }
+
+    fn step(name: &str) -> Request {
+        request(&json!({"name": "clean.execute_clean_step", "params": {
+            "step": {"step": name}, "node": {"uuid": "1be2"}, "ports": []}}))
+    }
+
+    fn names(table: &CommandTable) -> Vec<(String, Status)> {
+        table
+            .list()
+            .iter()
+            .map(|command| (command.name().to_owned(), command.status()))
+            .collect()
+    }
+
+    #[test]
+    fn a_killed_agent_leaves_a_failed_command_and_takes_new_ones() {
+        let state = tempfile::tempdir().unwrap();
+        let (table, gate, _) = open(state.path());
+        table
+            .issue(request(&json!({"name": "standby.sync", "params": {}})))
+            .unwrap();
+        table.issue(step("gate")).unwrap();
+        assert_eq!(table.running().unwrap().name(), "execute_clean_step");
+        // What a killed agent leaves is its state directory as it is now.
+        let left = tempfile::tempdir().unwrap();
+        for entry in std::fs::read_dir(state.path()).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), left.path().join(entry.file_name())).unwrap();
+        }
+        gate.send(Ok(Value::Null)).unwrap();
+
+        let (table, _, _) = open(left.path());
+        assert_eq!(
+            names(&table),
+            [
+                ("sync".to_owned(), Status::Succeeded),
+                ("execute_clean_step".to_owned(), Status::Failed),
+            ]
+        );
+        assert!(table.running().is_none());
+        table.issue(step("erase_devices")).unwrap();
+        assert_eq!(names(&table).len(), 3);
+    }
+
+    #[test]
+    fn the_end_is_journalled_before_it_shows_and_before_the_heartbeat() {
+        let state = tempfile::tempdir().unwrap();
+        let (table, gate, mut signals) = open(state.path());
+        let command = table.issue(step("gate")).unwrap();
+        let journal = || std::fs::read_to_string(state.path().join("commands.jsonl")).unwrap();
+        assert!(journal().contains(&format!("{{\"started\":{{\"id\":\"{}\"", command.id())));
+        assert!(!journal().contains("\"ended\""));
+        assert!(fake::drain(&mut signals).is_empty());
+        gate.send(Ok(Value::Null)).unwrap();
+        assert_eq!(signals.blocking_recv(), Some(Signal::HeartbeatNow));
+        assert_eq!(command.status(), Status::Succeeded);
+        assert!(journal().contains(&format!("{{\"ended\":{{\"id\":\"{}\"", command.id())));
+    }
+
+    #[test]
+    fn a_panic_of_a_synchronous_command_is_a_failure() {
+        let state = tempfile::tempdir().unwrap();
+        let (table, _, _) = open(state.path());
+        let command = table
+            .issue(request(&json!({"name": "service.get_service_steps",
+                "params": {"node": {"uuid": "1be2"}, "ports": []}})))
+            .unwrap();
+        let outcome = command.outcome().unwrap();
+        assert_eq!(
+            outcome.error.as_ref().unwrap().details,
+            "get_service_steps ended in a panic, which is a defect of the agent: service steps \
+             are broken"
+        );
+        assert_eq!(names(&table).len(), 1);
+    }
+
+    #[test]
+    fn refused_requests_leave_no_trace_after_a_restart_either() {
+        let state = tempfile::tempdir().unwrap();
+        let (table, _, _) = open(state.path());
+        table
+            .issue(request(&json!({"name": "clean.get_clean_steps",
+                "params": {"node": {}, "ports": []}})))
+            .unwrap_err();
+        assert!(table.list().is_empty());
+        drop(table);
+        let (table, _, _) = open(state.path());
+        assert!(table.list().is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_journalled_does_not_run() {
+        let state = tempfile::tempdir().unwrap();
+        let (table, _, _) = open(state.path());
+        table.journal.break_for_test();
+        for name in ["erase_devices", "gate"] {
+            let error = table.issue(step(name)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::CommandExecution);
+        }
+        assert!(table.list().is_empty());
+    }
+
+    #[test]
+    fn requests_one_after_the_other_never_run_side_by_side() {
+        let state = tempfile::tempdir().unwrap();
+        let (table, gate, _) = open(state.path());
+        let issuers: Vec<_> = (0..8)
+            .map(|_| {
+                let table = Arc::clone(&table);
+                thread::spawn(move || table.issue(step("gate")).is_ok())
+            })
+            .collect();
+        let accepted = issuers
+            .into_iter()
+            .map(|issuer| issuer.join().unwrap())
+            .filter(|accepted| *accepted)
+            .count();
+        assert_eq!(accepted, 1);
+        gate.send(Ok(Value::Null)).unwrap();
+    }
+}

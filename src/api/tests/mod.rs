@@ -4,6 +4,7 @@ mod bodies;
 mod golden;
 mod limits;
 mod refusals;
+mod tls;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -147,7 +148,7 @@ fn execute(kind: &str, step: &Value) -> Value {
     })
 }
 
-fn send(stream: &mut TcpStream, method: &str, target: &str, body: &[u8]) {
+fn send(stream: &mut impl Write, method: &str, target: &str, body: &[u8]) {
     let head = format!(
         "{method} {target} HTTP/1.1\r\nHost: agent.test:9999\r\nContent-Length: {}\r\n\r\n",
         body.len()
@@ -156,7 +157,7 @@ fn send(stream: &mut TcpStream, method: &str, target: &str, body: &[u8]) {
     stream.write_all(body).unwrap();
 }
 
-fn receive(stream: &TcpStream, method: &str) -> Reply {
+fn receive(stream: impl Read, method: &str) -> Reply {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();

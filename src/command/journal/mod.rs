@@ -4,11 +4,12 @@
 //! (contract/control-plane 12). An agent that crashed in the middle of an erase and came back with
 //! an empty list would turn that erase into a done one. So every command is written down before it
 //! runs and when it has ended, in a file that a restart of the agent finds and a reboot of the
-//! machine does not (tmpfs).
+//! machine does not: it lies on a tmpfs, and it names the boot it belongs to, in case it does not.
 //!
-//! The file is one JSON object a line. A line is complete when it ends in a newline: the last one
-//! may be cut, which means that the command it speaks of had not started, or that its end was not
-//! shown to anybody.
+//! A line is complete when it ends in a newline: the last one may be cut, which means that the
+//! command it speaks of had not started, or that its end was not shown to anybody.
+
+mod line;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -17,13 +18,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use farrier_plugin::{ErrorKind, LARGE_STRING, ManagerError};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use tracing::warn;
+use farrier_plugin::{ErrorKind, ManagerError};
+use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::{Command, ErrorObject, Outcome, Status};
+use super::{Command, Outcome};
+use line::{Entry, Line};
 
 /// The file in the state directory.
 const FILE: &str = "commands.jsonl";
@@ -31,8 +31,8 @@ const FILE: &str = "commands.jsonl";
 /// What PID 1 writes beside it about the end of the last agent, for people: `signal 9`.
 const LAST_EXIT: &str = "last-exit";
 
-/// The form of the lines.
-const VERSION: u32 = 1;
+/// What the kernel calls this boot: another random UUID after each.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// A journal above this many bytes is not ours: a boot has some dozens of commands of a few KiB.
 const SIZE_LIMIT: u64 = 64 * 1024 * 1024;
@@ -85,29 +85,18 @@ struct Tail {
     length: u64,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Line {
-    /// The first line.
-    Journal { version: u32 },
-    /// A command is about to run.
-    Started { id: Uuid, name: String, at: f64 },
-    /// It has ended.
-    Ended {
-        id: Uuid,
-        status: Status,
-        error: Option<ErrorObject>,
-        result: Value,
-        at: f64,
-    },
-    /// It was refused for its parameters, which leaves no result (contract/control-plane 5.5).
-    Refused { id: Uuid },
-}
-
 impl Journal {
-    /// Open the journal of this state directory, or start one. The commands come back in the order
-    /// of their issue; those that were running are failed now, in the file too.
+    /// Open the journal of this state directory and this boot, or start one. The commands come back
+    /// in the order of their issue; those that were running are failed now, in the file too.
     pub(super) fn open(directory: &Path) -> Result<(Self, Vec<Command>), JournalError> {
+        let boot = fs::read_to_string(BOOT_ID).map_err(|source| JournalError::Access {
+            path: BOOT_ID.into(),
+            source,
+        })?;
+        Self::open_for(directory, boot.trim())
+    }
+
+    fn open_for(directory: &Path, boot: &str) -> Result<(Self, Vec<Command>), JournalError> {
         let path = directory.join(FILE);
         let access = |source| JournalError::Access {
             path: path.clone(),
@@ -151,19 +140,32 @@ impl Journal {
             );
             file.set_len(complete as u64).map_err(access)?;
         }
-        let entries = parse(&path, &text[..complete])?;
+        let entries = match line::parse(&path, &text[..complete])? {
+            Some((written, entries)) if written == boot => Some(entries),
+            Some(_) => {
+                // A reboot ends every command, and the conductor waits for an empty list.
+                info!("the command journal is of an earlier boot and starts anew");
+                file.set_len(0).map_err(access)?;
+                None
+            }
+            None => None,
+        };
 
+        let is_new = entries.is_none();
         let journal = Self(Mutex::new(Tail {
             file,
-            length: complete as u64,
+            length: if is_new { 0 } else { complete as u64 },
         }));
-        if complete == 0 {
+        if is_new {
             journal
-                .append(&Line::Journal { version: VERSION })
+                .append(&Line::Journal {
+                    version: line::VERSION,
+                    boot: boot.to_owned(),
+                })
                 .map_err(access)?;
         }
         let commands = journal
-            .fail_unfinished(entries, last_exit(directory).as_deref())
+            .fail_unfinished(entries.unwrap_or_default(), last_exit(directory).as_deref())
             .map_err(access)?;
         Ok((journal, commands))
     }
@@ -183,7 +185,7 @@ impl Journal {
             id,
             status: outcome.status,
             error: outcome.error.clone(),
-            result: without_payloads(&outcome.result),
+            result: line::without_payloads(&outcome.result),
             at: now(),
         })
     }
@@ -193,13 +195,21 @@ impl Journal {
         self.append(&Line::Refused { id })
     }
 
+    /// From now on nothing can be written, as when the tmpfs is full.
+    #[cfg(test)]
+    pub(super) fn break_for_test(&self) {
+        let full = OpenOptions::new().append(true).open("/dev/full");
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).file = full.unwrap();
+    }
+
     fn append(&self, line: &Line) -> io::Result<()> {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
         let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = tail.file.write_all(&text) {
-            // A half-written line must not run into the next one.
-            tail.file.set_len(tail.length)?;
+            // A half-written line must not run into the next one. Where it cannot be taken back, the
+            // next start finds the damage and serves nothing, which is safe.
+            let _ = tail.file.set_len(tail.length);
             return Err(error);
         }
         tail.length += text.len() as u64;
@@ -227,66 +237,6 @@ impl Journal {
     }
 }
 
-/// A command as the journal has it.
-struct Entry {
-    id: Uuid,
-    name: String,
-    outcome: Option<Outcome>,
-}
-
-fn parse(path: &Path, text: &[u8]) -> Result<Vec<Entry>, JournalError> {
-    let mut entries: Vec<Entry> = Vec::new();
-    let lines = text.strip_suffix(b"\n").unwrap_or(text);
-    if lines.is_empty() {
-        return Ok(entries);
-    }
-    for (index, line) in lines.split(|byte| *byte == b'\n').enumerate() {
-        let damaged = |reason: String| JournalError::Damaged {
-            path: path.to_owned(),
-            line: index + 1,
-            reason,
-        };
-        let line = serde_json::from_slice(line).map_err(|error| damaged(error.to_string()))?;
-        let position = |id: Uuid| {
-            entries
-                .iter()
-                .position(|entry| entry.id == id && entry.outcome.is_none())
-                .ok_or_else(|| damaged(format!("{id} ends without having started")))
-        };
-        match line {
-            Line::Journal { version: VERSION } if index == 0 => {}
-            Line::Journal { version } => {
-                return Err(damaged(format!("unexpected version {version}")));
-            }
-            _ if index == 0 => return Err(damaged("no version".to_owned())),
-            Line::Started { id, name, .. } => entries.push(Entry {
-                id,
-                name,
-                outcome: None,
-            }),
-            Line::Ended {
-                id,
-                status,
-                error,
-                result,
-                ..
-            } => {
-                let position = position(id)?;
-                entries[position].outcome = Some(Outcome {
-                    status,
-                    error,
-                    result,
-                });
-            }
-            Line::Refused { id } => {
-                let position = position(id)?;
-                entries.remove(position);
-            }
-        }
-    }
-    Ok(entries)
-}
-
 /// The error of a command during which the agent ended.
 fn interrupted(name: &str, last_exit: Option<&str>) -> ManagerError {
     let how = last_exit.map_or_else(String::new, |exit| format!(" ({exit})"));
@@ -312,23 +262,6 @@ fn last_exit(directory: &Path) -> Option<String> {
     Some(line.trim().to_owned()).filter(|line| !line.is_empty())
 }
 
-/// The result with large strings left out: log archives are not worth the memory twice.
-fn without_payloads(value: &Value) -> Value {
-    match value {
-        Value::String(text) if text.len() > LARGE_STRING => {
-            Value::String(format!("<{} bytes omitted>", text.len()))
-        }
-        Value::Array(items) => items.iter().map(without_payloads).collect(),
-        Value::Object(members) => Value::Object(
-            members
-                .iter()
-                .map(|(name, item)| (name.clone(), without_payloads(item)))
-                .collect(),
-        ),
-        _ => value.clone(),
-    }
-}
-
 /// Seconds since 1970.
 fn now() -> f64 {
     SystemTime::now()
@@ -340,9 +273,11 @@ fn now() -> f64 {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use farrier_plugin::LARGE_STRING;
     use serde_json::json;
 
     use super::*;
+    use crate::command::Status;
 
     fn journal_of(directory: &Path) -> PathBuf {
         directory.join(FILE)
@@ -462,6 +397,18 @@ mod tests {
                 other => panic!("{other:?} for {damaged}"),
             }
         }
+    }
+
+    #[test]
+    fn a_reboot_empties_the_list_wherever_the_file_lies() {
+        let directory = tempfile::tempdir().unwrap();
+        write_three(directory.path());
+        let (journal, commands) = Journal::open_for(directory.path(), "another boot").unwrap();
+        assert!(commands.is_empty());
+        journal.started(Uuid::new_v4(), "sync").unwrap();
+        drop(journal);
+        let (_journal, commands) = Journal::open_for(directory.path(), "another boot").unwrap();
+        assert_eq!(seen(&commands), [("sync".to_owned(), Status::Failed)]);
     }
 
     #[test]

@@ -1,17 +1,18 @@
 //! The kernel: ioctl, sysfs, mounts, processes, power. The only room with unsafe code, and the only
 //! one that starts programs.
 
+pub mod addresses;
 pub mod aligned;
 pub mod block_device;
-#[cfg(test)]
-pub(crate) mod loop_device;
-pub mod addresses;
-pub mod ethtool;
 pub mod clock;
+pub mod ethtool;
 #[expect(unsafe_code, reason = "ioctl")]
 pub mod link;
 pub mod log;
+#[cfg(test)]
+pub(crate) mod loop_device;
 mod mask;
+pub mod page_cache;
 pub mod process;
 #[cfg(test)]
 pub(crate) mod recording;

@@ -6,6 +6,7 @@ use farrier_plugin::BlockDevice;
 use serde_json::json;
 
 use crate::block::identity::Identity;
+use crate::block::raid_name::{RaidName, raid_name, without_host};
 use crate::block::transport::transport;
 use crate::block::udev::{UdevRecord, unescape};
 use crate::sys::root::Root;
@@ -39,11 +40,11 @@ pub struct ListedDevice {
     pub removable: bool,
     /// Whether this is one path to a device-mapper multipath map, which stands for it.
     pub multipath_member: bool,
-    /// The name of a software RAID array without its host part, where udev knows it.
-    pub volume_name: Option<String>,
+    /// The name of a software RAID array.
+    pub raid_name: RaidName,
     /// Every link under `/dev/disk/by-path`, the one of the inventory first.
     pub by_paths: Vec<String>,
-    /// The inventory's view.
+    /// The inventory's view, with further facts in `extra` as [`list_block_devices`] says.
     pub device: BlockDevice,
 }
 
@@ -55,7 +56,7 @@ pub struct ListedDevice {
 /// device number, as lsblk orders them.
 ///
 /// [`BlockDevice::extra`] holds `type` (lsblk's TYPE), `parents` (kernel names), `read_only`,
-/// `removable`, `volume_name` and `by_paths`, see [`ListedDevice`].
+/// `removable` and `by_paths`, see [`ListedDevice`].
 pub fn list_block_devices(
     root: &Root,
     include_partitions: bool,
@@ -64,14 +65,14 @@ pub fn list_block_devices(
     let mut listed: Vec<BlockDevice> = devices
         .iter()
         .filter(|device| device.is_disk())
-        .map(ListedDevice::to_block_device)
+        .map(|device| device.device.clone())
         .collect();
     if include_partitions {
         listed.extend(
             devices
                 .iter()
                 .filter(|device| device.is_partition())
-                .map(ListedDevice::to_block_device),
+                .map(|device| device.device.clone()),
         );
     }
     Ok(listed)
@@ -121,19 +122,6 @@ impl ListedDevice {
             && !["fd", "ram", "zram"]
                 .iter()
                 .any(|prefix| self.kname.starts_with(prefix))
-    }
-
-    fn to_block_device(&self) -> BlockDevice {
-        let mut device = self.device.clone();
-        device.extra = json!({
-            "type": self.kind,
-            "parents": self.parents,
-            "read_only": self.read_only,
-            "removable": self.removable,
-            "volume_name": self.volume_name,
-            "by_paths": self.by_paths,
-        });
-        device
     }
 }
 
@@ -190,7 +178,7 @@ fn read_device(
         name,
         ..BlockDevice::default()
     };
-    Some(ListedDevice {
+    let mut listed = ListedDevice {
         kname: kname.to_owned(),
         number,
         kind: kind(root, kname, sysfs, whole.is_some()),
@@ -205,13 +193,21 @@ fn read_device(
         },
         multipath_member: whole.is_some_and(|whole| whole.multipath_member)
             || is_multipath_member(root, sysfs),
-        volume_name: udev
-            .property("MD_NAME")
-            .map(|name| name.split_once(':').map_or(name, |(_host, name)| name))
-            .map(str::to_owned),
+        raid_name: match udev.property("MD_NAME") {
+            Some(name) => RaidName::Known(without_host(name).to_owned()),
+            None => raid_name(root, sysfs),
+        },
         by_paths,
         device,
-    })
+    };
+    listed.device.extra = json!({
+        "type": listed.kind,
+        "parents": listed.parents,
+        "read_only": listed.read_only,
+        "removable": listed.removable,
+        "by_paths": listed.by_paths,
+    });
+    Some(listed)
 }
 
 fn device_number(text: &str) -> Option<(u32, u32)> {

@@ -13,6 +13,7 @@ pub mod log;
 pub(crate) mod loop_device;
 mod mask;
 pub mod page_cache;
+pub mod ipmi;
 pub mod process;
 #[cfg(test)]
 pub(crate) mod recording;

@@ -14,6 +14,7 @@ use crate::erase::overwrite::overwrite;
 use crate::erase::plan::Plan;
 use crate::erase::{metadata, signatures};
 use crate::sys::block_device::{Disk, DiskError};
+use crate::sys::root::Root;
 
 /// How long a device may be busy: udev looks at a device for some moments after each change. The
 /// reference waits as long (contract/data-plane 10.8).
@@ -21,9 +22,11 @@ const BUSY_LIMIT: Duration = Duration::from_secs(20);
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Erase one device after its plan. The guard must have been asked.
-pub fn erase_device(plan: &Plan, context: &dyn Context) -> Result<(), EraseError> {
+///
+/// In a recorded tree the device is the plain file of its name there.
+pub fn erase_device(root: &Root, plan: &Plan, context: &dyn Context) -> Result<(), EraseError> {
     info!(device = plan.device, reason = plan.reason, "erase planned");
-    let disk = open(&plan.device, context)?;
+    let disk = open(root, &plan.device, context)?;
     for (index, method) in plan.methods.iter().enumerate() {
         info!(device = plan.device, %method, "erasing");
         match overwrite(&disk, &plan.device, *method, context) {
@@ -41,7 +44,12 @@ pub fn erase_device(plan: &Plan, context: &dyn Context) -> Result<(), EraseError
 ///
 /// A device that the guard leaves out is no failure; everything else that is not erased is, and
 /// stops nothing else.
-pub fn erase_metadata(devices: &[BlockDevice], guard: &Guard, context: &dyn Context) -> Outcome {
+pub fn erase_metadata(
+    root: &Root,
+    devices: &[BlockDevice],
+    guard: &Guard,
+    context: &dyn Context,
+) -> Outcome {
     let mut outcome = Outcome::default();
     let total = devices.len() as u64;
     let ordered = partitions_first(devices);
@@ -57,7 +65,7 @@ pub fn erase_metadata(devices: &[BlockDevice], guard: &Guard, context: &dyn Cont
                 continue;
             }
             Verdict::Refuse(error) => Err(error),
-            Verdict::Erase => metadata_of(&device.name, context),
+            Verdict::Erase => metadata_of(root, &device.name, context),
         };
         match result {
             Ok(()) => outcome.erased.push(device.name.clone()),
@@ -73,8 +81,8 @@ pub fn erase_metadata(devices: &[BlockDevice], guard: &Guard, context: &dyn Cont
     outcome
 }
 
-fn metadata_of(device: &str, context: &dyn Context) -> Result<(), EraseError> {
-    let disk = open(device, context)?;
+fn metadata_of(root: &Root, device: &str, context: &dyn Context) -> Result<(), EraseError> {
+    let disk = open(root, device, context)?;
     metadata::wipe(&disk, device, || {
         signatures::find(disk.path()).map_err(|source| search_error(device, source))
     })?;
@@ -83,7 +91,7 @@ fn metadata_of(device: &str, context: &dyn Context) -> Result<(), EraseError> {
 }
 
 /// Open for this process alone, waiting for udev to let go.
-fn open(device: &str, context: &dyn Context) -> Result<Disk, EraseError> {
+fn open(root: &Root, device: &str, context: &dyn Context) -> Result<Disk, EraseError> {
     let deadline = Instant::now() + BUSY_LIMIT;
     loop {
         if context.is_cancelled() {
@@ -91,7 +99,7 @@ fn open(device: &str, context: &dyn Context) -> Result<Disk, EraseError> {
                 device: device.to_owned(),
             });
         }
-        match Disk::open_exclusive(device) {
+        match Disk::open_exclusive(root.path(device)) {
             Err(DiskError::Busy { .. }) if Instant::now() < deadline => thread::sleep(BUSY_PAUSE),
             outcome => {
                 return outcome.map_err(|source| EraseError::Disk {
@@ -146,6 +154,15 @@ mod tests {
         }
     }
 
+    /// Not by a re-read: a kernel can be built without partition tables of its own.
+    fn show_partitions(device: &str) {
+        Program::new("/usr/bin/partx")
+            .arg("--update")
+            .arg(device)
+            .run()
+            .unwrap();
+    }
+
     #[test]
     fn partitions_come_before_all_disks() {
         let devices = [
@@ -174,16 +191,13 @@ mod tests {
             .arg(looped.path())
             .run()
             .unwrap();
-        Disk::open_exclusive(looped.path())
-            .unwrap()
-            .reread_partitions()
-            .unwrap();
+        show_partitions(looped.path());
         let first = format!("{}p1", looped.path());
         assert!(std::path::Path::new(&first).exists());
 
         let flags = EraseFlags::from_node(&Node::default()).unwrap();
         let plan = Plan::for_device(looped.path(), &flags).unwrap();
-        erase_device(&plan, &SilentContext).unwrap();
+        erase_device(&Root::system(), &plan, &SilentContext).unwrap();
         assert!(!std::path::Path::new(&first).exists());
         assert!(
             std::fs::read(file.path())
@@ -206,10 +220,7 @@ mod tests {
             .arg(looped.path())
             .run()
             .unwrap();
-        Disk::open_exclusive(looped.path())
-            .unwrap()
-            .reread_partitions()
-            .unwrap();
+        show_partitions(looped.path());
         let second = format!("{}p2", looped.path());
         Program::new("/usr/sbin/mkfs.ext4")
             .arg("-q")
@@ -217,7 +228,7 @@ mod tests {
             .run()
             .unwrap();
         for name in [second.as_str(), looped.path()] {
-            metadata_of(name, &SilentContext).unwrap();
+            metadata_of(&Root::system(), name, &SilentContext).unwrap();
         }
         assert_eq!(signatures::find(looped.path().as_ref()).unwrap(), []);
         assert!(!std::path::Path::new(&second).exists());
@@ -229,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_device_that_is_not_there_is_named() {
-        let error = metadata_of("/dev/nonexistent", &SilentContext).unwrap_err();
+        let error = metadata_of(&Root::system(), "/dev/nonexistent", &SilentContext).unwrap_err();
         let error = farrier_plugin::ManagerError::from(error);
         assert!(
             error.chain().contains("/dev/nonexistent"),

@@ -5,6 +5,7 @@
 
 mod disk_wait;
 mod dispatch;
+mod generic;
 mod managers;
 mod steps;
 

@@ -6,6 +6,7 @@ pub mod aligned;
 pub mod block_device;
 pub mod clock;
 pub mod ethtool;
+pub mod ipmi;
 #[expect(unsafe_code, reason = "ioctl")]
 pub mod link;
 pub mod log;
@@ -13,7 +14,6 @@ pub mod log;
 pub(crate) mod loop_device;
 mod mask;
 pub mod page_cache;
-pub mod ipmi;
 pub mod process;
 #[cfg(test)]
 pub(crate) mod recording;

@@ -1,10 +1,13 @@
 //! The kernel: ioctl, sysfs, mounts, processes, power. The only room with unsafe code, and the only
 //! one that starts programs.
 
+pub mod addresses;
 pub mod aligned;
 pub mod block_device;
 pub mod boot_times;
 pub mod clock;
+pub mod ethtool;
+pub mod ipmi;
 pub mod link;
 pub mod log;
 #[cfg(test)]
@@ -13,6 +16,10 @@ pub mod loopback;
 mod mask;
 pub mod mount;
 pub mod mounted;
+pub mod page_cache;
 pub mod power;
 pub mod process;
+#[cfg(test)]
+pub(crate) mod recording;
+pub mod root;
 pub mod service;

@@ -3,7 +3,7 @@
 mod inventory;
 mod run;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -32,12 +32,13 @@ the kernel command line:
 
 /// Run the sub-command that the arguments name. `farrier` alone is `farrier run`.
 pub fn main() -> ExitCode {
-    let program = std::env::args_os().next().unwrap_or_default();
-    let name = Path::new(&program).file_name();
-    if let Some(main) = name.and_then(|name| init::by_name(name.to_str()?)) {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_default();
+    let name = Path::new(&program).file_name().and_then(OsStr::to_str);
+    if let Some(main) = name.and_then(init::by_name) {
         return main();
     }
-    let mut arguments = match text_arguments(std::env::args_os().skip(1)) {
+    let mut arguments = match text_arguments(arguments) {
         Ok(arguments) => arguments,
         Err(argument) => return wrong_usage(&format!("The argument {argument:?} is no UTF-8")),
     };

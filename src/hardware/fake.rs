@@ -20,6 +20,7 @@ pub(super) struct FakeManager {
     class_name: &'static str,
     level: Option<u32>,
     answer: Option<Answer>,
+    executes: bool,
     steps: Vec<Step>,
     pub(super) erased: Mutex<Vec<String>>,
     pub(super) root_disks: Mutex<Vec<Result<BlockDevice, ManagerError>>>,
@@ -31,6 +32,7 @@ impl FakeManager {
             class_name,
             level: Some(level),
             answer: None,
+            executes: true,
             steps: Vec::new(),
             erased: Mutex::default(),
             root_disks: Mutex::default(),
@@ -47,6 +49,12 @@ impl FakeManager {
 
     pub(super) fn answering(mut self, answer: Answer) -> Self {
         self.answer = Some(answer);
+        self
+    }
+
+    /// Answers no step, whatever else it answers.
+    pub(super) fn only_erasing(mut self) -> Self {
+        self.executes = false;
         self
     }
 
@@ -130,6 +138,9 @@ impl HardwareManager for FakeManager {
         _ports: &[Port],
         _arguments: &StepArguments,
     ) -> Result<Value, ManagerError> {
+        if !self.executes {
+            return Err(ManagerError::unsupported(step));
+        }
         Ok(self.answer(step)?.map_or(Value::Null, Value::String))
     }
 }

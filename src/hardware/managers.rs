@@ -11,9 +11,12 @@ use serde_json::Value;
 use tracing::{info, warn};
 
 use crate::config::Live;
+use crate::erase;
 use crate::hardware::disk_wait;
 use crate::hardware::dispatch::{Dispatcher, Ranked};
+use crate::hardware::generic::GenericHardwareManager;
 use crate::hardware::steps::{self, Offer};
+use crate::sys::root::Root;
 
 /// The managers that support this machine, and the node that it is.
 ///
@@ -26,6 +29,36 @@ pub struct Managers {
 }
 
 impl Managers {
+    /// Find all managers and initialise them: the generic one, which can take as long as the
+    /// options let it wait for the root disk.
+    ///
+    /// Disks are only ever erased or written where `/` lies in memory, as in the ramdisk.
+    pub fn discover(options: Live, context: &dyn Context) -> Result<Self, ManagerError> {
+        Self::discover_at(options, Root::system(), erase::runs_in_ramdisk(), context)
+    }
+
+    /// The same on any system, with the permission to destroy disks outside a ramdisk: what a
+    /// person asks for with `--force`.
+    pub fn discover_forced(options: Live, context: &dyn Context) -> Result<Self, ManagerError> {
+        Self::discover_at(options, Root::system(), true, context)
+    }
+
+    fn discover_at(
+        options: Live,
+        root: Root,
+        may_destroy: bool,
+        context: &dyn Context,
+    ) -> Result<Self, ManagerError> {
+        let dispatcher = Arc::<Dispatcher>::default();
+        let generic = GenericHardwareManager::new(
+            options.clone(),
+            root,
+            Arc::downgrade(&dispatcher),
+            may_destroy,
+        );
+        Self::start(options, dispatcher, vec![Arc::new(generic)], context)
+    }
+
     /// Rank these managers by their support for this machine and initialise them in that order.
     ///
     /// A manager that cannot be initialised stays and is logged: its other methods say themselves
@@ -40,7 +73,7 @@ impl Managers {
         Self::start(options, Arc::default(), managers, context)
     }
 
-    pub(super) fn start(
+    fn start(
         options: Live,
         dispatcher: Arc<Dispatcher>,
         managers: Vec<Arc<dyn HardwareManager>>,
@@ -161,8 +194,20 @@ impl Managers {
 
     /// The inventory as it is now.
     pub fn inventory_uncached(&self) -> Result<Inventory, ManagerError> {
-        self.dispatcher
-            .first("list_hardware_info", |manager| manager.list_hardware_info())
+        let mut inventory = self
+            .dispatcher
+            .first("list_hardware_info", |manager| manager.list_hardware_info())?;
+        // The conductor knows the controller of such a node better (contract/control-plane 2.4).
+        let skips_bmc = lock(&self.node)
+            .as_ref()
+            .and_then(|node| node.field("driver_internal_info", "agent_skip_bmc_detect"))
+            == Some(&Value::Bool(true));
+        if skips_bmc {
+            inventory.bmc_address = None;
+            inventory.bmc_v6address = None;
+            inventory.bmc_mac = None;
+        }
+        Ok(inventory)
     }
 
     /// The disk that an image would go to now, by the node's root device hints.

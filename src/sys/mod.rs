@@ -20,6 +20,7 @@ mod mask;
 pub(crate) mod memory_medium;
 pub mod mount;
 pub mod mounted;
+pub mod page_cache;
 pub mod power;
 pub mod process;
 #[cfg(test)]

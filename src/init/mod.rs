@@ -23,8 +23,8 @@ mod restart;
 mod shutdown;
 mod supervisor;
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
@@ -41,7 +41,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use self::boot_interface::{HardwareAddress, kernel_parameter};
 use self::console::Console;
 use self::message::Message;
-use self::network::{Decision, Network};
+use self::network::{Network, Start};
 use self::supervisor::{Output, Rule, Supervisor};
 use crate::sys::boot_times::{self, since_kernel_start};
 use crate::sys::service::{Service, dead_children, terminate};
@@ -58,9 +58,8 @@ pub const SETTLED: &str = "/run/farrier/settled";
 /// Only root looks in here: journal and token lie here too.
 const DIRECTORY: &str = "/run/farrier";
 
-/// How often the boot interface is looked for until the network has started. A look costs some ten
-/// system calls; udev needs longer than that for one event.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often the dead are looked for if their signals cannot be received.
+const WITHOUT_SIGNALS: Duration = Duration::from_millis(50);
 
 /// udev stops waiting for hung drivers after this many seconds; PID 1 and the agent go on anyway.
 const SETTLE_TIMEOUT: &str = "--timeout=180";
@@ -141,6 +140,7 @@ impl Init {
             }
         }
         firmware::watch(console.clone());
+        seed_random(console.clone());
 
         let socket = message::listen(Path::new(message::SOCKET)).inspect_err(|error| {
             console.say(&format!("No messages to PID 1 ({error})"));
@@ -203,17 +203,15 @@ impl Init {
     /// Wait for a signal, a message, or the time of something to do.
     fn wait(&self) {
         let now = Instant::now();
-        let mut timeout = self
+        let next_start = self
             .supervisor
             .next_start()
             .map(|at| at.saturating_duration_since(now));
-        if self.network.is_open() {
-            timeout = Some(timeout.map_or(LOOK, |pause| pause.min(LOOK)));
-        }
-        if self.signals.is_none() {
-            // Without signals the dead are found by looking.
-            timeout = Some(timeout.unwrap_or(LOOK).min(LOOK));
-        }
+        let without_signals = self.signals.is_none().then_some(WITHOUT_SIGNALS);
+        let timeout = [next_start, self.network.next_look(), without_signals]
+            .into_iter()
+            .flatten()
+            .min();
         let timeout = timeout.map_or(PollTimeout::NONE, |pause| {
             // Rounded up, so that the time has come when poll returns.
             let milliseconds = pause.as_millis().saturating_add(1);
@@ -259,7 +257,7 @@ impl Init {
     }
 
     fn look_for_network(&mut self) {
-        let Decision::Start { owner } =
+        let Some(Start { owner }) =
             self.network
                 .decide(Path::new("/"), self.settled, Instant::now())
         else {
@@ -267,7 +265,7 @@ impl Init {
         };
         match &owner {
             Some(owner) => mark(&self.console, "interface", &format!("booted from {owner}")),
-            None if self.network.is_open() => {
+            None if self.network.next_look().is_some() => {
                 self.console
                     .say("no interface has the address of BOOTIF; starting without it");
             }
@@ -280,7 +278,7 @@ impl Init {
             ));
         }
         match self.supervisor.pid("dhcpcd") {
-            // Started without the boot interface, which has come now: its end starts it again.
+            // The boot interface has come late or changed its name: its end starts it again.
             Some(pid) => terminate(pid),
             None => self.supervisor.start("dhcpcd"),
         }
@@ -382,10 +380,15 @@ fn boot_address(console: &Console, command_line: &str) -> Option<HardwareAddress
 
 /// Record a phase of the boot, and say so.
 fn mark(console: &Console, phase: &str, text: &str) {
-    if let Err(error) = boot_times::mark(phase, "") {
+    record(console, phase, text);
+    console.say(text);
+}
+
+/// Record a phase of the boot.
+fn record(console: &Console, phase: &str, detail: &str) {
+    if let Err(error) = boot_times::mark(phase, detail) {
         console.say(&format!("Could not record the boot's times ({error})"));
     }
-    console.say(text);
 }
 
 /// Block the signals that PID 1 handles and receive them as a file.
@@ -396,6 +399,21 @@ fn signals() -> nix::Result<SignalFd> {
     }
     set.thread_block()?;
     SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+}
+
+/// Have the kernel gather its first randomness now, on a thread, while udev looks for devices. On a
+/// processor without RDRAND it does so only when someone waits for it, for about a second, and
+/// DHCP and TLS would be the ones who wait.
+fn seed_random(console: Console) {
+    let seed = move || {
+        let read = File::open("/dev/random").and_then(|mut random| random.read_exact(&mut [0]));
+        match read {
+            Ok(()) => record(&console, "random", ""),
+            Err(error) => console.say(&format!("No randomness: {error}")),
+        }
+    };
+    // Without the thread it happens later.
+    let _ = thread::Builder::new().name("random".to_owned()).spawn(seed);
 }
 
 /// An archive appended to the ramdisk may have replaced the root directory's mode; services that

@@ -1,0 +1,158 @@
+//! Serving and heartbeats, and how they end.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustls::ServerConfig;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use super::AgentError;
+use super::life::End;
+use super::markers;
+use super::status::Status;
+use crate::api::{self, Server, Settings, Token};
+use crate::command::{CommandTable, Signal};
+use crate::conductor::{Beat, Client, Heartbeats, News};
+use crate::config::Options;
+
+/// How long open requests may take at the end; the server cuts them off after five seconds.
+const END: Duration = Duration::from_secs(6);
+
+/// What is served.
+pub(super) struct Service {
+    pub(super) table: Arc<CommandTable>,
+    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) token: Token,
+    pub(super) signals: UnboundedReceiver<Signal>,
+    pub(super) started: SystemTime,
+}
+
+/// What heartbeats need; `None` where there is no conductor to send them to.
+pub(super) struct Pulse {
+    pub(super) client: Arc<Client>,
+    pub(super) beat: Beat,
+    pub(super) timeout: Duration,
+}
+
+/// Serve, and send heartbeats once the port is open, until the conductor or the system ends it.
+pub(super) async fn serve(
+    service: Service,
+    pulse: Option<Pulse>,
+    options: &Options,
+    root: &Path,
+    status: &Arc<Status>,
+) -> Result<End, AgentError> {
+    let (stop, stopped) = watch::channel(false);
+    let demanded = Arc::new(Notify::new());
+    let settings = Settings {
+        listen: SocketAddr::new(listen_address(options, root), options.listen_port),
+        tls: service.tls,
+        token: service.token,
+        agent_version: super::VERSION.to_owned(),
+        started_at: service
+            .started
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs_f64(),
+    };
+    let server = api::serve(settings, service.table, stopped.clone()).map_err(AgentError::Api)?;
+    let heartbeats = pulse.map(|pulse| {
+        let heartbeats = Heartbeats {
+            timeout: pulse.timeout,
+            demanded: Arc::clone(&demanded),
+            stop: stopped,
+        };
+        tokio::spawn(beat(heartbeats, pulse, Arc::clone(status)))
+    });
+    if heartbeats.is_none() {
+        status.doing("serving, without a conductor to report to");
+    }
+    let end = wait_for_end(service.signals, &demanded).await;
+    info!(?end, "ending");
+    stop.send_replace(true);
+    finish(server).await;
+    if let Some(heartbeats) = heartbeats {
+        let _ = timeout(END, heartbeats).await;
+    }
+    match end {
+        End::LockedDown => markers::leave(root, markers::LOCKED_DOWN),
+        End::Rescued => markers::leave(root, markers::RESCUED),
+        End::Terminated => {}
+    }
+    Ok(end)
+}
+
+async fn beat(heartbeats: Heartbeats, pulse: Pulse, status: Arc<Status>) {
+    let Pulse { client, beat, .. } = pulse;
+    let sender = Arc::clone(&client);
+    let beat = Arc::new(beat);
+    heartbeats
+        .run(
+            move || {
+                let (client, beat) = (Arc::clone(&sender), Arc::clone(&beat));
+                async move { client.heartbeat(&beat).await }
+            },
+            |news| match news {
+                News::Accepted => {
+                    if let Some(url) = client.urls().first() {
+                        status.conductor(url.as_str());
+                    }
+                    status.doing("ready for the conductor's commands");
+                }
+                News::Failed(error) => status.error(error),
+            },
+        )
+        .await;
+}
+
+async fn wait_for_end(mut signals: UnboundedReceiver<Signal>, demanded: &Notify) -> End {
+    let mut terminate = signal(SignalKind::terminate()).ok();
+    let mut interrupt = signal(SignalKind::interrupt()).ok();
+    loop {
+        let news = tokio::select! {
+            news = signals.recv() => news,
+            () = arrived(&mut terminate) => return End::Terminated,
+            () = arrived(&mut interrupt) => return End::Terminated,
+        };
+        match news {
+            Some(Signal::HeartbeatNow) => demanded.notify_one(),
+            Some(Signal::LockDown) => return End::LockedDown,
+            Some(Signal::Rescued) => return End::Rescued,
+            // The command table holds a sender as long as it is served.
+            None => return End::Terminated,
+        }
+    }
+}
+
+/// Resolves when the signal arrives; never where it cannot be caught.
+async fn arrived(signal: &mut Option<tokio::signal::unix::Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+async fn finish(server: Server) {
+    if timeout(END, server.ended).await.is_err() {
+        warn!("open requests did not end in time");
+    }
+}
+
+/// `listen_host`, else `::`, which takes IPv4 too, else `0.0.0.0` where the kernel has no IPv6.
+fn listen_address(options: &Options, root: &Path) -> IpAddr {
+    options.listen_host.unwrap_or_else(|| {
+        if root.join("proc/net/if_inet6").exists() {
+            Ipv6Addr::UNSPECIFIED.into()
+        } else {
+            Ipv4Addr::UNSPECIFIED.into()
+        }
+    })
+}

@@ -1,0 +1,1 @@
+//! The whole life against a conductor in this process.

@@ -9,7 +9,7 @@
 //! - `settled`: there once udev has handled every device that was there at boot;
 //! - `leases/<interface>.<protocol>.json` and `resolv.conf`: what the network gave;
 //! - `log/`: what udev and dhcpcd said;
-//! - [`NO_RESTART`]: written by the agent.
+//! - `rescued` and `locked-down`: markers that the agent writes when it hands the machine over.
 
 mod boot_interface;
 mod console;
@@ -47,10 +47,13 @@ use crate::sys::boot_times::{self, since_kernel_start};
 use crate::sys::service::{Service, dead_children, terminate};
 use crate::sys::{loopback, power};
 
-/// While this file is there, PID 1 does not start the agent again after it ended. The agent writes
-/// it, with the reason in its first line, before it hands the machine over: in rescue the rescue
-/// user owns the machine, after lock-down a second agent would reopen what was closed.
-pub const NO_RESTART: &str = "/run/farrier/no-restart";
+/// The agent's marker of a machine that is locked down. Its network stays down from then on.
+const LOCKED_DOWN: &str = "/run/farrier/locked-down";
+
+/// Markers after which nothing starts an agent again: in rescue the machine is the rescue user's,
+/// and after a lock-down a second agent would reopen what was closed. The agent writes the first
+/// two; the third is the reference's.
+const HANDED_OVER: &[&str] = &["/run/farrier/rescued", LOCKED_DOWN, "/etc/.rescued"];
 
 /// There once udev has handled every device that was there at boot.
 pub const SETTLED: &str = "/run/farrier/settled";
@@ -193,6 +196,7 @@ impl Init {
                 }
             }
             self.look_for_network();
+            self.hold_lock_down();
             self.supervisor.start_due(Instant::now());
             if let Some(signal) = self.signal() {
                 return signal;
@@ -207,8 +211,9 @@ impl Init {
             .supervisor
             .next_start()
             .map(|at| at.saturating_duration_since(now));
+        let network = Some(self.network.next_look());
         let without_signals = self.signals.is_none().then_some(WITHOUT_SIGNALS);
-        let timeout = [next_start, self.network.next_look(), without_signals]
+        let timeout = [next_start, network, without_signals]
             .into_iter()
             .flatten()
             .min();
@@ -256,6 +261,15 @@ impl Init {
         }
     }
 
+    /// After a lock-down dhcpcd would still bring up a card that is plugged in.
+    fn hold_lock_down(&self) {
+        if let Some(dhcpcd) = self.supervisor.pid("dhcpcd")
+            && Path::new(LOCKED_DOWN).exists()
+        {
+            terminate(dhcpcd);
+        }
+    }
+
     fn look_for_network(&mut self) {
         let Some(Start { owner }) =
             self.network
@@ -265,7 +279,7 @@ impl Init {
         };
         match &owner {
             Some(owner) => mark(&self.console, "interface", &format!("booted from {owner}")),
-            None if self.network.next_look().is_some() => {
+            None if self.network.has_boot_interface() => {
                 self.console
                     .say("no interface has the address of BOOTIF; starting without it");
             }
@@ -327,13 +341,13 @@ fn programs(supervisor: &mut Supervisor, command_line: &str) {
             "--config",
             network::CONFIGURATION,
         ]),
-        Rule::Always,
+        Rule::Unless(&[LOCKED_DOWN]),
         Output::Log,
     );
     supervisor.add(
         "agent",
         Service::new("/usr/bin/farrier").args(["run"]),
-        Rule::Unless(NO_RESTART.into()),
+        Rule::Unless(HANDED_OVER),
         Output::Consoles,
     );
     if let Some(terminal) = kernel_parameter(command_line, "farrier.shell") {

@@ -87,13 +87,14 @@ impl Network {
         }
     }
 
-    /// How soon [`Self::decide`] has to be asked again; `None` for never.
-    pub(super) fn next_look(&self) -> Option<Duration> {
-        match (&self.started, self.wanted) {
-            (None, _) => Some(LOOK),
-            (Some(_), Some(_)) => Some(WATCH),
-            (Some(_), None) => None,
-        }
+    /// How soon [`Self::decide`] has to be asked again.
+    pub(super) fn next_look(&self) -> Duration {
+        if self.started.is_none() { LOOK } else { WATCH }
+    }
+
+    /// Whether the kernel's command line names one.
+    pub(super) fn has_boot_interface(&self) -> bool {
+        self.wanted.is_some()
     }
 
     /// Look for the boot interface below `root`. `settled` says since when udev has nothing left
@@ -175,7 +176,7 @@ mod tests {
         let now = Instant::now();
         assert_eq!(network.decide(root.path(), None, now), start(None));
         assert_eq!(network.decide(root.path(), None, now), None);
-        assert_eq!(network.next_look(), None);
+        assert_eq!(network.next_look(), WATCH);
     }
 
     #[test]

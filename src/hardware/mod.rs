@@ -6,6 +6,7 @@
 mod disk_wait;
 mod dispatch;
 mod generic;
+mod logs;
 mod managers;
 mod steps;
 

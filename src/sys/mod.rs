@@ -8,6 +8,8 @@ pub mod boot_times;
 pub mod clock;
 pub mod ethtool;
 pub mod ipmi;
+pub mod kernel_log;
+#[expect(unsafe_code, reason = "ioctl")]
 pub mod link;
 pub mod log;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Block devices: listing, root device hints, partition tables, rescan, settling.
 
+mod by_path;
 mod hint_expression;
 pub mod hints;
 mod identity;

@@ -53,8 +53,7 @@ pub(super) fn kernel_parameter(command_line: &str, name: &str) -> Option<String>
 /// The name of the interface with this address, once udev has named it for good.
 ///
 /// Only interfaces with a device of their own count: a VLAN or a bond has the address of the card
-/// below it. udev has dealt with an interface when its database holds it; before that a rename may
-/// still come, and the kernel refuses to rename an interface that dhcpcd has brought up.
+/// below it.
 pub(super) fn named_interface(root: &Path, address: HardwareAddress) -> Option<String> {
     let interfaces = fs::read_dir(root.join("sys/class/net")).ok()?;
     interfaces.flatten().find_map(|entry| {
@@ -64,12 +63,21 @@ pub(super) fn named_interface(root: &Path, address: HardwareAddress) -> Option<S
         if !is_card || HardwareAddress::parse(read("address")?.trim()) != Some(address) {
             return None;
         }
-        let index: u32 = read("ifindex")?.trim().parse().ok()?;
-        root.join(format!("run/udev/data/n{index}"))
-            .exists()
-            .then_some(())?;
-        entry.file_name().into_string().ok()
+        let index = read("ifindex")?;
+        let record = root.join(format!("run/udev/data/n{}", index.trim()));
+        let named = is_named(&fs::read_to_string(record).ok()?);
+        // It may have got its name after the old one was read above.
+        (named && read("ifindex")? == index).then(|| entry.file_name().into_string().ok())?
     })
+}
+
+/// Whether udev's record of an interface says that it has its name. Before that a rename may still
+/// come, which would leave dhcpcd with an interface that is not there. udev 252 writes the record
+/// twice when it renames: just before, with `ID_RENAMING` and, if the interface is new, without
+/// the time `I:` of its first handling; and when the kernel has reported the new name.
+fn is_named(record: &str) -> bool {
+    record.lines().any(|line| line.starts_with("I:"))
+        && !record.lines().any(|line| line == "E:ID_RENAMING=1")
 }
 
 #[cfg(test)]
@@ -152,13 +160,19 @@ mod tests {
 
         let data = root.path().join("run/udev/data");
         fs::create_dir_all(&data).unwrap();
-        for index in [2, 3] {
-            fs::write(data.join(format!("n{index}")), "").unwrap();
-        }
+        let record = |text: &str| {
+            for index in [2, 3] {
+                fs::write(data.join(format!("n{index}")), text).unwrap();
+            }
+            named_interface(root.path(), ADDRESS)
+        };
+        assert_eq!(record("E:ID_RENAMING=1\n"), None);
         assert_eq!(
-            named_interface(root.path(), ADDRESS).as_deref(),
-            Some("ens3")
+            record("I:7529000\nE:ID_RENAMING=1\nE:ID_NET_NAME=ens3\n"),
+            None
         );
+        let named = "I:7529000\nE:ID_NET_NAME=ens3\nG:systemd\n";
+        assert_eq!(record(named).as_deref(), Some("ens3"));
         assert_eq!(named_interface(root.path(), HardwareAddress([0; 6])), None);
     }
 }

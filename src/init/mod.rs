@@ -9,7 +9,7 @@
 //! - `settled`: there once udev has handled every device that was there at boot;
 //! - `leases/<interface>.<protocol>.json` and `resolv.conf`: what the network gave;
 //! - `log/`: what udev and dhcpcd said;
-//! - [`NO_RESTART`]: written by the agent.
+//! - `rescued` and `locked-down`: markers that the agent writes when it hands the machine over.
 
 mod boot_interface;
 mod console;
@@ -23,8 +23,8 @@ mod restart;
 mod shutdown;
 mod supervisor;
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
@@ -41,16 +41,19 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use self::boot_interface::{HardwareAddress, kernel_parameter};
 use self::console::Console;
 use self::message::Message;
-use self::network::{Decision, Network};
+use self::network::{Network, Start};
 use self::supervisor::{Output, Rule, Supervisor};
 use crate::sys::boot_times::{self, since_kernel_start};
 use crate::sys::service::{Service, dead_children, terminate};
 use crate::sys::{loopback, power};
 
-/// While this file is there, PID 1 does not start the agent again after it ended. The agent writes
-/// it, with the reason in its first line, before it hands the machine over: in rescue the rescue
-/// user owns the machine, after lock-down a second agent would reopen what was closed.
-pub const NO_RESTART: &str = "/run/farrier/no-restart";
+/// The agent's marker of a machine that is locked down. Its network stays down from then on.
+const LOCKED_DOWN: &str = "/run/farrier/locked-down";
+
+/// Markers after which nothing starts an agent again: in rescue the machine is the rescue user's,
+/// and after a lock-down a second agent would reopen what was closed. The agent writes the first
+/// two; the third is the reference's.
+const HANDED_OVER: &[&str] = &["/run/farrier/rescued", LOCKED_DOWN, "/etc/.rescued"];
 
 /// There once udev has handled every device that was there at boot.
 pub const SETTLED: &str = "/run/farrier/settled";
@@ -58,9 +61,8 @@ pub const SETTLED: &str = "/run/farrier/settled";
 /// Only root looks in here: journal and token lie here too.
 const DIRECTORY: &str = "/run/farrier";
 
-/// How often the boot interface is looked for until the network has started. A look costs some ten
-/// system calls; udev needs longer than that for one event.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often the dead are looked for if their signals cannot be received.
+const WITHOUT_SIGNALS: Duration = Duration::from_millis(50);
 
 /// udev stops waiting for hung drivers after this many seconds; PID 1 and the agent go on anyway.
 const SETTLE_TIMEOUT: &str = "--timeout=180";
@@ -141,6 +143,7 @@ impl Init {
             }
         }
         firmware::watch(console.clone());
+        seed_random(console.clone());
 
         let socket = message::listen(Path::new(message::SOCKET)).inspect_err(|error| {
             console.say(&format!("No messages to PID 1 ({error})"));
@@ -193,6 +196,7 @@ impl Init {
                 }
             }
             self.look_for_network();
+            self.hold_lock_down();
             self.supervisor.start_due(Instant::now());
             if let Some(signal) = self.signal() {
                 return signal;
@@ -203,17 +207,16 @@ impl Init {
     /// Wait for a signal, a message, or the time of something to do.
     fn wait(&self) {
         let now = Instant::now();
-        let mut timeout = self
+        let next_start = self
             .supervisor
             .next_start()
             .map(|at| at.saturating_duration_since(now));
-        if self.network.is_open() {
-            timeout = Some(timeout.map_or(LOOK, |pause| pause.min(LOOK)));
-        }
-        if self.signals.is_none() {
-            // Without signals the dead are found by looking.
-            timeout = Some(timeout.unwrap_or(LOOK).min(LOOK));
-        }
+        let network = Some(self.network.next_look());
+        let without_signals = self.signals.is_none().then_some(WITHOUT_SIGNALS);
+        let timeout = [next_start, network, without_signals]
+            .into_iter()
+            .flatten()
+            .min();
         let timeout = timeout.map_or(PollTimeout::NONE, |pause| {
             // Rounded up, so that the time has come when poll returns.
             let milliseconds = pause.as_millis().saturating_add(1);
@@ -258,8 +261,17 @@ impl Init {
         }
     }
 
+    /// After a lock-down dhcpcd would still bring up a card that is plugged in.
+    fn hold_lock_down(&self) {
+        if let Some(dhcpcd) = self.supervisor.pid("dhcpcd")
+            && Path::new(LOCKED_DOWN).exists()
+        {
+            terminate(dhcpcd);
+        }
+    }
+
     fn look_for_network(&mut self) {
-        let Decision::Start { owner } =
+        let Some(Start { owner }) =
             self.network
                 .decide(Path::new("/"), self.settled, Instant::now())
         else {
@@ -267,7 +279,7 @@ impl Init {
         };
         match &owner {
             Some(owner) => mark(&self.console, "interface", &format!("booted from {owner}")),
-            None if self.network.is_open() => {
+            None if self.network.has_boot_interface() => {
                 self.console
                     .say("no interface has the address of BOOTIF; starting without it");
             }
@@ -280,7 +292,7 @@ impl Init {
             ));
         }
         match self.supervisor.pid("dhcpcd") {
-            // Started without the boot interface, which has come now: its end starts it again.
+            // The boot interface has come late or changed its name: its end starts it again.
             Some(pid) => terminate(pid),
             None => self.supervisor.start("dhcpcd"),
         }
@@ -329,13 +341,13 @@ fn programs(supervisor: &mut Supervisor, command_line: &str) {
             "--config",
             network::CONFIGURATION,
         ]),
-        Rule::Always,
+        Rule::Unless(&[LOCKED_DOWN]),
         Output::Log,
     );
     supervisor.add(
         "agent",
         Service::new("/usr/bin/farrier").args(["run"]),
-        Rule::Unless(NO_RESTART.into()),
+        Rule::Unless(HANDED_OVER),
         Output::Consoles,
     );
     if let Some(terminal) = kernel_parameter(command_line, "farrier.shell") {
@@ -382,10 +394,15 @@ fn boot_address(console: &Console, command_line: &str) -> Option<HardwareAddress
 
 /// Record a phase of the boot, and say so.
 fn mark(console: &Console, phase: &str, text: &str) {
-    if let Err(error) = boot_times::mark(phase, "") {
+    record(console, phase, text);
+    console.say(text);
+}
+
+/// Record a phase of the boot.
+fn record(console: &Console, phase: &str, detail: &str) {
+    if let Err(error) = boot_times::mark(phase, detail) {
         console.say(&format!("Could not record the boot's times ({error})"));
     }
-    console.say(text);
 }
 
 /// Block the signals that PID 1 handles and receive them as a file.
@@ -396,6 +413,21 @@ fn signals() -> nix::Result<SignalFd> {
     }
     set.thread_block()?;
     SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+}
+
+/// Have the kernel gather its first randomness now, on a thread, while udev looks for devices. On a
+/// processor without RDRAND it does so only when someone waits for it, for about a second, and
+/// DHCP and TLS would be the ones who wait.
+fn seed_random(console: Console) {
+    let seed = move || {
+        let read = File::open("/dev/random").and_then(|mut random| random.read_exact(&mut [0]));
+        match read {
+            Ok(()) => record(&console, "random", ""),
+            Err(error) => console.say(&format!("No randomness: {error}")),
+        }
+    };
+    // Without the thread it happens later.
+    let _ = thread::Builder::new().name("random".to_owned()).spawn(seed);
 }
 
 /// An archive appended to the ramdisk may have replaced the root directory's mode; services that

@@ -14,6 +14,13 @@ pub(super) const CONFIGURATION: &str = "/run/farrier/dhcpcd.conf";
 /// The lease hook: farrier itself under this name, so that no shell runs on the boot path.
 const HOOK: &str = "/usr/bin/farrier-lease";
 
+/// How often the boot interface is looked for until the network has started. A look costs some ten
+/// system calls; udev needs longer than that for one event.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How often it is looked for after that.
+const WATCH: Duration = Duration::from_secs(5);
+
 /// How long after udev has settled the boot interface may still be missing before the network
 /// starts without it. Drivers of large cards need seconds after their probe.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -56,33 +63,19 @@ gateway
 option classless_static_routes
 ";
 
-/// What has to happen to dhcpcd.
+/// dhcpcd is to be started, or started again, with this owner of default route and DNS; without
+/// one it decides by itself.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) enum Decision {
-    /// Nothing yet.
-    Wait,
-    /// Write a configuration with this owner and start dhcpcd, or start it again.
-    Start {
-        /// The interface that owns default route and DNS; `None` leaves both to dhcpcd's order.
-        owner: Option<String>,
-    },
-    /// Nothing more.
-    Done,
+pub(super) struct Start {
+    pub(super) owner: Option<String>,
 }
 
-/// Waits for the boot interface.
+/// Waits for the boot interface, and watches it.
 #[derive(Debug)]
 pub(super) struct Network {
     wanted: Option<HardwareAddress>,
-    state: State,
-}
-
-#[derive(Debug, Eq, PartialEq)]
-enum State {
-    Waiting,
-    /// Started without the boot interface, which may still come.
-    Ownerless,
-    Done,
+    /// The owner that dhcpcd was started with; the outer `None` says that it was not.
+    started: Option<Option<String>>,
 }
 
 impl Network {
@@ -90,13 +83,18 @@ impl Network {
     pub(super) fn new(wanted: Option<HardwareAddress>) -> Self {
         Self {
             wanted,
-            state: State::Waiting,
+            started: None,
         }
     }
 
-    /// Whether [`Self::decide`] still has to be asked.
-    pub(super) fn is_open(&self) -> bool {
-        self.state != State::Done
+    /// How soon [`Self::decide`] has to be asked again.
+    pub(super) fn next_look(&self) -> Duration {
+        if self.started.is_none() { LOOK } else { WATCH }
+    }
+
+    /// Whether the kernel's command line names one.
+    pub(super) fn has_boot_interface(&self) -> bool {
+        self.wanted.is_some()
     }
 
     /// Look for the boot interface below `root`. `settled` says since when udev has nothing left
@@ -106,24 +104,22 @@ impl Network {
         root: &Path,
         settled: Option<Instant>,
         now: Instant,
-    ) -> Decision {
-        if self.state == State::Done {
-            return Decision::Done;
-        }
-        let Some(wanted) = self.wanted else {
-            self.state = State::Done;
-            return Decision::Start { owner: None };
-        };
-        if let Some(owner) = named_interface(root, wanted) {
-            self.state = State::Done;
-            return Decision::Start { owner: Some(owner) };
-        }
+    ) -> Option<Start> {
+        let owner = self.wanted.and_then(|wanted| named_interface(root, wanted));
         let patience_is_over = settled.is_some_and(|since| now.duration_since(since) >= PATIENCE);
-        if self.state == State::Waiting && patience_is_over {
-            self.state = State::Ownerless;
-            return Decision::Start { owner: None };
+        let start = match (&self.started, &owner) {
+            (None, None) => self.wanted.is_none() || patience_is_over,
+            (None, Some(_)) => true,
+            // Came late, or under another name after a hot-plug.
+            (Some(before), Some(_)) => *before != owner,
+            // Gone. Nothing else may take its place as the owner.
+            (Some(_), None) => false,
+        };
+        if !start {
+            return None;
         }
-        Decision::Wait
+        self.started = Some(owner.clone());
+        Some(Start { owner })
     }
 }
 
@@ -158,13 +154,19 @@ fn configuration(owner: Option<&str>, has_uuid: bool) -> String {
 mod tests {
     use super::*;
 
-    fn card(root: &Path) {
-        let directory = root.join("sys/class/net/ens3");
+    fn card(root: &Path, name: &str) {
+        let directory = root.join("sys/class/net").join(name);
         fs::create_dir_all(directory.join("device")).unwrap();
         fs::write(directory.join("address"), "52:54:00:12:34:56\n").unwrap();
         fs::write(directory.join("ifindex"), "2\n").unwrap();
         fs::create_dir_all(root.join("run/udev/data")).unwrap();
-        fs::write(root.join("run/udev/data/n2"), "").unwrap();
+        fs::write(root.join("run/udev/data/n2"), "I:1\n").unwrap();
+    }
+
+    fn start(owner: Option<&str>) -> Option<Start> {
+        Some(Start {
+            owner: owner.map(str::to_owned),
+        })
     }
 
     #[test]
@@ -172,35 +174,31 @@ mod tests {
         let mut network = Network::new(None);
         let root = tempfile::tempdir().unwrap();
         let now = Instant::now();
-        assert_eq!(
-            network.decide(root.path(), None, now),
-            Decision::Start { owner: None }
-        );
-        assert!(!network.is_open());
+        assert_eq!(network.decide(root.path(), None, now), start(None));
+        assert_eq!(network.decide(root.path(), None, now), None);
+        assert_eq!(network.next_look(), WATCH);
     }
 
     #[test]
     fn the_boot_interface_is_waited_for_and_taken_late() {
         let root = tempfile::tempdir().unwrap();
         let mut network = Network::new(HardwareAddress::parse("52:54:00:12:34:56"));
-        let start = Instant::now();
-        let decide = |network: &mut Network, settled, seconds| {
-            network.decide(root.path(), settled, start + Duration::from_secs(seconds))
+        let begin = Instant::now();
+        let mut decide = |settled, seconds| {
+            network.decide(root.path(), settled, begin + Duration::from_secs(seconds))
         };
-        assert_eq!(decide(&mut network, None, 30), Decision::Wait);
-        assert_eq!(decide(&mut network, Some(start), 9), Decision::Wait);
-        assert_eq!(
-            decide(&mut network, Some(start), 10),
-            Decision::Start { owner: None }
-        );
-        assert_eq!(decide(&mut network, Some(start), 11), Decision::Wait);
-        card(root.path());
-        let owner = Some("ens3".to_owned());
-        assert_eq!(
-            decide(&mut network, Some(start), 12),
-            Decision::Start { owner }
-        );
-        assert_eq!(decide(&mut network, Some(start), 13), Decision::Done);
+        assert_eq!(decide(None, 30), None);
+        assert_eq!(decide(Some(begin), 9), None);
+        assert_eq!(decide(Some(begin), 10), start(None));
+        assert_eq!(decide(Some(begin), 11), None);
+        card(root.path(), "ens3");
+        assert_eq!(decide(Some(begin), 12), start(Some("ens3")));
+        assert_eq!(decide(Some(begin), 13), None);
+        let net = root.path().join("sys/class/net");
+        fs::remove_dir_all(net.join("ens3")).unwrap();
+        assert_eq!(decide(Some(begin), 14), None);
+        card(root.path(), "ens9");
+        assert_eq!(decide(Some(begin), 15), start(Some("ens9")));
     }
 
     #[test]

@@ -34,10 +34,9 @@ pub(super) fn power_off(console: &Console, supervisor: &Supervisor, signal: Sign
     unmount_devices();
     nix::unistd::sync();
     loop {
-        let error = power::power_off();
-        console.say(&format!(
-            "The kernel does not switch the machine off: {error}"
-        ));
+        if let Err(error) = power::request(power::Transition::PowerOff) {
+            console.say(&format!("The machine stays on: {error}"));
+        }
         thread::sleep(Duration::from_secs(10));
     }
 }

@@ -1,6 +1,6 @@
 //! The programs that PID 1 keeps running, and what happens when one ends.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,9 +16,8 @@ pub(super) enum Rule {
     Once,
     /// Is started again whenever it ends.
     Always,
-    /// Is started again unless this file is there: the agent writes it before it hands the machine
-    /// over (rescue, lock-down), and after that nothing may start an agent again.
-    Unless(PathBuf),
+    /// Is started again unless one of these files is there, and then never.
+    Unless(&'static [&'static str]),
 }
 
 /// Where the output of a program goes.
@@ -141,9 +140,7 @@ impl Supervisor {
 
 impl Program {
     fn launch(&mut self, console: &Console) {
-        if let Rule::Unless(marker) = &self.rule
-            && marker.exists()
-        {
+        if self.rule.marker().is_some() {
             self.state = State::Over;
             return;
         }
@@ -177,19 +174,19 @@ impl Program {
             _ => Duration::ZERO,
         };
         self.state = State::Off;
-        match &self.rule {
+        if let Some(marker) = self.rule.marker() {
+            self.state = State::Over;
+            console.say(&format!(
+                "{} ended with {ending} and is not started again: {marker} is there",
+                self.name
+            ));
+            return;
+        }
+        match self.rule {
             Rule::Once => {
                 if ending != Ending::Exit(0) {
                     console.say(&format!("{} ended with {ending}", self.name));
                 }
-            }
-            Rule::Unless(marker) if marker.exists() => {
-                self.state = State::Over;
-                console.say(&format!(
-                    "{} ended with {ending} and is not started again: {}",
-                    self.name,
-                    reason(marker)
-                ));
             }
             Rule::Always | Rule::Unless(_) => {
                 let pause = self.back_off.after(run);
@@ -206,20 +203,16 @@ impl Program {
     }
 }
 
-/// The first line of a marker file.
-fn reason(marker: &Path) -> String {
-    let text = std::fs::read_to_string(marker).unwrap_or_default();
-    let line: String = text
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .filter(|c| !c.is_control())
-        .collect();
-    if line.is_empty() {
-        format!("{} is there", marker.display())
-    } else {
-        line
+impl Rule {
+    /// The file that forbids another start, if one is there.
+    fn marker(&self) -> Option<&'static str> {
+        match self {
+            Self::Unless(markers) => markers
+                .iter()
+                .find(|marker| Path::new(marker).exists())
+                .copied(),
+            Self::Once | Self::Always => None,
+        }
     }
 }
 
@@ -295,13 +288,15 @@ mod tests {
     #[test]
     fn nothing_starts_an_agent_that_has_handed_over() {
         let directory = tempfile::tempdir().unwrap();
-        let marker = directory.path().join("no-restart");
+        let marker = directory.path().join("rescued");
+        let path: &'static str = Box::leak(marker.to_str().unwrap().to_owned().into_boxed_str());
+        let markers: &'static [&'static str] = Box::leak(Box::new(["/does/not/exist", path]));
 
         // The marker is there when it ends.
-        let mut handed_over = supervisor(Rule::Unless(marker.clone()));
+        let mut handed_over = supervisor(Rule::Unless(markers));
         handed_over.start("program");
         let pid = handed_over.pid("program").unwrap();
-        std::fs::write(&marker, "the rescue user owns this machine\n").unwrap();
+        std::fs::write(&marker, "").unwrap();
         waitpid(Pid::from_raw(pid), None).unwrap();
         handed_over.ended(pid, Ending::Signal(nix::sys::signal::Signal::SIGKILL));
         std::fs::remove_file(&marker).unwrap();
@@ -312,7 +307,7 @@ mod tests {
         );
 
         // The marker comes in the pause before the next start.
-        let mut pausing = supervisor(Rule::Unless(marker.clone()));
+        let mut pausing = supervisor(Rule::Unless(markers));
         run(&mut pausing);
         std::fs::write(&marker, "").unwrap();
         pausing.start_due(pausing.next_start().unwrap());

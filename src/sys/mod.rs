@@ -2,18 +2,22 @@
 //! one that starts programs.
 
 pub mod addresses;
+#[expect(unsafe_code, reason = "ioctl")]
 pub mod aligned;
 pub mod block_device;
 pub mod boot_times;
 pub mod clock;
 pub mod ethtool;
 pub mod ipmi;
+#[expect(unsafe_code, reason = "ioctl")]
 pub mod link;
 pub mod log;
 #[cfg(test)]
 pub(crate) mod loop_device;
 pub mod loopback;
 mod mask;
+#[cfg(test)]
+pub(crate) mod memory_medium;
 pub mod mount;
 pub mod mounted;
 pub mod page_cache;

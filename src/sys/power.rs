@@ -85,6 +85,14 @@ pub fn request(transition: Transition) -> Result<(), PowerError> {
     })
 }
 
+/// Have Ctrl-Alt-Del send SIGINT to PID 1 rather than restart the machine at once.
+///
+/// # Errors
+/// Only without CAP_SYS_BOOT, as in a container.
+pub fn catch_ctrl_alt_del() -> io::Result<()> {
+    Ok(set_cad_enabled(false)?)
+}
+
 /// Write every dirty page and wait for the disks to have it.
 pub fn sync() {
     nix::unistd::sync();

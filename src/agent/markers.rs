@@ -7,10 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tracing::error;
 
-use crate::init::NO_RESTART;
-
-/// The reference's marker of a rescue system, which other parts of a ramdisk write and read.
-const REFERENCE_RESCUED: &str = "etc/.rescued";
+use crate::init::{LOCKED_DOWN, REFERENCE_RESCUED, RESCUED};
 
 /// Why no agent may start any more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,40 +21,39 @@ pub(super) enum Marker {
 impl Marker {
     /// The one that an earlier agent of this boot has left, if any.
     pub(super) fn found(root: &Path) -> Option<Self> {
-        match fs::read_to_string(path(root)) {
-            Ok(reason) if reason.trim() == Self::LockedDown.reason() => Some(Self::LockedDown),
-            Ok(_) => Some(Self::Rescued),
-            Err(_) => root
-                .join(REFERENCE_RESCUED)
-                .exists()
-                .then_some(Self::Rescued),
+        if below(root, LOCKED_DOWN).exists() {
+            return Some(Self::LockedDown);
         }
+        [RESCUED, REFERENCE_RESCUED]
+            .iter()
+            .any(|marker| below(root, marker).exists())
+            .then_some(Self::Rescued)
     }
 
     /// Leave it. A failure is logged: this agent ends all the same.
     pub(super) fn leave(self, root: &Path) {
-        let path = path(root);
+        let path = below(root, self.file());
         let written = path
             .parent()
             .map_or(Ok(()), |parent| {
                 DirBuilder::new().recursive(true).mode(0o700).create(parent)
             })
-            .and_then(|()| fs::write(&path, format!("{}\n", self.reason())));
+            .and_then(|()| fs::write(&path, b""));
         if let Err(error) = written {
             error!(path = %path.display(), %error, "the marker could not be written");
         }
     }
 
-    fn reason(self) -> &'static str {
+    fn file(self) -> &'static str {
         match self {
-            Self::LockedDown => "locked down",
-            Self::Rescued => "rescued",
+            Self::LockedDown => LOCKED_DOWN,
+            Self::Rescued => RESCUED,
         }
     }
 }
 
-fn path(root: &Path) -> PathBuf {
-    root.join(NO_RESTART.trim_start_matches('/'))
+fn below(root: &Path, path: &str) -> PathBuf {
+    root.join(path.trim_start_matches('/'))
 }
 
 #[cfg(test)]
@@ -68,6 +64,7 @@ mod tests {
     fn markers_are_found_again() {
         let root = tempfile::tempdir().unwrap();
         assert_eq!(Marker::found(root.path()), None);
+        // A lock-down outranks a rescue: its network stays down.
         for marker in [Marker::Rescued, Marker::LockedDown] {
             marker.leave(root.path());
             assert_eq!(Marker::found(root.path()), Some(marker));
@@ -78,7 +75,7 @@ mod tests {
     fn the_references_marker_counts() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("etc")).unwrap();
-        fs::write(root.path().join(REFERENCE_RESCUED), b"").unwrap();
+        fs::write(below(root.path(), REFERENCE_RESCUED), b"").unwrap();
         assert_eq!(Marker::found(root.path()), Some(Marker::Rescued));
     }
 }

@@ -2,14 +2,12 @@
 //! one that starts programs.
 
 pub mod addresses;
-#[expect(unsafe_code, reason = "ioctl")]
 pub mod aligned;
 pub mod block_device;
 pub mod boot_times;
 pub mod clock;
 pub mod ethtool;
 pub mod ipmi;
-#[expect(unsafe_code, reason = "ioctl")]
 pub mod link;
 pub mod log;
 #[cfg(test)]

@@ -9,7 +9,6 @@ pub mod clock;
 pub mod ethtool;
 pub mod ipmi;
 pub mod kernel_log;
-#[expect(unsafe_code, reason = "ioctl")]
 pub mod link;
 pub mod log;
 #[cfg(test)]

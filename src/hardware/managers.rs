@@ -24,7 +24,7 @@ use crate::sys::root::Root;
 ///
 /// Every method blocks for as long as the hardware needs, so callers run it on a thread of its own.
 pub struct Managers {
-    dispatcher: Arc<Dispatcher>,
+    pub(super) dispatcher: Arc<Dispatcher>,
     options: Live,
     node: Mutex<Option<Node>>,
     inventory: Mutex<Option<Arc<Inventory>>>,

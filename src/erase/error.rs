@@ -94,8 +94,8 @@ pub enum EraseError {
     },
     /// This is no ramdisk.
     #[error(
-        "{device} is not erased: this system does not run from memory, so that it is not the \
-         ramdisk, and nothing was told to erase all the same"
+        "{device} is left as it is: this system does not run from memory, so that it is not the \
+         ramdisk, and nothing was told to go on all the same"
     )]
     NotInRamdisk {
         /// The device.

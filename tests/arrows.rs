@@ -28,28 +28,47 @@ const FLOORS: &[(&str, u8)] = &[
 #[test]
 fn the_house_has_only_the_arrows_that_the_plan_allows() {
     let arrows = arrows(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
-    assert!(arrows.len() > 20, "the reader of `use crate::` found only {} arrows", arrows.len());
+    assert!(
+        arrows.len() > 20,
+        "the reader of `use crate::` found only {} arrows",
+        arrows.len()
+    );
     let wrong = violations(&arrows);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
 fn an_arrow_up_and_a_circle_are_found() {
-    let up = [(("sys".to_owned(), "block".to_owned()), "src/sys/a.rs".to_owned())];
+    let up = [(
+        ("sys".to_owned(), "block".to_owned()),
+        "src/sys/a.rs".to_owned(),
+    )];
     assert_eq!(violations(&up.into()).len(), 1);
     let circle = [
-        (("net".to_owned(), "block".to_owned()), "src/net/a.rs".to_owned()),
-        (("block".to_owned(), "net".to_owned()), "src/block/a.rs".to_owned()),
+        (
+            ("net".to_owned(), "block".to_owned()),
+            "src/net/a.rs".to_owned(),
+        ),
+        (
+            ("block".to_owned(), "net".to_owned()),
+            "src/block/a.rs".to_owned(),
+        ),
     ];
     assert_eq!(violations(&circle.into()).len(), 1);
-    let unknown = [(("sys".to_owned(), "utils".to_owned()), "src/sys/a.rs".to_owned())];
+    let unknown = [(
+        ("sys".to_owned(), "utils".to_owned()),
+        "src/sys/a.rs".to_owned(),
+    )];
     assert_eq!(violations(&unknown.into()).len(), 1);
 }
 
 #[test]
 fn grouped_and_nested_imports_are_read() {
     let found = rooms_named("use crate::{block::gpt, sys};\nlet x = crate::net::http::client();");
-    assert_eq!(found.into_iter().collect::<Vec<_>>(), ["block", "net", "sys"]);
+    assert_eq!(
+        found.into_iter().collect::<Vec<_>>(),
+        ["block", "net", "sys"]
+    );
 }
 
 type Arrows = BTreeMap<(String, String), String>;
@@ -60,7 +79,11 @@ fn arrows(source: &Path) -> Arrows {
     for file in rust_files(source) {
         let relative = file.strip_prefix(source).expect("found below it");
         let room = relative.components().next().expect("not empty").as_os_str();
-        let room = Path::new(room).file_stem().expect("named").to_string_lossy().into_owned();
+        let room = Path::new(room)
+            .file_stem()
+            .expect("named")
+            .to_string_lossy()
+            .into_owned();
         if room == "lib" || room == "main" {
             continue;
         }
@@ -80,7 +103,9 @@ fn violations(arrows: &Arrows) -> Vec<String> {
         let (Some(from_floor), Some(to_floor)) =
             (floors.get(from.as_str()), floors.get(to.as_str()))
         else {
-            wrong.push(format!("{file}: {from} → {to}: a room that is not in the plan"));
+            wrong.push(format!(
+                "{file}: {from} → {to}: a room that is not in the plan"
+            ));
             continue;
         };
         if to_floor > from_floor && to != "config" {
@@ -133,7 +158,10 @@ fn rooms_named(text: &str) -> BTreeSet<String> {
 }
 
 fn first_segment(path: &str) -> String {
-    path.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    path.trim_start()
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect()
 }
 
 fn rust_files(directory: &Path) -> Vec<PathBuf> {

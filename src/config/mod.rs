@@ -1,5 +1,15 @@
 //! The agent's options: the reference's names, defaults and precedence.
 
+mod error;
+mod flags;
+mod ini;
+mod kernel;
+mod load;
 mod options;
+mod schema;
 
+pub use error::{ConfigError, Origin};
+pub use flags::help as flags_help;
+pub use kernel::KernelParameters;
+pub use load::{Loaded, Sources, load};
 pub use options::{Curve, Live, Options, TlsVersion};

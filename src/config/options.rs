@@ -206,6 +206,17 @@ pub enum TlsVersion {
     Tls13,
 }
 
+impl TlsVersion {
+    /// The version of this name, `1.2` or `1.3`.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "1.2" => Some(Self::Tls12),
+            "1.3" => Some(Self::Tls13),
+            _ => None,
+        }
+    }
+}
+
 /// The curve of the own certificate's key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Curve {

@@ -1,1 +1,14 @@
 //! What every connection shares: TLS settings, the HTTP client, addresses and routes.
+
+pub mod address;
+pub mod certificate;
+mod error;
+pub mod http;
+pub mod links;
+pub mod ntp;
+pub mod resolver;
+pub mod tls;
+#[cfg(test)]
+mod tls_tests;
+
+pub use error::NetError;

@@ -1,1 +1,45 @@
 //! An image's bytes on their way to the disk: source, verify, decode, sink.
+//!
+//! Each stage is an adapter on a thread of its own, and the stages overlap through queues of reused
+//! aligned buffers, so that receive, hash, decode and write run side by side and memory is constant
+//! for an image of any size:
+//!
+//! ```text
+//! source ──buffers──▶ verify ──buffers──▶ decode ──extents──▶ sink (several writes in flight)
+//!    ▲                                                              │
+//!    └──────────────── the pool takes written buffers back ◀────────┘
+//! ```
+//!
+//! The order on the medium is the point of it all: the first and last MiB are zeroed and flushed
+//! before anything else is written; guest bytes 0 to 1 MiB are held back in memory
+//! ([`Staged`]) while all others are written, flushed and their digest verified; the caller then
+//! edits partition table and config drive through [`Staged`], and [`Staged::commit`] writes the
+//! head. A wrong image, a kill or a power cut at any moment before that leaves a disk that does not
+//! boot.
+
+mod buffer;
+mod checksum_file;
+mod client;
+mod decode;
+mod digest;
+mod download;
+mod error;
+mod halt;
+mod pipeline;
+mod request;
+mod sink;
+mod sniff;
+mod source;
+mod staged;
+#[cfg(test)]
+pub(crate) mod test_server;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use digest::Algorithm;
+pub use error::{DownloadError, StreamError};
+pub use pipeline::{Written, stage, write};
+pub use request::{Checksum, Credentials, Format, ImageRequest, Location, Proxies};
+pub use staged::{HEAD_SIZE, Staged};
+pub use text::fetch;

@@ -1,0 +1,63 @@
+//! How a disk is attached: lsblk's TRAN.
+
+use crate::sys::root::Root;
+
+/// `sata`, `sas`, `nvme`, `usb`, `fc`, `fcoe`, `iscsi`, `spi`, `sbp` or `ata`, as lsblk 2.38 decides; `None`
+/// where it does not know, which it does not for virtio.
+pub(crate) fn transport(root: &Root, kname: &str, sysfs: &str) -> Option<String> {
+    let device = root.resolve(format!("{sysfs}/device"));
+    let address = device
+        .as_ref()
+        .and_then(|path| path.file_name()?.to_str())
+        .filter(|name| is_scsi_address(name));
+    let Some(address) = address else {
+        // A partition has no `device`, but keeps the disk's prefix.
+        return kname.starts_with("nvme").then(|| "nvme".to_owned());
+    };
+    let host = address.split(':').next().unwrap_or_default();
+    let class = |class: &str| format!("/sys/class/{class}_host/host{host}");
+    let host_is = |name: &str| root.is_dir(class(name));
+    let has = |attribute: &str| root.exists(format!("{sysfs}/device/{attribute}"));
+    let name = if host_is("spi") {
+        "spi"
+    } else if host_is("fc") {
+        let name = root.attribute(format!("{}/symbolic_name", class("fc")))?;
+        if name.contains(" over ") {
+            "fcoe"
+        } else {
+            "fc"
+        }
+    } else if host_is("sas") || has("sas_device") {
+        "sas"
+    } else if has("ieee1394_id") {
+        "sbp"
+    } else if host_is("iscsi") {
+        "iscsi"
+    } else if device
+        .as_ref()
+        .is_some_and(|path| path.to_string_lossy().contains("usb"))
+    {
+        "usb"
+    } else if host_is("scsi") {
+        let driver = root.attribute(format!("{}/proc_name", class("scsi")))?;
+        if driver.starts_with("ahci") || driver.starts_with("sata") {
+            "sata"
+        } else if driver.contains("ata") {
+            "ata"
+        } else {
+            return None;
+        }
+    } else {
+        return None;
+    };
+    Some(name.to_owned())
+}
+
+/// Whether this is host, channel, target and LUN: `0:0:0:0`.
+fn is_scsi_address(name: &str) -> bool {
+    let mut parts = 0;
+    name.split(':').all(|part| {
+        parts += 1;
+        part.parse::<u64>().is_ok()
+    }) && parts == 4
+}

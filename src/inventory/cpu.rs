@@ -1,0 +1,126 @@
+//! The processors.
+
+use std::collections::BTreeSet;
+
+use farrier_plugin::Cpu;
+
+use crate::inventory::smbios::Smbios;
+use crate::sys::root::Root;
+
+const CPUS: &str = "/sys/devices/system/cpu";
+
+/// The processors as lscpu describes them, which the reference runs (contract/data-plane 8.3).
+pub fn cpu(root: &Root) -> Cpu {
+    let cpuinfo = root.text("/proc/cpuinfo").unwrap_or_default();
+    let first = |names: &[&str]| names.iter().find_map(|name| value(&cpuinfo, name));
+    let present = root
+        .attribute(format!("{CPUS}/present"))
+        .map(|list| parse_cpu_list(&list))
+        .filter(|cpus| !cpus.is_empty());
+    let in_cpuinfo = values(&cpuinfo, "processor").count();
+    let numbers = present
+        .clone()
+        .unwrap_or_else(|| (0..in_cpuinfo as u32).collect());
+    Cpu {
+        // ARM's /proc/cpuinfo has numbers instead of a name.
+        model_name: first(&["model name"])
+            .map(str::to_owned)
+            .or_else(|| Smbios::read(root)?.processor_version()),
+        frequency: greatest_frequency(root, &numbers),
+        count: present.map_or(in_cpuinfo, |cpus| cpus.len()) as u32,
+        architecture: std::env::consts::ARCH.to_owned(),
+        flags: first(&["flags", "Features"])
+            .unwrap_or_default()
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect(),
+        socket_count: sockets(root, &numbers, &cpuinfo),
+    }
+}
+
+/// The greatest frequency that any processor can run at, in MHz with four decimals; empty where
+/// the kernel does not scale frequencies, as in most virtual machines.
+///
+/// The frequency now, which `/proc/cpuinfo` has, is not a substitute: lscpu stopped to show it as
+/// "CPU MHz" since it is another one at each look.
+fn greatest_frequency(root: &Root, cpus: &BTreeSet<u32>) -> String {
+    cpus.iter()
+        .filter_map(|cpu| root.number(format!("{CPUS}/cpu{cpu}/cpufreq/cpuinfo_max_freq")))
+        .max()
+        .map(|khz| format!("{}.{:03}0", khz / 1000, khz % 1000))
+        .unwrap_or_default()
+}
+
+/// Sockets by the kernel's topology, else by `/proc/cpuinfo`.
+fn sockets(root: &Root, cpus: &BTreeSet<u32>, cpuinfo: &str) -> Option<u32> {
+    let mut packages: BTreeSet<String> = cpus
+        .iter()
+        .filter_map(|cpu| root.attribute(format!("{CPUS}/cpu{cpu}/topology/physical_package_id")))
+        // -1: the platform does not say.
+        .filter(|package| !package.starts_with('-'))
+        .collect();
+    if packages.is_empty() {
+        packages = values(cpuinfo, "physical id").map(str::to_owned).collect();
+    }
+    u32::try_from(packages.len())
+        .ok()
+        .filter(|count| *count > 0)
+}
+
+fn value<'c>(cpuinfo: &'c str, name: &str) -> Option<&'c str> {
+    values(cpuinfo, name).find(|value| !value.is_empty())
+}
+
+fn values<'c>(cpuinfo: &'c str, name: &str) -> impl Iterator<Item = &'c str> {
+    cpuinfo
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .filter(move |(key, _)| key.trim() == name)
+        .map(|(_, value)| value.trim())
+}
+
+/// A kernel list of numbers: `0-3,8`.
+///
+/// A range is cut at 65536 members, eight times what Linux can be built for.
+fn parse_cpu_list(list: &str) -> BTreeSet<u32> {
+    const MOST: u32 = 65_536;
+    let mut numbers = BTreeSet::new();
+    for part in list.trim().split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (Ok(first), Ok(last)) = (first.trim().parse::<u32>(), last.trim().parse::<u32>())
+        else {
+            continue;
+        };
+        numbers.extend((first..=last).take(MOST as usize));
+    }
+    numbers
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn cpu_lists() {
+        assert_eq!(parse_cpu_list("0-3,8\n"), BTreeSet::from([0, 1, 2, 3, 8]));
+        assert_eq!(parse_cpu_list("0"), BTreeSet::from([0]));
+        assert_eq!(parse_cpu_list(""), BTreeSet::new());
+        assert_eq!(parse_cpu_list("0-4294967295").len(), 65_536);
+    }
+
+    #[test]
+    fn this_machine_has_processors() {
+        let cpu = cpu(&Root::system());
+        assert!(cpu.count > 0);
+        assert!(!cpu.flags.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn any_list_parses(list in "[0-9,\\- a]{0,12}") {
+            parse_cpu_list(&list);
+        }
+    }
+}

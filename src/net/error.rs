@@ -1,0 +1,77 @@
+//! What can go wrong before a connection exists.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a connection, an address or a certificate could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum NetError {
+    /// The HTTP client could not be set up.
+    #[error("Could not set up the HTTP client")]
+    Client(#[source] reqwest::Error),
+    /// A file with certificates or a key cannot be used.
+    #[error("Could not read {what} from {path}; check the option {option}")]
+    Pem {
+        /// What the file should hold.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The option that names the file.
+        option: &'static str,
+        /// Why not.
+        #[source]
+        source: rustls_pki_types::pem::Error,
+    },
+    /// TLS cannot be set up with these certificates or settings.
+    #[error("Could not set up TLS with {with}")]
+    Tls {
+        /// The certificates or settings.
+        with: String,
+        /// Why not.
+        #[source]
+        source: rustls::Error,
+    },
+    /// None of the configured cipher suites exists.
+    #[error(
+        "No cipher suite in {names} is offered; tls_cipher_suites takes {known} joined with ':'"
+    )]
+    CipherSuites {
+        /// What was asked for.
+        names: String,
+        /// What there is.
+        known: String,
+    },
+    /// The own certificate could not be made.
+    #[error("Could not make a certificate for {subject}")]
+    Certificate {
+        /// Whom it was for.
+        subject: String,
+        /// Why not.
+        #[source]
+        source: rcgen::Error,
+    },
+    /// A host name has no address.
+    #[error("Could not resolve {host}; check the name servers in /etc/resolv.conf")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// Why not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The interface that the option network_interface names gives no address.
+    #[error("The interface {interface} (option network_interface) has no address")]
+    InterfaceAddress {
+        /// The interface.
+        interface: String,
+    },
+    /// No address of this machine can be reached from the conductor.
+    #[error("Agent could not find a valid IP address: no route to {towards}")]
+    NoAddress {
+        /// The hosts that were tried.
+        towards: String,
+    },
+    /// The kernel's list of addresses could not be read.
+    #[error("Could not list this machine's addresses")]
+    Addresses(#[source] io::Error),
+}

@@ -1,0 +1,74 @@
+//! The stage `sink`: extents onto the medium, several writes in flight.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Receiver;
+use std::sync::{Mutex, PoisonError};
+
+use farrier_plugin::Progress;
+
+use super::decode::Extent;
+use super::error::StreamError;
+use super::halt::Halt;
+use super::staged::Staged;
+use crate::sys::block_device::Medium;
+
+/// Writes in flight. With direct I/O a single write leaves an NVMe drive idle between two; four of
+/// 4 MiB keep it busy, and a rotating disk's scheduler still sees them in order.
+pub(super) const WRITERS: usize = 4;
+
+/// What the writers share.
+pub(super) struct Sink<'a> {
+    pub(super) extents: Mutex<Receiver<Extent>>,
+    pub(super) staged: &'a Staged<'a>,
+    pub(super) halt: &'a Halt<'a>,
+    pub(super) image: &'a str,
+    pub(super) what: &'a str,
+    pub(super) total: Option<u64>,
+    pub(super) done: AtomicU64,
+}
+
+impl Sink<'_> {
+    /// One writer: write extents until there are none, or something stops.
+    pub(super) fn write(&self) -> Result<(), StreamError> {
+        let outcome = self.write_all();
+        if outcome.is_err() {
+            self.halt.stop();
+        }
+        outcome
+    }
+
+    fn write_all(&self) -> Result<(), StreamError> {
+        loop {
+            let next = self
+                .extents
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .recv();
+            let Ok(extent) = next else { return Ok(()) };
+            if self.halt.is_set() {
+                return Ok(());
+            }
+            let length = extent.data.len() as u64;
+            let end = extent.offset + length;
+            if end > self.staged.size() {
+                return Err(StreamError::TooLarge {
+                    image: self.image.to_owned(),
+                    size: end,
+                    device_size: self.staged.size(),
+                });
+            }
+            self.staged
+                .write_at(extent.offset, &extent.data)
+                .map_err(|source| StreamError::Disk {
+                    image: self.image.to_owned(),
+                    source,
+                })?;
+            let done = self.done.fetch_add(length, Ordering::Relaxed) + length;
+            self.halt.context().report_progress(Progress {
+                what: self.what.to_owned(),
+                done,
+                total: self.total,
+            });
+        }
+    }
+}

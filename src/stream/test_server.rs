@@ -1,0 +1,228 @@
+//! An HTTP server for tests that misbehaves on request: it speaks to the socket itself, because a
+//! library would not let it cut a body or lie about a length.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// What came.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    /// Path with its query.
+    pub(crate) target: String,
+    /// Names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+/// What goes back.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Arc<Vec<u8>>,
+    /// Where in the body to start.
+    pub(crate) from: usize,
+    /// Close the connection after so many bytes of the body.
+    pub(crate) cut_at: Option<usize>,
+    /// Stop sending after so many bytes of the body, and keep the connection.
+    pub(crate) stall_at: Option<usize>,
+    /// Announce this length instead of the true one; `Some(None)` announces none.
+    pub(crate) announce: Option<Option<usize>>,
+}
+
+/// The server; it ends when dropped.
+pub(crate) struct TestServer {
+    address: SocketAddr,
+    requests: Arc<Mutex<Vec<Request>>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl TestServer {
+    /// Answer the n-th request (from 0) with what this function says.
+    pub(crate) fn start(answer: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = thread::spawn({
+            let requests = Arc::clone(&requests);
+            let stop = Arc::clone(&stop);
+            move || {
+                let mut handlers = Vec::new();
+                let answer = Arc::new(answer);
+                for stream in listener.incoming() {
+                    if stop.load(Ordering::SeqCst) {
+                        break;
+                    }
+                    let answer = Arc::clone(&answer);
+                    let requests = Arc::clone(&requests);
+                    let stop = Arc::clone(&stop);
+                    handlers.push(thread::spawn(move || {
+                        // A client that hangs up is what some tests are about.
+                        let _ = serve(stream.unwrap(), &*answer, &requests, &stop);
+                    }));
+                }
+                for handler in handlers {
+                    handler.join().unwrap();
+                }
+            }
+        });
+        Self {
+            address,
+            requests,
+            stop,
+            thread: Some(thread),
+        }
+    }
+
+    pub(crate) fn url(&self, target: &str) -> String {
+        format!("http://{}{target}", self.address)
+    }
+
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(self.address);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Request {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// First byte of a `Range`.
+    pub(crate) fn range(&self) -> Option<usize> {
+        let range = self.header("range")?;
+        range
+            .strip_prefix("bytes=")?
+            .strip_suffix('-')?
+            .parse()
+            .ok()
+    }
+}
+
+impl Reply {
+    pub(crate) fn ok(body: &Arc<Vec<u8>>) -> Self {
+        Self {
+            status: 200,
+            headers: vec![("ETag".to_owned(), "\"one\"".to_owned())],
+            body: Arc::clone(body),
+            from: 0,
+            cut_at: None,
+            stall_at: None,
+            announce: None,
+        }
+    }
+
+    pub(crate) fn status(status: u16) -> Self {
+        Self {
+            status,
+            ..Self::ok(&Arc::new(b"<h1>no</h1>".to_vec()))
+        }
+    }
+
+    /// The whole or the part that the request asks for.
+    pub(crate) fn ranged(body: &Arc<Vec<u8>>, request: &Request) -> Self {
+        let mut reply = Self::ok(body);
+        if let Some(from) = request.range() {
+            reply.status = 206;
+            reply.from = from;
+            reply.headers.push((
+                "Content-Range".to_owned(),
+                format!("bytes {from}-{}/{}", body.len() - 1, body.len()),
+            ));
+        }
+        reply
+    }
+
+    #[must_use]
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.retain(|(known, _)| known != name);
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn cut_at(mut self, bytes: usize) -> Self {
+        self.cut_at = Some(bytes);
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn stall_at(mut self, bytes: usize) -> Self {
+        self.stall_at = Some(bytes);
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn announce(mut self, length: Option<usize>) -> Self {
+        self.announce = Some(length);
+        self
+    }
+}
+
+fn serve(
+    mut stream: TcpStream,
+    answer: &(impl Fn(usize, &Request) -> Reply + ?Sized),
+    requests: &Mutex<Vec<Request>>,
+    stop: &AtomicBool,
+) -> std::io::Result<()> {
+    let mut lines = BufReader::new(stream.try_clone()?).lines();
+    let first = lines.next().unwrap_or_else(|| Ok(String::new()))?;
+    let mut request = Request {
+        target: first.split(' ').nth(1).unwrap_or_default().to_owned(),
+        headers: Vec::new(),
+    };
+    for line in lines {
+        let line = line?;
+        let Some((name, value)) = line.split_once(": ") else {
+            break;
+        };
+        request
+            .headers
+            .push((name.to_lowercase(), value.to_owned()));
+    }
+    let number = {
+        let mut requests = requests.lock().unwrap();
+        requests.push(request.clone());
+        requests.len() - 1
+    };
+    let reply = answer(number, &request);
+    let body = &reply.body[reply.from..];
+    let mut head = format!(
+        "HTTP/1.1 {} Whatever\r\nConnection: close\r\n",
+        reply.status
+    );
+    if let Some(length) = reply.announce.unwrap_or(Some(body.len())) {
+        head.push_str(&format!("Content-Length: {length}\r\n"));
+    }
+    for (name, value) in &reply.headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str("\r\n");
+    stream.write_all(head.as_bytes())?;
+    let end = reply.cut_at.or(reply.stall_at).unwrap_or(body.len());
+    stream.write_all(&body[..end.min(body.len())])?;
+    if reply.stall_at.is_some() {
+        while !stop.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+    stream.shutdown(Shutdown::Both)
+}

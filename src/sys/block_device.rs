@@ -1,0 +1,581 @@
+//! A disk, or a plain file that stands for one: exclusive, direct, with everything that the kernel
+//! offers for it behind one trait, so that tests can put a failing medium in its place.
+#![expect(unsafe_code, reason = "ioctl on block devices")]
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use nix::fcntl::{FallocateFlags, Flock, FlockArg, fallocate};
+
+use crate::sys::aligned::{ALIGNMENT, AlignedBuffer, is_aligned};
+
+/// Bytes that go through one bounce buffer, where data is not aligned for direct I/O.
+const BOUNCE: usize = 1 << 20;
+
+/// Bytes that one BLKZEROOUT is asked for. The call cannot be interrupted, so that a device which
+/// really writes its zeros is asked in pieces of about a second.
+const ZEROOUT: u64 = 128 << 20;
+
+/// How often a re-read of the partition table is tried while something has a partition open, and
+/// the pause between. udev opens new partitions for some milliseconds to probe them.
+const REREAD_TRIES: u32 = 20;
+const REREAD_PAUSE: Duration = Duration::from_millis(100);
+
+/// Something that holds bytes at offsets: a disk, a file, or a test's memory with faults in it.
+///
+/// Methods take `&self` because several writes may be under way at once. Two writes at once must
+/// not touch the same block of [`Medium::logical_block_size`] bytes: a write that covers a part of
+/// a block reads, changes and writes it.
+pub trait Medium: Send + Sync {
+    /// Bytes in all.
+    fn size(&self) -> u64;
+
+    /// Bytes in a block, the unit of the device and of its partition table.
+    fn logical_block_size(&self) -> u32;
+
+    /// Fill the buffer from this offset.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), DiskError>;
+
+    /// Write the data at this offset. Fast where data and offset are aligned, correct anyway.
+    fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), DiskError>;
+
+    /// Make these bytes read as zeros.
+    fn zero_range(&self, offset: u64, length: u64) -> Result<(), DiskError>;
+
+    /// Bring all that was written onto the medium itself.
+    fn flush(&self) -> Result<(), DiskError>;
+}
+
+/// What could not be done with a disk.
+#[derive(Debug, thiserror::Error)]
+pub enum DiskError {
+    /// Something else uses the device.
+    #[error(
+        "{} is in use: it is mounted, part of an array or volume group, or opened by another \
+         program",
+        path.display()
+    )]
+    Busy {
+        /// The device.
+        path: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// It could not be flushed: what was written may be lost.
+    #[error("Could not flush {}", path.display())]
+    Flush {
+        /// The device.
+        path: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// It could not be opened.
+    #[error("Could not open {}", path.display())]
+    Open {
+        /// The device.
+        path: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The range is not on the device.
+    #[error("{length} bytes at offset {offset} do not lie on {} of {size} bytes", path.display())]
+    OutOfRange {
+        /// The device.
+        path: PathBuf,
+        /// First byte.
+        offset: u64,
+        /// Bytes.
+        length: u64,
+        /// The device's bytes.
+        size: u64,
+    },
+    /// The kernel did not take the new partition table.
+    #[error("The kernel did not take the partition table of {}", path.display())]
+    Partitions {
+        /// The device.
+        path: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// Reading failed.
+    #[error("Could not read {length} bytes at offset {offset} of {}", path.display())]
+    Read {
+        /// The device.
+        path: PathBuf,
+        /// First byte.
+        offset: u64,
+        /// Bytes.
+        length: u64,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// Writing failed.
+    #[error("Could not write {length} bytes at offset {offset} of {}", path.display())]
+    Write {
+        /// The device.
+        path: PathBuf,
+        /// First byte.
+        offset: u64,
+        /// Bytes.
+        length: u64,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A block device or a plain file, opened for this process alone.
+#[derive(Debug)]
+pub struct Disk {
+    path: PathBuf,
+    kind: Kind,
+    size: u64,
+    logical_block_size: u32,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// Every access is direct. The lock keeps udev from probing: it leaves out devices that it
+    /// cannot lock (systemd's BLOCK_DEVICE_LOCKING).
+    Device(Flock<File>),
+    /// Direct where the file system can and the access is aligned, else through the page cache;
+    /// the kernel keeps the two coherent.
+    File {
+        buffered: Flock<File>,
+        direct: Option<File>,
+    },
+}
+
+impl Disk {
+    /// Open for reading and writing, so that nobody else mounts or claims the device, and udev does
+    /// not look at it.
+    ///
+    /// [`DiskError::Busy`] where somebody uses it already.
+    pub fn open_exclusive(path: impl Into<PathBuf>) -> Result<Self, DiskError> {
+        let path = path.into();
+        let open = |flags| {
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .custom_flags(flags | libc::O_CLOEXEC)
+                .open(&path)
+        };
+        let is_device = std::fs::metadata(&path)
+            .map_err(|source| open_error(&path, source))?
+            .file_type()
+            .is_block_device();
+        // O_EXCL without O_CREAT means something for block devices only.
+        let first = if is_device {
+            open(libc::O_EXCL | libc::O_DIRECT)
+        } else {
+            open(0)
+        };
+        let locked = Flock::lock(
+            first.map_err(|source| open_error(&path, source))?,
+            FlockArg::LockExclusiveNonblock,
+        )
+        .map_err(|(_, errno)| open_error(&path, errno.into()))?;
+        let kind = if is_device {
+            Kind::Device(locked)
+        } else {
+            Kind::File {
+                buffered: locked,
+                direct: open(libc::O_DIRECT).ok(),
+            }
+        };
+        Self::describe(path, kind)
+    }
+
+    fn describe(path: PathBuf, kind: Kind) -> Result<Self, DiskError> {
+        let (size, logical_block_size) = match &kind {
+            Kind::Device(file) => device_geometry(file),
+            // Plain files have no block size; 512 is what a partition table in an image file
+            // nearly always means.
+            Kind::File { buffered, .. } => buffered.metadata().map(|facts| (facts.len(), 512)),
+        }
+        .map_err(|source| open_error(&path, source))?;
+        Ok(Self {
+            path,
+            kind,
+            size,
+            logical_block_size,
+        })
+    }
+
+    /// The path that it was opened by.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it is a block device and no plain file.
+    pub fn is_device(&self) -> bool {
+        matches!(self.kind, Kind::Device(_))
+    }
+
+    /// Have the kernel read the partition table again. Nothing happens for a plain file.
+    ///
+    /// Waits up to two seconds for partitions that something has open for a moment.
+    pub fn reread_partitions(&self) -> Result<(), DiskError> {
+        let Kind::Device(file) = &self.kind else {
+            return Ok(());
+        };
+        for _ in 1..REREAD_TRIES {
+            match reread_once(file) {
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+                    thread::sleep(REREAD_PAUSE);
+                }
+                outcome => return outcome.map_err(|source| self.partitions_error(source)),
+            }
+        }
+        reread_once(file).map_err(|source| self.partitions_error(source))
+    }
+
+    fn read_piece(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let Kind::Device(file) = &self.kind else {
+            return self
+                .plain_file(offset, buffer)
+                .read_exact_at(buffer, offset);
+        };
+        if is_aligned(buffer) && self.fits_blocks(offset, buffer.len()) {
+            return file.read_exact_at(buffer, offset);
+        }
+        let (start, length) = self.blocks_around(offset, buffer.len());
+        let mut bounce = AlignedBuffer::zeroed(length);
+        file.read_exact_at(&mut bounce, start)?;
+        let skip = (offset - start) as usize;
+        buffer.copy_from_slice(&bounce[skip..skip + buffer.len()]);
+        Ok(())
+    }
+
+    fn write_piece(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let Kind::Device(file) = &self.kind else {
+            return self.plain_file(offset, data).write_all_at(data, offset);
+        };
+        let (start, length) = self.blocks_around(offset, data.len());
+        let mut bounce = AlignedBuffer::zeroed(length);
+        if !self.fits_blocks(offset, data.len()) {
+            file.read_exact_at(&mut bounce, start)?;
+        }
+        let skip = (offset - start) as usize;
+        bounce[skip..skip + data.len()].copy_from_slice(data);
+        file.write_all_at(&bounce, start)
+    }
+
+    fn zero_natively(&self, offset: u64, length: u64) -> io::Result<()> {
+        match &self.kind {
+            Kind::Device(file) => zero_out(file, offset, length),
+            Kind::File { buffered, .. } => fallocate(
+                &**buffered,
+                FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE,
+                offset.cast_signed(),
+                length.cast_signed(),
+            )
+            .map_err(io::Error::from),
+        }
+    }
+
+    fn write_zeros(&self, offset: u64, length: u64) -> Result<(), DiskError> {
+        let zeros = AlignedBuffer::zeroed(BOUNCE.min(length as usize));
+        let mut done = 0;
+        while done < length {
+            let count = (length - done).min(zeros.len() as u64);
+            self.write_at(offset + done, &zeros[..count as usize])?;
+            done += count;
+        }
+        Ok(())
+    }
+
+    /// The descriptor of a plain file that takes this access.
+    fn plain_file(&self, offset: u64, memory: &[u8]) -> &File {
+        match &self.kind {
+            Kind::File {
+                direct: Some(direct),
+                ..
+            } if is_aligned(memory)
+                && offset.is_multiple_of(ALIGNMENT as u64)
+                && memory.len().is_multiple_of(ALIGNMENT) =>
+            {
+                direct
+            }
+            Kind::Device(buffered) | Kind::File { buffered, .. } => buffered,
+        }
+    }
+
+    fn fits_blocks(&self, offset: u64, length: usize) -> bool {
+        let block = u64::from(self.logical_block_size);
+        offset.is_multiple_of(block) && (length as u64).is_multiple_of(block)
+    }
+
+    /// First byte and length of the whole blocks around a range.
+    fn blocks_around(&self, offset: u64, length: usize) -> (u64, usize) {
+        let block = u64::from(self.logical_block_size);
+        let start = offset - offset % block;
+        let end = (offset + length as u64).next_multiple_of(block);
+        (start, (end - start) as usize)
+    }
+
+    fn check_range(&self, offset: u64, length: u64) -> Result<(), DiskError> {
+        if offset
+            .checked_add(length)
+            .is_some_and(|end| end <= self.size)
+        {
+            return Ok(());
+        }
+        Err(DiskError::OutOfRange {
+            path: self.path.clone(),
+            offset,
+            length,
+            size: self.size,
+        })
+    }
+
+    fn write_error(&self, offset: u64, length: usize, source: io::Error) -> DiskError {
+        DiskError::Write {
+            path: self.path.clone(),
+            offset,
+            length: length as u64,
+            source,
+        }
+    }
+
+    fn partitions_error(&self, source: io::Error) -> DiskError {
+        DiskError::Partitions {
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+impl Medium for Disk {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn logical_block_size(&self) -> u32 {
+        self.logical_block_size
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), DiskError> {
+        self.check_range(offset, buffer.len() as u64)?;
+        let length = buffer.len() as u64;
+        let whole = is_aligned(buffer) && self.fits_blocks(offset, buffer.len());
+        let piece = if whole { buffer.len().max(1) } else { BOUNCE };
+        let mut at = offset;
+        for part in buffer.chunks_mut(piece) {
+            self.read_piece(at, part)
+                .map_err(|source| DiskError::Read {
+                    path: self.path.clone(),
+                    offset,
+                    length,
+                    source,
+                })?;
+            at += part.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), DiskError> {
+        self.check_range(offset, data.len() as u64)?;
+        if let Kind::Device(file) = &self.kind
+            && is_aligned(data)
+            && self.fits_blocks(offset, data.len())
+        {
+            return file
+                .write_all_at(data, offset)
+                .map_err(|source| self.write_error(offset, data.len(), source));
+        }
+        let piece = match &self.kind {
+            Kind::Device(_) => BOUNCE,
+            Kind::File { .. } => data.len().max(1),
+        };
+        let mut at = offset;
+        for part in data.chunks(piece) {
+            self.write_piece(at, part)
+                .map_err(|source| self.write_error(at, part.len(), source))?;
+            at += part.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// BLKZEROOUT for a device, a punched hole for a file, and plain writing for whatever part of
+    /// the range these do not take. Never a discard: Linux gives no guarantee of zeros after it.
+    fn zero_range(&self, offset: u64, length: u64) -> Result<(), DiskError> {
+        self.check_range(offset, length)?;
+        let block = u64::from(self.logical_block_size);
+        let end = offset + length;
+        let first = offset.next_multiple_of(block).min(end);
+        let last = (end - end % block).max(first);
+        self.write_zeros(offset, first - offset)?;
+        let mut at = first;
+        while at < last {
+            let count = ZEROOUT.min(last - at);
+            if self.zero_natively(at, count).is_err() {
+                self.write_zeros(at, count)?;
+            }
+            at += count;
+        }
+        self.write_zeros(last, end - last)
+    }
+
+    fn flush(&self) -> Result<(), DiskError> {
+        let (Kind::Device(file) | Kind::File { buffered: file, .. }) = &self.kind;
+        file.sync_all().map_err(|source| DiskError::Flush {
+            path: self.path.clone(),
+            source,
+        })
+    }
+}
+
+impl DiskError {
+    /// What the kernel answered, where it was asked.
+    pub fn kernel_error(&self) -> Option<&io::Error> {
+        match self {
+            Self::Busy { source, .. }
+            | Self::Flush { source, .. }
+            | Self::Open { source, .. }
+            | Self::Partitions { source, .. }
+            | Self::Read { source, .. }
+            | Self::Write { source, .. } => Some(source),
+            Self::OutOfRange { .. } => None,
+        }
+    }
+}
+
+fn open_error(path: &Path, source: io::Error) -> DiskError {
+    let path = path.to_owned();
+    match source.raw_os_error() {
+        Some(libc::EBUSY | libc::EWOULDBLOCK) => DiskError::Busy { path, source },
+        _ => DiskError::Open { path, source },
+    }
+}
+
+/// The ioctls of include/uapi/linux/fs.h, number 0x12.
+mod ioctl {
+    nix::ioctl_none!(blkrrpart, 0x12, 95);
+    nix::ioctl_read_bad!(blksszget, nix::request_code_none!(0x12, 104), libc::c_int);
+    nix::ioctl_read!(blkgetsize64, 0x12, 114, libc::size_t);
+    nix::ioctl_write_ptr_bad!(blkzeroout, nix::request_code_none!(0x12, 127), [u64; 2]);
+}
+
+/// Size and logical block size, in bytes.
+fn device_geometry(file: &File) -> io::Result<(u64, u32)> {
+    let mut size: libc::size_t = 0;
+    let mut block: libc::c_int = 0;
+    // SAFETY: the descriptor is open, and BLKGETSIZE64 writes one u64, which is a size_t on the
+    // 64-bit targets that this is built for.
+    unsafe { ioctl::blkgetsize64(file.as_raw_fd(), &raw mut size) }?;
+    // SAFETY: the descriptor is open, and BLKSSZGET writes one int.
+    unsafe { ioctl::blksszget(file.as_raw_fd(), &raw mut block) }?;
+    let block = u32::try_from(block)
+        .ok()
+        .filter(|block| block.is_power_of_two())
+        .ok_or_else(|| io::Error::other(format!("a logical block size of {block} bytes")))?;
+    Ok((size as u64, block))
+}
+
+fn zero_out(file: &File, offset: u64, length: u64) -> io::Result<()> {
+    // SAFETY: the descriptor is open, and BLKZEROOUT reads two u64: start and length in bytes.
+    unsafe { ioctl::blkzeroout(file.as_raw_fd(), &[offset, length]) }?;
+    Ok(())
+}
+
+fn reread_once(file: &File) -> io::Result<()> {
+    // SAFETY: the descriptor is open, and BLKRRPART takes no argument.
+    unsafe { ioctl::blkrrpart(file.as_raw_fd()) }?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::sys::loop_device::LoopDevice;
+
+    #[test]
+    fn a_device_of_either_block_size_takes_unaligned_data() {
+        for block in [512, 4096] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            file.as_file().set_len(4 << 20).unwrap();
+            let Some(device) = LoopDevice::over(file.path(), block) else {
+                return;
+            };
+            let disk = Disk::open_exclusive(device.path()).unwrap();
+            assert_eq!((disk.size(), disk.logical_block_size()), (4 << 20, block));
+            assert!(matches!(
+                Disk::open_exclusive(device.path()),
+                Err(DiskError::Busy { .. })
+            ));
+            let mut expected = vec![0; 4 << 20];
+            disk.write_at(0, &vec![0xaa; 4 << 20]).unwrap();
+            expected.fill(0xaa);
+            disk.zero_range(5000, 2 << 20).unwrap();
+            expected[5000..5000 + (2 << 20)].fill(0);
+            disk.write_at(1, &[1; 3]).unwrap();
+            expected[1..4].fill(1);
+            disk.write_at((3 << 20) - 7, &[2; 300_000]).unwrap();
+            expected[(3 << 20) - 7..][..300_000].fill(2);
+            disk.flush().unwrap();
+            disk.reread_partitions().unwrap();
+            let mut back = vec![0; (4 << 20) - 3];
+            disk.read_at(3, &mut back).unwrap();
+            assert!(back == expected[3..], "block size {block}");
+        }
+    }
+
+    #[test]
+    fn unaligned_writes_change_only_their_bytes() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&vec![0xaa; 70_001]).unwrap();
+        let disk = Disk::open_exclusive(file.path()).unwrap();
+        disk.write_at(4095, &[1; 4098]).unwrap();
+        disk.zero_range(100, 50_000).unwrap();
+        disk.write_at(8192, &AlignedBuffer::zeroed(8192)).unwrap();
+        disk.write_at(69_999, &[2, 3]).unwrap();
+        disk.flush().unwrap();
+        let mut expected = vec![0xaa; 70_001];
+        expected[100..50_100].fill(0);
+        expected[69_999..].copy_from_slice(&[2, 3]);
+        assert_eq!(std::fs::read(file.path()).unwrap(), expected);
+        let mut back = vec![0; 70_000];
+        disk.read_at(1, &mut back).unwrap();
+        assert_eq!(back, expected[1..]);
+    }
+
+    #[test]
+    fn a_range_beyond_the_end_is_refused() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&[0; 1000]).unwrap();
+        let disk = Disk::open_exclusive(file.path()).unwrap();
+        for (offset, length) in [(999, 2), (u64::MAX, 1), (1000, 1)] {
+            assert!(matches!(
+                disk.write_at(offset, &vec![0; length]),
+                Err(DiskError::OutOfRange { .. })
+            ));
+            assert!(disk.zero_range(offset, length as u64).is_err());
+        }
+        assert_eq!(file.as_file().metadata().unwrap().len(), 1000);
+    }
+
+    #[test]
+    fn a_second_user_is_told_that_it_is_busy() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let first = Disk::open_exclusive(file.path()).unwrap();
+        assert!(matches!(
+            Disk::open_exclusive(file.path()),
+            Err(DiskError::Busy { .. })
+        ));
+        drop(first);
+        assert!(Disk::open_exclusive(file.path()).is_ok());
+    }
+}

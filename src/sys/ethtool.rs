@@ -1,0 +1,239 @@
+//! What a network driver says of its card: permanent address and link modes, by `SIOCETHTOOL`.
+#![expect(unsafe_code, reason = "ioctl")]
+
+use std::collections::BTreeMap;
+use std::io;
+use std::mem;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use serde::{Deserialize, Serialize};
+
+use crate::sys::root::Root;
+
+/// `linux/ethtool.h`.
+const ETHTOOL_GPERMADDR: u32 = 0x20;
+const ETHTOOL_GLINKSETTINGS: u32 = 0x4c;
+/// `MAX_ADDR_LEN`, `linux/netdevice.h`: InfiniBand uses 20 of them.
+const MAX_ADDRESS: usize = 32;
+/// Words of 32 bits that one link mode mask is given room for; Linux 6.12 uses 4.
+const MAX_MASK_WORDS: usize = 16;
+const SPEED_UNKNOWN: u32 = u32::MAX;
+
+/// What a driver answers for one interface.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct LinkFacts {
+    /// The address that the card was made with, lower case with colons; `None` where the driver
+    /// does not know one or knows only zeros.
+    #[serde(default)]
+    pub permanent_address: Option<String>,
+    /// The greatest speed among the supported link modes, else the speed now, in Mbit/s; `None`
+    /// where neither is known, as with virtio.
+    #[serde(default)]
+    pub speed_mbps: Option<u64>,
+}
+
+/// Ask the driver of this interface, or the recording. Nothing is an error: a driver that answers
+/// nothing is common (bonds, VLANs).
+pub fn link_facts(root: &Root, interface: &str) -> LinkFacts {
+    if !root.is_system() {
+        return root
+            .recorded::<BTreeMap<String, LinkFacts>>("ethtool")
+            .and_then(|mut facts| facts.remove(interface))
+            .unwrap_or_default();
+    }
+    let Ok(socket) = socket(
+        AddressFamily::Inet,
+        SockType::Datagram,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    ) else {
+        return LinkFacts::default();
+    };
+    LinkFacts {
+        permanent_address: permanent_address(&socket, interface).ok().flatten(),
+        speed_mbps: speed(&socket, interface).ok().flatten(),
+    }
+}
+
+/// `struct ethtool_perm_addr` with its room.
+#[repr(C)]
+struct PermanentAddress {
+    command: u32,
+    size: u32,
+    data: [u8; MAX_ADDRESS],
+}
+
+/// `struct ethtool_link_settings` with its room.
+#[repr(C)]
+struct LinkSettings {
+    command: u32,
+    speed: u32,
+    duplex: u8,
+    port: u8,
+    phy_address: u8,
+    autonegotiation: u8,
+    mdio_support: u8,
+    tp_mdix: u8,
+    tp_mdix_control: u8,
+    mask_words: i8,
+    transceiver: u8,
+    master_slave_config: u8,
+    master_slave_state: u8,
+    rate_matching: u8,
+    reserved: [u32; 7],
+    /// Supported, advertised and the partner's masks, one after the other.
+    masks: [u32; 3 * MAX_MASK_WORDS],
+}
+
+fn permanent_address(socket: &OwnedFd, interface: &str) -> io::Result<Option<String>> {
+    let mut request = PermanentAddress {
+        command: ETHTOOL_GPERMADDR,
+        size: MAX_ADDRESS as u32,
+        data: [0; MAX_ADDRESS],
+    };
+    ethtool(socket, interface, &mut request)?;
+    let length = (request.size as usize).min(MAX_ADDRESS);
+    Ok(address_text(&request.data[..length]))
+}
+
+fn speed(socket: &OwnedFd, interface: &str) -> io::Result<Option<u64>> {
+    // SAFETY: all fields are integers, for which zero is a value.
+    let mut request: LinkSettings = unsafe { mem::zeroed() };
+    request.command = ETHTOOL_GLINKSETTINGS;
+    // With no room announced, the kernel answers with the number of words it needs, negated.
+    ethtool(socket, interface, &mut request)?;
+    let words = usize::from(request.mask_words.unsigned_abs());
+    if words == 0 || words > MAX_MASK_WORDS {
+        return Ok(None);
+    }
+    request.command = ETHTOOL_GLINKSETTINGS;
+    request.mask_words = request.mask_words.saturating_abs();
+    ethtool(socket, interface, &mut request)?;
+    Ok(greatest_speed(&request.masks[..words], request.speed))
+}
+
+/// One request; the kernel writes its answer over it.
+fn ethtool<T>(socket: &OwnedFd, interface: &str, request: &mut T) -> io::Result<()> {
+    // SAFETY: ifreq holds integers, arrays of them and a pointer; zero is a value for all.
+    let mut ifreq: libc::ifreq = unsafe { mem::zeroed() };
+    let name = interface.as_bytes();
+    if name.len() >= ifreq.ifr_name.len() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    for (to, from) in ifreq.ifr_name.iter_mut().zip(name) {
+        *to = from.cast_signed();
+    }
+    ifreq.ifr_ifru.ifru_data = std::ptr::from_mut(request).cast();
+    // SAFETY: the socket is open; ifreq is NUL-terminated and points to a request of the layout and
+    // size that its command and its own length field announce, alive until the call returns.
+    let result = unsafe {
+        libc::ioctl(
+            socket.as_raw_fd(),
+            libc::SIOCETHTOOL as libc::Ioctl,
+            &raw mut ifreq,
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+fn address_text(bytes: &[u8]) -> Option<String> {
+    if bytes.iter().all(|byte| *byte == 0) {
+        return None;
+    }
+    let parts: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Some(parts.join(":"))
+}
+
+/// The greatest speed that a mask of supported modes holds, else the speed now.
+fn greatest_speed(supported: &[u32], now: u32) -> Option<u64> {
+    let supported = supported
+        .iter()
+        .zip(0u32..)
+        .flat_map(|(word, index)| {
+            (0..32)
+                .filter(move |bit| word & (1 << bit) != 0)
+                .map(move |bit| index * 32 + bit)
+        })
+        .filter_map(mode_speed)
+        .max();
+    supported.or_else(|| (now != 0 && now != SPEED_UNKNOWN).then_some(u64::from(now)))
+}
+
+/// The speed of a link mode in Mbit/s, by its bit (`enum ethtool_link_mode_bit_indices`, Linux
+/// 6.15); `None` for the bits that are no speed (ports, pause, error correction).
+fn mode_speed(bit: u32) -> Option<u64> {
+    Some(match bit {
+        0 | 1 | 92 | 99..=102 => 10,
+        2 | 3 | 67 | 90 | 91 => 100,
+        4 | 5 | 17 | 41 | 68 => 1_000,
+        15 | 47 => 2_500,
+        48 => 5_000,
+        12 | 18..=20 | 42..=46 => 10_000,
+        21 | 22 => 20_000,
+        31..=33 => 25_000,
+        23..=26 => 40_000,
+        34 | 35 | 40 | 52..=56 => 50_000,
+        27..=30 => 56_000,
+        36..=39 | 57..=61 | 75..=79 => 100_000,
+        62..=66 | 80..=84 | 103..=108 => 200_000,
+        69..=73 | 85..=89 | 109..=114 => 400_000,
+        93..=98 | 115..=120 => 800_000,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_layouts_are_the_kernels() {
+        assert_eq!(size_of::<PermanentAddress>(), 8 + MAX_ADDRESS);
+        assert_eq!(mem::offset_of!(LinkSettings, mask_words), 15);
+        assert_eq!(mem::offset_of!(LinkSettings, masks), 48);
+    }
+
+    #[test]
+    fn the_greatest_supported_speed_counts() {
+        // i40e with an optical module: 1000baseT and 10000baseSR.
+        let mut masks = [0u32; 3];
+        masks[0] = 1 << 5 | 1 << 6 | 1 << 10;
+        masks[1] = 1 << (43 - 32);
+        assert_eq!(greatest_speed(&masks, 1_000), Some(10_000));
+        assert_eq!(greatest_speed(&[1 << 6 | 1 << 7, 0], 1_000), Some(1_000));
+        assert_eq!(greatest_speed(&[0, 0], SPEED_UNKNOWN), None);
+        assert_eq!(greatest_speed(&[], 0), None);
+    }
+
+    #[test]
+    fn an_address_of_zeros_is_none() {
+        assert_eq!(address_text(&[0; 6]), None);
+        assert_eq!(
+            address_text(&[0x52, 0x54, 0, 0x1a, 0xb0, 1]).as_deref(),
+            Some("52:54:00:1a:b0:01")
+        );
+        assert_eq!(address_text(&[]), None);
+    }
+
+    #[test]
+    fn the_loopback_interface_has_no_card() {
+        assert_eq!(link_facts(&Root::system(), "lo"), LinkFacts::default());
+        assert_eq!(
+            link_facts(&Root::system(), "a-name-that-is-far-too-long"),
+            LinkFacts::default()
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_mask_has_a_speed_or_none(masks in proptest::collection::vec(any::<u32>(), 0..MAX_MASK_WORDS), now: u32) {
+            greatest_speed(&masks, now);
+        }
+    }
+}

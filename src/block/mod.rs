@@ -1,5 +1,6 @@
 //! Block devices: listing, root device hints, partition tables, rescan, settling.
 
+mod by_path;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod gpt;

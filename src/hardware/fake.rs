@@ -121,6 +121,14 @@ impl HardwareManager for FakeManager {
         Ok(())
     }
 
+    fn collect_system_logs(&self) -> Result<Vec<(String, Vec<u8>)>, ManagerError> {
+        let text = self.answer("collect_system_logs")?.unwrap_or_default();
+        Ok(vec![(
+            format!("{}.log", self.class_name.to_lowercase()),
+            text.into_bytes(),
+        )])
+    }
+
     fn steps(
         &self,
         _kind: StepKind,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use farrier_plugin::{
-    BlockDevice, Context, HardwareManager, Inventory, ManagerError, Node, Port, Step,
+    BlockDevice, Context, ErrorKind, HardwareManager, Inventory, ManagerError, Node, Port, Step,
     StepArguments, StepKind,
 };
 use serde_json::Value;
@@ -15,7 +15,9 @@ use crate::erase;
 use crate::hardware::disk_wait;
 use crate::hardware::dispatch::{Dispatcher, Ranked};
 use crate::hardware::generic::GenericHardwareManager;
+use crate::hardware::logs;
 use crate::hardware::steps::{self, Offer};
+use crate::sys::log;
 use crate::sys::root::Root;
 
 /// The managers that support this machine, and the node that it is.
@@ -238,6 +240,40 @@ impl Managers {
             .first("get_partition_uuids", |manager| manager.partition_uuids())
     }
 
+    /// The log archive for the conductor, a gzipped tar: our own log as `journal`, and what every
+    /// manager adds.
+    ///
+    /// A manager that fails is noted in the archive's `errors`: logs are collected because
+    /// something is broken.
+    pub fn collect_logs(&self) -> Result<Vec<u8>, ManagerError> {
+        let mut members = vec![("journal".to_owned(), log::text())];
+        let mut errors = String::new();
+        for Ranked { manager, .. } in self.dispatcher.ranked() {
+            match manager.collect_system_logs() {
+                Ok(added) => members.extend(added),
+                Err(error) if error.declines() => {}
+                Err(error) => {
+                    warn!(
+                        manager = manager.class_name(),
+                        error = error.chain(),
+                        "logs could not be collected"
+                    );
+                    errors.push_str(&format!("{}: {}\n", manager.class_name(), error.chain()));
+                }
+            }
+        }
+        if !errors.is_empty() {
+            members.push(("errors".to_owned(), errors.into_bytes()));
+        }
+        logs::archive(members).map_err(|error| {
+            ManagerError::new(
+                ErrorKind::CommandExecution,
+                "The log archive could not be packed",
+            )
+            .with_source(error)
+        })
+    }
+
     /// Bring everything that was written onto the media, on all managers.
     pub fn full_sync(&self) -> Result<(), ManagerError> {
         self.dispatcher
@@ -255,7 +291,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use farrier_plugin::{ErrorKind, SilentContext};
+    use farrier_plugin::SilentContext;
     use serde_json::json;
 
     use super::*;
@@ -339,6 +375,24 @@ mod tests {
         let error = execute(&managers, "update_firmware").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::HardwareManagerMethodNotFound);
         assert_eq!(error.to_string(), "Could not find method: update_firmware");
+    }
+
+    #[test]
+    fn logs_of_a_broken_manager_are_an_entry_and_no_failure() {
+        let managers = managers(vec![
+            Arc::new(FakeManager::new("Broken", 2).answering(Answer::Fail(
+                ErrorKind::CommandExecution,
+                "the controller does not answer",
+            ))),
+            Arc::new(FakeManager::new("Vendor", 1).answering(Answer::Text("firmware 1.2"))),
+        ]);
+        let members = logs::unpack(&managers.collect_logs().unwrap());
+        assert_eq!(members["vendor.log"], b"firmware 1.2");
+        assert_eq!(
+            members["errors"],
+            b"Broken: the controller does not answer\n"
+        );
+        assert!(members.contains_key("journal"));
     }
 
     #[test]

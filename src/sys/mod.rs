@@ -8,6 +8,7 @@ pub mod boot_times;
 pub mod clock;
 pub mod ethtool;
 pub mod ipmi;
+pub mod kernel_log;
 pub mod link;
 pub mod log;
 #[cfg(test)]

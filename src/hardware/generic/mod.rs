@@ -1,6 +1,7 @@
 //! The manager that works on any hardware, through the kernel alone.
 
 mod erase;
+mod logs;
 mod pstore;
 mod steps;
 
@@ -240,6 +241,10 @@ impl HardwareManager for GenericHardwareManager {
             "erase_pstore" => pstore::erase(&self.root),
             _ => Err(steps::refusal(step)),
         }
+    }
+
+    fn collect_system_logs(&self) -> Result<Vec<(String, Vec<u8>)>, ManagerError> {
+        Ok(logs::members(&self.root))
     }
 
     fn full_sync(&self) -> Result<(), ManagerError> {

@@ -1,1 +1,32 @@
 //! The agent's life: start, inspect, look up, serve and heartbeat, end.
+//!
+//! ```text
+//! markers ─▶ state ─▶ clock ─▶ managers ─▶ network ─▶ inspection ─▶ lookup ─▶ certificate
+//!                                                                                  │
+//!   rescued: exit 0 ◀── signals ◀── heartbeats ◀── command API listens ◀───────────┘
+//!   locked down: idle for ever
+//! ```
+
+mod clock;
+mod collectors;
+mod error;
+mod identity;
+mod inspection;
+mod life;
+mod markers;
+mod network;
+mod serving;
+mod state;
+mod status;
+mod virtual_media;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::AgentError;
+pub use life::{End, Setup, live};
+pub use virtual_media::{VirtualMediaError, prepare as prepare_virtual_media};
+
+/// The agent's version on the wire: the level of the contract, with our own version as its local
+/// part, so that conductors which compare versions still can.
+pub const VERSION: &str = concat!("13.0.0+farrier.", env!("CARGO_PKG_VERSION"));

@@ -1,1 +1,24 @@
-//! The conductor calls us: the HTTP server, its routes, TLS, token and limits.
+//! The conductor calls us: the HTTP server, its routes, TLS, token and limits
+//! (contract/control-plane 5).
+//!
+//! ```text
+//! socket ─▶ [TLS] ─▶ hyper ─▶ routes ─▶ token ─▶ body ─▶ command::CommandTable
+//! ```
+//!
+//! Every answer has a JSON body, and every answer from 400 on has a string `faultstring`: the
+//! conductor reads it without looking. Only the redirects to a slashed path are HTML.
+
+mod answer;
+mod body;
+mod listener;
+mod routes;
+mod server;
+mod stall;
+mod token;
+
+#[cfg(test)]
+mod tests;
+
+pub use body::BODY_LIMIT;
+pub use server::{ApiError, Server, Settings, serve};
+pub use token::Token;

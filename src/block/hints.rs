@@ -66,6 +66,9 @@ pub enum HintError {
     /// Hints that are not an object.
     #[error("Root device hints must be an object of names and expressions")]
     NotAnObject,
+    /// A list of hints that is not a list.
+    #[error("A list of hints must be a list of objects of names and expressions")]
+    NotAList,
     /// A hint that is a list, an object or null.
     #[error("Root device hint \"{hint}\" must be a text, a number or a truth value")]
     WrongType {
@@ -145,6 +148,13 @@ impl RootDeviceHints {
         self.conditions
             .iter()
             .all(|(name, condition)| condition.holds(name, device))
+    }
+
+    /// Whether the hints say which device by its own name, not only what it is like.
+    pub(crate) fn names_one_device(&self) -> bool {
+        ["name", "by_path"]
+            .iter()
+            .any(|name| self.conditions.contains_key(*name))
     }
 }
 
@@ -281,4 +291,104 @@ fn describe(devices: &[BlockDevice]) -> String {
         list.push(format!("and {} more", devices.len() - SHOWN));
     }
     format!("Devices found: {}", list.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn any_device() -> impl Strategy<Value = BlockDevice> {
+        (
+            prop_oneof![Just("a"), Just("b"), Just("A b")],
+            prop::option::of(prop_oneof![Just("x"), Just("y"), Just("none")]),
+            0u64..8,
+            any::<bool>(),
+            0u32..4,
+        )
+            .prop_map(|(serial, model, size, rotational, number)| BlockDevice {
+                name: format!("/dev/sd{number}"),
+                serial: Some(serial.to_owned()),
+                all_serials: vec![serial.to_owned(), format!("ACME_{serial}")],
+                model: model.map(str::to_owned),
+                size: size * GIB,
+                rotational,
+                ..BlockDevice::default()
+            })
+    }
+
+    /// A hint, and by another way than the matcher's whether a device meets it.
+    fn any_hint() -> impl Strategy<Value = (&'static str, Value, fn(&BlockDevice) -> bool)> {
+        let hint = |name, value: Value, meets: fn(&BlockDevice) -> bool| Just((name, value, meets));
+        prop_oneof![
+            hint("serial", json!("a"), |d| d.serial.as_deref() == Some("a")),
+            hint("serial", json!(" a B "), |d| d.serial.as_deref()
+                == Some("A b")),
+            hint("serial", json!("s!= acme_b"), |d| d.serial.as_deref()
+                != Some("b")),
+            hint("serial", json!("<or> a <or> b"), |d| {
+                matches!(d.serial.as_deref(), Some("a" | "b"))
+            }),
+            hint("model", json!("x"), |d| d.model.as_deref() == Some("x")),
+            hint("model", json!("<in> on"), |d| d.model.as_deref()
+                == Some("none")),
+            hint("model", json!("s!= x"), |d| d.model.as_deref() != Some("x")),
+            hint("size", json!(5), |d| d.size == 5 << 30),
+            hint("size", json!(">= 5"), |d| d.size >= 5 << 30),
+            hint("size", json!("< 3"), |d| d.size < 3 << 30),
+            hint("size", json!("<or> 1 <or> 7"), |d| {
+                d.size == 1 << 30 || d.size == 7 << 30
+            }),
+            hint("rotational", json!("yes"), |d| d.rotational),
+            hint("rotational", json!(false), |d| !d.rotational),
+            hint("name", json!("<or> /dev/sd1 <or> /dev/SD2"), |d| {
+                d.name == "/dev/sd1" || d.name == "/dev/sd2"
+            }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_first_device_that_meets_all_hints_is_selected(
+            devices in proptest::collection::vec(any_device(), 0..6),
+            hints in proptest::collection::vec(any_hint(), 1..4),
+        ) {
+            // Of two hints of one name, the later one stands in the object.
+            let hints: BTreeMap<_, _> = hints
+                .into_iter()
+                .map(|(name, value, meets)| (name, (value, meets)))
+                .collect();
+            let object: Map<String, Value> = hints
+                .iter()
+                .map(|(name, (value, _))| ((*name).to_owned(), value.clone()))
+                .collect();
+            let parsed = RootDeviceHints::parse(&Value::Object(object)).unwrap();
+            let expected = devices
+                .iter()
+                .find(|device| hints.values().all(|(_, meets)| meets(device)));
+            prop_assert_eq!(select(&parsed, &devices).ok(), expected);
+        }
+
+        #[test]
+        fn without_hints_the_smallest_fit_is_selected(
+            devices in proptest::collection::vec(any_device(), 0..6),
+        ) {
+            match select(None, &devices) {
+                Ok(selected) => {
+                    prop_assert!(selected.size >= DEFAULT_MINIMUM_BYTES);
+                    for device in devices.iter().filter(|d| d.size >= DEFAULT_MINIMUM_BYTES) {
+                        prop_assert!((selected.size, &selected.name) <= (device.size, &device.name));
+                    }
+                }
+                Err(_) => prop_assert!(devices.iter().all(|d| d.size < DEFAULT_MINIMUM_BYTES)),
+            }
+        }
+
+        #[test]
+        fn any_object_parses_or_is_refused(name in prop_oneof![Just("size"), Just("model"), Just("rotational"), Just("other")], text in ".{0,20}") {
+            let _ = RootDeviceHints::parse(&json!({ name: text }));
+        }
+    }
 }

@@ -102,6 +102,14 @@ impl KernelNames {
         let scsi = page("vpd_pg83")
             .map(|page| vpd::identity(&page))
             .unwrap_or_default();
+        let long_serial = scsi.long_serial.or_else(|| {
+            let parts = [
+                attribute("device/vendor")?,
+                attribute("device/model")?,
+                scsi.short_serial.clone()?,
+            ];
+            Some(format!("0{}", parts.join("_").replace(' ', "_")))
+        });
         Self {
             model: attribute("device/model"),
             // `serial` beside the queue is virtio's and that of some others; `device/serial` is
@@ -111,7 +119,7 @@ impl KernelNames {
                 .or_else(|| attribute("serial"))
                 .or_else(|| attribute("device/serial")),
             short_serial: scsi.short_serial,
-            long_serial: scsi.long_serial,
+            long_serial,
             // `wwid` beside the queue is NVMe's; SCSI has `device/wwid` in another notation, which
             // nobody writes into a hint.
             wwn: scsi.wwn.or_else(|| attribute("wwid")),

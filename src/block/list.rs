@@ -1,11 +1,11 @@
 //! The block devices of this machine, as lsblk and udev would list them.
 
-use std::path::Path;
-
 use farrier_plugin::BlockDevice;
 use serde_json::json;
 
+use crate::block::by_path::ByPaths;
 use crate::block::identity::Identity;
+use crate::block::raid_name::{RaidName, raid_name, without_host};
 use crate::block::transport::transport;
 use crate::block::udev::{UdevRecord, unescape};
 use crate::sys::root::Root;
@@ -39,11 +39,11 @@ pub struct ListedDevice {
     pub removable: bool,
     /// Whether this is one path to a device-mapper multipath map, which stands for it.
     pub multipath_member: bool,
-    /// The name of a software RAID array without its host part, where udev knows it.
-    pub volume_name: Option<String>,
+    /// The name of a software RAID array.
+    pub raid_name: RaidName,
     /// Every link under `/dev/disk/by-path`, the one of the inventory first.
     pub by_paths: Vec<String>,
-    /// The inventory's view.
+    /// The inventory's view, with further facts in `extra` as [`list_block_devices`] says.
     pub device: BlockDevice,
 }
 
@@ -55,7 +55,7 @@ pub struct ListedDevice {
 /// device number, as lsblk orders them.
 ///
 /// [`BlockDevice::extra`] holds `type` (lsblk's TYPE), `parents` (kernel names), `read_only`,
-/// `removable`, `volume_name` and `by_paths`, see [`ListedDevice`].
+/// `removable` and `by_paths`, see [`ListedDevice`].
 pub fn list_block_devices(
     root: &Root,
     include_partitions: bool,
@@ -64,14 +64,14 @@ pub fn list_block_devices(
     let mut listed: Vec<BlockDevice> = devices
         .iter()
         .filter(|device| device.is_disk())
-        .map(ListedDevice::to_block_device)
+        .map(|device| device.device.clone())
         .collect();
     if include_partitions {
         listed.extend(
             devices
                 .iter()
                 .filter(|device| device.is_partition())
-                .map(ListedDevice::to_block_device),
+                .map(|device| device.device.clone()),
         );
     }
     Ok(listed)
@@ -85,16 +85,23 @@ pub fn all_devices(root: &Root) -> Result<Vec<ListedDevice>, BlockError> {
             path: root.path(BLOCK).display().to_string(),
         });
     }
+    let by_paths = ByPaths::read(root);
     let mut devices = Vec::new();
     for kname in root.names(BLOCK) {
         let sysfs = format!("{BLOCK}/{kname}");
-        let Some(whole) = read_device(root, &kname, &sysfs, None) else {
+        let Some(whole) = read_device(root, &by_paths, &kname, &sysfs, None) else {
             continue;
         };
         for part in root.names(&sysfs) {
             let part_sysfs = format!("{sysfs}/{part}");
             if root.exists(format!("{part_sysfs}/partition")) {
-                devices.extend(read_device(root, &part, &part_sysfs, Some(&whole)));
+                devices.extend(read_device(
+                    root,
+                    &by_paths,
+                    &part,
+                    &part_sysfs,
+                    Some(&whole),
+                ));
             }
         }
         devices.push(whole);
@@ -122,24 +129,12 @@ impl ListedDevice {
                 .iter()
                 .any(|prefix| self.kname.starts_with(prefix))
     }
-
-    fn to_block_device(&self) -> BlockDevice {
-        let mut device = self.device.clone();
-        device.extra = json!({
-            "type": self.kind,
-            "parents": self.parents,
-            "read_only": self.read_only,
-            "removable": self.removable,
-            "volume_name": self.volume_name,
-            "by_paths": self.by_paths,
-        });
-        device
-    }
 }
 
 /// One device, or nothing where it is hidden or went away while it was read.
 fn read_device(
     root: &Root,
+    by_paths: &ByPaths,
     kname: &str,
     sysfs: &str,
     whole: Option<&ListedDevice>,
@@ -153,7 +148,7 @@ fn read_device(
     let has_own_names = whole.is_none() && slaves.is_empty();
     let identity = Identity::read(root, sysfs, &udev, has_own_names);
     let name = format!("/dev/{}", kname.replace('!', "/"));
-    let by_paths = by_paths(root, &name, &udev);
+    let by_paths = by_paths.of(&name, &udev);
 
     // A partition has no queue of its own; its disk's counts.
     let queue = |attribute: &str| match whole {
@@ -190,7 +185,7 @@ fn read_device(
         name,
         ..BlockDevice::default()
     };
-    Some(ListedDevice {
+    let mut listed = ListedDevice {
         kname: kname.to_owned(),
         number,
         kind: kind(root, kname, sysfs, whole.is_some()),
@@ -205,13 +200,21 @@ fn read_device(
         },
         multipath_member: whole.is_some_and(|whole| whole.multipath_member)
             || is_multipath_member(root, sysfs),
-        volume_name: udev
-            .property("MD_NAME")
-            .map(|name| name.split_once(':').map_or(name, |(_host, name)| name))
-            .map(str::to_owned),
+        raid_name: match udev.property("MD_NAME") {
+            Some(name) => RaidName::Known(without_host(name).to_owned()),
+            None => raid_name(root, sysfs),
+        },
         by_paths,
         device,
-    })
+    };
+    listed.device.extra = json!({
+        "type": listed.kind,
+        "parents": listed.parents,
+        "read_only": listed.read_only,
+        "removable": listed.removable,
+        "by_paths": listed.by_paths,
+    });
+    Some(listed)
 }
 
 fn device_number(text: &str) -> Option<(u32, u32)> {
@@ -278,35 +281,4 @@ fn is_multipath_member(root: &Root, sysfs: &str) -> bool {
         .filter(|holder| holder.starts_with("dm-"))
         .filter_map(|holder| root.attribute(format!("/sys/block/{holder}/dm/uuid")))
         .any(|uuid| uuid.starts_with("mpath-"))
-}
-
-/// The device's links under `/dev/disk/by-path`, the best first.
-///
-/// One disk has several (`pci-…-ata-1` and `pci-…-ata-1.0`, `pci-…` and `virtio-pci-…`), of which
-/// the reference takes whichever the directory lists last. Here it is the one that udev's own
-/// `ID_PATH` names, which is the one that is not kept for compatibility.
-fn by_paths(root: &Root, name: &str, udev: &UdevRecord) -> Vec<String> {
-    const BY_PATH: &str = "/dev/disk/by-path";
-    let mut links: Vec<String> = root
-        .names(BY_PATH)
-        .into_iter()
-        .map(|link| format!("{BY_PATH}/{link}"))
-        .filter(|link| root.resolve(link).as_deref() == Some(Path::new(name)))
-        .collect();
-    let from_udev = udev
-        .links()
-        .iter()
-        .filter(|link| link.starts_with(&format!("{BY_PATH}/")));
-    for link in from_udev {
-        if !links.contains(link) {
-            links.push(link.clone());
-        }
-    }
-    links.sort();
-    if let Some(id_path) = udev.property("ID_PATH") {
-        let own = format!("{BY_PATH}/{id_path}");
-        let part = format!("{own}-part");
-        links.sort_by_key(|link| !(*link == own || link.starts_with(&part)));
-    }
-    links
 }

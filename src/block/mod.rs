@@ -1,5 +1,6 @@
 //! Block devices: listing, root device hints, partition tables, rescan, settling.
 
+mod by_path;
 pub mod fat;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -9,12 +10,18 @@ pub mod hints;
 pub mod holders;
 mod identity;
 pub mod list;
+#[cfg(test)]
+mod machines;
 pub mod mbr;
 pub mod probe;
+mod raid_name;
 pub mod rescan;
+pub mod settle;
+pub mod skip;
 pub mod table;
 mod transport;
 pub mod udev;
 mod vpd;
 
 pub use hint_expression::ExpressionError;
+pub use raid_name::RaidName;

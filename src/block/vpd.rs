@@ -15,7 +15,8 @@ pub(crate) struct ScsiIdentity {
     pub(crate) wwn_with_extension: Option<String>,
     /// The best name without its type digit: `ID_SERIAL_SHORT`.
     pub(crate) short_serial: Option<String>,
-    /// The same with its type digit: `ID_SERIAL`.
+    /// The same with its type digit: `ID_SERIAL`. `None` where the vendor's own name is the best:
+    /// udev writes maker and model before that.
     pub(crate) long_serial: Option<String>,
 }
 
@@ -42,7 +43,8 @@ pub(crate) fn identity(page: &[u8]) -> ScsiIdentity {
             continue;
         }
         best_rank = rank;
-        identity.long_serial = Some(format!("{}{name}", designator.kind));
+        identity.long_serial =
+            (designator.kind != VENDOR).then(|| format!("{}{name}", designator.kind));
         if designator.kind == NAA {
             identity.wwn = name.get(..16).map(|half| format!("0x{half}"));
             identity.wwn_vendor_extension = name
@@ -193,6 +195,7 @@ mod tests {
         let identity = identity(&page(&[(2, 0x00, b"n1-2")]));
         assert_eq!(identity.wwn, None);
         assert_eq!(identity.short_serial.as_deref(), Some("n1-2"));
+        assert_eq!(identity.long_serial, None);
     }
 
     #[test]
@@ -213,7 +216,8 @@ mod tests {
             page.extend_from_slice(&bytes);
             unit_serial(&page);
             let identity = identity(&page);
-            prop_assert_eq!(identity.short_serial.is_some(), identity.long_serial.is_some());
+            prop_assert!(identity.short_serial.is_some() || identity.long_serial.is_none());
+            prop_assert_eq!(identity.wwn.is_some(), identity.wwn_with_extension.is_some());
         }
     }
 }

@@ -1,8 +1,84 @@
 //! The command line: which sub-command, which flags, and the call into the library.
 
+mod inventory;
+mod run;
+mod write;
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
-/// Run the sub-command that the arguments name.
+use crate::agent;
+use crate::config;
+use crate::init;
+
+/// The command line was wrong (EX_USAGE of sysexits.h).
+const USAGE: u8 = 64;
+
+/// What `--help` says before the agent's flags.
+const HELP: &str = "\
+The agent that a data centre boots into RAM on every bare-metal server.
+
+usage: farrier [run] [FLAGS]        be the agent (what the ramdisk does)
+       farrier inventory [--json]   show what this machine is
+       farrier write SOURCE TARGET [--checksum ALGORITHM:DIGEST] [--force]
+                                    write a raw image (URL or path) to a disk or a file
+       farrier init                 be PID 1 of the ramdisk
+       farrier --version
+       farrier --help
+
+The agent's flags beat the environment (FARRIER_<OPTION>), which beats configuration files
+(/etc/ironic-python-agent.conf, /etc/farrier.conf, /etc/ironic-python-agent.d/*.conf), which beat
+the kernel command line:
+";
+
+/// Run the sub-command that the arguments name. `farrier` alone is `farrier run`.
 pub fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_default();
+    let name = Path::new(&program).file_name().and_then(OsStr::to_str);
+    if let Some(main) = name.and_then(init::by_name) {
+        return main();
+    }
+    let mut arguments = match text_arguments(arguments) {
+        Ok(arguments) => arguments,
+        Err(argument) => return wrong_usage(&format!("The argument {argument:?} is no UTF-8")),
+    };
+    let first = arguments.first().cloned().unwrap_or_default();
+    match first.as_str() {
+        "--help" | "-h" | "help" => say(&format!("{HELP}{}", config::flags_help())),
+        "--version" | "-V" => say(&format!(
+            "farrier {} ({} on the wire)\n",
+            env!("CARGO_PKG_VERSION"),
+            agent::VERSION
+        )),
+        "init" => init::main(),
+        "inventory" => inventory::main(&arguments[1..]),
+        "write" => write::main(&arguments[1..]),
+        "run" => {
+            arguments.remove(0);
+            run::main(arguments)
+        }
+        other if other.starts_with('-') || other.is_empty() => run::main(arguments),
+        other => wrong_usage(&format!("The command {other:?} is not known")),
+    }
+}
+
+fn text_arguments(arguments: impl Iterator<Item = OsString>) -> Result<Vec<String>, OsString> {
+    arguments.map(OsString::into_string).collect()
+}
+
+fn say(text: &str) -> ExitCode {
+    // A closed pipe is the reader's business.
+    let _ = std::io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS
+}
+
+fn wrong_usage(message: &str) -> ExitCode {
+    let _ = writeln!(
+        std::io::stderr(),
+        "farrier: {message}; `farrier --help` lists what there is"
+    );
+    ExitCode::from(USAGE)
 }

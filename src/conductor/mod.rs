@@ -1,1 +1,21 @@
 //! We call the conductor: client, lookup, heartbeat, inspection callback.
+
+mod answer;
+mod client;
+mod error;
+mod heartbeat;
+mod inspection;
+mod lookup;
+mod retry;
+
+#[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
+mod tests;
+
+pub use answer::{ConductorConfig, LookupAnswer, TokenAnswer};
+pub use client::{ApiVersion, Client};
+pub use error::ConductorError;
+pub use heartbeat::{Beat, Heartbeats, News};
+pub use inspection::InspectionOutcome;
+pub use lookup::Lookup;

@@ -1,1 +1,16 @@
 //! Dispatch among hardware managers, their steps, and the generic manager.
+//!
+//! [`Managers`] is the door: the rooms above ask it, and it asks the managers in the order of their
+//! support. The generic manager is one of them, and reaches `deploy`, `erase` and `inventory`.
+
+mod disk_wait;
+mod dispatch;
+mod generic;
+mod logs;
+mod managers;
+mod steps;
+
+#[cfg(test)]
+mod fake;
+
+pub use managers::Managers;

@@ -1,1 +1,463 @@
 //! PID 1 of the ramdisk: mounts, udev, network, and the supervision of the agent.
+//!
+//! Runs as `farrier init`, or under the name `init` as the kernel starts it. udev and the network
+//! start side by side, and the agent beside them: it waits by itself for what it needs. PID 1
+//! never ends and never waits for anything but events; every program may die at any time.
+//!
+//! Files that other rooms meet, all below `/run/farrier`:
+//! - `boot-times`: the phases of the boot (see [`crate::sys::boot_times`]);
+//! - `settled`: there once udev has handled every device that was there at boot;
+//! - `leases/<interface>.<protocol>.json` and `resolv.conf`: what the network gave;
+//! - `log/`: what udev and dhcpcd said;
+//! - `rescued` and `locked-down`: markers that the agent writes when it hands the machine over.
+
+mod boot_interface;
+mod console;
+mod firmware;
+mod lease;
+mod log;
+mod message;
+mod mounts;
+mod network;
+mod restart;
+mod shutdown;
+mod supervisor;
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::net::UnixDatagram;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use self::boot_interface::{HardwareAddress, kernel_parameter};
+use self::console::Console;
+use self::message::Message;
+use self::network::{Network, Start};
+use self::supervisor::{Output, Rule, Supervisor};
+use crate::sys::boot_times::{self, since_kernel_start};
+use crate::sys::service::{Service, dead_children, terminate};
+use crate::sys::{loopback, power};
+
+/// The agent's marker of a machine that is locked down. Its network stays down from then on.
+pub const LOCKED_DOWN: &str = "/run/farrier/locked-down";
+
+/// The agent's marker of a machine that is a rescue system now.
+pub const RESCUED: &str = "/run/farrier/rescued";
+
+/// The reference's marker of a rescue system, which other parts of a ramdisk write and read.
+pub const REFERENCE_RESCUED: &str = "/etc/.rescued";
+
+/// Markers after which nothing starts an agent again: in rescue the machine is the rescue user's,
+/// and after a lock-down a second agent would reopen what was closed.
+const HANDED_OVER: &[&str] = &[RESCUED, LOCKED_DOWN, REFERENCE_RESCUED];
+
+/// There once udev has handled every device that was there at boot.
+pub const SETTLED: &str = "/run/farrier/settled";
+
+/// Only root looks in here: journal and token lie here too.
+const DIRECTORY: &str = "/run/farrier";
+
+/// How often the dead are looked for if their signals cannot be received.
+const WITHOUT_SIGNALS: Duration = Duration::from_millis(50);
+
+/// udev stops waiting for hung drivers after this many seconds; PID 1 and the agent go on anyway.
+const SETTLE_TIMEOUT: &str = "--timeout=180";
+
+/// What farrier is under a name that its executable was started by, other than `farrier`: `init`
+/// for PID 1, as the kernel starts it, and `farrier-lease` for the hook of dhcpcd.
+pub fn by_name(name: &str) -> Option<fn() -> ExitCode> {
+    match name {
+        "init" => Some(main),
+        "farrier-lease" => Some(lease::main),
+        _ => None,
+    }
+}
+
+/// Be PID 1 until the machine is switched off.
+pub fn main() -> ExitCode {
+    if std::process::id() != 1 {
+        eprintln!("farrier init is PID 1 of the ramdisk and does nothing in a running system");
+        return ExitCode::FAILURE;
+    }
+    let mut init = Init::start();
+    loop {
+        // If PID 1 ends, the kernel panics and with it ends an erase that was going well.
+        match catch_unwind(AssertUnwindSafe(|| init.supervise())) {
+            Ok(signal) => shutdown::power_off(&init.console, &init.supervisor, signal),
+            Err(_) => {
+                init.console
+                    .say("PID 1 met a defect of its own and goes on");
+                thread::sleep(Duration::from_secs(1));
+            }
+        }
+    }
+}
+
+struct Init {
+    console: Console,
+    signals: Option<SignalFd>,
+    socket: Option<UnixDatagram>,
+    supervisor: Supervisor,
+    network: Network,
+    settled: Option<Instant>,
+}
+
+impl Init {
+    /// Everything before the first program.
+    fn start() -> Self {
+        let started = since_kernel_start();
+        // Before any thread: one thread that has a signal unblocked is enough for the kernel to
+        // let that signal end the whole process, and with PID 1 the machine. Programs get an empty
+        // mask from std.
+        let signals = signals();
+        let failures = mounts::mount_all();
+        let console = Console::open();
+        console.say(&format!(
+            "farrier {} on Linux {}",
+            env!("CARGO_PKG_VERSION"),
+            kernel_release().unwrap_or_default()
+        ));
+        for failure in failures {
+            console.say(&chain(&failure));
+        }
+        if let Err(error) = &signals {
+            console.say(&format!("Signals cannot be received ({error})"));
+        }
+        let made = fs::DirBuilder::new().mode(0o700).create(DIRECTORY);
+        if let Err(error) = made.and_then(|()| public_root()) {
+            console.say(&format!("Could not prepare {DIRECTORY} ({error})"));
+        }
+        mark(
+            &console,
+            "kernel",
+            &format!("kernel handed over at {:.2} s", started.as_secs_f64()),
+        );
+        // Ctrl-Alt-Del arrives as SIGINT; loopback serves plug-ins and probes.
+        for result in [power::catch_ctrl_alt_del(), loopback::bring_up()] {
+            if let Err(error) = result {
+                console.say(&format!("Could not set up the kernel ({error})"));
+            }
+        }
+        firmware::watch(console.clone());
+        seed_random(console.clone());
+
+        let socket = message::listen(Path::new(message::SOCKET)).inspect_err(|error| {
+            console.say(&format!("No messages to PID 1 ({error})"));
+        });
+        let command_line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
+        let mut supervisor = Supervisor::new(console.clone());
+        programs(&mut supervisor, &command_line);
+        supervisor.start("udevd");
+        supervisor.start("modprobe");
+        supervisor.start("shell");
+        if socket.is_err() {
+            // Without its message of readiness udev gets its devices blindly.
+            supervisor.start("coldplug");
+        }
+        Self {
+            network: Network::new(boot_address(&console, &command_line)),
+            console,
+            signals: signals.ok(),
+            socket: socket.ok(),
+            supervisor,
+            settled: None,
+        }
+    }
+
+    /// Handle events until a signal asks for the end.
+    fn supervise(&mut self) -> Signal {
+        loop {
+            self.wait();
+            for (pid, ending) in dead_children() {
+                match self.supervisor.ended(pid, ending) {
+                    Some("coldplug") => self.supervisor.start("settle"),
+                    Some("settle") => self.settled(),
+                    _ => {}
+                }
+            }
+            for message in self
+                .socket
+                .as_ref()
+                .map(message::received)
+                .unwrap_or_default()
+            {
+                match message {
+                    // Only udev reports so. After a restart of udev the devices are sent again:
+                    // it may have died with events in hand.
+                    Message::Ready => {
+                        self.supervisor.start("coldplug");
+                        self.supervisor.start("agent");
+                    }
+                    Message::Say(text) => self.console.say(&text),
+                }
+            }
+            self.look_for_network();
+            self.hold_lock_down();
+            self.supervisor.start_due(Instant::now());
+            if let Some(signal) = self.signal() {
+                return signal;
+            }
+        }
+    }
+
+    /// Wait for a signal, a message, or the time of something to do.
+    fn wait(&self) {
+        let now = Instant::now();
+        let next_start = self
+            .supervisor
+            .next_start()
+            .map(|at| at.saturating_duration_since(now));
+        let network = Some(self.network.next_look());
+        let without_signals = self.signals.is_none().then_some(WITHOUT_SIGNALS);
+        let timeout = [next_start, network, without_signals]
+            .into_iter()
+            .flatten()
+            .min();
+        let timeout = timeout.map_or(PollTimeout::NONE, |pause| {
+            // Rounded up, so that the time has come when poll returns.
+            let milliseconds = pause.as_millis().saturating_add(1);
+            PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)
+        });
+        let mut sources: Vec<PollFd<'_>> = Vec::new();
+        sources.extend(
+            self.signals
+                .as_ref()
+                .map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN)),
+        );
+        sources.extend(
+            self.socket
+                .as_ref()
+                .map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN)),
+        );
+        // EINTR, or anything else: the events themselves are looked for next.
+        let _ = poll(&mut sources, timeout);
+    }
+
+    /// A signal that asks for the end, if one came.
+    fn signal(&self) -> Option<Signal> {
+        while let Ok(Some(info)) = self.signals.as_ref()?.read_signal() {
+            let signal = i32::try_from(info.ssi_signo)
+                .ok()
+                .and_then(|n| Signal::try_from(n).ok());
+            if let Some(signal @ (Signal::SIGTERM | Signal::SIGINT)) = signal {
+                return Some(signal);
+            }
+        }
+        None
+    }
+
+    fn settled(&mut self) {
+        if self.settled.is_none() {
+            self.settled = Some(Instant::now());
+            mark(&self.console, "udev", "udev has handled all devices");
+        }
+        if let Err(error) = fs::write(SETTLED, "") {
+            self.console
+                .say(&format!("Could not write {SETTLED} ({error})"));
+        }
+    }
+
+    /// After a lock-down dhcpcd would still bring up a card that is plugged in.
+    fn hold_lock_down(&self) {
+        if let Some(dhcpcd) = self.supervisor.pid("dhcpcd")
+            && Path::new(LOCKED_DOWN).exists()
+        {
+            terminate(dhcpcd);
+        }
+    }
+
+    fn look_for_network(&mut self) {
+        let Some(Start { owner }) =
+            self.network
+                .decide(Path::new("/"), self.settled, Instant::now())
+        else {
+            return;
+        };
+        match &owner {
+            Some(owner) => mark(&self.console, "interface", &format!("booted from {owner}")),
+            None if self.network.has_boot_interface() => {
+                self.console
+                    .say("no interface has the address of BOOTIF; starting without it");
+            }
+            None => {}
+        }
+        if let Err(error) = network::write_configuration(owner.as_deref()) {
+            self.console.say(&format!(
+                "Could not write {} ({error})",
+                network::CONFIGURATION
+            ));
+        }
+        match self.supervisor.pid("dhcpcd") {
+            // The boot interface has come late or changed its name: its end starts it again.
+            Some(pid) => terminate(pid),
+            None => self.supervisor.start("dhcpcd"),
+        }
+    }
+}
+
+/// The programs of the ramdisk, and the reason for each: image/packages.
+fn programs(supervisor: &mut Supervisor, command_line: &str) {
+    supervisor.add(
+        "udevd",
+        Service::new("/usr/lib/systemd/systemd-udevd").env("NOTIFY_SOCKET", message::SOCKET),
+        Rule::Always,
+        Output::Log,
+    );
+    // Subsystems first, then devices; drivers load as udev sees their devices.
+    supervisor.add(
+        "coldplug",
+        Service::new("/usr/bin/udevadm").args(["trigger", "--type=all", "--action=add"]),
+        Rule::Once,
+        Output::Log,
+    );
+    supervisor.add(
+        "settle",
+        Service::new("/usr/bin/udevadm").args(["settle", SETTLE_TIMEOUT]),
+        Rule::Once,
+        Output::Log,
+    );
+    // No device asks for these: the BMC's device node, and crash records in EFI variables.
+    let modules: &[&str] = if Path::new("/sys/firmware/efi").exists() {
+        &["ipmi_devintf", "efi_pstore"]
+    } else {
+        &["ipmi_devintf"]
+    };
+    supervisor.add(
+        "modprobe",
+        Service::new("/usr/sbin/modprobe")
+            .args(["--all", "--quiet"])
+            .args(modules),
+        Rule::Once,
+        Output::Log,
+    );
+    supervisor.add(
+        "dhcpcd",
+        Service::new("/usr/sbin/dhcpcd").args([
+            "--nobackground",
+            "--config",
+            network::CONFIGURATION,
+        ]),
+        Rule::Unless(&[LOCKED_DOWN]),
+        Output::Log,
+    );
+    supervisor.add(
+        "agent",
+        Service::new("/usr/bin/farrier").args(["run"]),
+        Rule::Unless(HANDED_OVER),
+        Output::Consoles,
+    );
+    if let Some(terminal) = kernel_parameter(command_line, "farrier.shell") {
+        let terminal = if terminal.is_empty() {
+            "console"
+        } else {
+            terminal.as_str()
+        };
+        supervisor.add(
+            "shell",
+            // setsid -c makes the terminal the controlling one, for job control and Ctrl-C.
+            Service::new("/usr/bin/busybox")
+                .args(["setsid", "-c", "/usr/bin/busybox", "sh", "-l"])
+                .on_terminal(Path::new("/dev").join(terminal_device(terminal))),
+            Rule::Always,
+            Output::Consoles,
+        );
+    }
+}
+
+/// `/dev/console` cannot be a controlling terminal; the device behind it can.
+fn terminal_device(name: &str) -> String {
+    if name != "console" {
+        return name.to_owned();
+    }
+    let active = fs::read_to_string("/sys/class/tty/console/active").unwrap_or_default();
+    active
+        .split_whitespace()
+        .last()
+        .unwrap_or("console")
+        .to_owned()
+}
+
+fn boot_address(console: &Console, command_line: &str) -> Option<HardwareAddress> {
+    let text = kernel_parameter(command_line, "BOOTIF")?;
+    let address = HardwareAddress::parse(&text);
+    if address.is_none() {
+        console.say(&format!(
+            "BOOTIF={text} is no hardware address and is ignored"
+        ));
+    }
+    address
+}
+
+/// Record a phase of the boot, and say so.
+fn mark(console: &Console, phase: &str, text: &str) {
+    record(console, phase, text);
+    console.say(text);
+}
+
+/// Record a phase of the boot.
+fn record(console: &Console, phase: &str, detail: &str) {
+    if let Err(error) = boot_times::mark(phase, detail) {
+        console.say(&format!("Could not record the boot's times ({error})"));
+    }
+}
+
+/// Block the signals that PID 1 handles and receive them as a file.
+fn signals() -> nix::Result<SignalFd> {
+    let mut set = SigSet::empty();
+    for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT] {
+        set.add(signal);
+    }
+    set.thread_block()?;
+    SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+}
+
+/// Have the kernel gather its first randomness now, on a thread, while udev looks for devices. On a
+/// processor without RDRAND it does so only when someone waits for it, for about a second, and
+/// DHCP and TLS would be the ones who wait.
+fn seed_random(console: Console) {
+    let seed = move || {
+        let read = File::open("/dev/random").and_then(|mut random| random.read_exact(&mut [0]));
+        match read {
+            Ok(()) => record(&console, "random", ""),
+            Err(error) => console.say(&format!("No randomness: {error}")),
+        }
+    };
+    // Without the thread it happens later.
+    let _ = thread::Builder::new().name("random".to_owned()).spawn(seed);
+}
+
+/// An archive appended to the ramdisk may have replaced the root directory's mode; services that
+/// drop their privileges must be able to look up paths.
+fn public_root() -> io::Result<()> {
+    fs::set_permissions("/", fs::Permissions::from_mode(0o755))
+}
+
+fn kernel_release() -> Option<String> {
+    Some(
+        fs::read_to_string("/proc/sys/kernel/osrelease")
+            .ok()?
+            .trim()
+            .to_owned(),
+    )
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

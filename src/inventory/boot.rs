@@ -14,8 +14,7 @@ pub fn boot_info(root: &Root) -> BootInfo {
         pxe_interface: parameters
             .split_whitespace()
             .filter_map(|parameter| parameter.strip_prefix("BOOTIF="))
-            .filter(|interface| !interface.is_empty())
-            .next_back()
+            .rfind(|interface| !interface.is_empty())
             .map(|interface| interface.trim_matches('"').to_owned()),
     }
 }

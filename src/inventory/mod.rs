@@ -8,6 +8,8 @@ mod bmc;
 mod boot;
 mod cpu;
 mod interfaces;
+#[cfg(test)]
+mod machines;
 mod memory;
 mod smbios;
 mod system_vendor;

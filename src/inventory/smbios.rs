@@ -345,7 +345,7 @@ pub(crate) mod tests {
         #[test]
         fn a_written_string_is_read(strings in proptest::collection::vec("[!-~]([ -~]{0,20}[!-~])?", 1..6), wanted in 0usize..6) {
             let wanted = wanted % strings.len();
-            let bytes: Vec<&[u8]> = strings.iter().map(|string| string.as_bytes()).collect();
+            let bytes: Vec<&[u8]> = strings.iter().map(String::as_bytes).collect();
             let number = u8::try_from(wanted + 1).unwrap();
             let smbios = smbios(&[structure(1, 1, 0x1b, &[(4, &[number])], &bytes)]);
             prop_assert_eq!(&smbios.system().unwrap()[0], &strings[wanted]);

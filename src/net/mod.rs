@@ -5,7 +5,10 @@ pub mod certificate;
 mod error;
 pub mod http;
 pub mod links;
+pub mod ntp;
 pub mod resolver;
 pub mod tls;
+#[cfg(test)]
+mod tls_tests;
 
 pub use error::NetError;

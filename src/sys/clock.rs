@@ -1,5 +1,10 @@
-//! The system clock: times as text, and setting it.
+//! The clocks: times as text, setting the system's and the hardware's.
 
+#![expect(unsafe_code, reason = "ioctl")]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::time::TimeSpec;
@@ -24,6 +29,52 @@ pub fn utc_text(time: SystemTime) -> String {
 pub fn set(time: SystemTime) -> nix::Result<()> {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     clock_settime(ClockId::CLOCK_REALTIME, TimeSpec::from_duration(since))
+}
+
+/// Store a time in the hardware clock, in UTC, as `hwclock --systohc --utc` does.
+pub fn store_in_hardware(time: SystemTime) -> io::Result<()> {
+    let seconds = time
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    let (year, month, day) = civil(seconds / 86_400);
+    // Every field is far below i32::MAX; the kernel ignores the last three (rtc.h, struct rtc_time).
+    let rtc = RtcTime {
+        seconds: (seconds % 60) as i32,
+        minutes: (seconds / 60 % 60) as i32,
+        hours: (seconds / 3600 % 24) as i32,
+        day: day as i32,
+        month: month as i32 - 1,
+        year: year as i32 - 1900,
+        ..RtcTime::default()
+    };
+    let device = File::open("/dev/rtc0")?;
+    // SAFETY: the descriptor is open, and the request reads one struct rtc_time, whose layout
+    // RtcTime has, from a reference that lives across the call.
+    unsafe { ioctl::rtc_set_time(device.as_raw_fd(), &raw const rtc) }?;
+    Ok(())
+}
+
+/// `struct rtc_time` of linux/rtc.h.
+#[repr(C)]
+#[derive(Default)]
+struct RtcTime {
+    seconds: i32,
+    minutes: i32,
+    hours: i32,
+    day: i32,
+    month: i32,
+    year: i32,
+    day_of_week: i32,
+    day_of_year: i32,
+    daylight_saving: i32,
+}
+
+mod ioctl {
+    use super::RtcTime;
+
+    // RTC_SET_TIME of linux/rtc.h.
+    nix::ioctl_write_ptr!(rtc_set_time, b'p', 0x0a, RtcTime);
 }
 
 /// Year, month and day of a day counted from 1970-01-01: Howard Hinnant's `civil_from_days`, for

@@ -1,13 +1,17 @@
 //! Network interfaces as the kernel switches them.
 
+#![expect(unsafe_code, reason = "ioctl")]
+
 use std::io;
 use std::mem;
 use std::os::fd::AsRawFd;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
-nix::ioctl_readwrite_bad!(interface_flags, libc::SIOCGIFFLAGS, libc::ifreq);
-nix::ioctl_write_ptr_bad!(set_interface_flags, libc::SIOCSIFFLAGS, libc::ifreq);
+mod ioctl {
+    nix::ioctl_readwrite_bad!(interface_flags, libc::SIOCGIFFLAGS, libc::ifreq);
+    nix::ioctl_write_ptr_bad!(set_interface_flags, libc::SIOCSIFFLAGS, libc::ifreq);
+}
 
 /// Take an interface down, as `ip link set X down` does. Needs CAP_NET_ADMIN.
 pub fn set_down(name: &str) -> io::Result<()> {
@@ -22,9 +26,9 @@ pub fn set_down(name: &str) -> io::Result<()> {
     // NUL-terminated name that lives across both calls; SIOCGIFFLAGS fills the union's flags, which
     // is the member that is read and written here.
     unsafe {
-        interface_flags(socket.as_raw_fd(), &raw mut request)?;
+        ioctl::interface_flags(socket.as_raw_fd(), &raw mut request)?;
         request.ifr_ifru.ifru_flags &= !(libc::IFF_UP as libc::c_short);
-        set_interface_flags(socket.as_raw_fd(), &raw const request)?;
+        ioctl::set_interface_flags(socket.as_raw_fd(), &raw const request)?;
     }
     Ok(())
 }

@@ -4,18 +4,26 @@
 pub mod addresses;
 pub mod aligned;
 pub mod block_device;
+pub mod boot_times;
 pub mod clock;
 pub mod efivars;
 pub mod ethtool;
-#[expect(unsafe_code, reason = "ioctl")]
+pub mod ipmi;
+pub mod kernel_log;
 pub mod link;
 pub mod log;
 #[cfg(test)]
 pub(crate) mod loop_device;
+pub mod loopback;
 mod mask;
 #[cfg(test)]
 pub(crate) mod memory_medium;
+pub mod mount;
+pub mod mounted;
+pub mod page_cache;
+pub mod power;
 pub mod process;
 #[cfg(test)]
 pub(crate) mod recording;
 pub mod root;
+pub mod service;

@@ -7,7 +7,9 @@
 //! /sys/class/net/lo/                      a directory
 //! /sys/block/vda -> ../devices/x/vda      a link
 //! /sys/devices/x/vda/size = 10485760      a file of one line
+//! /dev/vda =                              an empty file
 //! /sys/devices/x/vpd #= 00 80 "abc"       a file of bytes, hexadecimal and text
+//! /sys/firmware/dmi/tables/DMI #<<        the same in several lines, up to a single dot
 //! /run/udev/data/b254:0 <<                a file of lines, up to a single dot
 //! E:ID_SERIAL=n1-0
 //! .
@@ -48,16 +50,24 @@ impl Recording {
     pub(crate) fn add(&self, listing: &str) {
         let mut lines = listing.lines();
         while let Some(line) = lines.next() {
-            let line = line.trim_end();
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
             if let Some((path, target)) = line.split_once(" -> ") {
                 symlink(target, self.make_room(path)).unwrap();
+            } else if let Some(path) = line.strip_suffix(" #<<") {
+                let bytes: Vec<u8> = lines
+                    .by_ref()
+                    .take_while(|line| *line != ".")
+                    .flat_map(parse_bytes)
+                    .collect();
+                fs::write(self.make_room(path), bytes).unwrap();
             } else if let Some((path, bytes)) = line.split_once(" #= ") {
                 fs::write(self.make_room(path), parse_bytes(bytes)).unwrap();
             } else if let Some((path, text)) = line.split_once(" = ") {
                 fs::write(self.make_room(path), format!("{text}\n")).unwrap();
+            } else if let Some(path) = line.strip_suffix(" =") {
+                fs::write(self.make_room(path), "").unwrap();
             } else if let Some(path) = line.strip_suffix(" <<") {
                 let text: Vec<&str> = lines.by_ref().take_while(|line| *line != ".").collect();
                 fs::write(self.make_room(path), text.join("\n") + "\n").unwrap();

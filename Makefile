@@ -1,0 +1,69 @@
+# farrier: every command a person needs. `make help` lists them.
+#
+# Each target installs what it needs on a fresh Debian 12 (as root), says what it does, and is safe
+# to run again.
+
+SHELL := /bin/bash
+TARGET := x86_64-unknown-linux-gnu
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+export CARGO_TARGET_DIR
+
+.DEFAULT_GOAL := help
+.PHONY: help build ramdisk demo test unit lab check bench docs clean tools FORCE
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+tools:
+	@tests/check/build-tools
+
+build: tools build/farrier ## The agent, statically linked: build/farrier
+
+build/farrier: FORCE
+	@echo "== compiling the agent"
+	cargo build --release --locked --bin farrier
+	@mkdir -p build
+	@cmp -s $(CARGO_TARGET_DIR)/$(TARGET)/release/farrier $@ \
+	    || install -m 755 $(CARGO_TARGET_DIR)/$(TARGET)/release/farrier $@
+	@echo "   $@: $$(stat -c %s $@) bytes"
+
+ramdisk: build ## Kernel and ramdisk: build/ramdisk/vmlinuz, build/ramdisk/initrd.img
+	@image/build
+
+check: tools ## Format, lints, docs, licences, duplicates, arrows between the rooms
+	@echo "== format"
+	cargo fmt --all --check
+	@echo "== lints"
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	@echo "== docs"
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+	@echo "== dependencies"
+	@tests/check/dependencies
+	@echo "== the tree"
+	@tests/check/tree
+	@echo "check: passed"
+
+unit: tools ## Tests that need no server
+	@echo "== unit tests"
+	cargo test --workspace --locked --quiet
+
+lab: ramdisk ## What the lab needs: packages, conductor, images
+	@tests/lab/install
+	@tests/lab/images/build-test-image
+
+test: unit lab ## Everything: unit tests, then the real conductor with virtual servers
+	@echo "== a real conductor deploys virtual servers"
+	build/lab/venv/bin/python -m pytest -q tests/conductor
+
+demo: lab ## A real Ironic network-boots, inspects, cleans and deploys a virtual server
+	@tests/lab/images/build-demo-image
+	@build/lab/venv/bin/python tests/lab/demo.py $(if $(KEEP),--keep)
+
+bench: build ## Streaming speed against the floor of this machine
+	cargo bench --locked
+
+docs: tools ## The crate's documentation
+	cargo doc --workspace --no-deps --locked
+
+clean: ## Remove everything that was built
+	rm -rf build $(CARGO_TARGET_DIR)

@@ -1,0 +1,116 @@
+#!/bin/bash
+# farrier's dracut module: everything of the ramdisk except the agent itself, which image/build
+# appends as a second archive so that a new agent does not need a new dracut run.
+#
+# Stands alone: dracut's own "base" module (a shell, hooks, switch_root) and "systemd" are left out
+# on purpose, PID 1 is `farrier init`. A missing file or module is reported as FAILED, on which
+# image/build stops; dracut itself would end with 0.
+# shellcheck disable=SC2154  # moddir, initdir and srcmods come from dracut
+
+check() { return 0; }
+
+depends() { return 0; }
+
+# Names of the modules that the list asks for, one a line, sorted.
+farrier_modules() {
+    local _family _word _dir _rest
+    local -A _left_out=()
+    local _wanted=()
+
+    while read -r _family _rest; do
+        [[ $_family && $_family != \#* ]] || continue
+        for _word in ${_rest%%#*}; do
+            case $_word in
+                -*/*) while read -r _dir; do _left_out[$_dir]=1; done < <(farrier_folder "${_word#-}") ;;
+                -*) _left_out[${_word#-}]=1 ;;
+                =*) mapfile -t -O "${#_wanted[@]}" _wanted < <(farrier_folder "${_word#=}") ;;
+                *) _wanted+=("$_word") ;;
+            esac
+        done
+    done < "$moddir/modules"
+
+    for _word in "${_wanted[@]}"; do
+        [[ ${_left_out[$_word]} ]] || echo "$_word"
+    done | sort -u
+}
+
+# Names of the modules in a folder of the kernel's tree.
+farrier_folder() {
+    if ! [[ -d $srcmods/kernel/$1 ]]; then
+        derror "FAILED: the kernel has no folder $1 (dracut/95farrier/modules)"
+        return
+    fi
+    find "$srcmods/kernel/$1" -name '*.ko*' -printf '%f\n' | sed 's/\.ko.*//'
+}
+
+# Whether the kernel has a module, as a file or built in.
+farrier_known() {
+    local _pattern="/${1//[-_]/[-_]}\.ko"
+    grep -q -- "$_pattern" "$srcmods/modules.order" "$srcmods/modules.builtin"
+}
+
+installkernel() {
+    local _modules _module
+
+    mapfile -t _modules < <(farrier_modules)
+    for _module in "${_modules[@]}"; do
+        farrier_known "$_module" || derror "FAILED: the kernel has no module $_module"
+    done
+    hostonly='' instmods "${_modules[@]}"
+    inst_multiple /usr/lib/modprobe.d/aliases.conf
+}
+
+# Take files as they are, programs and libraries with the libraries that they link to. dracut's own
+# functions are silent about some files that are missing.
+farrier_take() {
+    local _file
+    for _file in "$@"; do
+        inst "$_file" || derror "FAILED: the chroot has no $_file"
+    done
+}
+
+install() {
+    local _rule _file
+
+    # udev: device manager, its helpers, and only the rules that inventory, root device hints and
+    # interface names need. Left out on purpose: 64-md-raid-assembly (arrays are assembled by the
+    # agent, after settling), dm and LVM activation, seats, sound, input, video.
+    farrier_take \
+        /usr/bin/udevadm /usr/lib/systemd/systemd-udevd \
+        /usr/lib/udev/{ata_id,cdrom_id,scsi_id} \
+        /usr/lib/systemd/network/{73-usb-net-by-mac,99-default}.link
+    for _rule in \
+        50-firmware 50-udev-default 60-block 60-cdrom_id 60-infiniband 60-persistent-storage \
+        73-special-net-names 75-net-description 80-debian-compat 80-drivers 80-net-setup-link; do
+        farrier_take "/usr/lib/udev/rules.d/$_rule.rules"
+    done
+    # Compiled by image/chroot from 20-net-ifname.hwdb alone (the whole base is 12 MB).
+    farrier_take /usr/lib/udev/hwdb.bin
+
+    # modprobe: the kernel starts /sbin/modprobe itself for file systems, nls tables and crypto.
+    farrier_take /usr/bin/kmod /usr/sbin/modprobe
+
+    # dhcpcd, with the module that makes it wait until udev has named an interface, and that
+    # module's library. dhcpcd's hook script is not taken: the hook is farrier itself, so that no
+    # shell runs on the boot path.
+    farrier_take /usr/sbin/dhcpcd /usr/lib/x86_64-linux-gnu/dhcpcd/dev/udev.so \
+        /usr/lib/x86_64-linux-gnu/libudev.so.1
+
+    farrier_take /etc/ssl/certs/ca-certificates.crt /usr/bin/busybox /etc/os-release
+
+    # Our own configuration files.
+    (cd "$moddir/root" && find . -type f -printf "%P\n") | sort | while read -r _file; do
+        # Not the function around us, the program.
+        command install -D -m 0644 "$moddir/root/$_file" "$initdir/$_file"
+    done
+
+    mkdir -p -m 0755 "$initdir"/{dev,proc,sys,run,mnt,opt/farrier/plugins,var/lib/dhcpcd} \
+        "$initdir"/usr/lib/dhcpcd
+    mkdir -p -m 0700 "$initdir/root"
+    mkdir -p -m 1777 "$initdir/tmp"
+    ln -sfn /run "$initdir/var/run"
+    # Written by the lease hook, below PID 1's own directory.
+    ln -sfn /run/farrier/resolv.conf "$initdir/etc/resolv.conf"
+    ln -sfn /proc/self/mounts "$initdir/etc/mtab"
+    ln -sfn farrier "$initdir/usr/bin/farrier-lease"
+}

@@ -1,0 +1,178 @@
+//! Inspection: whether it is wanted, where its data goes, what it tells the lookup
+//! (contract/control-plane 9.1).
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tracing::{info, warn};
+use url::Url;
+
+use super::collectors::Collected;
+use super::status::{Status, chain};
+use super::{network, state::StateFile};
+use crate::conductor::{Client, ConductorError, InspectionOutcome};
+use crate::config::Options;
+use crate::hardware::Managers;
+use crate::net::resolver::Resolver;
+
+/// The pause between two rounds of tries; the reference's service manager takes as long to restart
+/// it.
+const ROUND: Duration = Duration::from_secs(30);
+
+/// What came of an inspection, for the lookup.
+#[derive(Debug, Default)]
+pub(super) struct Inspected {
+    /// The node that the conductor recognised.
+    pub(super) node_uuid: Option<String>,
+    /// Why a lookup may fail: no inspection was asked for, or it failed.
+    pub(super) excuse: Option<String>,
+}
+
+/// Inspect and hand in the data, where that is wanted. Nothing that goes wrong here ends the agent:
+/// it is told and the lookup follows.
+pub(super) async fn inspect(
+    managers: &Arc<Managers>,
+    options: &Arc<Options>,
+    client: &Client,
+    resolver: &Resolver,
+    state: &mut StateFile,
+    root: &Path,
+    status: &Status,
+) -> Inspected {
+    let urls = urls(options);
+    if urls.is_empty() {
+        return Inspected {
+            node_uuid: None,
+            excuse: Some("Inspection is disabled via configuration".to_owned()),
+        };
+    }
+    if state.kept().inspected {
+        info!("an agent before this one has handed in the inspection data");
+        return Inspected::default();
+    }
+    status.doing("inspecting the hardware");
+    network::wait_for_dhcp(
+        root,
+        options.boot_interface.as_deref(),
+        options.inspection_dhcp_all_interfaces,
+        Duration::from_secs(options.inspection_dhcp_wait_timeout),
+    )
+    .await;
+    network::wait_for_route(&urls, resolver, status).await;
+    let collected = {
+        let (managers, options) = (Arc::clone(managers), Arc::clone(options));
+        tokio::task::spawn_blocking(move || Collected::gather(&managers, &options)).await
+    };
+    let collected = match collected {
+        Ok(collected) => collected,
+        Err(panic) => return failed(&format!("the collection ended in a panic: {panic}"), status),
+    };
+    let failures = collected.error();
+    status.doing("handing in the inspection data");
+    match hand_in(client, &urls, &collected.into_body(), options, status).await {
+        Ok(outcome) => {
+            state.change(|kept| kept.inspected = true);
+            match failures {
+                None => Inspected {
+                    node_uuid: outcome.node_uuid,
+                    excuse: None,
+                },
+                Some(failures) => failed(&failures, status),
+            }
+        }
+        Err(error) => failed(&chain(&error), status),
+    }
+}
+
+/// Hand in the data. An agent that is here for nothing else tries until it succeeds or is refused;
+/// the reference comes to the same by dying and being restarted.
+async fn hand_in(
+    client: &Client,
+    urls: &[Url],
+    body: &[u8],
+    options: &Options,
+    status: &Status,
+) -> Result<InspectionOutcome, ConductorError> {
+    loop {
+        match client.post_inspection(urls, body).await {
+            Err(error) if error.is_transient() && options.api_url.is_empty() => {
+                status.error(&error);
+                sleep(ROUND).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+fn failed(why: &str, status: &Status) -> Inspected {
+    warn!(error = why, "the inspection failed");
+    status.trouble(why);
+    Inspected {
+        node_uuid: None,
+        excuse: Some(format!("Inspection has previously failed: {why}")),
+    }
+}
+
+/// Where the data goes: the callback URLs as they are, or, where collectors are named, each
+/// conductor's own place for it.
+fn urls(options: &Options) -> Vec<Url> {
+    let texts: Vec<String> = if options.inspection_callback_url.is_empty() {
+        match options.inspection_collectors {
+            Some(_) => options
+                .api_url
+                .iter()
+                .map(|url| format!("{}/v1/continue_inspection", url.trim_end_matches('/')))
+                .collect(),
+            None => Vec::new(),
+        }
+    } else {
+        options.inspection_callback_url.clone()
+    };
+    texts
+        .iter()
+        .filter_map(|text| match Url::parse(text) {
+            Ok(url) => Some(url),
+            Err(_) => {
+                // `mdns` is the only value that the options let through.
+                warn!(
+                    url = text,
+                    "finding the place for inspection data with multicast DNS is not offered yet"
+                );
+                None
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_urls_are_the_contracts() {
+        let mut options = Options {
+            api_url: vec![
+                "http://10.0.0.1:6385/".to_owned(),
+                "https://h/base".to_owned(),
+            ],
+            ..Options::default()
+        };
+        assert!(urls(&options).is_empty());
+        options.inspection_collectors = Some("default".to_owned());
+        let texts =
+            |options: &Options| urls(options).iter().map(Url::to_string).collect::<Vec<_>>();
+        assert_eq!(
+            texts(&options),
+            [
+                "http://10.0.0.1:6385/v1/continue_inspection",
+                "https://h/base/v1/continue_inspection"
+            ]
+        );
+        options.inspection_callback_url = vec!["http://x:1/v1/continue_inspection".to_owned()];
+        assert_eq!(texts(&options), ["http://x:1/v1/continue_inspection"]);
+        options.inspection_callback_url = vec!["mdns".to_owned()];
+        assert!(texts(&options).is_empty());
+    }
+}

@@ -1,0 +1,81 @@
+//! What ends an agent for the rest of the boot: a file that PID 1 reads too, so that it starts no
+//! agent again.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use tracing::error;
+
+use crate::init::{LOCKED_DOWN, REFERENCE_RESCUED, RESCUED};
+
+/// Why no agent may start any more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Marker {
+    /// The machine is locked down (contract/control-plane 6.11): keep the network down, stay idle.
+    LockedDown,
+    /// The machine is a rescue system now (contract/control-plane 6.8): leave it as it is.
+    Rescued,
+}
+
+impl Marker {
+    /// The one that an earlier agent of this boot has left, if any.
+    pub(super) fn found(root: &Path) -> Option<Self> {
+        if below(root, LOCKED_DOWN).exists() {
+            return Some(Self::LockedDown);
+        }
+        [RESCUED, REFERENCE_RESCUED]
+            .iter()
+            .any(|marker| below(root, marker).exists())
+            .then_some(Self::Rescued)
+    }
+
+    /// Leave it. A failure is logged: this agent ends all the same.
+    pub(super) fn leave(self, root: &Path) {
+        let path = below(root, self.file());
+        let written = path
+            .parent()
+            .map_or(Ok(()), |parent| {
+                DirBuilder::new().recursive(true).mode(0o700).create(parent)
+            })
+            .and_then(|()| fs::write(&path, b""));
+        if let Err(error) = written {
+            error!(path = %path.display(), %error, "the marker could not be written");
+        }
+    }
+
+    fn file(self) -> &'static str {
+        match self {
+            Self::LockedDown => LOCKED_DOWN,
+            Self::Rescued => RESCUED,
+        }
+    }
+}
+
+fn below(root: &Path, path: &str) -> PathBuf {
+    root.join(path.trim_start_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markers_are_found_again() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(Marker::found(root.path()), None);
+        // A lock-down outranks a rescue: its network stays down.
+        for marker in [Marker::Rescued, Marker::LockedDown] {
+            marker.leave(root.path());
+            assert_eq!(Marker::found(root.path()), Some(marker));
+        }
+    }
+
+    #[test]
+    fn the_references_marker_counts() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("etc")).unwrap();
+        fs::write(below(root.path(), REFERENCE_RESCUED), b"").unwrap();
+        assert_eq!(Marker::found(root.path()), Some(Marker::Rescued));
+    }
+}

@@ -1,0 +1,172 @@
+//! Serving and heartbeats, and how they end.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::sync::{Arc, Once};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustls::ServerConfig;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
+use tracing::{error, info, warn};
+
+use super::AgentError;
+use super::life::{End, boot_phase};
+use super::markers::Marker;
+use super::status::Status;
+use crate::api::{self, Settings, Token};
+use crate::command::{CommandTable, Signal};
+use crate::conductor::{Beat, Client, Heartbeats, News};
+use crate::config::Options;
+
+/// How long open requests may take at the end; the server cuts them off after five seconds.
+const END: Duration = Duration::from_secs(6);
+
+/// The pause before heartbeats that met a defect of the agent go on.
+const AFTER_DEFECT: Duration = Duration::from_secs(5);
+
+/// What is served.
+pub(super) struct Service {
+    pub(super) table: Arc<CommandTable>,
+    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) token: Token,
+    pub(super) signals: UnboundedReceiver<Signal>,
+    pub(super) started: SystemTime,
+}
+
+/// What heartbeats need; `None` where there is no conductor to send them to.
+pub(super) struct Pulse {
+    pub(super) client: Arc<Client>,
+    pub(super) beat: Beat,
+    pub(super) timeout: Duration,
+}
+
+/// Serve, and send heartbeats once the port is open, until the conductor or the system ends it.
+pub(super) async fn serve(
+    service: Service,
+    pulse: Option<Pulse>,
+    options: &Options,
+    root: &Path,
+    status: &Arc<Status>,
+) -> Result<End, AgentError> {
+    let (stop, stopped) = watch::channel(false);
+    let demanded = Arc::new(Notify::new());
+    let settings = Settings {
+        listen: SocketAddr::new(listen_address(options, root), options.listen_port),
+        tls: service.tls,
+        token: service.token,
+        agent_version: super::VERSION.to_owned(),
+        started_at: service
+            .started
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs_f64(),
+    };
+    let server = api::serve(settings, service.table, stopped.clone()).map_err(AgentError::Api)?;
+    let heartbeats = pulse.map(|pulse| {
+        let heartbeats = Heartbeats {
+            timeout: pulse.timeout,
+            demanded: Arc::clone(&demanded),
+            stop: stopped,
+        };
+        tokio::spawn(beat_always(heartbeats, pulse, Arc::clone(status)))
+    });
+    if heartbeats.is_none() {
+        status.doing("serving, without a conductor to report to");
+    }
+    let mut ended = server.ended;
+    let end = tokio::select! {
+        end = wait_for_end(service.signals, &demanded) => end,
+        _ = &mut ended => return Err(AgentError::ApiEnded),
+    };
+    info!(?end, "ending");
+    stop.send_replace(true);
+    if timeout(END, ended).await.is_err() {
+        warn!("open requests did not end in time");
+    }
+    if let Some(heartbeats) = heartbeats {
+        let _ = timeout(END, heartbeats).await;
+    }
+    match end {
+        End::LockedDown => Marker::LockedDown.leave(root),
+        End::Rescued => Marker::Rescued.leave(root),
+        End::Terminated => {}
+    }
+    Ok(end)
+}
+
+/// Heartbeats must not end before the agent does, not even by a defect: the conductor would take
+/// the silence for a dead machine in the middle of an erase.
+async fn beat_always(heartbeats: Heartbeats, pulse: Pulse, status: Arc<Status>) {
+    let pulse = Arc::new(pulse);
+    loop {
+        let task = beat(heartbeats.clone(), Arc::clone(&pulse), Arc::clone(&status));
+        let Err(panic) = tokio::spawn(task).await else {
+            return;
+        };
+        error!(%panic, "the heartbeats met a defect and go on");
+        sleep(AFTER_DEFECT).await;
+    }
+}
+
+async fn beat(heartbeats: Heartbeats, pulse: Arc<Pulse>, status: Arc<Status>) {
+    let first = Once::new();
+    let sender = Arc::clone(&pulse);
+    let send = move || {
+        let pulse = Arc::clone(&sender);
+        async move { pulse.client.heartbeat(&pulse.beat).await }
+    };
+    let tell = |news: News<'_>| match news {
+        News::Accepted => {
+            first.call_once(|| boot_phase("heartbeat", &pulse.beat.callback_url));
+            if let Some(url) = pulse.client.urls().first() {
+                status.conductor(url.as_str());
+            }
+            status.doing("ready for the conductor's commands");
+        }
+        News::Failed(error) => status.error(error),
+    };
+    heartbeats.run(send, tell).await;
+}
+
+async fn wait_for_end(mut signals: UnboundedReceiver<Signal>, demanded: &Notify) -> End {
+    let mut terminate = signal(SignalKind::terminate()).ok();
+    let mut interrupt = signal(SignalKind::interrupt()).ok();
+    loop {
+        let news = tokio::select! {
+            news = signals.recv() => news,
+            () = arrived(&mut terminate) => return End::Terminated,
+            () = arrived(&mut interrupt) => return End::Terminated,
+        };
+        match news {
+            Some(Signal::HeartbeatNow) => demanded.notify_one(),
+            Some(Signal::LockDown) => return End::LockedDown,
+            Some(Signal::Rescued) => return End::Rescued,
+            // The command table holds a sender as long as it is served.
+            None => return End::Terminated,
+        }
+    }
+}
+
+/// Resolves when the signal arrives; never where it cannot be caught.
+async fn arrived(signal: &mut Option<tokio::signal::unix::Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// `listen_host`, else `::`, which takes IPv4 too, else `0.0.0.0` where the kernel has no IPv6.
+fn listen_address(options: &Options, root: &Path) -> IpAddr {
+    options.listen_host.unwrap_or_else(|| {
+        if root.join("proc/net/if_inet6").exists() {
+            Ipv6Addr::UNSPECIFIED.into()
+        } else {
+            Ipv4Addr::UNSPECIFIED.into()
+        }
+    })
+}

@@ -1,0 +1,151 @@
+//! What must survive the agent's own end within one boot: the conductor hands out a token once and
+//! refuses a changed certificate or callback URL (contract/control-plane 1.9, 3.4).
+
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use farrier_plugin::Node;
+use serde::{Deserialize, Serialize};
+use tracing::{error, warn};
+
+use crate::net::certificate::Identity;
+
+/// The directory of the state and of the command journal, on tmpfs, for root alone.
+pub(super) const DIRECTORY: &str = "run/farrier/state";
+
+/// The file in it.
+const FILE: &str = "agent.json";
+
+/// What is kept.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub(super) struct Kept {
+    /// The token.
+    pub(super) token: Option<String>,
+    /// The callback URL that the conductor was told.
+    pub(super) callback_url: Option<String>,
+    /// The own certificate and its key.
+    pub(super) identity: Option<Identity>,
+    /// The node as the lookup gave it.
+    pub(super) node: Option<Node>,
+    /// Whether inspection data was handed in.
+    pub(super) inspected: bool,
+}
+
+/// The file with [`Kept`].
+#[derive(Debug)]
+pub(super) struct StateFile {
+    directory: PathBuf,
+    kept: Kept,
+}
+
+impl StateFile {
+    /// Read what an earlier agent of this boot has kept. A file that cannot be read or understood
+    /// counts as none: without the token, the lookup then ends in silence rather than in a second
+    /// agent that is half the first.
+    pub(super) fn open(root: &Path) -> Self {
+        let directory = root.join(DIRECTORY);
+        if let Err(error) = make_private(&directory) {
+            error!(path = %directory.display(), %error, "the state directory cannot be made");
+        }
+        let path = directory.join(FILE);
+        let kept = match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+                error!(path = %path.display(), %error, "the kept state makes no sense");
+                Kept::default()
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Kept::default(),
+            Err(error) => {
+                error!(path = %path.display(), %error, "the kept state cannot be read");
+                Kept::default()
+            }
+        };
+        Self { directory, kept }
+    }
+
+    /// Where the command journal belongs too.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// What is kept.
+    pub(super) fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
+    /// Change it, and write it where it changed. A failure is logged: the agent works on, and an
+    /// agent after a crash would not.
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut Kept)) {
+        let before = self.kept.clone();
+        change(&mut self.kept);
+        if self.kept == before {
+            return;
+        }
+        if let Err(error) = self.write() {
+            warn!(
+                path = %self.directory.display(),
+                %error,
+                "the state cannot be kept; a restarted agent could not go on with this node"
+            );
+        }
+    }
+
+    fn write(&self) -> io::Result<()> {
+        let temporary = self.directory.join(format!("{FILE}.new"));
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)?;
+        file.write_all(&serde_json::to_vec(&self.kept)?)?;
+        file.sync_all()?;
+        fs::rename(temporary, self.directory.join(FILE))
+    }
+}
+
+fn make_private(directory: &Path) -> io::Result<()> {
+    if let Some(parent) = directory.parent() {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::set_permissions(directory, Permissions::from_mode(0o700))
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_found_again_and_private() {
+        let root = tempfile::tempdir().unwrap();
+        let mut state = StateFile::open(root.path());
+        assert_eq!(state.kept(), &Kept::default());
+        state.change(|kept| kept.token = Some("x".repeat(43)));
+        state.change(|kept| kept.inspected = true);
+        let again = StateFile::open(root.path());
+        assert_eq!(again.kept(), state.kept());
+        let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(root.path().join(DIRECTORY)), 0o700);
+        assert_eq!(mode(root.path().join(DIRECTORY).join(FILE)), 0o600);
+    }
+
+    #[test]
+    fn a_torn_file_counts_as_none() {
+        let root = tempfile::tempdir().unwrap();
+        let mut state = StateFile::open(root.path());
+        state.change(|kept| kept.token = Some("x".repeat(43)));
+        let path = root.path().join(DIRECTORY).join(FILE);
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        assert_eq!(StateFile::open(root.path()).kept(), &Kept::default());
+    }
+}

@@ -1,0 +1,387 @@
+//! Parameters and configuration on virtual media (contract/control-plane 1.3.1, 1.3.2).
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use libblkid_rs::{BlkidProbe, BlkidSublks, BlkidSublksFlags};
+use tracing::{info, warn};
+
+use crate::config::KernelParameters;
+use crate::sys::mounted::Mounted;
+
+/// File systems that conductors and BMCs make.
+const FILE_SYSTEMS: [&str; 2] = ["iso9660", "vfat"];
+
+/// The label of the medium with parameters.
+const PARAMETERS_LABEL: &str = "ir-vfd-dev";
+
+/// The labels of the medium with configuration files.
+const CONFIG_LABELS: [&str; 2] = ["config-2", "vmedia_boot_iso"];
+
+/// Where configuration lies, on the medium and on this machine.
+const CONFIG_DIRECTORIES: [&str; 2] = ["etc/ironic-python-agent", "etc/ironic-python-agent.d"];
+
+/// A medium with configuration smaller than this is a medium; a disk is larger. Bytes.
+const DISK_LIMIT: u64 = 4 << 30;
+
+/// How long a medium may take to appear after the agent has started: USB controllers need a few
+/// seconds. Booting over UEFI HTTP sets `boot_method=vmedia` too and has no medium at all.
+const APPEARANCE: Duration = Duration::from_secs(8);
+
+/// How often it is looked for.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Why virtual media cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum VirtualMediaError {
+    /// The medium cannot be mounted.
+    #[error("Could not mount the virtual medium {device}")]
+    Mount {
+        /// The medium.
+        device: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The medium for parameters has none.
+    #[error("Could not read parameters.txt on the virtual medium {device}")]
+    Parameters {
+        /// The medium.
+        device: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A configuration file cannot be copied.
+    #[error("Could not copy {path} from the virtual medium {device}")]
+    Copy {
+        /// The medium.
+        device: PathBuf,
+        /// The file or directory.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Where the kernel says that the machine was booted from virtual media: put the medium's
+/// parameters over the kernel's, and copy its configuration files to where they are read.
+///
+/// A medium that does not appear within eight seconds is told and done without. Blocks.
+pub fn prepare(root: &Path, parameters: &mut KernelParameters) -> Result<(), VirtualMediaError> {
+    if !parameters.is_virtual_media_boot() {
+        return Ok(());
+    }
+    let media = wait_for_media(root, parameters);
+    let parameter_medium = media
+        .iter()
+        .find(|medium| medium.is_labelled(&[PARAMETERS_LABEL]))
+        .or_else(|| media.iter().find(|medium| medium.is_virtual_by_model));
+    if let Some(medium) = parameter_medium {
+        read_parameters(medium, parameters)?;
+    }
+    match media
+        .iter()
+        .find(|medium| medium.is_labelled(&CONFIG_LABELS))
+    {
+        Some(medium) => copy_configuration(medium, root),
+        None => {
+            info!("no virtual medium with configuration files");
+            Ok(())
+        }
+    }
+}
+
+/// A device that can be virtual media.
+#[derive(Debug)]
+struct Medium {
+    device: PathBuf,
+    label: Option<String>,
+    is_virtual_by_model: bool,
+}
+
+impl Medium {
+    fn is_labelled(&self, labels: &[&str]) -> bool {
+        self.label.as_ref().is_some_and(|label| {
+            labels
+                .iter()
+                .any(|wanted| label.trim().eq_ignore_ascii_case(wanted))
+        })
+    }
+}
+
+fn wait_for_media(root: &Path, parameters: &KernelParameters) -> Vec<Medium> {
+    let started = Instant::now();
+    // With a URL on the kernel's line, the parameters are there too, and the boot ISO is enough.
+    let parameters_known = ["ipa-api-url", "ipa-inspection-callback-url"]
+        .iter()
+        .any(|key| parameters.value(key).is_some());
+    loop {
+        let media = media(root);
+        let config = media
+            .iter()
+            .any(|medium| medium.is_labelled(&CONFIG_LABELS));
+        let floppy = media
+            .iter()
+            .any(|medium| medium.is_labelled(&[PARAMETERS_LABEL]));
+        if config && (floppy || parameters_known) {
+            return media;
+        }
+        if started.elapsed() > APPEARANCE {
+            warn!(
+                media = media.len(),
+                "booted from virtual media, but not all of them have appeared"
+            );
+            return media;
+        }
+        thread::sleep(POLL);
+    }
+}
+
+fn media(root: &Path) -> Vec<Medium> {
+    let class = root.join("sys/class/block");
+    let Ok(entries) = fs::read_dir(&class) else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    names
+        .iter()
+        .filter(|name| can_be_medium(&class.join(name)))
+        .map(|name| {
+            let device = root.join("dev").join(name);
+            let model = fs::read_to_string(class.join(name).join("device/model"));
+            Medium {
+                label: label(&device),
+                is_virtual_by_model: model
+                    .is_ok_and(|model| model.to_lowercase().contains("virtual media")),
+                device,
+            }
+        })
+        .collect()
+}
+
+/// The reference's check, by sysfs: an optical drive, or a USB disk under 4 GiB; no partition, and
+/// nothing that is stacked on other devices.
+fn can_be_medium(block: &Path) -> bool {
+    if block.join("partition").exists() {
+        return false;
+    }
+    let stacked =
+        fs::read_dir(block.join("slaves")).is_ok_and(|mut slaves| slaves.next().is_some());
+    let has_device = block.join("device").exists();
+    if stacked || !has_device {
+        return false;
+    }
+    let number = |file: &str| -> Option<u64> {
+        fs::read_to_string(block.join(file))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
+    };
+    // SCSI peripheral device type 5, CD/DVD (SPC-4, table 142).
+    if number("device/type") == Some(5) {
+        return true;
+    }
+    let over_usb = fs::canonicalize(block).is_ok_and(|path| {
+        path.components()
+            .any(|part| is_usb(part.as_os_str().as_encoded_bytes()))
+    });
+    // sysfs counts in units of 512 bytes, whatever the device's sectors are.
+    over_usb && number("size").is_some_and(|sectors| sectors > 0 && sectors * 512 < DISK_LIMIT)
+}
+
+fn is_usb(part: &[u8]) -> bool {
+    part.strip_prefix(b"usb")
+        .is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
+}
+
+/// The file system's label; `None` where there is no medium in the drive or no known file system.
+fn label(device: &Path) -> Option<String> {
+    let mut probe = BlkidProbe::new_from_filename(device).ok()?;
+    probe.enable_superblocks(true).ok()?;
+    probe
+        .set_superblock_flags(BlkidSublksFlags::new(vec![BlkidSublks::Label]))
+        .ok()?;
+    probe.do_safeprobe().ok()?;
+    probe.lookup_value("LABEL").ok()
+}
+
+fn read_parameters(
+    medium: &Medium,
+    parameters: &mut KernelParameters,
+) -> Result<(), VirtualMediaError> {
+    let mounted = mount(medium)?;
+    let text = fs::read(mounted.path().join("parameters.txt")).map_err(|source| {
+        VirtualMediaError::Parameters {
+            device: medium.device.clone(),
+            source,
+        }
+    })?;
+    info!(device = %medium.device.display(), "parameters from virtual media");
+    parameters.merge(KernelParameters::parse(&String::from_utf8_lossy(&text)));
+    Ok(())
+}
+
+fn copy_configuration(medium: &Medium, root: &Path) -> Result<(), VirtualMediaError> {
+    let mounted = mount(medium)?;
+    for directory in CONFIG_DIRECTORIES {
+        copy_files(&mounted.path().join(directory), &root.join(directory)).map_err(
+            |(path, source)| VirtualMediaError::Copy {
+                device: medium.device.clone(),
+                path,
+                source,
+            },
+        )?;
+    }
+    Ok(())
+}
+
+/// Copy the regular files of a directory; one that does not exist has none.
+fn copy_files(from: &Path, to: &Path) -> Result<(), (PathBuf, io::Error)> {
+    let entries = match fs::read_dir(from) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err((from.to_owned(), error)),
+    };
+    fs::create_dir_all(to).map_err(|error| (to.to_owned(), error))?;
+    for entry in entries {
+        let entry = entry.map_err(|error| (from.to_owned(), error))?;
+        let path = entry.path();
+        if path.is_file() {
+            fs::copy(&path, to.join(entry.file_name())).map_err(|error| (path.clone(), error))?;
+            info!(path = %path.display(), "configuration from virtual media");
+        }
+    }
+    Ok(())
+}
+
+fn mount(medium: &Medium) -> Result<Mounted, VirtualMediaError> {
+    let mut failure = io::Error::from(io::ErrorKind::NotFound);
+    for file_system in FILE_SYSTEMS {
+        match Mounted::read_only(&medium.device, file_system) {
+            Ok(mounted) => return Ok(mounted),
+            Err(error) => failure = error,
+        }
+    }
+    Err(VirtualMediaError::Mount {
+        device: medium.device.clone(),
+        source: failure,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A block device in sysfs: its place in the device tree, and the files in it.
+    fn device(root: &Path, place: &str, name: &str, files: &[(&str, &str)]) -> PathBuf {
+        let directory = root
+            .join("sys/devices")
+            .join(place)
+            .join("block")
+            .join(name);
+        for (file, content) in files {
+            let path = directory.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+        let class = root.join("sys/class/block");
+        fs::create_dir_all(&class).unwrap();
+        symlink(&directory, class.join(name)).unwrap();
+        class.join(name)
+    }
+
+    #[test]
+    fn media_are_told_from_disks() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        let usb = "pci0000:00/0000:00:14.0/usb2/2-1/2-1:1.0/host6/target6:0:0/6:0:0:0";
+        let sata = "pci0000:00/0000:00:1f.2/ata1/host0/target0:0:0/0:0:0:0";
+        let disk = [("device/type", "0\n"), ("size", "2880\n")];
+        let large = [("device/type", "0\n"), ("size", "8388608\n")];
+        let optical = [("device/type", "5\n"), ("size", "2097151\n")];
+        let partition = [
+            ("partition", "1\n"),
+            ("size", "2048\n"),
+            ("device/type", "0\n"),
+        ];
+        for (place, name, files, expected) in [
+            (usb, "sda", &disk[..], true),
+            (usb, "sdb", &large, false),
+            (usb, "sda1", &partition, false),
+            (usb, "sr0", &optical, true),
+            (sata, "sr1", &optical, true),
+            (sata, "sdc", &disk, false),
+            ("virtual", "loop0", &[("size", "2880\n")], false),
+            (
+                usb,
+                "sdd",
+                &[("device/type", "0\n"), ("size", "0\n")],
+                false,
+            ),
+        ] {
+            let path = device(root, place, name, files);
+            assert_eq!(can_be_medium(&path), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn regular_files_are_copied_and_missing_directories_are_none() {
+        let medium = tempfile::tempdir().unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let from = medium.path().join("etc/ironic-python-agent.d");
+        let to = root.path().join("etc/ironic-python-agent.d");
+        copy_files(&from, &to).unwrap();
+        assert!(!to.exists());
+        fs::create_dir_all(from.join("directory")).unwrap();
+        fs::write(from.join("ironic-tls.conf"), "[DEFAULT]\n").unwrap();
+        copy_files(&from, &to).unwrap();
+        assert_eq!(
+            fs::read(to.join("ironic-tls.conf")).unwrap(),
+            b"[DEFAULT]\n"
+        );
+        assert!(!to.join("directory").exists());
+    }
+
+    #[test]
+    fn a_file_systems_label_is_read() {
+        if !Path::new("/sbin/mkfs.vfat").exists() {
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let image = directory.path().join("floppy.img");
+        fs::write(&image, vec![0; 1_474_560]).unwrap();
+        assert_eq!(label(&image), None);
+        crate::sys::process::Program::new("/sbin/mkfs.vfat")
+            .arg("-n")
+            .arg("IR-VFD-DEV")
+            .arg(image.to_str().unwrap())
+            .run()
+            .unwrap();
+        let medium = Medium {
+            label: label(&image),
+            device: image,
+            is_virtual_by_model: false,
+        };
+        assert!(medium.is_labelled(&[PARAMETERS_LABEL]), "{medium:?}");
+    }
+
+    #[test]
+    fn other_boots_are_left_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let mut parameters = KernelParameters::parse("ipa-api-url=http://h boot_method=pxe");
+        let before = parameters.clone();
+        prepare(root.path(), &mut parameters).unwrap();
+        assert_eq!(parameters, before);
+    }
+}

@@ -1,0 +1,252 @@
+//! Which request means what (contract/control-plane 5.2).
+
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::header::HOST;
+use hyper::{Method, Request, StatusCode, Uri};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tracing::error;
+use url::form_urlencoded;
+
+use super::answer::{self, Answer};
+use super::{Token, body};
+use crate::command::{Command, CommandTable};
+
+/// Bodies that are parsed at once. More wait: each may hold a config drive.
+const BODIES: usize = 2;
+
+/// What every request needs.
+pub(super) struct Routes {
+    table: Arc<CommandTable>,
+    token: Token,
+    scheme: &'static str,
+    agent_version: String,
+    started_at: f64,
+    bodies: Semaphore,
+}
+
+/// What a path names.
+enum Resource<'a> {
+    Root,
+    Version,
+    Status,
+    Commands,
+    Command(&'a str),
+    /// The path lacks its last slash.
+    Unslashed,
+}
+
+/// The query parameters that mean something.
+#[derive(Default)]
+struct Query {
+    wait: bool,
+    token: String,
+}
+
+#[derive(Serialize)]
+struct CommandList {
+    commands: Vec<Arc<Command>>,
+}
+
+impl Routes {
+    /// Routes to this table.
+    pub(super) fn new(
+        table: Arc<CommandTable>,
+        token: Token,
+        scheme: &'static str,
+        agent_version: String,
+        started_at: f64,
+    ) -> Self {
+        Self {
+            table,
+            token,
+            scheme,
+            agent_version,
+            started_at,
+            bodies: Semaphore::new(BODIES),
+        }
+    }
+
+    /// Answer one request.
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
+        let (head, body) = request.into_parts();
+        let Some(resource) = resource(head.uri.path()) else {
+            body::discard(body).await;
+            return answer::not_found();
+        };
+        let reads = [Method::GET, Method::HEAD].contains(&head.method);
+        let issues = head.method == Method::POST
+            && matches!(resource, Resource::Commands | Resource::Unslashed);
+        if !reads && !issues {
+            body::discard(body).await;
+            return answer::method_not_allowed(match resource {
+                Resource::Commands => "GET, HEAD, POST",
+                _ => "GET, HEAD",
+            });
+        }
+        match resource {
+            Resource::Unslashed => {
+                body::discard(body).await;
+                answer::redirect(&slashed(&head.uri))
+            }
+            Resource::Root => answer::ok(&self.root(&head)),
+            Resource::Version => answer::ok(&self.version(&head)),
+            Resource::Status => answer::ok(&json!({
+                "started_at": self.started_at,
+                "version": self.agent_version,
+            })),
+            Resource::Commands | Resource::Command(_) => {
+                let query = query(&head.uri);
+                if !self.token.admits(&query.token) {
+                    body::discard(body).await;
+                    return answer::http_fault(StatusCode::UNAUTHORIZED, "Token invalid.");
+                }
+                match resource {
+                    Resource::Command(id) => self.show(id, &query).await,
+                    _ if issues => self.issue(body, &query).await,
+                    _ => answer::ok(&CommandList {
+                        commands: self.table.list(),
+                    }),
+                }
+            }
+        }
+    }
+
+    async fn show(&self, id: &str, query: &Query) -> Answer {
+        match self.table.find(id) {
+            Ok(command) => result(&command, query).await,
+            Err(error) => answer::refusal(&error),
+        }
+    }
+
+    async fn issue(&self, body: Incoming, query: &Query) -> Answer {
+        let read = {
+            // Never closed, so a permit always comes.
+            let _permit = self.bodies.acquire().await;
+            body::read(body).await
+        };
+        let request = match read {
+            Ok(request) => request,
+            Err(answer) => return answer,
+        };
+        // A synchronous command runs in there. It goes on when the client goes away.
+        let table = Arc::clone(&self.table);
+        match spawn_blocking(move || table.issue(request)).await {
+            Ok(Ok(command)) => result(&command, query).await,
+            Ok(Err(error)) => answer::refusal(&error),
+            Err(panic) => {
+                error!(%panic, "issuing a command ended in a panic");
+                answer::http_fault(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "The command could not be issued because of a defect of the agent.",
+                )
+            }
+        }
+    }
+
+    fn root(&self, head: &hyper::http::request::Parts) -> Value {
+        let version = json!({"id": "v1", "links": self.links(head)});
+        json!({
+            "name": "OpenStack Ironic Python Agent API",
+            "description": "Ironic Python Agent is a provisioning agent for OpenStack Ironic",
+            "versions": [version],
+            "default_version": version,
+        })
+    }
+
+    fn version(&self, head: &hyper::http::request::Parts) -> Value {
+        let both = |name: &str| {
+            json!([
+                {"href": self.href(head, &format!("v1/{name}")), "rel": "self"},
+                {"href": self.href(head, name), "rel": "bookmark"},
+            ])
+        };
+        json!({
+            "commands": both("commands"),
+            "status": both("status"),
+            "media_types": [{
+                "base": "application/json",
+                "type": "application/vnd.openstack.ironic-python-agent.v1+json",
+            }],
+            "id": "v1",
+            "links": self.links(head),
+        })
+    }
+
+    fn links(&self, head: &hyper::http::request::Parts) -> Value {
+        json!([
+            {"href": self.href(head, "v1"), "rel": "self"},
+            {
+                "href": "https://docs.openstack.org/ironic-python-agent/",
+                "rel": "describedby",
+                "type": "text/html",
+            },
+        ])
+    }
+
+    /// A URL of this server, by the name that the client has for it.
+    fn href(&self, head: &hyper::http::request::Parts, path: &str) -> String {
+        let host = head
+            .headers
+            .get(HOST)
+            .and_then(|host| host.to_str().ok())
+            .unwrap_or("localhost");
+        format!("{}://{host}/{path}", self.scheme)
+    }
+}
+
+/// The command as it is now, or at its end where the client wants to wait for that.
+async fn result(command: &Arc<Command>, query: &Query) -> Answer {
+    if query.wait {
+        command.finished().await;
+    }
+    answer::ok(command)
+}
+
+fn resource(path: &str) -> Option<Resource<'_>> {
+    Some(match path {
+        "/" => Resource::Root,
+        "/v1/" => Resource::Version,
+        "/status" | "/v1/status" => Resource::Status,
+        "/commands/" | "/v1/commands/" => Resource::Commands,
+        "/v1" | "/commands" | "/v1/commands" => Resource::Unslashed,
+        _ => {
+            let id = path
+                .strip_prefix("/v1/commands/")
+                .or_else(|| path.strip_prefix("/commands/"))?;
+            if id.contains('/') {
+                return None;
+            }
+            Resource::Command(id)
+        }
+    })
+}
+
+fn query(uri: &Uri) -> Query {
+    let mut wait = None;
+    let mut token = None;
+    // Of a parameter that comes twice the first counts, as in the reference.
+    for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+        match name.as_ref() {
+            "wait" => wait = wait.or(Some(value.eq_ignore_ascii_case("true"))),
+            "agent_token" => token = token.or(Some(value.into_owned())),
+            _ => {}
+        }
+    }
+    Query {
+        wait: wait.unwrap_or_default(),
+        token: token.unwrap_or_default(),
+    }
+}
+
+/// The path with its last slash, and the query.
+fn slashed(uri: &Uri) -> String {
+    match uri.query() {
+        Some(query) => format!("{}/?{query}", uri.path()),
+        None => format!("{}/", uri.path()),
+    }
+}

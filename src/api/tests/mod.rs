@@ -1,0 +1,189 @@
+//! The server over a real socket: a client that speaks HTTP by hand.
+
+mod bodies;
+mod golden;
+mod limits;
+mod refusals;
+mod tls;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use farrier_plugin::ManagerError;
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::watch;
+
+use super::{Server, Settings, Token, serve};
+use crate::command::fake::{self, FakeManager};
+use crate::command::{CommandTable, Signal};
+
+const TOKEN: &str = "4rJqxKHVBcL853TT1y6KuEUBj1WNRMxOMi-gIHo0c0I";
+
+/// A served table.
+struct Served {
+    manager: Arc<FakeManager>,
+    gate: Sender<Result<Value, ManagerError>>,
+    signals: UnboundedReceiver<Signal>,
+    address: SocketAddr,
+    server: Option<Server>,
+    stop: watch::Sender<bool>,
+    runtime: Runtime,
+    _state: tempfile::TempDir,
+}
+
+/// What came back.
+#[derive(Debug)]
+struct Reply {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Served {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let (manager, gate) = FakeManager::new();
+        let (environment, signals) = fake::environment(vec![manager.clone()], state.path());
+        let token = Token::new();
+        token.set(TOKEN);
+        let mut settings = Settings {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            tls: None,
+            token,
+            agent_version: "13.0.0".to_owned(),
+            started_at: 1_795_328_604.506_673_8,
+        };
+        change(&mut settings);
+        let runtime = Runtime::new().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let table = CommandTable::open(environment).unwrap();
+        let server = {
+            let _inside = runtime.enter();
+            serve(settings, table, stopped).unwrap()
+        };
+        Self {
+            manager,
+            gate,
+            signals,
+            address: server.address,
+            server: Some(server),
+            stop,
+            runtime,
+            _state: state,
+        }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .unwrap();
+        stream
+    }
+
+    /// One exchange on a connection of its own.
+    fn exchange(&self, method: &str, target: &str, body: &[u8]) -> Reply {
+        let mut stream = self.connect();
+        send(&mut stream, method, target, body);
+        receive(&stream, method)
+    }
+
+    fn get(&self, target: &str) -> Reply {
+        self.exchange("GET", target, b"")
+    }
+
+    fn post(&self, wait: bool, body: &Value) -> Reply {
+        let target = format!("/v1/commands/?wait={wait}&agent_token={TOKEN}");
+        self.exchange("POST", &target, body.to_string().as_bytes())
+    }
+
+    fn list(&self) -> Vec<Value> {
+        let reply = self.get(&format!("/v1/commands/?agent_token={TOKEN}"));
+        assert_eq!(reply.status, 200);
+        reply.json()["commands"].as_array().unwrap().clone()
+    }
+
+    /// Start a step that waits for the gate.
+    fn start_gate(&self) -> Value {
+        let reply = self.post(false, &execute("clean", &json!({"step": "gate"})));
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        reply.json()
+    }
+}
+
+impl Reply {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.body))
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(have, _)| have.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    fn assert_fault(&self, status: u16, text: &str) {
+        let code = if status >= 500 { "Server" } else { "Client" };
+        assert_eq!(self.status, status, "{}", self.body);
+        assert_eq!(self.header("content-type"), Some("application/json"));
+        assert_eq!(self.json(), json!({"faultcode": code, "faultstring": text}));
+    }
+}
+
+/// The body of an `execute_*_step`.
+fn execute(kind: &str, step: &Value) -> Value {
+    json!({
+        "name": format!("{kind}.execute_{kind}_step"),
+        "params": {"step": step, "node": {"uuid": "1be2"}, "ports": []},
+    })
+}
+
+fn send(stream: &mut impl Write, method: &str, target: &str, body: &[u8]) {
+    let head = format!(
+        "{method} {target} HTTP/1.1\r\nHost: agent.test:9999\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(body).unwrap();
+}
+
+fn receive(stream: impl Read, method: &str) -> Reply {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    let status = line
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or_else(|| panic!("no status line: {line:?}"));
+    let mut headers = Vec::new();
+    loop {
+        line.clear();
+        reader.read_line(&mut line).unwrap();
+        let Some((name, value)) = line.trim_end().split_once(": ") else {
+            break;
+        };
+        headers.push((name.to_owned(), value.to_owned()));
+    }
+    let mut reply = Reply {
+        status,
+        headers,
+        body: String::new(),
+    };
+    if method != "HEAD" {
+        let length: u64 = reply.header("content-length").unwrap().parse().unwrap();
+        reader.take(length).read_to_string(&mut reply.body).unwrap();
+        assert_eq!(reply.body.len() as u64, length);
+    }
+    reply
+}

@@ -1,0 +1,95 @@
+//! Waiting until udev has dealt with what the kernel found.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::sys::root::Root;
+
+/// How often the queue is looked at.
+const POLL: Duration = Duration::from_millis(20);
+
+/// The queue must be empty, and the kernel silent, this long: udev marks its queue only once it has
+/// read an event from the kernel, so there is a moment in which neither shows it.
+const QUIET: Duration = Duration::from_millis(60);
+
+/// How the waiting ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Settled {
+    /// udev has nothing to do.
+    Quiet,
+    /// There is no udev to wait for.
+    NoUdev,
+    /// The time was up and udev still at work. The devices that it has not come to can be used,
+    /// but may lack names and links.
+    TimedOut,
+}
+
+/// Wait until udev's queue is empty, at most this long.
+///
+/// This is what `udevadm settle` does, without the program: udev keeps `/run/udev/queue` there for
+/// as long as it has events, and the kernel counts its events in `/sys/kernel/uevent_seqnum`.
+pub fn wait(root: &Root, timeout: Duration) -> Settled {
+    if !root.exists("/run/udev/control") {
+        return Settled::NoUdev;
+    }
+    let start = Instant::now();
+    let mut last_event = last_event(root);
+    let mut quiet_since = None;
+    loop {
+        let now = Instant::now();
+        let event = self::last_event(root);
+        if root.exists("/run/udev/queue") || event != last_event {
+            last_event = event;
+            quiet_since = None;
+        } else if now.duration_since(*quiet_since.get_or_insert(now)) >= QUIET {
+            return Settled::Quiet;
+        }
+        if now.duration_since(start) >= timeout {
+            return Settled::TimedOut;
+        }
+        thread::sleep(POLL);
+    }
+}
+
+fn last_event(root: &Root) -> Option<u64> {
+    root.number("/sys/kernel/uevent_seqnum")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::sys::recording::Recording;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn without_udev_there_is_nothing_to_wait_for() {
+        let recording = Recording::unpack("/run/udev/");
+        assert_eq!(wait(&recording.root(), PATIENCE), Settled::NoUdev);
+    }
+
+    #[test]
+    fn an_empty_queue_has_settled() {
+        let recording = Recording::unpack("/run/udev/control =\n/sys/kernel/uevent_seqnum = 7");
+        assert_eq!(wait(&recording.root(), PATIENCE), Settled::Quiet);
+    }
+
+    #[test]
+    fn a_busy_queue_is_waited_for_and_then_left() {
+        let recording = Recording::unpack("/run/udev/control =\n/run/udev/queue =");
+        let root = recording.root();
+        assert_eq!(wait(&root, Duration::from_millis(50)), Settled::TimedOut);
+
+        let queue = root.path("/run/udev/queue");
+        let udev = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(100));
+            fs::remove_file(queue).unwrap();
+        });
+        let start = Instant::now();
+        assert_eq!(wait(&root, PATIENCE), Settled::Quiet);
+        assert!(start.elapsed() >= Duration::from_millis(100));
+        udev.join().unwrap();
+    }
+}

@@ -1,0 +1,165 @@
+//! `farrier run`: be the agent.
+
+use std::future::pending;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use tokio::runtime::{Builder, Runtime};
+use tracing::{error, info, warn};
+
+use farrier_plugin::SilentContext;
+
+use super::USAGE;
+use crate::agent::{self, AgentError, End, Setup};
+use crate::config::{self, ConfigError, Live, Loaded, Sources};
+use crate::hardware::Managers;
+use crate::net::links;
+use crate::sys::{log, power};
+
+/// The configuration is wrong (EX_CONFIG of sysexits.h). Starting again would not help.
+const CONFIGURATION: u8 = 78;
+
+/// Threads that wait for the network; commands and hardware have threads of their own.
+const WORKERS: usize = 2;
+
+/// Stack of those threads and of the blocking ones, bytes. Unused pages cost nothing.
+const STACK: usize = 1024 * 1024;
+
+/// Be the agent with these flags.
+pub(super) fn main(arguments: Vec<String>) -> ExitCode {
+    let root = Path::new("/");
+    let loaded = match load(root, arguments) {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
+    };
+    log::start(loaded.options.debug);
+    std::panic::set_hook(Box::new(|panic| {
+        error!(%panic, "a defect of the agent");
+        log::flush();
+    }));
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        wire_version = agent::VERSION,
+        "farrier starts"
+    );
+    for path in &loaded.files {
+        info!(path = %path.display(), "configuration");
+    }
+    for warning in &loaded.warnings {
+        warn!("{warning}");
+    }
+    let code = be_agent(loaded, root);
+    log::flush();
+    code
+}
+
+/// Kernel parameters, virtual media, files, environment, flags. What is wrong is said before there
+/// is a log, since the options say how to log.
+fn load(root: &Path, arguments: Vec<String>) -> Result<Loaded, ExitCode> {
+    let mut sources = Sources::of_machine(root, arguments);
+    if let Err(error) = agent::prepare_virtual_media(root, &mut sources.parameters) {
+        // Without its media the agent may still work, and its log can tell.
+        complain(&error);
+    }
+    config::load(&sources).map_err(|errors| {
+        let mut code = CONFIGURATION;
+        for error in &errors {
+            complain(error);
+            if matches!(error, ConfigError::Usage(_)) {
+                code = USAGE;
+            }
+        }
+        ExitCode::from(code)
+    })
+}
+
+fn be_agent(loaded: Loaded, root: &Path) -> ExitCode {
+    if let Some(token) = &loaded.options.agent_token {
+        log::hide(token);
+    }
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error),
+    };
+    let setup = Setup {
+        options: Live::new(loaded.options),
+        root: root.to_owned(),
+        discover: Box::new(|options| Managers::discover(options, &SilentContext)),
+        shutdown: Box::new(power::request),
+    };
+    match runtime.block_on(agent::live(setup)) {
+        Ok(End::Terminated) => {
+            info!("ended as the system asked");
+            ExitCode::SUCCESS
+        }
+        Ok(End::Rescued) => {
+            log::show("farrier | this machine is a rescue system now; the agent has ended");
+            ExitCode::SUCCESS
+        }
+        Ok(End::LockedDown) => {
+            links::set_all_down(root);
+            idle(
+                &runtime,
+                "this machine is locked down: its network is down and nothing is served",
+            )
+        }
+        // Starting again would not help, and must not look as if it did.
+        Err(error @ AgentError::Journal(_)) => {
+            failed(&error);
+            idle(&runtime, "waiting to be rebooted")
+        }
+        Err(error @ AgentError::NoToken) => {
+            failed(&error);
+            links::set_all_down(root);
+            idle(
+                &runtime,
+                "the network is down; waiting to be rebooted by the conductor",
+            )
+        }
+        Err(error) => {
+            failed(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Stay, so that PID 1 starts no other agent, until the machine is rebooted.
+fn idle(runtime: &Runtime, why: &str) -> ExitCode {
+    log::show(&format!("farrier | {why}"));
+    runtime.block_on(pending())
+}
+
+fn runtime() -> Result<Runtime, AgentError> {
+    Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .thread_stack_size(STACK)
+        .thread_name("farrier")
+        .enable_all()
+        .build()
+        .map_err(AgentError::Runtime)
+}
+
+fn failed(error: &AgentError) -> ExitCode {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    log::show(&format!("farrier | {text}"));
+    ExitCode::FAILURE
+}
+
+/// Before there is a log: to the console, with all causes.
+fn complain(error: &dyn std::error::Error) {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    let _ = writeln!(std::io::stderr(), "farrier: {text}");
+}

@@ -1,0 +1,162 @@
+//! Several commands in a row as one. The conductor does not use it.
+
+use farrier_plugin::{Context, ErrorKind, ManagerError};
+use serde_json::{Map, Value};
+
+use super::Environment;
+use super::parameters::{Parameters, Signature, invalid};
+use super::registry::{self, Definition, Mode};
+
+/// The commands of this extension.
+pub(super) const COMMANDS: &[Definition] = &[Definition {
+    name: "start_flow",
+    mode: Mode::Async,
+    signature: Signature::of(&["flow"], &[]),
+    validate,
+    run,
+}];
+
+/// Every name must be known before the first command runs.
+fn validate(_: &Environment, parameters: &Parameters) -> Result<(), ManagerError> {
+    for (name, _) in tasks(parameters)? {
+        let (extension, command) = registry::split(name)?;
+        let known = registry::commands(extension)?
+            .iter()
+            .any(|definition| definition.name == command);
+        if !known {
+            return Err(invalid(format!(
+                "Extension {extension} doesn't provide {command} method"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn run(
+    environment: &Environment,
+    context: &dyn Context,
+    parameters: &Parameters,
+) -> Result<Value, ManagerError> {
+    for (name, params) in tasks(parameters)? {
+        let definition = registry::find(name)?;
+        let parameters = Parameters::new(params.clone(), parameters.large().clone());
+        let ended = definition
+            .signature
+            .check(definition.name, parameters.values())
+            .map_err(invalid)
+            .and_then(|()| (definition.validate)(environment, &parameters))
+            .and_then(|()| (definition.run)(environment, context, &parameters));
+        match ended {
+            // A version mismatch does not end the flow (contract/control-plane 6.12).
+            Err(error) if error.kind() != ErrorKind::VersionMismatch => {
+                return Err(ManagerError::new(
+                    ErrorKind::CommandExecution,
+                    format!("{name} was failed: {}", error.chain()),
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(Value::Null)
+}
+
+/// A command of a flow: its name and its parameters.
+type Task<'a> = (&'a str, &'a Map<String, Value>);
+
+/// The commands in order: each item of the list has one or more.
+fn tasks(parameters: &Parameters) -> Result<Vec<Task<'_>>, ManagerError> {
+    let mut tasks = Vec::new();
+    for item in parameters.list("flow")? {
+        let Value::Object(members) = item else {
+            return Err(invalid("Each item of 'flow' must be an object"));
+        };
+        for (name, params) in members {
+            let Value::Object(params) = params else {
+                return Err(invalid(format!(
+                    "The parameters of {name} must be an object"
+                )));
+            };
+            tasks.push((name.as_str(), params));
+        }
+    }
+    Ok(tasks)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+
+    use farrier_plugin::SilentContext;
+    use serde_json::json;
+
+    use super::*;
+    use crate::command::fake::{self, FakeManager};
+
+    fn start(flow: Value) -> (Result<Value, ManagerError>, Arc<FakeManager>) {
+        let state = tempfile::tempdir().unwrap();
+        let (manager, _) = FakeManager::new();
+        let (environment, _) = fake::environment(vec![manager.clone()], state.path());
+        let Value::Object(values) = json!({ "flow": flow }) else {
+            unreachable!()
+        };
+        let parameters = Parameters::new(values, Arc::default());
+        let result = validate(&environment, &parameters)
+            .and_then(|()| run(&environment, &SilentContext, &parameters));
+        (result, manager)
+    }
+
+    fn step(name: &str, version: Value) -> Value {
+        json!({"clean.execute_clean_step": {
+            "node": {"uuid": "1be2"}, "ports": [], "step": {"step": name},
+            "clean_version": version}})
+    }
+
+    #[test]
+    fn commands_run_in_order_until_one_fails() {
+        let (result, manager) = start(json!([
+            step("erase_devices", Value::Null),
+            step("erase_devices_metadata", json!({"another": "1"})),
+            {"standby.sync": {}},
+            step("fail", Value::Null),
+            {"standby.sync": {}},
+        ]));
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::CommandExecution);
+        assert_eq!(
+            error.chain(),
+            "clean.execute_clean_step was failed: /dev/sda: 3 sectors could not be written"
+        );
+        let ran: Vec<String> = manager
+            .calls
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|call| call.step.clone())
+            .collect();
+        // The version mismatch of the second did not run it, and did not end the flow either.
+        assert_eq!(ran, ["erase_devices", "fail"]);
+        assert_eq!(manager.synced.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_flow_that_ends_well_has_no_result() {
+        let (result, _) = start(json!([{"standby.sync": {}}]));
+        assert_eq!(result.unwrap(), Value::Null);
+    }
+
+    #[test]
+    fn nothing_runs_where_a_name_is_wrong() {
+        for flow in [
+            json!([{"standby.sync": {}}, {"standby.nonsense": {}}]),
+            json!([{"standby.sync": {}}, {"nonsense": {}}]),
+            json!([{"standby.sync": {}}, {"standby.sync": []}]),
+            json!([{"standby.sync": {}}, 1]),
+            json!({"standby.sync": {}}),
+        ] {
+            let (result, manager) = start(flow);
+            result.unwrap_err();
+            assert_eq!(manager.synced.load(Ordering::Relaxed), 0);
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! One command and how it ended, as the conductor sees them (contract/control-plane 5.4, 5.6).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use farrier_plugin::{ErrorKind, ManagerError, Progress};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// The details of an error that has none (contract/control-plane 5.6).
+const NO_DETAILS: &str = "An unexpected error occurred. Please try back later.";
+
+/// How far a command is.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Status {
+    /// It runs.
+    #[serde(rename = "RUNNING")]
+    Running,
+    /// It ended well.
+    #[serde(rename = "SUCCEEDED")]
+    Succeeded,
+    /// It failed; the error says why.
+    #[serde(rename = "FAILED")]
+    Failed,
+    /// It did not start, because the managers are not those that the conductor knows. The word is
+    /// the reference's for deploy and service steps too.
+    #[serde(rename = "CLEAN_VERSION_MISMATCH")]
+    VersionMismatch,
+}
+
+/// An error as it travels.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ErrorObject {
+    /// Class name: `CleaningError`.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// An HTTP status.
+    pub code: u16,
+    /// What kind of thing went wrong.
+    pub message: String,
+    /// What exactly went wrong; the conductor stores this as `last_error`.
+    pub details: String,
+}
+
+impl From<&ManagerError> for ErrorObject {
+    fn from(error: &ManagerError) -> Self {
+        let kind = error.kind();
+        let details = match error.chain() {
+            empty if empty.is_empty() => NO_DETAILS.to_owned(),
+            details => details,
+        };
+        let message = match kind {
+            // The reference puts its long text in both places.
+            ErrorKind::ProtectedDevice => details.clone(),
+            _ => kind.message().to_owned(),
+        };
+        Self {
+            type_name: kind.type_name().to_owned(),
+            code: kind.code(),
+            message,
+            details,
+        }
+    }
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Never [`Status::Running`].
+    pub status: Status,
+    /// Why it failed.
+    pub error: Option<ErrorObject>,
+    /// What it gave; null where it failed or had nothing to give.
+    pub result: Value,
+}
+
+impl Outcome {
+    /// A good end.
+    pub fn succeeded(result: Value) -> Self {
+        Self {
+            status: Status::Succeeded,
+            error: None,
+            result,
+        }
+    }
+
+    /// A bad end; a version mismatch has a status of its own.
+    pub fn failed(error: &ManagerError) -> Self {
+        Self {
+            status: match error.kind() {
+                ErrorKind::VersionMismatch => Status::VersionMismatch,
+                _ => Status::Failed,
+            },
+            error: Some(error.into()),
+            result: Value::Null,
+        }
+    }
+}
+
+/// A command that was issued. Serialises as the result object of contract/control-plane 5.4, with
+/// one field more while it runs and has something to tell: `progress`. The conductor reads fields
+/// by name, so one more is harmless.
+#[derive(Debug)]
+pub struct Command {
+    id: Uuid,
+    name: String,
+    outcome: Mutex<Option<Arc<Outcome>>>,
+    progress: Mutex<Option<Progress>>,
+    cancelled: AtomicBool,
+    ended: watch::Sender<bool>,
+}
+
+impl Command {
+    /// A command that runs from now on. `name` is the bare name, without the extension.
+    pub(super) fn running(id: Uuid, name: impl Into<String>) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            outcome: Mutex::new(None),
+            progress: Mutex::new(None),
+            cancelled: AtomicBool::new(false),
+            ended: watch::Sender::new(false),
+        }
+    }
+
+    /// A command that has ended already.
+    pub(super) fn over(id: Uuid, name: impl Into<String>, outcome: Outcome) -> Self {
+        let command = Self::running(id, name);
+        command.end(outcome);
+        command
+    }
+
+    /// Its id on the wire.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// Its bare name: `execute_clean_step`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How far it is.
+    pub fn status(&self) -> Status {
+        self.outcome()
+            .map_or(Status::Running, |outcome| outcome.status)
+    }
+
+    /// How it ended; `None` while it runs.
+    pub fn outcome(&self) -> Option<Arc<Outcome>> {
+        self.outcome
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// What it last told about itself.
+    pub fn progress(&self) -> Option<Progress> {
+        self.progress
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Wait for its end.
+    pub async fn finished(&self) {
+        // The sender lives as long as this command, so waiting cannot fail.
+        let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
+    }
+
+    /// Ask it to stop at the next opportunity.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked to stop.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Keep what it tells about itself.
+    pub(super) fn tell(&self, progress: Progress) {
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+    }
+
+    /// It has ended. Only the first end counts.
+    pub(super) fn end(&self, outcome: Outcome) {
+        self.outcome
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert_with(|| Arc::new(outcome));
+        self.ended.send_replace(true);
+    }
+}
+
+impl Serialize for Command {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let outcome = self.outcome();
+        let progress = match outcome {
+            Some(_) => None,
+            None => self.progress(),
+        };
+        let mut object =
+            serializer.serialize_struct("Command", if progress.is_some() { 6 } else { 5 })?;
+        object.serialize_field("id", &self.id)?;
+        object.serialize_field("command_name", &self.name)?;
+        match &outcome {
+            Some(outcome) => {
+                object.serialize_field("command_status", &outcome.status)?;
+                object.serialize_field("command_error", &outcome.error)?;
+                object.serialize_field("command_result", &outcome.result)?;
+            }
+            None => {
+                object.serialize_field("command_status", &Status::Running)?;
+                object.serialize_field("command_error", &Value::Null)?;
+                object.serialize_field("command_result", &Value::Null)?;
+            }
+        }
+        if let Some(progress) = &progress {
+            object.serialize_field("progress", progress)?;
+        }
+        object.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const ID: &str = "0fdc80a1-8501-458c-bb72-ac7f91062d48";
+
+    fn command() -> Command {
+        Command::running(ID.parse().unwrap(), "execute_clean_step")
+    }
+
+    #[test]
+    fn a_running_command_has_the_recorded_form() {
+        assert_eq!(
+            serde_json::to_string(&command()).unwrap(),
+            format!(
+                r#"{{"id":"{ID}","command_name":"execute_clean_step","command_status":"RUNNING","command_error":null,"command_result":null}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn progress_shows_until_the_end() {
+        let command = command();
+        command.tell(Progress {
+            what: "erasing /dev/sda".to_owned(),
+            done: 1,
+            total: Some(4),
+        });
+        assert_eq!(
+            serde_json::to_value(&command).unwrap()["progress"],
+            json!({"what": "erasing /dev/sda", "done": 1, "total": 4})
+        );
+        command.end(Outcome::succeeded(Value::Null));
+        assert!(
+            serde_json::to_value(&command)
+                .unwrap()
+                .get("progress")
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_failed_command_has_the_form_of_the_contract() {
+        let command = command();
+        command.end(Outcome::failed(&ManagerError::new(
+            ErrorKind::Cleaning,
+            "Unexpected exception performing clean step b. RuntimeError: xx",
+        )));
+        assert_eq!(
+            serde_json::to_value(&command).unwrap(),
+            json!({"id": ID, "command_name": "execute_clean_step", "command_status": "FAILED",
+                   "command_error": {"type": "CleaningError", "code": 500,
+                       "message": "Clean step failed",
+                       "details": "Unexpected exception performing clean step b. RuntimeError: xx"},
+                   "command_result": null})
+        );
+    }
+
+    #[test]
+    fn only_the_first_end_counts() {
+        let command = command();
+        command.end(Outcome::succeeded(json!(1)));
+        command.end(Outcome::succeeded(json!(2)));
+        assert_eq!(command.outcome().unwrap().result, json!(1));
+    }
+
+    #[test]
+    fn an_error_without_details_has_the_references_sentence() {
+        let object = ErrorObject::from(&ManagerError::new(ErrorKind::UnknownNode, ""));
+        assert_eq!(object.details, NO_DETAILS);
+    }
+
+    #[test]
+    fn a_protected_device_says_it_twice() {
+        let object = ErrorObject::from(&ManagerError::new(
+            ErrorKind::ProtectedDevice,
+            "Protected VMFS located on device /dev/sda.",
+        ));
+        assert_eq!(object.message, object.details);
+    }
+}

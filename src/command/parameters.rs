@@ -1,0 +1,240 @@
+//! The parameters of one command: which it takes, and reading them.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use farrier_plugin::{ErrorKind, LargeStrings, ManagerError, Node, Port, StepArguments};
+use serde_json::{Map, Value};
+
+/// Which parameters a command takes. The messages are the reference's, which are Python's own
+/// words about a call with the wrong arguments: operators search for them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Signature {
+    /// Parameters that must be there, null or not.
+    pub(super) required: &'static [&'static str],
+    /// Parameters that may be there.
+    pub(super) optional: &'static [&'static str],
+    /// Whether others are taken too.
+    pub(super) open: bool,
+}
+
+impl Signature {
+    /// No parameters.
+    pub(super) const NONE: Self = Self::of(&[], &[]);
+
+    /// These and no others.
+    pub(super) const fn of(
+        required: &'static [&'static str],
+        optional: &'static [&'static str],
+    ) -> Self {
+        Self {
+            required,
+            optional,
+            open: false,
+        }
+    }
+
+    /// Whether the parameters fit; the error says which does not, without its kind.
+    pub(super) fn check(&self, command: &str, params: &Map<String, Value>) -> Result<(), String> {
+        let missing: Vec<String> = self
+            .required
+            .iter()
+            .filter(|name| !params.contains_key(**name))
+            .map(|name| format!("'{name}'"))
+            .collect();
+        if !missing.is_empty() {
+            let plural = if missing.len() == 1 { "" } else { "s" };
+            return Err(format!(
+                "{command}() missing {} required positional argument{plural}: {}",
+                missing.len(),
+                missing.join(" and ")
+            ));
+        }
+        let known = |name: &str| self.required.contains(&name) || self.optional.contains(&name);
+        match params.keys().find(|name| !self.open && !known(name)) {
+            Some(name) => Err(format!(
+                "{command}() got an unexpected keyword argument '{name}'"
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The parameters of one call.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Parameters {
+    values: Map<String, Value>,
+    large: Arc<LargeStrings>,
+}
+
+impl Parameters {
+    /// These values, whose large strings are in that table.
+    pub(super) fn new(values: Map<String, Value>, large: Arc<LargeStrings>) -> Self {
+        Self { values, large }
+    }
+
+    /// All of them.
+    pub(super) fn values(&self) -> &Map<String, Value> {
+        &self.values
+    }
+
+    /// The table of large strings.
+    pub(super) fn large(&self) -> &Arc<LargeStrings> {
+        &self.large
+    }
+
+    /// One of them; null counts as absent.
+    pub(super) fn value(&self, name: &str) -> Option<&Value> {
+        self.values.get(name).filter(|value| !value.is_null())
+    }
+
+    /// An object.
+    pub(super) fn object(&self, name: &str) -> Result<&Map<String, Value>, ManagerError> {
+        match self.value(name) {
+            Some(Value::Object(members)) => Ok(members),
+            _ => Err(wrong(name, "an object")),
+        }
+    }
+
+    /// A list.
+    pub(super) fn list(&self, name: &str) -> Result<&[Value], ManagerError> {
+        match self.value(name) {
+            Some(Value::Array(items)) => Ok(items),
+            _ => Err(wrong(name, "a list")),
+        }
+    }
+
+    /// A string; an absent one is empty.
+    pub(super) fn text(&self, name: &str) -> Result<Arc<str>, ManagerError> {
+        match self.value(name) {
+            None => Ok("".into()),
+            Some(value) => self
+                .large
+                .resolve(value)
+                .ok_or_else(|| wrong(name, "a string")),
+        }
+    }
+
+    /// A boolean; an absent one is false.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, ManagerError> {
+        match self.value(name) {
+            None => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(_) => Err(wrong(name, "true or false")),
+        }
+    }
+
+    /// The parameter `node`. Large strings are left out: the node that a step sees has its config
+    /// drive masked in the reference too (contract/control-plane 7.1), and the drive itself comes
+    /// as an argument.
+    pub(super) fn node(&self) -> Result<Node, ManagerError> {
+        let node = Node(
+            self.object("node")?
+                .iter()
+                .map(|(name, value)| (name.clone(), self.large.elide(value)))
+                .collect(),
+        );
+        match node.uuid() {
+            Some(_) => Ok(node),
+            // The reference reports the missing key as a missing extension.
+            None => Err(invalid("The parameter 'node' has no 'uuid'")),
+        }
+    }
+
+    /// The parameter `ports`, without large strings too.
+    pub(super) fn ports(&self) -> Result<Vec<Port>, ManagerError> {
+        let ports = self.list("ports")?.iter();
+        Ok(ports.map(|port| self.large.elide(port)).collect())
+    }
+
+    /// All of them, as the arguments of a step.
+    pub(super) fn to_arguments(&self) -> StepArguments {
+        StepArguments {
+            values: self.values.clone(),
+            large: Arc::clone(&self.large),
+        }
+    }
+}
+
+/// The error of a parameter that cannot be used.
+pub(super) fn invalid(details: impl Into<String>) -> ManagerError {
+    ManagerError::new(ErrorKind::InvalidCommandParams, details)
+}
+
+fn wrong(name: &str, expected: impl Display) -> ManagerError {
+    invalid(format!("The parameter '{name}' must be {expected}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parameters(values: Value) -> Parameters {
+        let Value::Object(values) = values else {
+            panic!("not an object");
+        };
+        Parameters::new(values, Arc::default())
+    }
+
+    #[test]
+    fn a_call_must_fit_its_signature() {
+        let signature = Signature::of(&["node", "ports"], &["extra"]);
+        let check = |params: Value| signature.check("get_clean_steps", parameters(params).values());
+        assert_eq!(
+            check(json!({"node": {}, "ports": null, "extra": 1})),
+            Ok(())
+        );
+        assert_eq!(
+            check(json!({"node": {}})).unwrap_err(),
+            "get_clean_steps() missing 1 required positional argument: 'ports'"
+        );
+        assert_eq!(
+            check(json!({})).unwrap_err(),
+            "get_clean_steps() missing 2 required positional arguments: 'node' and 'ports'"
+        );
+        assert_eq!(
+            check(json!({"node": {}, "ports": [], "self": 1})).unwrap_err(),
+            "get_clean_steps() got an unexpected keyword argument 'self'"
+        );
+    }
+
+    #[test]
+    fn a_node_needs_a_uuid() {
+        let error = parameters(json!({"node": {"name": "n1"}}))
+            .node()
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidCommandParams);
+        assert!(parameters(json!({"node": {"uuid": "1be2"}})).node().is_ok());
+    }
+
+    #[test]
+    fn the_node_comes_without_its_config_drive() {
+        let mut large = LargeStrings::default();
+        let marker = large.intern(&"x".repeat(farrier_plugin::LARGE_STRING + 1));
+        let Value::Object(values) =
+            json!({"node": {"uuid": "1be2", "instance_info": {"configdrive": marker}}})
+        else {
+            unreachable!()
+        };
+        let node = Parameters::new(values, Arc::new(large)).node().unwrap();
+        assert_eq!(
+            node.field("instance_info", "configdrive").unwrap(),
+            "<65537 bytes omitted>"
+        );
+    }
+
+    #[test]
+    fn wrong_types_are_named() {
+        let parameters = parameters(json!({"node": 1, "ports": {}, "hashed": "yes", "p": 1}));
+        for (error, name) in [
+            (parameters.node().unwrap_err(), "'node'"),
+            (parameters.ports().unwrap_err(), "'ports'"),
+            (parameters.flag("hashed").unwrap_err(), "'hashed'"),
+            (parameters.text("p").unwrap_err(), "'p'"),
+        ] {
+            assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+}

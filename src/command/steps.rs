@@ -1,0 +1,313 @@
+//! What clean, deploy and service steps have in common (contract/control-plane 7).
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use farrier_plugin::{Context, ErrorKind, ManagerError, Node, StepArguments, StepKind};
+use serde_json::{Map, Value, json};
+use tracing::{info, warn};
+
+use super::parameters::{Parameters, Signature};
+use super::table::panic_text;
+use super::{Environment, standby};
+
+/// What `get_*_steps` takes.
+pub(super) const GET: Signature = Signature::of(&["node", "ports"], &[]);
+
+/// What `execute_*_step` takes; other parameters are handed on to the step.
+pub(super) const EXECUTE: Signature = Signature {
+    required: &["step", "node", "ports"],
+    optional: &[],
+    open: true,
+};
+
+/// Steps that write an image, before which a node without root device hints is looked up again.
+const IMAGE_STEPS: [&str; 2] = ["write_image", "execute_bootc_install"];
+
+/// `get_*_steps`: what the managers offer, and which managers there are.
+pub(super) fn list(
+    kind: StepKind,
+    environment: &Environment,
+    parameters: &Parameters,
+) -> Result<Value, ManagerError> {
+    let node = parameters.node()?;
+    let ports = parameters.ports()?;
+    environment.managers.set_node(node.clone());
+    let steps = environment.managers.steps(kind, &node, &ports)?;
+    Ok(json!({
+        format!("{}_steps", kind.word()): steps,
+        "hardware_manager_version": environment.managers.versions(),
+    }))
+}
+
+/// `execute_*_step`: run one step by its name.
+pub(super) fn execute(
+    kind: StepKind,
+    environment: &Environment,
+    context: &dyn Context,
+    parameters: &Parameters,
+) -> Result<Value, ManagerError> {
+    let word = kind.word();
+    let mut node = parameters.node()?;
+    let ports = parameters.ports()?;
+    let managers = &environment.managers;
+    managers.set_node(node.clone());
+    check_versions(kind, environment, parameters)?;
+
+    let step = parameters.object("step")?;
+    let Some(Value::String(name)) = step.get("step") else {
+        return Err(ManagerError::new(
+            ErrorKind::CommandExecution,
+            format!(
+                "Malformed {word}_step, no \"step\" key: {}",
+                parameters.large().elide(&Value::Object(step.clone()))
+            ),
+        ));
+    };
+    let arguments = arguments(kind, parameters, step)?;
+    if IMAGE_STEPS.contains(&name.as_str()) {
+        if let Some(Value::Object(image)) = arguments.values.get("image_info") {
+            standby::validate_image(&environment.options.current(), image)?;
+        }
+        find_hints(environment, &mut node);
+    }
+
+    info!(step = name, "{word} step starts");
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        managers.execute_step(context, kind, name, &node, &ports, &arguments)
+    }));
+    let result = ran.unwrap_or_else(|panic| {
+        Err(ManagerError::new(
+            failure(kind),
+            format!(
+                "Unexpected exception performing {word} step {name}. Panic: {}",
+                panic_text(panic.as_ref())
+            ),
+        ))
+    })?;
+    info!(step = name, "{word} step has ended well");
+    Ok(json!({
+        format!("{word}_result"): result,
+        // The conductor compares interface and step. A config drive of 85 MiB is not sent back.
+        format!("{word}_step"): parameters.large().elide(&Value::Object(step.clone())),
+    }))
+}
+
+/// The error class of a step that failed in a way that no class fits.
+fn failure(kind: StepKind) -> ErrorKind {
+    match kind {
+        StepKind::Clean => ErrorKind::Cleaning,
+        StepKind::Deploy => ErrorKind::Deployment,
+        StepKind::Service => ErrorKind::Servicing,
+    }
+}
+
+/// The managers must be those that the conductor recorded (contract/control-plane 7.6).
+fn check_versions(
+    kind: StepKind,
+    environment: &Environment,
+    parameters: &Parameters,
+) -> Result<(), ManagerError> {
+    let Some(recorded) = parameters.value(&format!("{}_version", kind.word())) else {
+        return Ok(());
+    };
+    let current = json!(environment.managers.versions());
+    if *recorded == current {
+        return Ok(());
+    }
+    Err(ManagerError::new(
+        ErrorKind::VersionMismatch,
+        format!("Current versions: {current}, versions used by ironic: {recorded}"),
+    ))
+}
+
+/// The step's arguments: the request's further parameters, overlaid with `step.args`.
+fn arguments(
+    kind: StepKind,
+    parameters: &Parameters,
+    step: &Map<String, Value>,
+) -> Result<StepArguments, ManagerError> {
+    let version = format!("{}_version", kind.word());
+    let own = |name: &str| EXECUTE.required.contains(&name) || name == version;
+    let mut values: Map<String, Value> = parameters
+        .values()
+        .iter()
+        .filter(|(name, _)| !own(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    match step.get("args") {
+        None | Some(Value::Null) => {}
+        Some(Value::Object(args)) => {
+            values.extend(
+                args.iter()
+                    .map(|(name, value)| (name.clone(), value.clone())),
+            );
+        }
+        Some(_) => {
+            return Err(super::parameters::invalid(
+                "The step's 'args' must be an object",
+            ));
+        }
+    }
+    Ok(StepArguments {
+        values,
+        large: Arc::clone(parameters.large()),
+    })
+}
+
+/// Where the node has no root device hints, ask the conductor whether it has some by now
+/// (contract/control-plane 2.4, later re-lookup). Nothing is lost where it does not answer: the
+/// node is used as it is.
+pub(super) fn find_hints(environment: &Environment, node: &mut Node) {
+    const HINTS: [&str; 2] = ["instance_info", "properties"];
+    let has_hints = |node: &Node| {
+        HINTS
+            .iter()
+            .any(|dictionary| node.field(dictionary, "root_device").is_some())
+    };
+    if has_hints(node) {
+        return;
+    }
+    let Some(fresh) = (environment.relookup)() else {
+        warn!("the node could not be looked up again; its root device hints are those of before");
+        return;
+    };
+    for dictionary in HINTS {
+        let Some(hint) = fresh.field(dictionary, "root_device") else {
+            continue;
+        };
+        info!(%hint, "the conductor has root device hints by now");
+        if let Some(Value::Object(members)) = node.0.get_mut(dictionary) {
+            members.insert("root_device".to_owned(), hint.clone());
+        } else {
+            node.0
+                .insert(dictionary.to_owned(), json!({ "root_device": hint }));
+        }
+    }
+    environment.managers.set_node(node.clone());
+}
+
+#[cfg(test)]
+mod tests {
+    use farrier_plugin::{HardwareManager, LARGE_STRING, LargeStrings, SilentContext};
+
+    use super::*;
+    use crate::command::fake::{self, FakeManager};
+
+    fn parameters(values: Value, large: LargeStrings) -> Parameters {
+        let Value::Object(values) = values else {
+            panic!("not an object");
+        };
+        Parameters::new(values, Arc::new(large))
+    }
+
+    fn environment(
+        relookup: impl Fn() -> Option<Node> + Send + Sync + 'static,
+    ) -> (Environment, Arc<FakeManager>, tempfile::TempDir) {
+        let state = tempfile::tempdir().unwrap();
+        let (manager, _) = FakeManager::new();
+        let managers = vec![manager.clone() as Arc<dyn HardwareManager>];
+        let (mut environment, _) = fake::environment(managers, state.path());
+        environment.relookup = Box::new(relookup);
+        (environment, manager, state)
+    }
+
+    fn node(value: Value) -> Node {
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn write_image(node: Value) -> Value {
+        json!({
+            "node": node,
+            "ports": [],
+            "step": {"interface": "deploy", "step": "write_image", "args": {
+                "image_info": {"id": "i", "urls": ["http://192.0.2.1/i"],
+                               "checksum": "a".repeat(64)}}},
+        })
+    }
+
+    #[test]
+    fn arguments_of_the_step_win_over_those_of_the_request() {
+        let (environment, manager, _state) = environment(|| None);
+        let sent = json!({
+            "node": {"uuid": "1be2"}, "ports": [], "clean_version": null,
+            "match": "request", "more": 1, "deploy_version": "not ours",
+            "step": {"step": "erase_devices", "args": {"match": "step", "other": 2}},
+        });
+        let sent = parameters(sent, LargeStrings::default());
+        execute(StepKind::Clean, &environment, &SilentContext, &sent).unwrap();
+        let call = manager.calls.lock().unwrap().pop().unwrap();
+        assert_eq!(call.step, "erase_devices");
+        assert_eq!(
+            Value::Object(call.arguments.values),
+            json!({"match": "step", "more": 1, "other": 2, "deploy_version": "not ours"})
+        );
+    }
+
+    #[test]
+    fn large_arguments_reach_the_step_and_the_echo_leaves_them_out() {
+        let (environment, manager, _state) = environment(|| None);
+        let mut large = LargeStrings::default();
+        let text = "x".repeat(LARGE_STRING + 1);
+        let marker = large.intern(&text);
+        let sent = json!({
+            "node": {"uuid": "1be2"}, "ports": [{"extra": marker}],
+            "step": {"step": "erase_devices", "args": {"script": marker}},
+        });
+        let sent = parameters(sent, large);
+        let result = execute(StepKind::Clean, &environment, &SilentContext, &sent).unwrap();
+        assert_eq!(
+            result,
+            json!({"clean_result": {"/dev/sda": null}, "clean_step":
+                {"step": "erase_devices", "args": {"script": "<65537 bytes omitted>"}}})
+        );
+        let call = manager.calls.lock().unwrap().pop().unwrap();
+        assert_eq!(
+            call.arguments.text("script").as_deref(),
+            Some(text.as_str())
+        );
+    }
+
+    #[test]
+    fn a_node_without_hints_is_looked_up_again_before_an_image_is_written() {
+        let fresh = json!({"uuid": "1be2", "properties": {"root_device": {"serial": "s"}},
+                           "instance_info": {"configdrive": "******"}});
+        let (environment, manager, _state) = environment(move || Some(node(fresh.clone())));
+        let sent = json!({"uuid": "1be2", "properties": {"cpu_arch": "x86_64"}, "name": "n1"});
+        let sent = parameters(write_image(sent), LargeStrings::default());
+        execute(StepKind::Deploy, &environment, &SilentContext, &sent).unwrap();
+        let expected = json!({"uuid": "1be2", "name": "n1",
+            "properties": {"cpu_arch": "x86_64", "root_device": {"serial": "s"}}});
+        let call = manager.calls.lock().unwrap().pop().unwrap();
+        assert_eq!(call.node, node(expected.clone()));
+        assert_eq!(environment.managers.node(), Some(node(expected)));
+    }
+
+    #[test]
+    fn a_lookup_that_fails_or_is_not_needed_changes_nothing() {
+        let (environment, manager, _state) = environment(|| None);
+        let bare = json!({"uuid": "1be2"});
+        let sent = parameters(write_image(bare.clone()), LargeStrings::default());
+        execute(StepKind::Deploy, &environment, &SilentContext, &sent).unwrap();
+        assert_eq!(
+            manager.calls.lock().unwrap().pop().unwrap().node,
+            node(bare)
+        );
+
+        let (environment, _, _state) = self::environment(|| panic!("not needed"));
+        let hinted = json!({"uuid": "1be2", "instance_info": {"root_device": {"wwn": "w"}}});
+        let sent = parameters(write_image(hinted), LargeStrings::default());
+        execute(StepKind::Deploy, &environment, &SilentContext, &sent).unwrap();
+    }
+
+    #[test]
+    fn arguments_of_another_kind_are_refused() {
+        let (environment, manager, _state) = environment(|| None);
+        let sent = json!({"node": {"uuid": "1be2"}, "ports": [],
+                          "step": {"step": "erase_devices", "args": [1]}});
+        let sent = parameters(sent, LargeStrings::default());
+        let error = execute(StepKind::Clean, &environment, &SilentContext, &sent).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidCommandParams);
+        assert!(manager.calls.lock().unwrap().is_empty());
+    }
+}

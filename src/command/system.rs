@@ -1,0 +1,20 @@
+//! Taking the machine off the network without powering it off.
+
+use serde_json::Value;
+
+use super::Signal;
+use super::parameters::Signature;
+use super::registry::{Definition, Mode, no_validation};
+
+/// The commands of this extension.
+pub(super) const COMMANDS: &[Definition] = &[Definition {
+    name: "lockdown",
+    mode: Mode::Sync,
+    signature: Signature::NONE,
+    validate: no_validation,
+    // The agent stops the server gracefully, so this command's answer still leaves.
+    run: |environment, _, _| {
+        environment.send(Signal::LockDown);
+        Ok(Value::Null)
+    },
+}];

@@ -1,0 +1,427 @@
+//! The commands that were issued, and issuing one (contract/control-plane 5.3).
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use farrier_plugin::{Context, ErrorKind, ManagerError, SilentContext};
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+use super::context::CommandContext;
+use super::journal::{Journal, JournalError};
+use super::parameters::{Parameters, invalid};
+use super::registry::{self, Definition, Mode};
+use super::{Command, Environment, Outcome, Request, Signal, Status};
+
+/// Stack of a command's thread. Decoders keep tables on the stack; unused pages cost nothing.
+const STACK: usize = 4 * 1024 * 1024;
+
+/// All commands of this boot.
+pub struct CommandTable {
+    environment: Environment,
+    journal: Journal,
+    commands: Mutex<Vec<Arc<Command>>>,
+    /// Held while a command is issued, and for a synchronous command until its end: a second POST
+    /// waits, reading does not.
+    issuing: Mutex<()>,
+}
+
+impl CommandTable {
+    /// The table with the commands that the journal in the state directory has. A command that was
+    /// running when the last agent ended is listed as failed.
+    pub fn open(environment: Environment) -> Result<Arc<Self>, JournalError> {
+        let (journal, commands) = Journal::open(&environment.state_directory)?;
+        for command in &commands {
+            if command.status() != Status::Succeeded {
+                warn!(
+                    command = command.name(),
+                    "has not succeeded under the agent that ran before"
+                );
+            }
+        }
+        Ok(Arc::new(Self {
+            environment,
+            journal,
+            commands: Mutex::new(commands.into_iter().map(Arc::new).collect()),
+            issuing: Mutex::new(()),
+        }))
+    }
+
+    /// Every command, oldest first.
+    pub fn list(&self) -> Vec<Arc<Command>> {
+        self.commands
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The command of this id.
+    pub fn find(&self, id: &str) -> Result<Arc<Command>, ManagerError> {
+        self.list()
+            .into_iter()
+            .find(|command| command.id().to_string() == id)
+            .ok_or_else(|| {
+                ManagerError::new(
+                    ErrorKind::RequestedObjectNotFound,
+                    format!("Command Result with id {id} not found."),
+                )
+            })
+    }
+
+    /// The command that runs, where one does: for the console. Synchronous commands do not count,
+    /// as on the wire.
+    pub fn running(&self) -> Option<Arc<Command>> {
+        self.list()
+            .pop()
+            .filter(|command| command.status() == Status::Running)
+    }
+
+    /// Issue a command. Blocks: until the end of a synchronous command, and until other requests
+    /// are through. An asynchronous command comes back running.
+    ///
+    /// # Errors
+    ///
+    /// What the POST is answered with instead of a result (contract/control-plane 5.5); such a
+    /// request leaves no trace in the list.
+    pub fn issue(self: &Arc<Self>, request: Request) -> Result<Arc<Command>, ManagerError> {
+        let _issuing = self.issuing.lock().unwrap_or_else(PoisonError::into_inner);
+        registry::split(&request.name)?;
+        if let Some(running) = self.running() {
+            return Err(ManagerError::new(
+                ErrorKind::AgentIsBusy,
+                format!("executing command {}", running.name()),
+            ));
+        }
+        let definition = registry::find(&request.name)?;
+        let parameters = Parameters::new(request.params, request.large);
+        info!(command = request.name, "issued");
+        let misfit = definition
+            .signature
+            .check(definition.name, parameters.values())
+            .err();
+        match (definition.mode, misfit) {
+            (Mode::Sync, Some(misfit)) => Err(invalid(misfit)),
+            (Mode::Sync, None) => self.run_here(definition, &parameters),
+            (Mode::Async, Some(misfit)) => self.fail_at_once(
+                definition,
+                &ManagerError::new(ErrorKind::CommandExecution, misfit),
+            ),
+            (Mode::Async, None) => self.run_beside(definition, parameters),
+        }
+    }
+
+    fn run_here(
+        &self,
+        definition: &'static Definition,
+        parameters: &Parameters,
+    ) -> Result<Arc<Command>, ManagerError> {
+        let command = self.begin(definition)?;
+        let ended = guarded(definition, || {
+            (definition.validate)(&self.environment, parameters)?;
+            (definition.run)(&self.environment, &SilentContext, parameters)
+        });
+        match ended {
+            Err(error) if refuses(&error) => {
+                if let Err(error) = self.journal.refused(command.id()) {
+                    error!(%error, "the command journal could not be written");
+                }
+                Err(error)
+            }
+            ended => {
+                self.end(&command, outcome(definition, ended));
+                // As in the reference, the result appears in the list when it is final.
+                self.push(&command);
+                Ok(command)
+            }
+        }
+    }
+
+    fn run_beside(
+        self: &Arc<Self>,
+        definition: &'static Definition,
+        parameters: Parameters,
+    ) -> Result<Arc<Command>, ManagerError> {
+        let validated = guarded(definition, || {
+            (definition.validate)(&self.environment, &parameters)
+        });
+        match validated {
+            Ok(()) => {}
+            Err(error) if refuses(&error) => return Err(error),
+            Err(error) => return self.fail_at_once(definition, &error),
+        }
+        let command = self.begin(definition)?;
+        self.push(&command);
+        let (table, running) = (Arc::clone(self), Arc::clone(&command));
+        let spawned = thread::Builder::new()
+            .name("command".to_owned())
+            .stack_size(STACK)
+            .spawn(move || {
+                let context = CommandContext::new(Arc::clone(&running));
+                let context: &dyn Context = &context;
+                let ended = guarded(definition, || {
+                    (definition.run)(&table.environment, context, &parameters)
+                });
+                // A config drive must not outlive the command.
+                drop(parameters);
+                table.end(&running, outcome(definition, ended));
+                table.environment.send(Signal::HeartbeatNow);
+            });
+        if let Err(error) = spawned {
+            let error = ManagerError::new(
+                ErrorKind::CommandExecution,
+                format!("No thread could be started for {}", definition.name),
+            )
+            .with_source(error);
+            self.end(&command, Outcome::failed(&error));
+            self.environment.send(Signal::HeartbeatNow);
+        }
+        Ok(command)
+    }
+
+    fn fail_at_once(
+        &self,
+        definition: &Definition,
+        error: &ManagerError,
+    ) -> Result<Arc<Command>, ManagerError> {
+        let command = self.begin(definition)?;
+        self.end(&command, Outcome::failed(error));
+        self.push(&command);
+        self.environment.send(Signal::HeartbeatNow);
+        Ok(command)
+    }
+
+    /// Write down that it starts. Where that fails, nothing runs.
+    fn begin(&self, definition: &Definition) -> Result<Arc<Command>, ManagerError> {
+        let command = Arc::new(Command::running(Uuid::new_v4(), definition.name));
+        self.journal
+            .started(command.id(), command.name())
+            .map_err(|error| {
+                ManagerError::new(
+                    ErrorKind::CommandExecution,
+                    "The command journal could not be written, so the command does not run",
+                )
+                .with_source(error)
+            })?;
+        Ok(command)
+    }
+
+    /// Write down how it ended, then show it. Where writing fails, a restart would list it as
+    /// failed, which errs on the safe side.
+    fn end(&self, command: &Command, outcome: Outcome) {
+        if let Err(error) = self.journal.ended(command.id(), &outcome) {
+            error!(%error, "the command journal could not be written");
+        }
+        match &outcome.error {
+            None => info!(command = command.name(), "succeeded"),
+            Some(error) => error!(
+                command = command.name(),
+                error = error.type_name,
+                details = error.details,
+                "failed"
+            ),
+        }
+        command.end(outcome);
+    }
+
+    fn push(&self, command: &Arc<Command>) {
+        self.commands
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Arc::clone(command));
+    }
+}
+
+impl Environment {
+    /// Tell the agent. There is nobody to tell once it is ending.
+    pub(super) fn send(&self, signal: Signal) {
+        let _ = self.signals.send(signal);
+    }
+}
+
+/// Errors that answer the POST and are not recorded: the reference's InvalidContentError family.
+fn refuses(error: &ManagerError) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::InvalidContent | ErrorKind::InvalidCommand | ErrorKind::InvalidCommandParams
+    )
+}
+
+fn outcome(definition: &Definition, ended: Result<serde_json::Value, ManagerError>) -> Outcome {
+    match ended {
+        Ok(result) => Outcome::succeeded(definition.wrap(result)),
+        Err(error) => Outcome::failed(&error),
+    }
+}
+
+/// Run a command's code; a panic is an error like others. What the code shares with the rest is
+/// behind locks that recover from a panic.
+fn guarded<T>(
+    definition: &Definition,
+    code: impl FnOnce() -> Result<T, ManagerError>,
+) -> Result<T, ManagerError> {
+    catch_unwind(AssertUnwindSafe(code)).unwrap_or_else(|panic| {
+        Err(ManagerError::new(
+            ErrorKind::CommandExecution,
+            format!(
+                "{} ended in a panic, which is a defect of the agent: {}",
+                definition.name,
+                panic_text(panic.as_ref())
+            ),
+        ))
+    })
+}
+
+/// What a panic said.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::mpsc::Sender;
+
+    use serde_json::{Value, json};
+    use tokio::sync::mpsc::UnboundedReceiver;
+
+    use super::*;
+    use crate::command::fake::{self, FakeManager};
+
+    type Gate = Sender<Result<Value, ManagerError>>;
+
+    fn open(state: &Path) -> (Arc<CommandTable>, Gate, UnboundedReceiver<Signal>) {
+        let (manager, gate) = FakeManager::new();
+        let (environment, signals) = fake::environment(vec![manager], state);
+        (CommandTable::open(environment).unwrap(), gate, signals)
+    }
+
+    fn request(body: &Value) -> Request {
+        Request::read(body.to_string().as_bytes()).unwrap()
+    }
+
+    fn step(name: &str) -> Request {
+        request(&json!({"name": "clean.execute_clean_step", "params": {
+            "step": {"step": name}, "node": {"uuid": "1be2"}, "ports": []}}))
+    }
+
+    fn names(table: &CommandTable) -> Vec<(String, Status)> {
+        table
+            .list()
+            .iter()
+            .map(|command| (command.name().to_owned(), command.status()))
+            .collect()
+    }
+
+    #[test]
+    fn a_killed_agent_leaves_a_failed_command_and_takes_new_ones() {
+        let state = tempfile::tempdir().unwrap();
+        let (table, gate, _) = open(state.path());
+        table
+            .issue(request(&json!({"name": "standby.sync", "params": {}})))
+            .unwrap();
+        table.issue(step("gate")).unwrap();
+        assert_eq!(table.running().unwrap().name(), "execute_clean_step");
+        // What a killed agent leaves is its state directory as it is now.
+        let left = tempfile::tempdir().unwrap();
+        for entry in std::fs::read_dir(state.path()).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), left.path().join(entry.file_name())).unwrap();
+        }
+        gate.send(Ok(Value::Null)).unwrap();
+
+        let (table, _, _) = open(left.path());
+        assert_eq!(
+            names(&table),
+            [
+                ("sync".to_owned(), Status::Succeeded),
+                ("execute_clean_step".to_owned(), Status::Failed),
+            ]
+        );
+        assert!(table.running().is_none());
+        table.issue(step("erase_devices")).unwrap();
+        assert_eq!(names(&table).len(), 3);
+    }
+
+    #[test]
+    fn the_end_is_journalled_before_it_shows_and_before_the_heartbeat() {
+        let state = tempfile::tempdir().unwrap();
+        let (table, gate, mut signals) = open(state.path());
+        let command = table.issue(step("gate")).unwrap();
+        let journal = || std::fs::read_to_string(state.path().join("commands.jsonl")).unwrap();
+        assert!(journal().contains(&format!("{{\"started\":{{\"id\":\"{}\"", command.id())));
+        assert!(!journal().contains("\"ended\""));
+        assert!(fake::drain(&mut signals).is_empty());
+        gate.send(Ok(Value::Null)).unwrap();
+        assert_eq!(signals.blocking_recv(), Some(Signal::HeartbeatNow));
+        assert_eq!(command.status(), Status::Succeeded);
+        assert!(journal().contains(&format!("{{\"ended\":{{\"id\":\"{}\"", command.id())));
+    }
+
+    #[test]
+    fn a_panic_of_a_synchronous_command_is_a_failure() {
+        let state = tempfile::tempdir().unwrap();
+        let (table, _, _) = open(state.path());
+        let command = table
+            .issue(request(&json!({"name": "service.get_service_steps",
+                "params": {"node": {"uuid": "1be2"}, "ports": []}})))
+            .unwrap();
+        let outcome = command.outcome().unwrap();
+        assert_eq!(
+            outcome.error.as_ref().unwrap().details,
+            "get_service_steps ended in a panic, which is a defect of the agent: service steps \
+             are broken"
+        );
+        assert_eq!(names(&table).len(), 1);
+    }
+
+    #[test]
+    fn refused_requests_leave_no_trace_after_a_restart_either() {
+        let state = tempfile::tempdir().unwrap();
+        let (table, _, _) = open(state.path());
+        table
+            .issue(request(&json!({"name": "clean.get_clean_steps",
+                "params": {"node": {}, "ports": []}})))
+            .unwrap_err();
+        assert!(table.list().is_empty());
+        drop(table);
+        let (table, _, _) = open(state.path());
+        assert!(table.list().is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_journalled_does_not_run() {
+        let state = tempfile::tempdir().unwrap();
+        let (table, _, _) = open(state.path());
+        table.journal.break_for_test();
+        for name in ["erase_devices", "gate"] {
+            let error = table.issue(step(name)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::CommandExecution);
+        }
+        assert!(table.list().is_empty());
+    }
+
+    #[test]
+    fn requests_one_after_the_other_never_run_side_by_side() {
+        let state = tempfile::tempdir().unwrap();
+        let (table, gate, _) = open(state.path());
+        let issuers: Vec<_> = (0..8)
+            .map(|_| {
+                let table = Arc::clone(&table);
+                thread::spawn(move || table.issue(step("gate")).is_ok())
+            })
+            .collect();
+        let accepted = issuers
+            .into_iter()
+            .map(|issuer| issuer.join().unwrap())
+            .filter(|accepted| *accepted)
+            .count();
+        assert_eq!(accepted, 1);
+        gate.send(Ok(Value::Null)).unwrap();
+    }
+}

@@ -1,0 +1,187 @@
+//! Waiting for the root disk to appear (contract/control-plane 8.7): controllers and fabrics bring
+//! their disks up long after the agent runs.
+
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use farrier_plugin::{BlockDevice, ErrorKind, ManagerError, Node};
+use tracing::{info, warn};
+
+use crate::config::Options;
+use crate::hardware::dispatch::Dispatcher;
+
+/// Longest wait in all, whatever the options say and however long a look takes. The conductor waits
+/// 60 s for `get_*_steps`, which waits for disks when the node is new (contract/control-plane 7.1);
+/// the rest of that call gets 15 s.
+pub(super) const LIMIT: Duration = Duration::from_secs(45);
+
+/// Look for the root disk until it is there, for as long as the options say and at most [`LIMIT`].
+///
+/// Without a node there are no hints yet, and the default rule may reject every disk of this
+/// machine for good; then it is enough that there are disks and that no more came between two
+/// looks. (The reference waits its whole 27 s.)
+///
+/// Only a disk that is not found is waited for. Nothing is an error: a step that needs the disk
+/// says so itself.
+pub(super) fn wait_for_root_disk(
+    dispatcher: &Arc<Dispatcher>,
+    options: &Options,
+    node: Option<&Node>,
+) {
+    let pace = Pace {
+        attempts: options.disk_wait_attempts,
+        delay: Duration::from_secs(options.disk_wait_delay),
+        deadline: Instant::now() + LIMIT,
+    };
+    if pace.attempts == 0 {
+        return;
+    }
+    // On a thread of its own, because a look can hang in the kernel on a dying disk. It is left
+    // behind then; it only reads.
+    let (sender, receiver) = mpsc::channel();
+    let dispatcher = Arc::clone(dispatcher);
+    let node = node.cloned();
+    thread::spawn(move || {
+        let mut seen = Vec::new();
+        let find = || {
+            let found = dispatcher.first("get_os_install_device", |manager| {
+                manager.os_install_device(node.as_ref())
+            });
+            if node.is_some() || found.is_ok() {
+                return found;
+            }
+            let listed = dispatcher.first("list_block_devices", |manager| {
+                manager.list_block_devices(false)
+            })?;
+            unchanged(&mut seen, listed).map_or(found, Ok)
+        };
+        // Nobody listens any more when the limit has passed.
+        let _ = sender.send(look(&pace, find));
+    });
+    match receiver.recv_timeout(LIMIT) {
+        Ok(Ok(disk)) => info!(device = disk.name, "the root disk is there"),
+        Ok(Err(error)) => warn!(error = error.chain(), "no root disk yet"),
+        Err(_) => warn!(
+            seconds = LIMIT.as_secs(),
+            "the search for the root disk has not ended and is left behind"
+        ),
+    }
+}
+
+struct Pace {
+    attempts: u32,
+    delay: Duration,
+    deadline: Instant,
+}
+
+fn look(
+    pace: &Pace,
+    mut find: impl FnMut() -> Result<BlockDevice, ManagerError>,
+) -> Result<BlockDevice, ManagerError> {
+    let mut attempt = 1;
+    loop {
+        let found = find();
+        let missing = matches!(&found, Err(error) if error.kind() == ErrorKind::DeviceNotFound);
+        if !missing || attempt >= pace.attempts || Instant::now() + pace.delay >= pace.deadline {
+            return found;
+        }
+        attempt += 1;
+        thread::sleep(pace.delay);
+    }
+}
+
+/// The first of these disks if there are any and they are those of the look before.
+fn unchanged(seen: &mut Vec<String>, disks: Vec<BlockDevice>) -> Option<BlockDevice> {
+    let names: Vec<String> = disks.iter().map(|disk| disk.name.clone()).collect();
+    let same = *seen == names;
+    *seen = names;
+    disks.into_iter().next().filter(|_| same)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn pace(attempts: u32) -> Pace {
+        Pace {
+            attempts,
+            delay: Duration::from_millis(1),
+            deadline: Instant::now() + Duration::from_secs(5),
+        }
+    }
+
+    fn missing() -> ManagerError {
+        ManagerError::new(ErrorKind::DeviceNotFound, "no disk")
+    }
+
+    #[test]
+    fn a_late_disk_is_found() {
+        let looks = Cell::new(0);
+        let found = look(&pace(5), || {
+            looks.set(looks.get() + 1);
+            if looks.get() < 3 {
+                return Err(missing());
+            }
+            Ok(BlockDevice {
+                name: "/dev/sda".to_owned(),
+                ..BlockDevice::default()
+            })
+        });
+        assert_eq!(found.unwrap().name, "/dev/sda");
+        assert_eq!(looks.get(), 3);
+    }
+
+    #[test]
+    fn disks_that_stay_the_same_are_enough_without_hints() {
+        let disks = |names: &[&str]| -> Vec<BlockDevice> {
+            let named = |name: &&str| BlockDevice {
+                name: (*name).to_owned(),
+                ..BlockDevice::default()
+            };
+            names.iter().map(named).collect()
+        };
+        let mut seen = Vec::new();
+        assert!(unchanged(&mut seen, disks(&[])).is_none());
+        assert!(unchanged(&mut seen, disks(&["/dev/vda"])).is_none());
+        assert!(unchanged(&mut seen, disks(&["/dev/vda", "/dev/vdb"])).is_none());
+        let first = unchanged(&mut seen, disks(&["/dev/vda", "/dev/vdb"]));
+        assert_eq!(first.unwrap().name, "/dev/vda");
+    }
+
+    #[test]
+    fn the_number_of_looks_is_kept() {
+        let looks = Cell::new(0);
+        let found = look(&pace(4), || {
+            looks.set(looks.get() + 1);
+            Err(missing())
+        });
+        assert_eq!(found.unwrap_err().kind(), ErrorKind::DeviceNotFound);
+        assert_eq!(looks.get(), 4);
+    }
+
+    #[test]
+    fn another_error_is_not_waited_for() {
+        let looks = Cell::new(0);
+        let found = look(&pace(4), || {
+            looks.set(looks.get() + 1);
+            Err(ManagerError::new(ErrorKind::BlockDevice, "wrong hints"))
+        });
+        assert_eq!(found.unwrap_err().kind(), ErrorKind::BlockDevice);
+        assert_eq!(looks.get(), 1);
+    }
+
+    #[test]
+    fn the_deadline_beats_the_number_of_looks() {
+        let started = Instant::now();
+        let pace = Pace {
+            attempts: u32::MAX,
+            delay: Duration::from_millis(20),
+            deadline: started + Duration::from_millis(100),
+        };
+        assert!(look(&pace, || Err(missing())).is_err());
+        assert!(started.elapsed() < Duration::from_secs(2));
+    }
+}

@@ -1,0 +1,161 @@
+//! A manager for tests: says what it was told to say.
+
+use std::sync::Mutex;
+
+use farrier_plugin::{
+    BlockDevice, Context, ErrorKind, HardwareManager, Inventory, ManagerError, ManagerVersion,
+    Node, Port, Step, StepArguments, StepKind,
+};
+use serde_json::Value;
+
+/// What a fake manager answers to the questions that tests ask.
+#[derive(Clone)]
+pub(super) enum Answer {
+    Text(&'static str),
+    Null,
+    Fail(ErrorKind, &'static str),
+}
+
+pub(super) struct FakeManager {
+    class_name: &'static str,
+    level: Option<u32>,
+    answer: Option<Answer>,
+    executes: bool,
+    steps: Vec<Step>,
+    pub(super) erased: Mutex<Vec<String>>,
+    pub(super) root_disks: Mutex<Vec<Result<BlockDevice, ManagerError>>>,
+}
+
+impl FakeManager {
+    pub(super) fn new(class_name: &'static str, level: u32) -> Self {
+        Self {
+            class_name,
+            level: Some(level),
+            answer: None,
+            executes: true,
+            steps: Vec::new(),
+            erased: Mutex::default(),
+            root_disks: Mutex::default(),
+        }
+    }
+
+    /// Cannot even be evaluated.
+    pub(super) fn broken(class_name: &'static str) -> Self {
+        Self {
+            level: None,
+            ..Self::new(class_name, 0)
+        }
+    }
+
+    pub(super) fn answering(mut self, answer: Answer) -> Self {
+        self.answer = Some(answer);
+        self
+    }
+
+    /// Answers no step, whatever else it answers.
+    pub(super) fn only_erasing(mut self) -> Self {
+        self.executes = false;
+        self
+    }
+
+    pub(super) fn offering(mut self, name: &str, priority: i64) -> Self {
+        self.steps.push(Step {
+            step: name.to_owned(),
+            priority,
+            interface: "deploy".to_owned(),
+            reboot_requested: false,
+            abortable: None,
+            argsinfo: None,
+        });
+        self
+    }
+
+    fn answer(&self, method: &str) -> Result<Option<String>, ManagerError> {
+        match &self.answer {
+            None => Err(ManagerError::unsupported(method)),
+            Some(Answer::Text(text)) => Ok(Some((*text).to_owned())),
+            Some(Answer::Null) => Ok(None),
+            Some(Answer::Fail(kind, details)) => Err(ManagerError::new(*kind, *details)),
+        }
+    }
+}
+
+impl HardwareManager for FakeManager {
+    fn class_name(&self) -> &str {
+        self.class_name
+    }
+
+    fn version(&self) -> ManagerVersion {
+        ManagerVersion {
+            name: self.class_name.to_lowercase(),
+            version: "1".to_owned(),
+        }
+    }
+
+    fn evaluate_hardware_support(&self) -> Result<u32, ManagerError> {
+        self.level.ok_or_else(|| {
+            ManagerError::new(ErrorKind::HardwareManagerConfiguration, "no tool found")
+        })
+    }
+
+    fn bmc_address(&self) -> Result<Option<String>, ManagerError> {
+        self.answer("get_bmc_address")
+    }
+
+    fn list_hardware_info(&self) -> Result<Inventory, ManagerError> {
+        Ok(Inventory {
+            bmc_address: self.answer("list_hardware_info")?,
+            ..Inventory::default()
+        })
+    }
+
+    fn os_install_device(&self, _node: Option<&Node>) -> Result<BlockDevice, ManagerError> {
+        let mut disks = self.root_disks.lock().unwrap();
+        if disks.is_empty() {
+            return Err(ManagerError::unsupported("get_os_install_device"));
+        }
+        disks.remove(0)
+    }
+
+    fn erase_block_device(
+        &self,
+        _context: &dyn Context,
+        _node: &Node,
+        device: &BlockDevice,
+    ) -> Result<(), ManagerError> {
+        self.answer("erase_block_device")?;
+        self.erased.lock().unwrap().push(device.name.clone());
+        Ok(())
+    }
+
+    fn collect_system_logs(&self) -> Result<Vec<(String, Vec<u8>)>, ManagerError> {
+        let text = self.answer("collect_system_logs")?.unwrap_or_default();
+        Ok(vec![(
+            format!("{}.log", self.class_name.to_lowercase()),
+            text.into_bytes(),
+        )])
+    }
+
+    fn steps(
+        &self,
+        _kind: StepKind,
+        _node: &Node,
+        _ports: &[Port],
+    ) -> Result<Vec<Step>, ManagerError> {
+        Ok(self.steps.clone())
+    }
+
+    fn execute_step(
+        &self,
+        _context: &dyn Context,
+        step: &str,
+        _node: &Node,
+        _ports: &[Port],
+        _arguments: &StepArguments,
+    ) -> Result<Value, ManagerError> {
+        if !self.executes {
+            return Err(ManagerError::unsupported(step));
+        }
+        Ok(self.answer(step)?.map_or(Value::Null, Value::String))
+    }
+}

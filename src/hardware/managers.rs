@@ -1,0 +1,483 @@
+//! All hardware managers of this machine, as the rooms above see them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use farrier_plugin::{
+    BlockDevice, Context, ErrorKind, HardwareManager, Inventory, ManagerError, Node, Port, Step,
+    StepArguments, StepKind,
+};
+use serde_json::Value;
+use tracing::{info, warn};
+
+use crate::config::Live;
+use crate::erase;
+use crate::hardware::disk_wait;
+use crate::hardware::dispatch::{Dispatcher, Ranked};
+use crate::hardware::generic::GenericHardwareManager;
+use crate::hardware::logs;
+use crate::hardware::steps::{self, Offer};
+use crate::sys::log;
+use crate::sys::root::Root;
+
+/// The managers that support this machine, and the node that it is.
+///
+/// Every method blocks for as long as the hardware needs, so callers run it on a thread of its own.
+pub struct Managers {
+    pub(super) dispatcher: Arc<Dispatcher>,
+    options: Live,
+    node: Mutex<Option<Node>>,
+    inventory: Mutex<Option<Arc<Inventory>>>,
+}
+
+impl Managers {
+    /// Find all managers and initialise them: the generic one, which can take as long as the
+    /// options let it wait for the root disk.
+    ///
+    /// Disks are only ever erased or written where `/` lies in memory, as in the ramdisk.
+    pub fn discover(options: Live, context: &dyn Context) -> Result<Self, ManagerError> {
+        Self::discover_at(options, Root::system(), erase::runs_in_ramdisk(), context)
+    }
+
+    /// The same on any system, with the permission to destroy disks outside a ramdisk: what a
+    /// person asks for with `--force`.
+    pub fn discover_forced(options: Live, context: &dyn Context) -> Result<Self, ManagerError> {
+        Self::discover_at(options, Root::system(), true, context)
+    }
+
+    fn discover_at(
+        options: Live,
+        root: Root,
+        may_destroy: bool,
+        context: &dyn Context,
+    ) -> Result<Self, ManagerError> {
+        let dispatcher = Arc::<Dispatcher>::default();
+        let generic = GenericHardwareManager::new(
+            options.clone(),
+            root,
+            Arc::downgrade(&dispatcher),
+            may_destroy,
+        );
+        Self::start(options, dispatcher, vec![Arc::new(generic)], context)
+    }
+
+    /// Rank these managers by their support for this machine and initialise them in that order.
+    ///
+    /// A manager that cannot be initialised stays and is logged: its other methods say themselves
+    /// what they cannot do.
+    ///
+    /// `HardwareManagerNotFound` where no manager supports this machine.
+    pub fn from_managers(
+        options: Live,
+        managers: Vec<Arc<dyn HardwareManager>>,
+        context: &dyn Context,
+    ) -> Result<Self, ManagerError> {
+        Self::start(options, Arc::default(), managers, context)
+    }
+
+    fn start(
+        options: Live,
+        dispatcher: Arc<Dispatcher>,
+        managers: Vec<Arc<dyn HardwareManager>>,
+        context: &dyn Context,
+    ) -> Result<Self, ManagerError> {
+        dispatcher.rank(managers)?;
+        for Ranked { manager, level } in dispatcher.ranked() {
+            info!(
+                manager = manager.class_name(),
+                version = manager.version().version,
+                level,
+                "hardware manager"
+            );
+            if let Err(error) = manager.initialize(context) {
+                warn!(
+                    manager = manager.class_name(),
+                    error = error.chain(),
+                    "a hardware manager could not be initialised"
+                );
+            }
+        }
+        Ok(Self {
+            dispatcher,
+            options,
+            node: Mutex::default(),
+            inventory: Mutex::default(),
+        })
+    }
+
+    /// The steps of one kind that all managers offer, by class name. Where several offer one of the
+    /// same name, one of them is reported (contract/control-plane 7.4).
+    ///
+    /// One manager's failure fails the whole: the conductor must not clean with half of the steps.
+    pub fn steps(
+        &self,
+        kind: StepKind,
+        node: &Node,
+        ports: &[Port],
+    ) -> Result<BTreeMap<String, Vec<Step>>, ManagerError> {
+        let method = format!("get_{}_steps", kind.word());
+        let offers = self
+            .dispatcher
+            .all(&method, |manager| manager.steps(kind, node, ports))?
+            .into_iter()
+            .map(|(ranked, steps)| Offer {
+                class_name: ranked.manager.class_name(),
+                level: ranked.level,
+                steps,
+            })
+            .collect();
+        Ok(steps::winners(offers))
+    }
+
+    /// Name and version of every manager. The conductor compares them between runs, for equality.
+    pub fn versions(&self) -> BTreeMap<String, String> {
+        self.dispatcher
+            .ranked()
+            .iter()
+            .map(|ranked| {
+                let version = ranked.manager.version();
+                (version.name, version.version)
+            })
+            .collect()
+    }
+
+    /// Run the step of this name on the first manager that does not decline it, which need not be
+    /// the one that reported it, nor need it be reported at all.
+    ///
+    /// `HardwareManagerMethodNotFound` where nobody has it, with the reasons that were given.
+    pub fn execute_step(
+        &self,
+        context: &dyn Context,
+        kind: StepKind,
+        name: &str,
+        node: &Node,
+        ports: &[Port],
+        arguments: &StepArguments,
+    ) -> Result<Value, ManagerError> {
+        info!(kind = kind.word(), step = name, "executing step");
+        self.dispatcher.first(name, |manager| {
+            manager.execute_step(context, name, node, ports, arguments)
+        })
+    }
+
+    /// This machine is that node from now on. Where its UUID is another than before, waits for the
+    /// root disk, at most 45 s.
+    pub fn set_node(&self, node: Node) {
+        let is_new = {
+            let mut current = lock(&self.node);
+            let is_new = current
+                .as_ref()
+                .is_none_or(|current| current.uuid() != node.uuid());
+            *current = Some(node.clone());
+            is_new
+        };
+        if is_new {
+            disk_wait::wait_for_root_disk(&self.dispatcher, &self.options.current(), Some(&node));
+        }
+    }
+
+    /// The node that this machine is, once a lookup or a command said so.
+    pub fn node(&self) -> Option<Node> {
+        lock(&self.node).clone()
+    }
+
+    /// The inventory as it was when it was first asked for: lookup and inspection agree on it, and
+    /// the slow parts are read once.
+    pub fn inventory(&self) -> Result<Arc<Inventory>, ManagerError> {
+        // Held while it is gathered, so that two callers do not gather it twice.
+        let mut cached = lock(&self.inventory);
+        if let Some(inventory) = &*cached {
+            return Ok(Arc::clone(inventory));
+        }
+        let inventory = Arc::new(self.inventory_uncached()?);
+        *cached = Some(Arc::clone(&inventory));
+        Ok(inventory)
+    }
+
+    /// The inventory as it is now.
+    pub fn inventory_uncached(&self) -> Result<Inventory, ManagerError> {
+        let mut inventory = self
+            .dispatcher
+            .first("list_hardware_info", |manager| manager.list_hardware_info())?;
+        // The conductor knows the controller of such a node better (contract/control-plane 2.4).
+        let skips_bmc = lock(&self.node)
+            .as_ref()
+            .and_then(|node| node.field("driver_internal_info", "agent_skip_bmc_detect"))
+            == Some(&Value::Bool(true));
+        if skips_bmc {
+            inventory.bmc_address = None;
+            inventory.bmc_v6address = None;
+            inventory.bmc_mac = None;
+        }
+        Ok(inventory)
+    }
+
+    /// The disk that an image would go to now, by the node's root device hints.
+    ///
+    /// `DeviceNotFound` where no disk fits.
+    pub fn os_install_device(&self) -> Result<BlockDevice, ManagerError> {
+        let node = self.node();
+        self.dispatcher.first("get_os_install_device", |manager| {
+            manager.os_install_device(node.as_ref())
+        })
+    }
+
+    /// Make the installed system bootable.
+    pub fn install_bootloader(
+        &self,
+        context: &dyn Context,
+        arguments: &StepArguments,
+    ) -> Result<(), ManagerError> {
+        let node = self.node().unwrap_or_default();
+        self.dispatcher.first("install_bootloader", |manager| {
+            manager.install_bootloader(context, &node, arguments)
+        })
+    }
+
+    /// What was written in this run of the agent.
+    pub fn partition_uuids(&self) -> Result<Value, ManagerError> {
+        self.dispatcher
+            .first("get_partition_uuids", |manager| manager.partition_uuids())
+    }
+
+    /// The log archive for the conductor, a gzipped tar: our own log as `journal`, and what every
+    /// manager adds.
+    ///
+    /// A manager that fails is noted in the archive's `errors`: logs are collected because
+    /// something is broken.
+    pub fn collect_logs(&self) -> Result<Vec<u8>, ManagerError> {
+        let mut members = vec![("journal".to_owned(), log::text())];
+        let mut errors = String::new();
+        for Ranked { manager, .. } in self.dispatcher.ranked() {
+            match manager.collect_system_logs() {
+                Ok(added) => members.extend(added),
+                Err(error) if error.declines() => {}
+                Err(error) => {
+                    warn!(
+                        manager = manager.class_name(),
+                        error = error.chain(),
+                        "logs could not be collected"
+                    );
+                    errors.push_str(&format!("{}: {}\n", manager.class_name(), error.chain()));
+                }
+            }
+        }
+        if !errors.is_empty() {
+            members.push(("errors".to_owned(), errors.into_bytes()));
+        }
+        logs::archive(members).map_err(|error| {
+            ManagerError::new(
+                ErrorKind::CommandExecution,
+                "The log archive could not be packed",
+            )
+            .with_source(error)
+        })
+    }
+
+    /// Bring everything that was written onto the media, on all managers.
+    pub fn full_sync(&self) -> Result<(), ManagerError> {
+        self.dispatcher
+            .all("full_sync", |manager| manager.full_sync())?;
+        Ok(())
+    }
+}
+
+/// What a mutex guards is replaced whole, so a panic elsewhere cannot have left it half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use farrier_plugin::SilentContext;
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::Options;
+    use crate::hardware::fake::{Answer, FakeManager};
+
+    fn managers(fakes: Vec<Arc<FakeManager>>) -> Managers {
+        let options = Options {
+            disk_wait_attempts: 3,
+            disk_wait_delay: 0,
+            ..Options::default()
+        };
+        Managers::from_managers(
+            Live::new(options),
+            fakes
+                .into_iter()
+                .map(|fake| fake as Arc<dyn HardwareManager>)
+                .collect(),
+            &SilentContext,
+        )
+        .unwrap()
+    }
+
+    fn node(uuid: &str) -> Node {
+        serde_json::from_value(json!({"uuid": uuid})).unwrap()
+    }
+
+    fn execute(managers: &Managers, step: &str) -> Result<Value, ManagerError> {
+        managers.execute_step(
+            &SilentContext,
+            StepKind::Clean,
+            step,
+            &node("1"),
+            &[],
+            &StepArguments::default(),
+        )
+    }
+
+    #[test]
+    fn steps_are_reported_by_class_name_with_all_versions() {
+        let managers = managers(vec![
+            Arc::new(
+                FakeManager::new("Generic", 1)
+                    .offering("erase_devices", 10)
+                    .offering("erase_devices_metadata", 99),
+            ),
+            Arc::new(FakeManager::new("Vendor", 2).offering("erase_devices", 5)),
+            Arc::new(FakeManager::new("Silent", 2)),
+        ]);
+        let steps = managers.steps(StepKind::Clean, &node("1"), &[]).unwrap();
+        let names: BTreeMap<&str, Vec<&str>> = steps
+            .iter()
+            .map(|(class, steps)| {
+                (
+                    class.as_str(),
+                    steps.iter().map(|step| step.step.as_str()).collect(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            names,
+            BTreeMap::from([
+                ("Generic", vec!["erase_devices_metadata"]),
+                ("Vendor", vec!["erase_devices"])
+            ])
+        );
+        assert_eq!(
+            managers.versions().into_keys().collect::<Vec<_>>(),
+            ["generic", "silent", "vendor"]
+        );
+    }
+
+    #[test]
+    fn a_null_result_stays_null_and_an_unknown_step_is_named() {
+        let managers = managers(vec![Arc::new(
+            FakeManager::new("Vendor", 2).answering(Answer::Null),
+        )]);
+        assert_eq!(execute(&managers, "update_firmware").unwrap(), Value::Null);
+
+        let managers = self::managers(vec![Arc::new(FakeManager::new("Vendor", 2))]);
+        let error = execute(&managers, "update_firmware").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::HardwareManagerMethodNotFound);
+        assert_eq!(error.to_string(), "Could not find method: update_firmware");
+    }
+
+    #[test]
+    fn this_machine_has_an_inventory_and_logs() {
+        let options = Options {
+            disk_wait_attempts: 0,
+            ..Options::default()
+        };
+        // Not allowed to destroy, whatever this machine runs from.
+        let managers =
+            Managers::discover_at(Live::new(options), Root::system(), false, &SilentContext)
+                .unwrap();
+        assert_eq!(
+            managers.versions(),
+            BTreeMap::from([("generic_hardware_manager".to_owned(), "1.2".to_owned())])
+        );
+        let inventory = managers.inventory().unwrap();
+        assert!(inventory.cpu.count > 0);
+        assert!(Arc::ptr_eq(&inventory, &managers.inventory().unwrap()));
+        let members = logs::unpack(&managers.collect_logs().unwrap());
+        assert!(members.contains_key("lsblk") && members.contains_key("ps"));
+        let steps = managers
+            .steps(StepKind::Clean, &Node::default(), &[])
+            .unwrap();
+        assert_eq!(
+            steps["GenericHardwareManager"]
+                .iter()
+                .map(|step| (step.step.as_str(), step.priority))
+                .collect::<Vec<_>>(),
+            [
+                ("erase_devices", 10),
+                ("erase_devices_metadata", 99),
+                ("erase_pstore", 0)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_controller_that_the_conductor_knows_better_is_left_out() {
+        let options = Options {
+            disk_wait_attempts: 0,
+            ..Options::default()
+        };
+        let fake = FakeManager::new("Vendor", 1).answering(Answer::Text("192.0.2.1"));
+        let managers =
+            Managers::from_managers(Live::new(options), vec![Arc::new(fake)], &SilentContext)
+                .unwrap();
+        let address = |managers: &Managers| managers.inventory_uncached().unwrap().bmc_address;
+        assert_eq!(address(&managers).as_deref(), Some("192.0.2.1"));
+        let node = json!({"driver_internal_info": {"agent_skip_bmc_detect": true}});
+        managers.set_node(serde_json::from_value(node).unwrap());
+        assert_eq!(address(&managers), None);
+    }
+
+    #[test]
+    fn logs_of_a_broken_manager_are_an_entry_and_no_failure() {
+        let managers = managers(vec![
+            Arc::new(FakeManager::new("Broken", 2).answering(Answer::Fail(
+                ErrorKind::CommandExecution,
+                "the controller does not answer",
+            ))),
+            Arc::new(FakeManager::new("Vendor", 1).answering(Answer::Text("firmware 1.2"))),
+        ]);
+        let members = logs::unpack(&managers.collect_logs().unwrap());
+        assert_eq!(members["vendor.log"], b"firmware 1.2");
+        assert_eq!(
+            members["errors"],
+            b"Broken: the controller does not answer\n"
+        );
+        assert!(members.contains_key("journal"));
+    }
+
+    #[test]
+    fn a_new_node_waits_for_its_disk_and_the_same_node_does_not() {
+        let fake = Arc::new(FakeManager::new("Generic", 1));
+        let missing = || Err(ManagerError::new(ErrorKind::DeviceNotFound, "no disk"));
+        let disk = || Ok(BlockDevice::default());
+        *fake.root_disks.lock().unwrap() = vec![missing(), disk(), missing()];
+        let managers = managers(vec![Arc::clone(&fake)]);
+        assert_eq!(managers.node(), None);
+
+        managers.set_node(node("1"));
+        assert_eq!(fake.root_disks.lock().unwrap().len(), 1);
+        managers.set_node(node("1"));
+        assert_eq!(fake.root_disks.lock().unwrap().len(), 1);
+        assert_eq!(managers.node(), Some(node("1")));
+
+        managers.set_node(node("2"));
+        assert_eq!(fake.root_disks.lock().unwrap().len(), 0);
+        assert_eq!(managers.node(), Some(node("2")));
+    }
+
+    #[test]
+    fn a_missing_disk_does_not_keep_the_node_out() {
+        let fake = Arc::new(FakeManager::new("Generic", 1));
+        *fake.root_disks.lock().unwrap() = (0..20)
+            .map(|_| Err(ManagerError::new(ErrorKind::DeviceNotFound, "no disk")))
+            .collect();
+        let managers = managers(vec![Arc::clone(&fake)]);
+        let started = Instant::now();
+        managers.set_node(node("1"));
+        assert!(started.elapsed() < Duration::from_secs(5));
+        assert_eq!(fake.root_disks.lock().unwrap().len(), 17);
+        assert_eq!(managers.node(), Some(node("1")));
+    }
+}

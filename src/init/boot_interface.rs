@@ -1,0 +1,178 @@
+//! The interface that the server booted from, which the kernel parameter `BOOTIF` names by its
+//! hardware address (contract/control-plane 1.2).
+
+use std::fs;
+use std::path::Path;
+
+/// A hardware address of six bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct HardwareAddress([u8; 6]);
+
+impl HardwareAddress {
+    /// Read a `BOOTIF` in any form that is met: `aa:bb:cc:dd:ee:ff` (iPXE's `${mac}`),
+    /// `aa-bb-cc-dd-ee-ff` (`${mac:hexhyp}`) and `01-aa-bb-cc-dd-ee-ff` (PXELINUX, with the ARP
+    /// hardware type in front). Anything else is `None`.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let separator = if text.contains(':') { ':' } else { '-' };
+        let bytes: Vec<u8> = text
+            .split(separator)
+            .map(hexadecimal_byte)
+            .collect::<Option<_>>()?;
+        let address = match bytes.len() {
+            6 => &bytes[..],
+            7 => &bytes[1..],
+            _ => return None,
+        };
+        address.try_into().ok().map(Self)
+    }
+}
+
+fn hexadecimal_byte(text: &str) -> Option<u8> {
+    // from_str_radix alone would take a sign and any length.
+    let right = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    right.then(|| u8::from_str_radix(text, 16).ok())?
+}
+
+/// The value of a parameter of the kernel command line; the last one counts. A value in double
+/// quotes may hold spaces.
+pub(super) fn kernel_parameter(command_line: &str, name: &str) -> Option<String> {
+    let mut quoted = false;
+    let mut found = None;
+    for word in command_line.split(|character: char| {
+        quoted ^= character == '"';
+        !quoted && character.is_whitespace()
+    }) {
+        let (key, value) = word.split_once('=').unwrap_or((word, ""));
+        if key.trim_matches('"') == name {
+            found = Some(value.trim_matches('"').to_owned());
+        }
+    }
+    found
+}
+
+/// The name of the interface with this address, once udev has named it for good.
+///
+/// Only interfaces with a device of their own count: a VLAN or a bond has the address of the card
+/// below it.
+pub(super) fn named_interface(root: &Path, address: HardwareAddress) -> Option<String> {
+    let interfaces = fs::read_dir(root.join("sys/class/net")).ok()?;
+    interfaces.flatten().find_map(|entry| {
+        let directory = entry.path();
+        let read = |attribute: &str| fs::read_to_string(directory.join(attribute)).ok();
+        let is_card = directory.join("device").exists();
+        if !is_card || HardwareAddress::parse(read("address")?.trim()) != Some(address) {
+            return None;
+        }
+        let index = read("ifindex")?;
+        let record = root.join(format!("run/udev/data/n{}", index.trim()));
+        let named = is_named(&fs::read_to_string(record).ok()?);
+        // It may have got its name after the old one was read above.
+        (named && read("ifindex")? == index).then(|| entry.file_name().into_string().ok())?
+    })
+}
+
+/// Whether udev's record of an interface says that it has its name. Before that a rename may still
+/// come, which would leave dhcpcd with an interface that is not there. udev 252 writes the record
+/// twice when it renames: just before, with `ID_RENAMING` and, if the interface is new, without
+/// the time `I:` of its first handling; and when the kernel has reported the new name.
+fn is_named(record: &str) -> bool {
+    record.lines().any(|line| line.starts_with("I:"))
+        && !record.lines().any(|line| line == "E:ID_RENAMING=1")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ADDRESS: HardwareAddress = HardwareAddress([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
+
+    #[test]
+    fn every_form_of_bootif_is_read() {
+        for text in [
+            "52:54:00:12:34:56",
+            "52-54-00-12-34-56",
+            "01-52-54-00-12-34-56",
+            "52-54-00-12-34-56",
+        ] {
+            assert_eq!(HardwareAddress::parse(text), Some(ADDRESS), "{text}");
+        }
+        assert_eq!(
+            HardwareAddress::parse("01-AA-BB-CC-DD-EE-FF"),
+            Some(HardwareAddress([0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff]))
+        );
+        for text in [
+            "",
+            "eth0",
+            "52:54:00:12:34",
+            "52:54:00:12:34:5",
+            "+1:54:00:12:34:56",
+            "::::::",
+        ] {
+            assert_eq!(HardwareAddress::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_last_value_of_a_parameter_counts() {
+        let line = "console=ttyS0 BOOTIF=a x=\"b BOOTIF=c d\" BOOTIF=e farrier.shell quiet\n";
+        assert_eq!(kernel_parameter(line, "BOOTIF").as_deref(), Some("e"));
+        assert_eq!(kernel_parameter(line, "farrier.shell").as_deref(), Some(""));
+        assert_eq!(kernel_parameter(line, "x").as_deref(), Some("b BOOTIF=c d"));
+        assert_eq!(kernel_parameter(line, "y"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn an_address_in_any_form_comes_back(bytes: [u8; 6], prefix: Option<u8>) {
+            let colons = bytes.map(|byte| format!("{byte:02x}")).join(":");
+            prop_assert_eq!(HardwareAddress::parse(&colons), Some(HardwareAddress(bytes)));
+            let mut hyphens = colons.replace(':', "-");
+            if let Some(prefix) = prefix {
+                hyphens = format!("{prefix:02x}-{hyphens}");
+            }
+            prop_assert_eq!(HardwareAddress::parse(&hyphens), Some(HardwareAddress(bytes)));
+        }
+
+        #[test]
+        fn no_text_makes_the_parsers_panic(text: String, name: String) {
+            let _ = HardwareAddress::parse(&text);
+            let _ = kernel_parameter(&text, &name);
+        }
+    }
+
+    #[test]
+    fn an_interface_counts_once_udev_has_named_it() {
+        let root = tempfile::tempdir().unwrap();
+        let interface = |name: &str, index: u32, card: bool| {
+            let directory = root.path().join("sys/class/net").join(name);
+            fs::create_dir_all(&directory).unwrap();
+            fs::write(directory.join("address"), "52:54:00:12:34:56\n").unwrap();
+            fs::write(directory.join("ifindex"), format!("{index}\n")).unwrap();
+            if card {
+                fs::create_dir(directory.join("device")).unwrap();
+            }
+        };
+        interface("ens3.100", 3, false);
+        interface("ens3", 2, true);
+        assert_eq!(named_interface(root.path(), ADDRESS), None);
+
+        let data = root.path().join("run/udev/data");
+        fs::create_dir_all(&data).unwrap();
+        let record = |text: &str| {
+            for index in [2, 3] {
+                fs::write(data.join(format!("n{index}")), text).unwrap();
+            }
+            named_interface(root.path(), ADDRESS)
+        };
+        assert_eq!(record("E:ID_RENAMING=1\n"), None);
+        assert_eq!(
+            record("I:7529000\nE:ID_RENAMING=1\nE:ID_NET_NAME=ens3\n"),
+            None
+        );
+        let named = "I:7529000\nE:ID_NET_NAME=ens3\nG:systemd\n";
+        assert_eq!(record(named).as_deref(), Some("ens3"));
+        assert_eq!(named_interface(root.path(), HardwareAddress([0; 6])), None);
+    }
+}

@@ -1,0 +1,159 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn environment(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
+    variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+/// What dhcpcd 9.4.1 passed in a guest with QEMU's user network, shortened.
+fn bound(interface: &str, boot_interface: &str) -> BTreeMap<String, String> {
+    environment(&[
+        ("interface", interface),
+        ("protocol", "dhcp"),
+        ("reason", "BOUND"),
+        ("if_up", "true"),
+        ("boot_interface", boot_interface),
+        ("new_ip_address", "10.0.2.15"),
+        ("new_subnet_cidr", "24"),
+        ("new_routers", "10.0.2.2"),
+        ("new_domain_name_servers", "10.0.2.3 10.0.2.4"),
+        ("new_domain_name", "example.org"),
+        ("new_ntp_servers", "10.0.2.5"),
+    ])
+}
+
+fn advertisement() -> BTreeMap<String, String> {
+    environment(&[
+        ("interface", "ens3"),
+        ("protocol", "ra"),
+        ("reason", "ROUTERADVERT"),
+        ("nd1_from", "fe80::2"),
+        ("nd1_addr1", "fec0::5054:ff:fe12:3456/64"),
+        ("nd1_rdnss1_servers", "fec0::3"),
+        ("nd1_rdnss1_lifetime", "600"),
+        ("nd1_rdnss2_servers", "fec0::4"),
+        ("nd1_rdnss2_lifetime", "0"),
+        ("nd1_dnssl1_search", "example.net"),
+    ])
+}
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn apply(&self, environment: &BTreeMap<String, String>) -> Option<News> {
+        let resolv_conf = self.0.path().join("resolv.conf");
+        apply(
+            &self.0.path().join("leases"),
+            &resolv_conf,
+            &change(environment),
+        )
+        .unwrap()
+    }
+
+    fn resolv_conf(&self) -> String {
+        fs::read_to_string(self.0.path().join("resolv.conf")).unwrap()
+    }
+}
+
+#[test]
+fn a_lease_makes_a_resolver_and_one_line_of_news() {
+    let place = Place::new();
+    let news = place.apply(&bound("ens3", "")).unwrap();
+    assert_eq!(
+        news.text,
+        "network ens3 dhcp 10.0.2.15/24, gateway 10.0.2.2, DNS 10.0.2.3 10.0.2.4"
+    );
+    assert_eq!(news.phase.as_deref(), Some("dhcp"));
+    assert_eq!(
+        place.resolv_conf(),
+        "search example.org\nnameserver 10.0.2.3\nnameserver 10.0.2.4\n"
+    );
+    let mut renewal = bound("ens3", "");
+    renewal.insert("reason".to_owned(), "RENEW".to_owned());
+    assert_eq!(place.apply(&renewal), None);
+}
+
+#[test]
+fn an_advertisement_gives_addresses_and_servers_that_still_live() {
+    let place = Place::new();
+    let news = place.apply(&advertisement()).unwrap();
+    assert_eq!(
+        news.text,
+        "network ens3 ra fec0::5054:ff:fe12:3456/64, gateway fe80::2, DNS fec0::3"
+    );
+    assert_eq!(
+        place.resolv_conf(),
+        "search example.net\nnameserver fec0::3\n"
+    );
+}
+
+#[test]
+fn the_boot_interface_owns_dns() {
+    let place = Place::new();
+    place.apply(&bound("ens4", "ens3"));
+    let mut boot = bound("ens3", "ens3");
+    boot.insert("new_domain_name_servers".to_owned(), "192.0.2.1".to_owned());
+    place.apply(&boot);
+    assert_eq!(
+        place.resolv_conf(),
+        "search example.org\nnameserver 192.0.2.1\n"
+    );
+}
+
+#[test]
+fn what_expires_or_loses_its_link_is_forgotten() {
+    let place = Place::new();
+    place.apply(&bound("ens3", ""));
+    place.apply(&advertisement());
+    let expired = environment(&[
+        ("interface", "ens3"),
+        ("protocol", "dhcp"),
+        ("reason", "EXPIRE"),
+    ]);
+    assert!(place.apply(&expired).is_some());
+    assert_eq!(place.apply(&expired), None);
+    assert_eq!(
+        place.resolv_conf(),
+        "search example.net\nnameserver fec0::3\n"
+    );
+    let down = environment(&[
+        ("interface", "ens3"),
+        ("protocol", "link"),
+        ("reason", "NOCARRIER"),
+    ]);
+    assert!(place.apply(&down).is_some());
+    assert_eq!(place.resolv_conf(), "");
+}
+
+#[test]
+fn dhcp6_addresses_are_found_by_their_numbers() {
+    let change = change(&environment(&[
+        ("interface", "ens3"),
+        ("protocol", "dhcp6"),
+        ("reason", "BOUND6"),
+        ("new_dhcp6_ia_na1_ia_addr1", "2001:db8::5"),
+        ("new_dhcp6_ia_na1_iaid", "2001"),
+        ("new_dhcp6_name_servers", "2001:db8::1"),
+    ]));
+    let Change::Given(lease) = change else {
+        panic!("{change:?}")
+    };
+    assert_eq!(lease.addresses, ["2001:db8::5"]);
+    assert_eq!(lease.servers, ["2001:db8::1"]);
+}
+
+proptest! {
+    #[test]
+    fn no_name_makes_the_matcher_panic(name: String) {
+        let _ = is_lease_address(&name);
+        let _ = is_advertised_address(&name);
+    }
+}

@@ -1,0 +1,92 @@
+//! What udev and dhcpcd say, kept in bounded files for the log archive that the conductor collects.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::sys::boot_times::since_kernel_start;
+
+/// Where the logs lie.
+pub(super) const DIRECTORY: &str = "/run/farrier/log";
+
+/// A log and the one before it hold at most this much each. udev is silent unless something is
+/// wrong; dhcpcd writes some ten lines per interface and one per renewal.
+const LIMIT: u64 = 256 * 1024;
+
+/// Longer lines are cut.
+const LINE: u64 = 4096;
+
+/// One log. When it is full it becomes `<name>.log.1` and a new one starts.
+#[derive(Debug)]
+pub(super) struct LogFile {
+    path: PathBuf,
+    file: File,
+    size: u64,
+}
+
+impl LogFile {
+    /// Open the log of this service, keeping what it holds.
+    pub(super) fn open(directory: &Path, name: &str) -> io::Result<Self> {
+        fs::create_dir_all(directory)?;
+        let path = directory.join(format!("{name}.log"));
+        let file = OpenOptions::new().append(true).create(true).open(&path)?;
+        let size = file.metadata()?.len();
+        Ok(Self { path, file, size })
+    }
+
+    /// Append every line that comes out of this pipe until it ends, with its time since the kernel
+    /// started.
+    pub(super) fn collect(&mut self, pipe: impl Read) {
+        let mut pipe = BufReader::new(pipe);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            // A line without an end must not fill the memory: it is cut into several.
+            match (&mut pipe).take(LINE).read_until(b'\n', &mut line) {
+                Ok(0) | Err(_) => return,
+                // A full tmpfs must not stop the service: its output is lost, it goes on.
+                Ok(_) => drop(self.append(since_kernel_start(), &line)),
+            }
+        }
+    }
+
+    fn append(&mut self, at: Duration, line: &[u8]) -> io::Result<()> {
+        let mut bytes = format!("{:9.3} ", at.as_secs_f64()).into_bytes();
+        bytes.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
+        bytes.push(b'\n');
+        if self.size + bytes.len() as u64 > LIMIT {
+            fs::rename(&self.path, self.path.with_extension("log.1"))?;
+            self.file = OpenOptions::new()
+                .append(true)
+                .create(true)
+                .open(&self.path)?;
+            self.size = 0;
+        }
+        self.size += bytes.len() as u64;
+        self.file.write_all(&bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_bounded_and_keeps_the_newest() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = LogFile::open(directory.path(), "dhcpcd").unwrap();
+        let mut text = vec![b'a'; 3 * 256 * 1024];
+        text.extend_from_slice(b"\nthe last line");
+        log.collect(&text[..]);
+        let kept = fs::read(directory.path().join("dhcpcd.log")).unwrap();
+        assert!(kept.ends_with(b" the last line\n"));
+        assert!(kept.len() as u64 <= LIMIT);
+        assert!(
+            fs::metadata(directory.path().join("dhcpcd.log.1"))
+                .unwrap()
+                .len()
+                <= LIMIT
+        );
+    }
+}

@@ -1,0 +1,86 @@
+//! Messages to PID 1: one datagram each, on a socket that only root can reach.
+
+use std::fs;
+use std::io;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+
+/// The socket. It speaks sd_notify(3), so that udev reports on it when it is ready, and one
+/// message more: `SAY=` and a line for the consoles.
+pub(super) const SOCKET: &str = "/run/farrier/init.sock";
+
+/// What a message says.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Message {
+    /// A service is ready.
+    Ready,
+    /// A line for the consoles.
+    Say(String),
+}
+
+/// Make the socket.
+pub(super) fn listen(path: &Path) -> io::Result<UnixDatagram> {
+    // Only there when PID 1 itself was started again.
+    let _ = fs::remove_file(path);
+    let socket = UnixDatagram::bind(path)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Every message that has arrived. Does not wait.
+pub(super) fn received(socket: &UnixDatagram) -> Vec<Message> {
+    let mut buffer = [0; 4096];
+    let mut messages = Vec::new();
+    while let Ok(length) = socket.recv(&mut buffer) {
+        messages.extend(
+            String::from_utf8_lossy(&buffer[..length])
+                .lines()
+                .filter_map(parse),
+        );
+    }
+    messages
+}
+
+fn parse(line: &str) -> Option<Message> {
+    if line == "READY=1" {
+        return Some(Message::Ready);
+    }
+    let text = line.strip_prefix("SAY=")?;
+    // A console obeys control characters; a name from the network must not send any.
+    Some(Message::Say(
+        text.chars()
+            .filter(|character| !character.is_control())
+            .collect(),
+    ))
+}
+
+/// Have PID 1 write a line on all consoles. Lost where there is no such PID 1.
+pub(super) fn say(text: &str) {
+    let sent = UnixDatagram::unbound()
+        .and_then(|socket| socket.send_to(format!("SAY={text}").as_bytes(), SOCKET));
+    if let Err(error) = sent {
+        eprintln!("{text} (PID 1 does not listen: {error})");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_arrive_and_control_characters_do_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let socket = listen(&path).unwrap();
+        let sender = UnixDatagram::unbound().unwrap();
+        sender
+            .send_to(b"STATUS=Processing...\nREADY=1\n", &path)
+            .unwrap();
+        sender.send_to(b"SAY=ens3 \x1b[2J10.0.0.2", &path).unwrap();
+        assert_eq!(
+            received(&socket),
+            [Message::Ready, Message::Say("ens3 [2J10.0.0.2".to_owned())]
+        );
+        assert_eq!(received(&socket), []);
+    }
+}

@@ -1,0 +1,214 @@
+//! What dhcpcd is told: every wired interface as its link appears, IPv4 and IPv6, leases renewed
+//! for as long as the ramdisk runs, and which interface owns default route and DNS.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::boot_interface::{HardwareAddress, named_interface};
+
+/// The configuration that PID 1 writes for dhcpcd.
+pub(super) const CONFIGURATION: &str = "/run/farrier/dhcpcd.conf";
+
+/// The lease hook: farrier itself under this name, so that no shell runs on the boot path.
+const HOOK: &str = "/usr/bin/farrier-lease";
+
+/// How often the boot interface is looked for until the network has started. A look costs some ten
+/// system calls; udev needs longer than that for one event.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How often it is looked for after that.
+const WATCH: Duration = Duration::from_secs(5);
+
+/// How long after udev has settled the boot interface may still be missing before the network
+/// starts without it. Drivers of large cards need seconds after their probe.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// For all interfaces. Choices that are not dhcpcd's defaults:
+/// - `noarp`, `nodelay`: no probing and no random pause before an address is used. The server has
+///   just given the address to the hardware address that booted, and the probes take 5 s.
+/// - `noipv4ll`: 169.254 addresses would look like a network where there is none.
+/// - `clientid`: the hardware address, as PXE firmware sends it, so that the ramdisk gets the
+///   address of the network boot. The default, RFC 4361, would be a second client to the server.
+/// - `slaac hwaddr`: the same IPv6 address at every boot.
+/// - `timeout 0`: a server whose switch port comes up late still gets its address.
+/// - `persistent`: a dhcpcd that dies leaves the addresses in place until it is started again.
+/// - denied are interfaces on top of others; the agent makes VLANs without addresses, as the
+///   reference does.
+const COMMON: &str = "\
+denyinterfaces lo bond* dummy* ipvlan* macvlan* tun* tap* veth* *.*
+persistent
+nodelay
+noarp
+noipv4ll
+timeout 0
+clientid
+vendorclassid farrier
+slaac hwaddr
+option domain_name_servers, domain_name, domain_search
+option classless_static_routes, interface_mtu, ntp_servers, rapid_commit
+require dhcp_server_identifier
+";
+
+/// With a boot interface: all others get their connected routes only.
+const OTHERS: &str = "\
+nogateway
+nooption classless_static_routes, ms_classless_static_routes, static_routes
+";
+
+/// For the boot interface, the opposite of [`OTHERS`].
+const OWNER: &str = "\
+gateway
+option classless_static_routes
+";
+
+/// dhcpcd is to be started, or started again, with this owner of default route and DNS; without
+/// one it decides by itself.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Start {
+    pub(super) owner: Option<String>,
+}
+
+/// Waits for the boot interface, and watches it.
+#[derive(Debug)]
+pub(super) struct Network {
+    wanted: Option<HardwareAddress>,
+    /// The owner that dhcpcd was started with; the outer `None` says that it was not.
+    started: Option<Option<String>>,
+}
+
+impl Network {
+    /// With the value of the kernel parameter `BOOTIF`, if there is one that can be read.
+    pub(super) fn new(wanted: Option<HardwareAddress>) -> Self {
+        Self {
+            wanted,
+            started: None,
+        }
+    }
+
+    /// How soon [`Self::decide`] has to be asked again.
+    pub(super) fn next_look(&self) -> Duration {
+        if self.started.is_none() { LOOK } else { WATCH }
+    }
+
+    /// Whether the kernel's command line names one.
+    pub(super) fn has_boot_interface(&self) -> bool {
+        self.wanted.is_some()
+    }
+
+    /// Look for the boot interface below `root`. `settled` says since when udev has nothing left
+    /// to do.
+    pub(super) fn decide(
+        &mut self,
+        root: &Path,
+        settled: Option<Instant>,
+        now: Instant,
+    ) -> Option<Start> {
+        let owner = self.wanted.and_then(|wanted| named_interface(root, wanted));
+        let patience_is_over = settled.is_some_and(|since| now.duration_since(since) >= PATIENCE);
+        let start = match (&self.started, &owner) {
+            (None, None) => self.wanted.is_none() || patience_is_over,
+            (None, Some(_)) => true,
+            // Came late, or under another name after a hot-plug.
+            (Some(before), Some(_)) => *before != owner,
+            // Gone. Nothing else may take its place as the owner.
+            (Some(_), None) => false,
+        };
+        if !start {
+            return None;
+        }
+        self.started = Some(owner.clone());
+        Some(Start { owner })
+    }
+}
+
+/// Write dhcpcd's configuration.
+pub(super) fn write_configuration(owner: Option<&str>) -> io::Result<()> {
+    let has_uuid = Path::new("/sys/class/dmi/id/product_uuid").exists();
+    fs::write(CONFIGURATION, configuration(owner, has_uuid))
+}
+
+/// With a UUID in its firmware a machine calls itself by that in DHCPv6, as UEFI and iPXE do
+/// (RFC 6355); dhcpcd does so by itself. Without one it would make a name from the time of day,
+/// and be another client at every boot.
+const WITHOUT_UUID: &str = "duid ll\n";
+
+fn configuration(owner: Option<&str>, has_uuid: bool) -> String {
+    let mut text = format!("# Written by farrier init.\nscript {HOOK}\n");
+    if !has_uuid {
+        // Before clientid, which takes the name back from DHCPv4.
+        text.push_str(WITHOUT_UUID);
+    }
+    text.push_str(COMMON);
+    if let Some(owner) = owner {
+        text.push_str(OTHERS);
+        text.push_str(&format!(
+            "env boot_interface={owner}\ninterface {owner}\n{OWNER}"
+        ));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn card(root: &Path, name: &str) {
+        let directory = root.join("sys/class/net").join(name);
+        fs::create_dir_all(directory.join("device")).unwrap();
+        fs::write(directory.join("address"), "52:54:00:12:34:56\n").unwrap();
+        fs::write(directory.join("ifindex"), "2\n").unwrap();
+        fs::create_dir_all(root.join("run/udev/data")).unwrap();
+        fs::write(root.join("run/udev/data/n2"), "I:1\n").unwrap();
+    }
+
+    fn start(owner: Option<&str>) -> Option<Start> {
+        Some(Start {
+            owner: owner.map(str::to_owned),
+        })
+    }
+
+    #[test]
+    fn without_bootif_the_network_starts_at_once() {
+        let mut network = Network::new(None);
+        let root = tempfile::tempdir().unwrap();
+        let now = Instant::now();
+        assert_eq!(network.decide(root.path(), None, now), start(None));
+        assert_eq!(network.decide(root.path(), None, now), None);
+        assert_eq!(network.next_look(), WATCH);
+    }
+
+    #[test]
+    fn the_boot_interface_is_waited_for_and_taken_late() {
+        let root = tempfile::tempdir().unwrap();
+        let mut network = Network::new(HardwareAddress::parse("52:54:00:12:34:56"));
+        let begin = Instant::now();
+        let mut decide = |settled, seconds| {
+            network.decide(root.path(), settled, begin + Duration::from_secs(seconds))
+        };
+        assert_eq!(decide(None, 30), None);
+        assert_eq!(decide(Some(begin), 9), None);
+        assert_eq!(decide(Some(begin), 10), start(None));
+        assert_eq!(decide(Some(begin), 11), None);
+        card(root.path(), "ens3");
+        assert_eq!(decide(Some(begin), 12), start(Some("ens3")));
+        assert_eq!(decide(Some(begin), 13), None);
+        let net = root.path().join("sys/class/net");
+        fs::remove_dir_all(net.join("ens3")).unwrap();
+        assert_eq!(decide(Some(begin), 14), None);
+        card(root.path(), "ens9");
+        assert_eq!(decide(Some(begin), 15), start(Some("ens9")));
+    }
+
+    #[test]
+    fn only_the_owner_gets_a_gateway() {
+        let text = configuration(Some("ens3"), true);
+        let (all, owner) = text.split_once("interface ens3\n").unwrap();
+        assert!(
+            all.contains("\nnogateway\n") && owner.starts_with("gateway\n"),
+            "{text}"
+        );
+        assert!(!configuration(None, false).contains("gateway"));
+    }
+}

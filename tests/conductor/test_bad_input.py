@@ -1,0 +1,153 @@
+"""What goes wrong says so to the operator, and leaves nothing that could boot."""
+
+import random
+import time
+from dataclasses import replace
+
+import pytest
+
+from conductor.expectations import config_drive
+from lab import Agent, Disk, Hand, Image
+from lab.disk import MIB
+from lab.hand import KILL_AGENT
+
+ABSENT = '192.0.2.77'
+
+
+@pytest.fixture(scope='module')
+def node(lab):
+    """One booted guest that every test here asks for something impossible."""
+    with lab.enrolled('bad-input', boot='direct', disks=[Disk('virtio', 256)],
+                      node={'clean': False, 'fast_track': True}) as node:
+        node.provide()
+        yield node
+
+
+def test_wrong_checksum(node, image):
+    node.server.disks[0].write(0, b'an older system' * 1000)
+    error = node.fail_to_deploy(replace(image, sha512='0' * 128))
+    assert 'Image failed to verify against checksum' in error
+    assert '0' * 128 in error and image.sha512 in error
+    assert node.server.disks[0].is_zero(0, MIB), 'a wrong image must never boot'
+
+
+def test_image_that_is_not_there(lab, node, image):
+    error = node.fail_to_deploy(replace(image, url=lab.web.vanishing_url('test.img')))
+    assert '404' in error
+
+
+def test_image_larger_than_the_disk(lab, node):
+    path = lab.run.tmp / 'large.img'
+    with open(path, 'wb') as file:
+        file.truncate(300 * MIB)
+    error = node.fail_to_deploy(Image.publish(lab, path))
+    assert str(300 * MIB) in error and str(256 * MIB) in error
+    assert node.server.disks[0].is_zero(0, MIB)
+
+
+def test_no_disk_matches_the_hints(node, image):
+    hints = node.show()['properties']['root_device']
+    node.update(**{'properties/root_device': {'serial': 'NOT-HERE'}})
+    try:
+        error = node.fail_to_deploy(image)
+    finally:
+        node.update(**{'properties/root_device': hints})
+    assert 'No suitable device was found for deployment using these hints' in error
+    assert 'not-here' in error.lower()
+
+
+@pytest.mark.parametrize('path, body, token, status, fault', [
+    ('/v1/commands/', {'name': 'clean.get_clean_steps', 'params': {}}, 'wrong', 401,
+     'Token invalid'),
+    ('/v1/commands/', b'{"name": ', None, 400, 'Failed to decode JSON object'),
+    ('/v1/commands/', {'name': 'clean.no_such_command', 'params': {}}, None, 400,
+     'Invalid command: Unknown command: no_such_command'),
+    ('/v1/commands/', {'name': 'nothing.at_all', 'params': {}}, None, 404,
+     'Extension with id nothing not found'),
+    ('/v1/commands/', {'name': 'clean.get_clean_steps'}, None, 400,
+     'Missing or invalid name or params'),
+    ('/v1/no-such-thing', {}, None, 404, 'Not Found'),
+], ids=['token', 'json', 'command', 'extension', 'params', 'path'])
+def test_agent_refuses(lab, node, path, body, token, status, fault):
+    answer = Agent(lab, node).post(
+        path, body, agent_token=token or lab.conductor.agent_token(node))
+    assert answer.status_code == status
+    assert fault in answer.json()['faultstring']
+
+
+def test_conductor_that_is_not_there_at_first(lab):
+    """The agent keeps trying and says so; then the conductor does not know the server."""
+    server = lab.server('stranger', boot='direct')
+    try:
+        server.boot_kernel(lab.kernel, lab.ramdisk,
+                           f'console=ttyS0,115200 ipa-api-url=http://{ABSENT}:6385')
+        server.power_on('Pxe')
+        first = server.console.wait_for(rf'{ABSENT}.*(try|retry|again)', 90)
+        server.console.wait_for(rf'{ABSENT}.*(try|retry|again)', 60, since=first.end())
+        mark = server.console.mark()
+        lab.network.add_address(f'{ABSENT}/24')
+        server.console.wait_for('(?i)(not found|unknown node|404).*', 60, since=mark)
+        assert server.is_on()
+    finally:
+        lab.network.remove_address(f'{ABSENT}/24')
+        lab.remove(server)
+
+
+@pytest.fixture(scope='module')
+def watched(lab):
+    """A guest with a hand that can kill the agent."""
+    hand = Hand(kill=KILL_AGENT)
+    ramdisk = hand.into(lab.ramdisk, lab.run.boot / 'watched.img')
+    with lab.enrolled('watched', boot='direct', disks=[Disk('virtio', 256), Hand.disk()],
+                      node={'clean': False, 'ramdisk': ramdisk}) as node:
+        yield node, hand
+
+
+def test_agent_killed_during_an_erase(lab, watched):
+    node, hand = watched
+    node.server.disks[0].fill()
+    node.start_cleaning('erase_devices')
+    node.wait_for_step('erase_devices', 120)
+    node.server.throttle(0, 4 * MIB)
+    time.sleep(3)
+    hand.move(node.server, 'kill')
+    error = node.wait_for_failure(120)
+    assert node.state == 'clean failed'
+    assert 'erase_devices' in error and 'signal' in error
+    assert not node.server.disks[0].is_zero(0, 256 * MIB), 'killed too late to prove anything'
+    node.recover()
+
+
+def test_agent_killed_during_a_write(lab, watched, image):
+    node, hand = watched
+    node.provide()
+    node.start_deploying(image)
+    node.wait_for_step('write_image', 120)
+    node.server.throttle(0, 2 * MIB)
+    time.sleep(3)
+    hand.move(node.server, 'kill')
+    error = node.wait_for_failure(120)
+    assert node.state == 'deploy failed'
+    assert 'signal' in error
+    assert node.server.disks[0].is_zero(0, MIB)
+
+
+def test_power_cut_during_a_write(lab, image):
+    """At any moment before the end the disk holds nothing that a BIOS would start."""
+    seconds = 8
+    with lab.enrolled('power-cut', boot='direct', disks=[Disk('virtio', 256)],
+                      node={'clean': False}) as node:
+        server, disk = node.server, node.server.disks[0]
+        disk.fill(b'\xeb')
+        node.provide()
+        node.start_deploying(image, config_drive('never seen'))
+        node.wait_for_step('write_image', 120)
+        server.throttle(0, image.size // seconds)
+        for _ in range(4):
+            time.sleep(random.uniform(0.3, seconds / 6))
+            with server.frozen():
+                assert disk.is_zero(0, MIB), 'the head is on the disk before the end'
+        server.kill()
+        mark = server.console.mark()
+        server.power_on('Hdd')
+        server.console.wait_for('No bootable device|not a bootable disk', 60, mark)

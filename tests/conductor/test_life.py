@@ -1,0 +1,123 @@
+"""The agent's life beside its work: how soon, how small, how steadily."""
+
+import itertools
+import re
+import tarfile
+import time
+
+import pytest
+
+from conductor.expectations import config_drive, expect_deployed_system
+from lab import Disk, Hand, conductor
+from lab.hand import AGENT_MEMORY
+
+LEASE = 60
+
+# What the console says at the end of each phase of a start, in this order.
+PHASES = {
+    'kernel': r'Run /init as init process',
+    'init': r'farrier',
+    'agent': r'(?i)heartbeat',
+}
+
+
+@pytest.fixture(scope='module')
+def hand():
+    return Hand(memory=AGENT_MEMORY)
+
+
+@pytest.fixture(scope='module')
+def node(lab, hand):
+    """An idle guest with 512 MiB: inspected, and kept up with fast track."""
+    lab.dhcp.set_lease(LEASE)
+    ramdisk = hand.into(lab.ramdisk, lab.run.boot / 'observed.img')
+    with lab.enrolled('life', boot='direct', memory_mib=512,
+                      disks=[Disk('virtio', 256), Hand.disk()],
+                      node={'clean': False, 'fast_track': True, 'ramdisk': ramdisk}) as node:
+        node.inspect()
+        wait_for_heartbeats(lab, node, 1, 60)
+        yield node
+
+
+def test_first_heartbeat_comes_soon(lab, node, record_property):
+    """At most 20 s after power on (direct boot, 2 vCPU, quiet host)."""
+    console = node.server.console
+    _, power_on = console.starts()[0]
+    beat = lab.conductor.heartbeats(node)[0]
+    previous = power_on
+    for phase, pattern in PHASES.items():
+        when = console.time_of(pattern)
+        if when:
+            print(f'{phase:10} {when - previous:6.1f} s')
+            previous = when
+    print(f'{"heartbeat":10} {beat - previous:6.1f} s   total {beat - power_on:.1f} s')
+    record_property('power on to first heartbeat, s', round(beat - power_on, 1))
+    assert beat - power_on <= 20
+
+
+def test_resident_memory_after_the_first_heartbeat(node, hand, record_property):
+    """At most 10 MiB, and PID 1 beside it."""
+    mark = node.server.console.mark()
+    hand.move(node.server, 'memory')
+    node.server.console.wait_for('hand: end of memory', 20, mark)
+    lines = re.findall(r'hand: pid (\d+) VmRSS: (\d+) kB', node.server.console.text(mark))
+    resident = {int(pid): int(kib) for pid, kib in lines}
+    agent = max(kib for pid, kib in resident.items() if pid != 1)
+    record_property('resident memory, KiB', agent)
+    assert agent <= 10 * 1024
+
+
+def test_heartbeats_come_at_the_rate_of_the_contract(lab, node):
+    """After a success the next follows in 0.3 to 0.6 of the conductor's time-out."""
+    beats = wait_for_heartbeats(lab, node, 4, 2 * conductor.HEARTBEAT_TIMEOUT + 60)
+    for earlier, later in itertools.pairwise(beats):
+        # The agent's clock wakes every 5 s at the latest; 1 s for a slow host.
+        assert 0.3 <= (later - earlier) / conductor.HEARTBEAT_TIMEOUT <= 0.6 + 6 / 60
+
+
+def test_short_lease_is_renewed(lab, node):
+    """By now the first lease of 60 s has run out: the address is kept."""
+    power_on = node.server.console.starts()[0][1]
+    time.sleep(max(0, power_on + LEASE + 30 - time.time()))
+    assert lab.dhcp.acknowledged(node.server.mac) >= 3
+    assert wait_for_heartbeats(lab, node, len(lab.conductor.heartbeats(node)) + 1, 60)
+
+
+def test_deploys_and_the_conductor_stores_the_logs(lab, node, image):
+    token = lab.conductor.agent_token(node)
+    node.provide()
+    node.deploy(image, config_drive('small'))
+    expect_deployed_system(node.server, 'small', node.server.console.mark_of_last_start())
+    logs = lab.conductor.stored_logs(node)[-1]
+    with tarfile.open(logs) as archive:
+        members = {member.name: archive.extractfile(member).read()
+                   for member in archive if member.isfile()}
+    everything = b''.join(members.values())
+    assert b'write_image' in everything
+    assert token.encode() not in everything
+    assert token not in node.server.console.text()
+
+
+def test_api_over_ipv6_only(lab):
+    """A server that never gets an IPv4 address is cleaned."""
+    server = lab.server('six', boot='direct', disks=[Disk('virtio', 256)],
+                        parameters=f'ipa-api-url={conductor.URL6}')
+    lab.dhcp.ignore(server.mac)
+    node = lab.enrol(server, clean=False)
+    try:
+        server.disks[0].write(0, b'old' * 512)
+        node.clean('erase_devices_metadata')
+        assert server.disks[0].is_zero(0, 1536)
+        assert lab.dhcp.acknowledged(server.mac) == 0
+        assert 'https://[fd00:fa:1:' in lab.conductor.log()
+    finally:
+        node.remove()
+        lab.remove(server)
+
+
+def wait_for_heartbeats(lab, node, count, timeout):
+    deadline = time.monotonic() + timeout
+    while len(beats := lab.conductor.heartbeats(node)) < count:
+        assert time.monotonic() < deadline, f'{len(beats)} of {count} heartbeats in {timeout} s'
+        time.sleep(1)
+    return beats

@@ -1,0 +1,29 @@
+"""One lab for all tests of a run."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from lab import Image, Lab, paths  # noqa: E402  (needs the path above)
+
+
+@pytest.fixture(scope='session')
+def lab():
+    """The real conductor, its network and its BMC, up for the whole run."""
+    for path in (paths.KERNEL, paths.RAMDISK):
+        if not path.exists():
+            pytest.exit(f'{path} is missing: `make ramdisk` builds it', returncode=2)
+    with Lab() as lab:
+        yield lab
+
+
+@pytest.fixture(scope='session')
+def image(lab):
+    """A whole-disk image that boots under BIOS and UEFI and prints its config drive's value."""
+    if not paths.TEST_IMAGE.exists():
+        pytest.exit(f'{paths.TEST_IMAGE} is missing: `tests/lab/images/build-test-image` builds '
+                    'it', returncode=2)
+    return Image.publish(lab, paths.TEST_IMAGE)

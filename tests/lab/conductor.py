@@ -1,0 +1,248 @@
+"""The conductor: an unmodified Ironic (API and conductor in one process, SQLite)."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import sqlite3
+import subprocess
+from datetime import datetime
+from pathlib import Path
+
+from lab import network, paths
+from lab.process import Process
+from lab.web import HTTP_PORT
+
+PORT = 6385
+URL = f'http://{network.ADDRESS}:{PORT}'
+URL6 = f'http://[{network.ADDRESS6}]:{PORT}'
+
+# The agent beats every 0.3 to 0.6 of this; the default of 300 s would let a missed beat stall a
+# test for minutes.
+HEARTBEAT_TIMEOUT = 60
+
+# Where the boot loader of Ironic's virtual media looks for its configuration.
+GRUB_CONFIG = 'EFI/BOOT/grub.cfg'
+
+
+class Conductor:
+    """Ironic with the security it has by default: agent tokens, TLS towards the agent."""
+
+    def __init__(self, network_, run, *, outlive=False):
+        self._network = network_
+        self._run = run
+        self._outlive = outlive
+        self._ironic = None
+
+    def start(self):
+        folder = self._run.conductor
+        for name in ('images', 'master', 'iso-master', 'certificates', 'locks', 'bin'):
+            (folder / name).mkdir(exist_ok=True)
+        # Ironic calls mkisofs; xorriso does its work under that name.
+        xorriso = folder / 'bin' / 'mkisofs'
+        if not xorriso.exists():
+            xorriso.symlink_to('/usr/bin/xorrisofs')
+        config = folder / 'ironic.conf'
+        config.write_text(_ironic_conf(self._run, _esp_image()))
+        shutil.copy(_empty_database(config), folder / 'ironic.sqlite')
+        self._launch()
+
+    def restart(self):
+        """Stops Ironic and starts it again with the same database."""
+        self.stop()
+        self._launch()
+
+    def stop(self):
+        if self._ironic:
+            self._ironic.stop(grace=3)
+
+    def log(self):
+        return (self._run.logs / 'ironic.log').read_text(errors='replace')
+
+    def heartbeats(self, node):
+        """When (seconds since the epoch) the API accepted this node's heartbeats."""
+        pattern = re.compile(rf'^(\S+ \S+) .* POST /v1/heartbeat/{node.uuid} - 202', re.M)
+        return [datetime.strptime(found[1], '%Y-%m-%d %H:%M:%S.%f').timestamp()
+                for found in pattern.finditer(self.log())]
+
+    def agent_token(self, node):
+        """The token that conductor and agent agreed on; the API shows it to nobody."""
+        with contextlib.closing(sqlite3.connect(self._run.conductor / 'ironic.sqlite')) as database:
+            row = database.execute('SELECT driver_internal_info FROM nodes WHERE uuid = ?',
+                                   [node.uuid]).fetchone()
+        return json.loads(row[0])['agent_secret_token']
+
+    def stored_logs(self, node):
+        """The archives of the agent's logs that the conductor stored, oldest first."""
+        return sorted(self._run.agent_logs.glob(f'{node.uuid}_*.tar.gz'),
+                      key=lambda path: path.stat().st_mtime)
+
+    def answers(self):
+        with self._network.inside(), socket.socket() as probe:
+            return probe.connect_ex((network.ADDRESS, PORT)) == 0
+
+    def _launch(self):
+        folder = self._run.conductor
+        self._ironic = Process.start(
+            'ironic', [paths.VENV / 'bin' / 'ironic', '--config-file', folder / 'ironic.conf'],
+            self._run.namespace, self._run.logs / 'ironic.log', outlive=self._outlive,
+            env={'PATH': f'{folder}/bin:{os.environ["PATH"]}'})
+        self._ironic.wait_until(self.answers, 90, f'answer on port {PORT}')
+
+
+def _empty_database(config) -> Path:
+    """Ironic's empty schema: made once, since the migrations take several seconds."""
+    database = paths.LAB / 'empty.sqlite'
+    if not database.exists():
+        partial = database.with_suffix('.partial')
+        partial.unlink(missing_ok=True)
+        extra = config.with_name('schema.conf')
+        extra.write_text(f'[database]\nconnection = sqlite:///{partial}\n')
+        subprocess.run([paths.VENV / 'bin' / 'ironic-dbsync', '--config-file', config,
+                        '--config-file', extra, 'create_schema'],
+                       check=True, capture_output=True)
+        partial.rename(database)
+    return database
+
+
+def _esp_image() -> Path:
+    """An EFI system partition with GRUB, from which Ironic builds bootable ISO images."""
+    image = paths.LAB / 'esp.img'
+    if image.exists():
+        return image
+    loader = paths.LAB / 'bootx64.efi'
+    embedded = paths.LAB / 'grub-embedded.cfg'
+    embedded.write_text(f'search --no-floppy --set=root --file /{GRUB_CONFIG}\n'
+                        f'configfile /{GRUB_CONFIG}\n')
+    subprocess.run(
+        ['grub-mkimage', '-O', 'x86_64-efi', '-o', loader, '-p', '/EFI/BOOT', '-c', embedded,
+         'iso9660', 'fat', 'part_gpt', 'part_msdos', 'normal', 'linux', 'search',
+         'search_fs_file', 'configfile', 'echo', 'all_video', 'serial', 'terminal', 'test'],
+        check=True)
+    partial = image.with_suffix('.partial')
+    with open(partial, 'wb') as file:
+        file.truncate(4 * 1024 * 1024)
+    for command in (['mkfs.vfat', partial], ['mmd', '-i', partial, '::EFI', '::EFI/BOOT'],
+                    ['mcopy', '-i', partial, loader, '::EFI/BOOT/BOOTX64.EFI']):
+        subprocess.run(command, check=True, capture_output=True)
+    partial.rename(image)
+    return image
+
+
+def _ironic_conf(run, esp_image):
+    folder = run.conductor
+    http = f'http://{network.ADDRESS}:{HTTP_PORT}'
+    return f'''\
+[DEFAULT]
+auth_strategy = noauth
+rpc_transport = none
+host = farrier-lab
+my_ip = {network.ADDRESS}
+my_ipv6 = {network.ADDRESS6}
+state_path = {folder}
+tempdir = {run.tmp}
+debug = true
+default_log_levels = sushy=INFO,urllib3=INFO,oslo=INFO,stevedore=INFO,sqlalchemy=WARN,amqp=WARN
+enabled_hardware_types = redfish
+enabled_bios_interfaces = no-bios
+enabled_boot_interfaces = ipxe,redfish-virtual-media
+enabled_console_interfaces = no-console
+enabled_deploy_interfaces = direct
+enabled_firmware_interfaces = no-firmware
+enabled_inspect_interfaces = agent
+enabled_management_interfaces = redfish
+enabled_network_interfaces = noop
+enabled_power_interfaces = redfish
+enabled_raid_interfaces = no-raid,agent
+enabled_rescue_interfaces = agent,no-rescue
+enabled_storage_interfaces = noop
+enabled_vendor_interfaces = no-vendor
+default_boot_interface = ipxe
+default_inspect_interface = agent
+esp_image = {esp_image}
+grub_config_path = {GRUB_CONFIG}
+minimum_memory_warning_only = true
+
+[database]
+connection = sqlite:///{folder}/ironic.sqlite
+
+[api]
+host_ip = ::
+port = {PORT}
+api_workers = 1
+ramdisk_heartbeat_timeout = {HEARTBEAT_TIMEOUT}
+
+[conductor]
+deploy_callback_timeout = 600
+clean_callback_timeout = 600
+inspect_wait_timeout = 600
+rescue_callback_timeout = 600
+service_callback_timeout = 600
+check_provision_state_interval = 10
+# A test that switches a server off behind the conductor's back does not want it back on.
+sync_power_state_interval = -1
+file_url_allowed_paths = {run.boot}
+graceful_shutdown_timeout = 1
+workers_pool_size = 60
+
+[deploy]
+http_root = {run.http}
+http_url = {http}
+default_boot_mode = bios
+# The full overwrite is asked for by the test that is about it.
+erase_devices_priority = 0
+iso_master_path = {folder}/iso-master
+# With fast track a test can go on with the same booted guest after a failure.
+power_off_after_deploy_failure = false
+
+[agent]
+deploy_logs_collect = always
+deploy_logs_local_path = {run.agent_logs}
+image_download_source = http
+certificates_path = {folder}/certificates
+command_wait_interval = 2
+post_deploy_get_power_state_retries = 60
+post_deploy_get_power_state_retry_interval = 1
+
+[dhcp]
+dhcp_provider = none
+
+[pxe]
+tftp_server = {network.ADDRESS}
+tftp_root = {run.tftp}
+tftp_master_path = {folder}/tftp-master
+images_path = {folder}/images
+instance_master_path = {folder}/master
+kernel_append_params = nofb vga=normal console=ttyS0,115200
+
+[redfish]
+use_swift = false
+kernel_append_params = nofb vga=normal console=ttyS0,115200
+
+[inventory]
+data_backend = database
+
+[service_catalog]
+auth_type = none
+endpoint_override = {URL}
+
+[glance]
+auth_type = none
+
+[neutron]
+auth_type = none
+
+[swift]
+auth_type = none
+
+[cinder]
+auth_type = none
+
+[nova]
+send_power_notifications = false
+
+[oslo_concurrency]
+lock_path = {folder}/locks
+'''

@@ -1,0 +1,66 @@
+"""A disk of a server: a sparse file on the host, readable and writable while the server is off."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+MIB = 1024 * 1024
+BUSES = ('virtio', 'sata', 'nvme', 'scsi')
+
+
+@dataclass
+class Disk:
+    """What a test asks for.
+
+    `bus` is one of BUSES, `sector` the logical sector size in bytes (SATA knows only 512),
+    `rotational` whether the disk says that it spins (SATA and SCSI).
+    """
+
+    bus: str = 'virtio'
+    size_mib: int = 256
+    serial: str = ''
+    sector: int = 512
+    rotational: bool = False
+
+    def __post_init__(self):
+        if self.bus not in BUSES:
+            raise ValueError(f'disk bus {self.bus!r} is none of {", ".join(BUSES)}')
+        if self.bus == 'sata' and self.sector != 512:
+            raise ValueError('QEMU emulates SATA disks with 512-byte sectors only')
+        if self.rotational and self.bus not in ('sata', 'scsi'):
+            raise ValueError(f'a {self.bus} disk cannot be rotational')
+
+
+class DiskFile:
+    """The content of one disk."""
+
+    def __init__(self, disk: Disk, path: Path):
+        self.disk = disk
+        self.path = path
+
+    def make(self):
+        with open(self.path, 'wb') as file:
+            file.truncate(self.disk.size_mib * MIB)
+
+    def read(self, offset, length):
+        with open(self.path, 'rb') as file:
+            file.seek(offset)
+            return file.read(length)
+
+    def write(self, offset, data):
+        with open(self.path, 'r+b') as file:
+            file.seek(offset)
+            file.write(data)
+
+    def fill(self, pattern=b'\xa5'):
+        """Old data all over the disk."""
+        block = (pattern * (MIB // len(pattern) + 1))[:MIB]
+        with open(self.path, 'r+b') as file:
+            for _ in range(self.disk.size_mib):
+                file.write(block)
+
+    def is_zero(self, offset, length):
+        return self.read(offset, length).count(0) == length
+
+    def allocated_mib(self):
+        """How much the host stores for it: what has been written and not been zeroed away."""
+        return self.path.stat().st_blocks * 512 // MIB

@@ -1,0 +1,120 @@
+"""The lab's network: one namespace with a bridge, and a tap device for each network card.
+
+Nothing appears on the machine's own network. The namespace's name belongs to one run folder, so
+whatever is found in it at a start was left behind by an earlier run and is removed.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+BRIDGE = 'br0'
+ADDRESS = '192.0.2.1'
+PREFIX = 24
+ADDRESS6 = 'fd00:fa:1::1'
+PREFIX6 = 64
+
+CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Network:
+    """A namespace with its bridge."""
+
+    def __init__(self, namespace: str):
+        self.namespace = namespace
+
+    def up(self):
+        """Makes namespace and bridge, after removing what an earlier run left."""
+        self.down()
+        _run('ip', 'netns', 'add', self.namespace)
+        self.ip('link', 'set', 'lo', 'up')
+        self.ip('link', 'add', BRIDGE, 'type', 'bridge', 'forward_delay', '0', 'stp_state', '0')
+        self.ip('addr', 'add', f'{ADDRESS}/{PREFIX}', 'dev', BRIDGE)
+        # nodad: usable at once, without the second of duplicate address detection.
+        self.ip('addr', 'add', f'{ADDRESS6}/{PREFIX6}', 'dev', BRIDGE, 'nodad')
+        self.ip('link', 'set', BRIDGE, 'up')
+        # radvd refuses to speak for a machine that does not forward. Nothing leaves: there is no
+        # other interface in the namespace.
+        _run('ip', 'netns', 'exec', self.namespace, 'sysctl', '-qw',
+             'net.ipv6.conf.all.forwarding=1')
+
+    def down(self):
+        """Ends every process in the namespace and removes it with all its interfaces."""
+        if not self.exists():
+            return
+        for sig, seconds in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
+            deadline = time.monotonic() + seconds
+            for pid in self.processes():
+                _send(pid, sig)
+            while self.processes() and time.monotonic() < deadline:
+                time.sleep(0.1)
+        for name in self.taps():
+            self.remove_tap(name)
+        _run('ip', 'netns', 'delete', self.namespace)
+
+    def exists(self):
+        return Path('/run/netns', self.namespace).exists()
+
+    def processes(self):
+        """Pids of all processes inside, apart from the caller."""
+        output = _run('ip', 'netns', 'pids', self.namespace)
+        return [int(pid) for pid in output.split() if int(pid) != os.getpid()]
+
+    def add_tap(self, name):
+        self.ip('tuntap', 'add', 'dev', name, 'mode', 'tap')
+        self.ip('link', 'set', name, 'master', BRIDGE, 'up')
+
+    def remove_tap(self, name):
+        self.ip('link', 'delete', name)
+
+    def taps(self):
+        lines = self.ip('-o', 'link', 'show', 'type', 'tun').splitlines()
+        return [line.split(': ')[1].split('@')[0] for line in lines]
+
+    def add_address(self, address):
+        """One more address of the lab's own side."""
+        self.ip('addr', 'add', address, 'dev', BRIDGE)
+
+    def remove_address(self, address):
+        self.ip('addr', 'del', address, 'dev', BRIDGE)
+
+    def set_link(self, name, up):
+        """Plugs or pulls the cable behind a tap device."""
+        self.ip('link', 'set', name, 'up' if up else 'down')
+
+    def ip(self, *arguments):
+        return _run('ip', '-n', self.namespace, *arguments)
+
+    @contextlib.contextmanager
+    def inside(self):
+        """Moves the calling thread into the namespace: sockets opened meanwhile belong to it."""
+        with open('/proc/thread-self/ns/net') as home, \
+                open(f'/run/netns/{self.namespace}') as namespace:
+            _enter(namespace)
+            try:
+                yield
+            finally:
+                _enter(home)
+
+
+def _enter(namespace):
+    if _libc.setns(namespace.fileno(), CLONE_NEWNET) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f'entering network namespace {namespace.name}: {os.strerror(error)}')
+
+
+def _send(pid, sig):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, sig)
+
+
+def _run(*command):
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode:
+        raise RuntimeError(f'{" ".join(command)}: {result.stderr.strip()}')
+    return result.stdout

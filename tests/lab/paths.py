@@ -1,0 +1,45 @@
+"""Where the lab finds its parts and keeps its files."""
+
+import hashlib
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get('FARRIER_BUILD', ROOT / 'build'))
+LAB = BUILD / 'lab'
+VENV = LAB / 'venv'
+
+KERNEL = Path(os.environ.get('FARRIER_KERNEL', BUILD / 'ramdisk' / 'vmlinuz'))
+RAMDISK = Path(os.environ.get('FARRIER_RAMDISK', BUILD / 'ramdisk' / 'initrd.img'))
+TEST_IMAGE = Path(os.environ.get('FARRIER_TEST_IMAGE', LAB / 'images' / 'test.img'))
+
+
+class Run:
+    """The folder of one lab: every file it writes, and the names it takes on this machine.
+
+    Two labs with different folders can be up at the same time: the namespace's name is derived
+    from the folder, and everything else lives inside the namespace or the folder.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder.resolve()
+        digest = hashlib.sha256(str(self.folder).encode()).hexdigest()[:6]
+        self.namespace = f'farrier-{digest}'
+        self.logs = self.folder / 'logs'
+        self.agent_logs = self.logs / 'agent'
+        self.http = self.folder / 'http'
+        self.tftp = self.folder / 'tftp'
+        self.images = self.folder / 'images'
+        self.boot = self.folder / 'boot'
+        self.servers = self.folder / 'servers'
+        self.conductor = self.folder / 'conductor'
+        self.etc = self.folder / 'etc'
+        self.tmp = self.folder / 'tmp'
+        self.lock = self.folder.with_name(self.folder.name + '.lock')
+
+    def make(self):
+        """Creates all folders, readable for the HTTP server."""
+        for folder in (self.logs, self.agent_logs, self.http, self.tftp, self.images,
+                       self.boot, self.servers, self.conductor, self.etc, self.tmp):
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o755)

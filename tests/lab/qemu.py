@@ -1,0 +1,105 @@
+"""The QEMU command line of a server."""
+
+import shutil
+from pathlib import Path
+
+OVMF_CODE = Path('/usr/share/OVMF/OVMF_CODE_4M.fd')
+OVMF_VARS = Path('/usr/share/OVMF/OVMF_VARS_4M.fd')
+
+
+def command(hardware, folder, *, uefi, boot_device, media, script):
+    """Builds the arguments.
+
+    `hardware` is the server's description (server.json), `boot_device` Redfish's Pxe, Hdd or Cd,
+    `media` maps Cd and Floppy to image files, `script` is the BootScript of a direct boot or
+    None. KVM is never used: the lab must run, and time the same, where there is none.
+    """
+    arguments = [
+        'qemu-system-x86_64', '-name', hardware['name'], '-nodefaults', '-no-user-config',
+        '-machine', 'q35,graphics=off', '-accel', 'tcg,thread=multi',
+        '-smp', str(hardware['cpus']), '-m', str(hardware['memory_mib']),
+        '-uuid', hardware['uuid'],
+        '-smbios', f'type=1,manufacturer=Farrier,product=Lab,serial={hardware["serial"]},'
+                   f'uuid={hardware["uuid"]}',
+        '-display', 'none', '-serial', 'stdio', '-no-reboot', '-boot', 'strict=on',
+        '-device', 'virtio-rng-pci',
+        '-qmp', f'unix:{folder}/qmp.sock,server=on,wait=off',
+        '-qmp', f'unix:{folder}/bmc.sock,server=on,wait=off',
+    ]
+    if hardware.get('cpu'):
+        arguments += ['-cpu', hardware['cpu']]
+    if uefi:
+        arguments += _firmware(folder)
+    if script:
+        arguments += ['-kernel', script.kernel, '-initrd', script.ramdisk,
+                      '-append', script.parameters]
+    order = iter(range(1, 100))
+    first = {'Pxe': _cards, 'Cd': _media}.get(boot_device)
+    if first is _cards:
+        arguments += _cards(hardware, uefi, order)
+    if first is _media:
+        arguments += _media(media, order)
+    arguments += _disks(hardware, folder, order)
+    if first is not _cards:
+        arguments += _cards(hardware, uefi, None)
+    if first is not _media:
+        arguments += _media(media, None)
+    return [str(argument) for argument in arguments + list(hardware.get('arguments', []))]
+
+
+def _firmware(folder):
+    variables = Path(folder, 'efivars.fd')
+    if not variables.exists():
+        shutil.copy(OVMF_VARS, variables)
+    return ['-drive', f'if=pflash,unit=0,format=raw,readonly=on,file={OVMF_CODE}',
+            '-drive', f'if=pflash,unit=1,format=raw,file={variables}']
+
+
+def _cards(hardware, uefi, order):
+    arguments = []
+    for number, card in enumerate(hardware['cards']):
+        device = f'{card["model"]},netdev=net{number},mac={card["mac"]}'
+        if order:
+            device += f',bootindex={next(order)}'
+        if uefi and card['firmware_pxe']:
+            # Without QEMU's iPXE ROM the firmware does PXE itself, as most real servers do.
+            device += ',romfile='
+        arguments += ['-netdev', f'tap,id=net{number},ifname={card["tap"]},script=no,'
+                                 'downscript=no', '-device', device]
+    return arguments
+
+
+def _disks(hardware, folder, order):
+    arguments = []
+    if any(disk['bus'] == 'scsi' for disk in hardware['disks']):
+        arguments += ['-device', 'virtio-scsi-pci,id=scsi']
+    for number, disk in enumerate(hardware['disks']):
+        # The host's page cache outlives a killed QEMU, so flushing it to the host's disk would
+        # only cost time.
+        arguments += ['-drive', f'if=none,id=disk{number},format=raw,cache=unsafe,'
+                                f'discard=unmap,file={folder}/disk{number}.img']
+        device = {
+            'virtio': 'virtio-blk-pci', 'nvme': 'nvme',
+            'sata': f'ide-hd,bus=ide.{number}', 'scsi': 'scsi-hd,bus=scsi.0',
+        }[disk['bus']]
+        device += f',drive=disk{number},serial={disk["serial"]},bootindex={next(order)}'
+        if disk['sector'] != 512:
+            device += (f',logical_block_size={disk["sector"]},'
+                       f'physical_block_size={disk["sector"]}')
+        if disk['bus'] in ('sata', 'scsi'):
+            device += f',rotation_rate={7200 if disk["rotational"] else 1}'
+        arguments += ['-device', device]
+    return arguments
+
+
+def _media(media, order):
+    arguments = []
+    if media.get('Cd'):
+        index = f',bootindex={next(order)}' if order else ''
+        arguments += ['-drive', f'if=none,id=cd,format=raw,media=cdrom,file={media["Cd"]}',
+                      '-device', f'ide-cd,bus=ide.5,drive=cd{index}']
+    if media.get('Floppy'):
+        arguments += ['-device', 'qemu-xhci', '-drive',
+                      f'if=none,id=stick,format=raw,readonly=on,file={media["Floppy"]}',
+                      '-device', 'usb-storage,drive=stick,removable=on']
+    return arguments

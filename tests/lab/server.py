@@ -1,0 +1,176 @@
+"""A bare-metal server: disks, firmware and network cards, in a QEMU that the BMC switches."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import signal
+import tempfile
+import uuid
+from pathlib import Path
+
+from lab.console import Console
+from lab.disk import Disk, DiskFile
+from lab.qmp import Qmp
+
+FIRMWARES = ('bios', 'uefi')
+BOOTS = ('network', 'direct', 'vmedia')
+
+
+class Server:
+    """One server of the lab; `Lab.server` makes it.
+
+    `boot` says how the ramdisk gets in: `network` (the card's iPXE, DHCP, HTTP), `direct` (QEMU
+    loads what Ironic's iPXE script names) or `vmedia` (an ISO image that Ironic builds).
+    """
+
+    def __init__(self, lab, name, *, disks=None, firmware='bios', boot='direct', cards=1,
+                 card_model='virtio-net-pci', memory_mib=768, cpus=2, firmware_pxe=False,
+                 parameters='', arguments=(), cpu=None):
+        if firmware not in FIRMWARES or boot not in BOOTS:
+            raise ValueError(f'firmware is one of {FIRMWARES}, boot one of {BOOTS}')
+        self.name = name
+        self.firmware = firmware
+        self.boot = boot
+        self.uuid = str(uuid.uuid5(uuid.NAMESPACE_DNS, f'{name}.farrier.lab'))
+        self.serial = f'SN-{name}'
+        self.folder: Path = lab.run.servers / name
+        self.console = Console(self.folder / 'console.log')
+        self._lab = lab
+        self._parameters = parameters
+        self._direct = None
+        self._hardware = dict(memory_mib=memory_mib, cpus=cpus, arguments=list(arguments),
+                              cpu=cpu)
+        self.cards = [self._card(number, card_model, firmware_pxe) for number in range(cards)]
+        self.disks = []
+        for number, disk in enumerate(disks if disks is not None else [Disk()]):
+            disk.serial = disk.serial or f'{name.upper()[:12]}-D{number}'
+            self.disks.append(DiskFile(disk, self.folder / f'disk{number}.img'))
+
+    @property
+    def mac(self):
+        """Address of the first network card."""
+        return self.cards[0]['mac']
+
+    def make(self):
+        """Builds the hardware: disk files, tap devices, and its description for the BMC."""
+        self.folder.mkdir(parents=True)
+        for disk in self.disks:
+            disk.make()
+        for card in self.cards:
+            self._lab.network.add_tap(card['tap'])
+        self._describe()
+
+    def remove(self):
+        """Switches it off and takes it apart; console and QEMU log stay with the logs."""
+        self.power_off()
+        (self.folder / 'server.json').unlink()
+        for card in self.cards:
+            self._lab.network.remove_tap(card['tap'])
+        self.keep_logs()
+        shutil.rmtree(self.folder)
+
+    def keep_logs(self):
+        """Copies console and QEMU log into the folder of logs."""
+        for name in ('console.log', 'console.times', 'console.starts', 'qemu.log'):
+            if (self.folder / name).exists():
+                shutil.copy(self.folder / name, self._lab.run.logs / f'{self.name}.{name}')
+
+    def is_on(self):
+        return self._lab.bmc.power_state(self.uuid) == 'On'
+
+    def power_on(self, device=None):
+        """As a person would: `device` is Pxe, Hdd, Cd or None (unchanged)."""
+        if device:
+            self._lab.bmc.set_boot_device(self.uuid, device)
+        self._lab.bmc.reset(self.uuid, 'On')
+
+    def power_off(self):
+        """Pulls the plug."""
+        self._lab.bmc.reset(self.uuid, 'ForceOff')
+
+    def reset(self):
+        """The reset button: the machine starts again from its boot device."""
+        self._lab.bmc.reset(self.uuid, 'ForceRestart')
+
+    def boot_kernel(self, kernel, ramdisk, parameters):
+        """From now on every start loads this kernel, whatever the conductor says."""
+        self._direct = {'kernel': str(kernel), 'ramdisk': str(ramdisk), 'parameters': parameters}
+        self._describe()
+
+    def add_parameters(self, parameters):
+        """Kernel parameters after those of the conductor (direct boot only): the last counts."""
+        self._parameters = parameters
+        self._describe()
+
+    def kill(self):
+        """Ends QEMU without a word to anybody: a power cut at this very moment."""
+        pid = self.pid()
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+
+    def pid(self):
+        """The QEMU's process id, or None."""
+        wanted = f'{self.folder}/qmp.sock'.encode()
+        for pid in self._lab.network.processes():
+            try:
+                if wanted in Path(f'/proc/{pid}/cmdline').read_bytes() \
+                        and b'qemu-system' in Path(f'/proc/{pid}/cmdline').read_bytes():
+                    return pid
+            except FileNotFoundError:
+                continue
+        return None
+
+    def qmp(self):
+        """A connection to the running QEMU's machine protocol."""
+        return Qmp(self.folder / 'qmp.sock')
+
+    def throttle(self, number, bytes_per_second):
+        """Slows a disk of the running server down, so that a test can act in the middle; 0 ends
+        it."""
+        with self.qmp() as qmp:
+            qmp.execute('block_set_io_throttle', device=f'disk{number}', bps=bytes_per_second,
+                        bps_rd=0, bps_wr=0, iops=0, iops_rd=0, iops_wr=0)
+
+    @contextlib.contextmanager
+    def frozen(self):
+        """The guest stands still, and what its disks hold is what a power cut would leave."""
+        with self.qmp() as qmp:
+            qmp.execute('stop')
+            try:
+                yield
+            finally:
+                qmp.execute('cont')
+
+    def set_link(self, up, card=0):
+        """Plugs or pulls a network cable."""
+        self._lab.network.set_link(self.cards[card]['tap'], up)
+
+    def disk_digest(self, number=0, offset=0, length=None):
+        """SHA-256 of (a part of) a disk."""
+        disk = self.disks[number]
+        return hashlib.sha256(disk.read(offset, -1 if length is None else length)).hexdigest()
+
+    def dump_memory(self):
+        """All of the guest's memory, as bytes (to look for secrets)."""
+        with tempfile.NamedTemporaryFile(dir=self._lab.run.tmp) as file:
+            with self.qmp() as qmp:
+                qmp.execute('dump-guest-memory', paging=False, protocol=f'file:{file.name}')
+            return Path(file.name).read_bytes()
+
+    def _card(self, number, model, firmware_pxe):
+        digest = hashlib.sha256(f'{self.name}/{number}'.encode()).hexdigest()
+        mac = '52:54:00:' + ':'.join(digest[i:i + 2] for i in (0, 2, 4))
+        return {'mac': mac, 'model': model, 'tap': f'tap{digest[:8]}',
+                'firmware_pxe': firmware_pxe}
+
+    def _describe(self):
+        description = {
+            'name': self.name, 'uuid': self.uuid, 'serial': self.serial,
+            'firmware': self.firmware, 'boot': self.boot, 'cards': self.cards,
+            'disks': [vars(disk.disk) for disk in self.disks],
+            'parameters': self._parameters, 'direct': self._direct, **self._hardware}
+        partial = self.folder / 'server.json.partial'
+        partial.write_text(json.dumps(description, indent=1))
+        partial.rename(self.folder / 'server.json')

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
 use farrier_plugin::SilentContext;
@@ -124,10 +125,18 @@ fn be_agent(loaded: Loaded, root: &Path) -> ExitCode {
     }
 }
 
-/// Stay, so that PID 1 starts no other agent, until the machine is rebooted.
+/// Stay, so that PID 1 starts no other agent, until the system asks for the end.
 fn idle(runtime: &Runtime, why: &str) -> ExitCode {
     log::show(&format!("farrier | {why}"));
-    runtime.block_on(pending())
+    runtime.block_on(async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                terminate.recv().await;
+            }
+            Err(_) => pending().await,
+        }
+    });
+    ExitCode::SUCCESS
 }
 
 fn runtime() -> Result<Runtime, AgentError> {

@@ -54,6 +54,11 @@ pub fn show(lines: &str) {
     }
 }
 
+/// Show a line to the person at the console without keeping it: for what changes all the time.
+pub fn console(line: &str) {
+    to_console(format!("{}\n", mask(line)));
+}
+
 /// Wait until the console has taken what was logged, at most a second. Called before the process
 /// ends.
 pub fn flush() {
@@ -125,6 +130,10 @@ fn emit(line: String) {
             .unwrap_or_else(PoisonError::into_inner)
             .append(line.as_bytes());
     }
+    to_console(line);
+}
+
+fn to_console(line: String) {
     let Some(console) = CONSOLE.get() else {
         let _ = io::stderr().write_all(line.as_bytes());
         return;

@@ -3,6 +3,7 @@
 import time
 
 from lab import progress
+from lab.progress import Progress
 
 PREPARED = 'Ironic: deployment prepared'
 WRITTEN = 'image written'
@@ -59,7 +60,7 @@ class ImageWrite:
             self._rate.add(now, self.progress.done)
             if self.progress.fraction == 1.0:
                 self._written = now
-                ended.append((WRITTEN, now, self._amount()))
+                ended.append((WRITTEN, now, self._amount(now)))
         return ended
 
     def _ended(self, now):
@@ -67,9 +68,13 @@ class ImageWrite:
         if self._written:
             ended = (FINISHED, now, '')
         else:
-            ended = (BOTH, now, self._amount())
+            ended = (BOTH, now, self._amount(now))
         self.progress = None
         return [ended]
 
-    def _amount(self):
-        return progress.words(self.progress, None).split(',')[0] if self.progress else ''
+    def _amount(self, now):
+        """What has been written, and how fast from beginning to end."""
+        if not self.progress:
+            return ''
+        whole = Progress(self.progress.what, self.progress.done, None)
+        return progress.words(whole, whole.done / max(now - self._began, 0.1))

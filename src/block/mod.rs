@@ -2,6 +2,7 @@
 
 mod by_path;
 pub mod fat;
+pub mod fat_writer;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod gpt;
@@ -9,6 +10,7 @@ mod hint_expression;
 pub mod hints;
 pub mod holders;
 mod identity;
+pub mod iso9660;
 pub mod list;
 #[cfg(test)]
 mod machines;

@@ -111,6 +111,13 @@ impl ConfigDrive {
         }
     }
 
+    /// All of the image's bytes, at most 64 MiB.
+    pub(super) fn unpacked(&self) -> io::Result<Vec<u8>> {
+        let mut content = Vec::with_capacity(usize::try_from(self.size).unwrap_or_default());
+        self.reader().read_to_end(&mut content)?;
+        Ok(content)
+    }
+
     /// Tell text that is no base64 from base64 of something else.
     fn check_base64(&self, node: &str, origin: &str) -> Result<(), DeployError> {
         let Content::Base64(text) = &self.content else {

@@ -93,15 +93,19 @@ impl<'a> Job<'a> {
         medium: &dyn Medium,
         options: &Options,
     ) -> Result<(Deployed, Table), DeployError> {
-        check_block_size(medium, self.drive.as_ref(), options)?;
         info!(
             image = self.info.id(),
             device = self.device,
             "writing image"
         );
         let staged = stage(&self.request, options, medium, context)?;
-        let (signature, table) =
-            finish(&staged, self.drive.as_ref(), self.device, self.info.node())?;
+        let (signature, table) = finish(
+            &staged,
+            self.drive.as_ref(),
+            self.device,
+            self.info.node(),
+            options.config_drive_rebuild,
+        )?;
         staged.commit()?;
         let root_uuid = format!("{signature:#010x}");
         let deployed = Deployed {
@@ -123,6 +127,7 @@ fn finish(
     drive: Option<&ConfigDrive>,
     device: &str,
     node: &str,
+    rebuilds: bool,
 ) -> Result<(u32, Table), DeployError> {
     let mut table = Table::read(staged).map_err(DeployError::PartitionTable)?;
     if table.partitions().is_empty() {
@@ -134,6 +139,7 @@ fn finish(
         medium: staged,
         device,
         node,
+        rebuilds,
     };
     match (fit_to_disk(staged, &mut table), drive) {
         (Ok(()), _) => {}
@@ -175,22 +181,6 @@ fn fit_to_disk(medium: &dyn Medium, table: &mut Table) -> Result<(), TableError>
     let mut mbr = Mbr::read(medium)?;
     if mbr.protect_whole_disk() {
         mbr.write(medium)?;
-    }
-    Ok(())
-}
-
-/// Linux mounts no ISO 9660 whose blocks, of 2048 bytes, are smaller than the disk's; there the
-/// reference makes a FAT of the config drive's files.
-fn check_block_size(
-    medium: &dyn Medium,
-    drive: Option<&ConfigDrive>,
-    options: &Options,
-) -> Result<(), DeployError> {
-    let rebuild = options.config_drive_rebuild || medium.logical_block_size() > 2048;
-    if drive.is_some() && rebuild {
-        return Err(DeployError::NotOffered {
-            what: "Config drives on disks with blocks of 4096 bytes, or rebuilt ones, are",
-        });
     }
     Ok(())
 }

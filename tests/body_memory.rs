@@ -12,8 +12,9 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use farrier::api::{self, Settings, Token};
-use farrier::command::{CommandTable, Environment, Managers, Shutdown};
+use farrier::command::{CommandTable, Environment, Shutdown};
 use farrier::config::{Live, Options};
+use farrier::hardware::Managers;
 
 use farrier_plugin::{
     Context, HardwareManager, ManagerError, ManagerVersion, Node, Port, SilentContext,

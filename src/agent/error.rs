@@ -13,6 +13,9 @@ pub enum AgentError {
     /// The command API cannot be served.
     #[error("The command API could not be started")]
     Api(#[source] ApiError),
+    /// The server ended by itself.
+    #[error("The command API has ended by a defect of the agent")]
+    ApiEnded,
     /// The clock could not be set, and the options make that an error.
     #[error("The clock could not be set, and the option fail_if_clock_not_set is set")]
     Clock(#[source] ManagerError),

@@ -189,11 +189,11 @@ fn make(
     {
         warn!("this machine's clock is more than a minute off the conductor's");
     }
-    let hostname = std::fs::read_to_string(root.join("proc/sys/kernel/hostname"))
-        .unwrap_or_default()
-        .trim()
-        .to_owned();
-    Identity::generate(address, &hostname, options, conductor).map_err(AgentError::Tls)
+    let hostname =
+        std::fs::read_to_string(root.join("proc/sys/kernel/hostname")).unwrap_or_default();
+    // The kernel's word for a name that nobody has set.
+    let hostname = hostname.trim().trim_start_matches("(none)");
+    Identity::generate(address, hostname, options, conductor).map_err(AgentError::Tls)
 }
 
 fn own_tls(identity: &Identity, options: &Options) -> Result<Arc<ServerConfig>, AgentError> {

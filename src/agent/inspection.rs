@@ -5,16 +5,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::sleep;
 use tracing::{info, warn};
 use url::Url;
 
 use super::collectors::Collected;
 use super::status::{Status, chain};
 use super::{network, state::StateFile};
-use crate::conductor::Client;
+use crate::conductor::{Client, ConductorError, InspectionOutcome};
 use crate::config::Options;
 use crate::hardware::Managers;
 use crate::net::resolver::Resolver;
+
+/// The pause between two rounds of tries; the reference's service manager takes as long to restart
+/// it.
+const ROUND: Duration = Duration::from_secs(30);
 
 /// What came of an inspection, for the lookup.
 #[derive(Debug, Default)]
@@ -66,7 +71,7 @@ pub(super) async fn inspect(
     };
     let failures = collected.error();
     status.doing("handing in the inspection data");
-    match client.post_inspection(&urls, &collected.into_body()).await {
+    match hand_in(client, &urls, &collected.into_body(), options, status).await {
         Ok(outcome) => {
             state.change(|kept| kept.inspected = true);
             match failures {
@@ -78,6 +83,26 @@ pub(super) async fn inspect(
             }
         }
         Err(error) => failed(&chain(&error), status),
+    }
+}
+
+/// Hand in the data. An agent that is here for nothing else tries until it succeeds or is refused;
+/// the reference comes to the same by dying and being restarted.
+async fn hand_in(
+    client: &Client,
+    urls: &[Url],
+    body: &[u8],
+    options: &Options,
+    status: &Status,
+) -> Result<InspectionOutcome, ConductorError> {
+    loop {
+        match client.post_inspection(urls, body).await {
+            Err(error) if error.is_transient() && options.api_url.is_empty() => {
+                status.error(&error);
+                sleep(ROUND).await;
+            }
+            result => return result,
+        }
     }
 }
 

@@ -10,11 +10,11 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::identity::{self, Callback};
 use super::inspection::{self, Inspected};
-use super::markers::{self, Marker};
+use super::markers::Marker;
 use super::serving::{self, Pulse, Service};
 use super::state::StateFile;
 use super::status::{Status, chain};
@@ -26,8 +26,8 @@ use crate::config::{Live, Options};
 use crate::hardware::Managers;
 use crate::net::links;
 use crate::net::resolver::Resolver;
-use crate::sys::log;
 use crate::sys::power::{PowerError, Transition};
+use crate::sys::{boot_times, log};
 
 /// What an agent starts with.
 pub struct Setup {
@@ -61,8 +61,9 @@ pub async fn live(setup: Setup) -> Result<End, AgentError> {
         shutdown,
     } = setup;
     let started = SystemTime::now();
+    boot_phase("agent", "");
     let status = Arc::new(Status::default());
-    match markers::found(&root) {
+    match Marker::found(&root) {
         Some(Marker::LockedDown) => return Ok(End::LockedDown),
         Some(Marker::Rescued) => return Ok(End::Rescued),
         None => {}
@@ -79,6 +80,7 @@ pub async fn live(setup: Setup) -> Result<End, AgentError> {
         status.conductor(url.as_str());
     }
     status.doing("starting the hardware managers");
+    network::wait_for_devices(&root, &status).await;
     clock::set_at_start(&options, &resolver).await?;
     let managers = discover(find_managers, live_options.clone()).await?;
     sleep(Duration::from_secs(options.hardware_initialization_delay)).await;
@@ -149,6 +151,13 @@ pub async fn live(setup: Setup) -> Result<End, AgentError> {
         started,
     };
     serving::serve(service, pulse, &options, &root, &status).await
+}
+
+/// Record for the table of boot phases that one is reached; outside a ramdisk there is none.
+pub(super) fn boot_phase(phase: &str, detail: &str) {
+    if Path::new(boot_times::PATH).exists() {
+        let _ = boot_times::mark(phase, detail);
+    }
 }
 
 async fn discover(
@@ -260,17 +269,23 @@ async fn apply(
         None => warn!("the conductor gave no token; no command will be let in"),
     }
     options.change(|options| answer.config.apply(options));
+    let node = node_of(answer);
+    state.change(|kept| kept.node = Some(node.clone()));
+    boot_phase("lookup", &answer.uuid);
+    let managers = Arc::clone(managers);
+    // Waits for the root disk that the node's hints name.
+    let _ = spawn_blocking(move || managers.set_node(node)).await;
+    Ok(())
+}
+
+/// The node, with what the configuration says about it: later inventories leave the BMC out.
+fn node_of(answer: &LookupAnswer) -> Node {
     let mut node = answer.node.clone();
     if answer.config.skip_bmc_detect() {
         node.0
             .insert("skip_bmc_detect".to_owned(), Value::Bool(true));
     }
-    state.change(|kept| kept.node = Some(node.clone()));
-    info!(node = answer.uuid, "this machine is that node");
-    let managers = Arc::clone(managers);
-    // Waits for the root disk that the node's hints name.
-    let _ = spawn_blocking(move || managers.set_node(node)).await;
-    Ok(())
+    node
 }
 
 fn pulse(answer: &LookupAnswer, callback: Callback, token: &Token, client: &Arc<Client>) -> Pulse {
@@ -323,7 +338,7 @@ fn relookup(
             interval: Duration::from_secs(options.lookup_interval),
         };
         match handle.block_on(lookup.run(&client, |_| {})) {
-            Ok(answer) => Some(answer.node),
+            Ok(answer) => Some(node_of(&answer)),
             Err(error) => {
                 warn!(error = %chain(&error), "the node could not be looked up again");
                 None

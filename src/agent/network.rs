@@ -9,13 +9,18 @@ use tracing::{info, warn};
 use url::{Host, Url};
 
 use super::status::Status;
+use crate::init::SETTLED;
 use crate::net::address::{self, InterfaceAddress};
 use crate::net::links;
 use crate::net::resolver::Resolver;
+use crate::sys::boot_times;
 
 /// How often the kernel is asked. A round costs some system calls; a netlink subscription would
 /// save them and bring a parser along.
 const POLL: Duration = Duration::from_millis(50);
+
+/// How long udev is waited for.
+const DEVICES: Duration = Duration::from_secs(60);
 
 /// How long interfaces are waited for (contract/control-plane 1.2, step 10).
 const INTERFACES: Duration = Duration::from_secs(60);
@@ -29,6 +34,28 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An interface that has got an IPv6 address only gets this long for IPv4 to follow.
 const IPV4_GRACE: Duration = Duration::from_secs(5);
+
+/// Wait until udev has handled every device of the boot, where PID 1 is ours and says so. A driver
+/// that hangs must not keep the agent from the conductor for ever.
+pub(super) async fn wait_for_devices(root: &Path, status: &Status) {
+    let under = |path: &str| root.join(path.trim_start_matches('/'));
+    if !under(boot_times::PATH).exists() {
+        return;
+    }
+    let started = Instant::now();
+    let mut told = false;
+    while !under(SETTLED).exists() {
+        if started.elapsed() > DEVICES {
+            warn!("udev has not handled all devices within a minute; going on without the rest");
+            return;
+        }
+        if started.elapsed() > PATIENCE && !told {
+            told = true;
+            status.trouble("udev is still handling devices");
+        }
+        sleep(POLL).await;
+    }
+}
 
 /// Wait for a network interface with a MAC address, at most a minute.
 pub(super) async fn wait_for_interfaces(root: &Path, status: &Status) {

@@ -2,27 +2,30 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::ServerConfig;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
-use tracing::{info, warn};
+use tokio::time::{sleep, timeout};
+use tracing::{error, info, warn};
 
 use super::AgentError;
-use super::life::End;
-use super::markers;
+use super::life::{End, boot_phase};
+use super::markers::Marker;
 use super::status::Status;
-use crate::api::{self, Server, Settings, Token};
+use crate::api::{self, Settings, Token};
 use crate::command::{CommandTable, Signal};
 use crate::conductor::{Beat, Client, Heartbeats, News};
 use crate::config::Options;
 
 /// How long open requests may take at the end; the server cuts them off after five seconds.
 const END: Duration = Duration::from_secs(6);
+
+/// The pause before heartbeats that met a defect of the agent go on.
+const AFTER_DEFECT: Duration = Duration::from_secs(5);
 
 /// What is served.
 pub(super) struct Service {
@@ -68,47 +71,64 @@ pub(super) async fn serve(
             demanded: Arc::clone(&demanded),
             stop: stopped,
         };
-        tokio::spawn(beat(heartbeats, pulse, Arc::clone(status)))
+        tokio::spawn(beat_always(heartbeats, pulse, Arc::clone(status)))
     });
     if heartbeats.is_none() {
         status.doing("serving, without a conductor to report to");
     }
-    let end = wait_for_end(service.signals, &demanded).await;
+    let mut ended = server.ended;
+    let end = tokio::select! {
+        end = wait_for_end(service.signals, &demanded) => end,
+        _ = &mut ended => return Err(AgentError::ApiEnded),
+    };
     info!(?end, "ending");
     stop.send_replace(true);
-    finish(server).await;
+    if timeout(END, ended).await.is_err() {
+        warn!("open requests did not end in time");
+    }
     if let Some(heartbeats) = heartbeats {
         let _ = timeout(END, heartbeats).await;
     }
     match end {
-        End::LockedDown => markers::leave(root, markers::LOCKED_DOWN),
-        End::Rescued => markers::leave(root, markers::RESCUED),
+        End::LockedDown => Marker::LockedDown.leave(root),
+        End::Rescued => Marker::Rescued.leave(root),
         End::Terminated => {}
     }
     Ok(end)
 }
 
-async fn beat(heartbeats: Heartbeats, pulse: Pulse, status: Arc<Status>) {
-    let Pulse { client, beat, .. } = pulse;
-    let sender = Arc::clone(&client);
-    let beat = Arc::new(beat);
-    heartbeats
-        .run(
-            move || {
-                let (client, beat) = (Arc::clone(&sender), Arc::clone(&beat));
-                async move { client.heartbeat(&beat).await }
-            },
-            |news| match news {
-                News::Accepted => {
-                    if let Some(url) = client.urls().first() {
-                        status.conductor(url.as_str());
-                    }
-                    status.doing("ready for the conductor's commands");
-                }
-                News::Failed(error) => status.error(error),
-            },
-        )
-        .await;
+/// Heartbeats must not end before the agent does, not even by a defect: the conductor would take
+/// the silence for a dead machine in the middle of an erase.
+async fn beat_always(heartbeats: Heartbeats, pulse: Pulse, status: Arc<Status>) {
+    let pulse = Arc::new(pulse);
+    loop {
+        let task = beat(heartbeats.clone(), Arc::clone(&pulse), Arc::clone(&status));
+        let Err(panic) = tokio::spawn(task).await else {
+            return;
+        };
+        error!(%panic, "the heartbeats met a defect and go on");
+        sleep(AFTER_DEFECT).await;
+    }
+}
+
+async fn beat(heartbeats: Heartbeats, pulse: Arc<Pulse>, status: Arc<Status>) {
+    let first = Once::new();
+    let sender = Arc::clone(&pulse);
+    let send = move || {
+        let pulse = Arc::clone(&sender);
+        async move { pulse.client.heartbeat(&pulse.beat).await }
+    };
+    let tell = |news: News<'_>| match news {
+        News::Accepted => {
+            first.call_once(|| boot_phase("heartbeat", &pulse.beat.callback_url));
+            if let Some(url) = pulse.client.urls().first() {
+                status.conductor(url.as_str());
+            }
+            status.doing("ready for the conductor's commands");
+        }
+        News::Failed(error) => status.error(error),
+    };
+    heartbeats.run(send, tell).await;
 }
 
 async fn wait_for_end(mut signals: UnboundedReceiver<Signal>, demanded: &Notify) -> End {
@@ -137,12 +157,6 @@ async fn arrived(signal: &mut Option<tokio::signal::unix::Signal>) {
             signal.recv().await;
         }
         None => std::future::pending().await,
-    }
-}
-
-async fn finish(server: Server) {
-    if timeout(END, server.ended).await.is_err() {
-        warn!("open requests did not end in time");
     }
 }
 

@@ -1,1 +1,455 @@
 //! The whole life against a conductor in this process.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use farrier_plugin::{
+    ErrorKind, HardwareManager, Inventory, ManagerError, ManagerVersion, NetworkInterface, Node,
+    Port, SilentContext, Step, StepKind,
+};
+use reqwest::Certificate;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::markers::Marker;
+use super::{AgentError, End, Setup, live};
+use crate::conductor::fake::{Answer, Asked, Conductor, NODE, TOKEN, friendly, lookup, root};
+use crate::config::{Live, Options};
+use crate::hardware::Managers;
+use crate::sys::power::PowerError;
+
+const MAC: &str = "52:54:00:1a:b0:02";
+
+/// A machine with one interface and no disk.
+struct Machine;
+
+impl HardwareManager for Machine {
+    fn class_name(&self) -> &str {
+        "GenericHardwareManager"
+    }
+
+    fn version(&self) -> ManagerVersion {
+        ManagerVersion {
+            name: "generic_hardware_manager".to_owned(),
+            version: "1.2".to_owned(),
+        }
+    }
+
+    fn evaluate_hardware_support(&self) -> Result<u32, ManagerError> {
+        Ok(1)
+    }
+
+    fn list_hardware_info(&self) -> Result<Inventory, ManagerError> {
+        Ok(Inventory {
+            interfaces: vec![NetworkInterface {
+                name: "eno1".to_owned(),
+                mac_address: Some(MAC.to_owned()),
+                ..NetworkInterface::default()
+            }],
+            ..Inventory::default()
+        })
+    }
+
+    fn os_install_device(
+        &self,
+        _node: Option<&Node>,
+    ) -> Result<farrier_plugin::BlockDevice, ManagerError> {
+        Err(ManagerError::new(ErrorKind::DeviceNotFound, "No disk"))
+    }
+
+    fn steps(
+        &self,
+        _kind: StepKind,
+        _node: &Node,
+        _ports: &[Port],
+    ) -> Result<Vec<Step>, ManagerError> {
+        Ok(Vec::new())
+    }
+
+    fn full_sync(&self) -> Result<(), ManagerError> {
+        Ok(())
+    }
+}
+
+/// One boot of a machine; agents come and go in it.
+struct Boot {
+    root: tempfile::TempDir,
+    options: Options,
+}
+
+impl Boot {
+    fn new(conductor: &Conductor) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let interface = root.path().join("sys/class/net/eno1");
+        fs::create_dir_all(interface.join("device")).unwrap();
+        fs::write(interface.join("address"), format!("{MAC}\n")).unwrap();
+        // The port is free now; that another test takes it in between would fail loudly.
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let options = Options {
+            api_url: vec![conductor.url()],
+            listen_host: Some("127.0.0.1".parse().unwrap()),
+            listen_port: port,
+            advertise_port: port,
+            disk_wait_attempts: 0,
+            http_request_timeout: 2,
+            lookup_interval: 0,
+            ..Options::default()
+        };
+        Self { root, options }
+    }
+
+    fn start(&self) -> JoinHandle<Result<End, AgentError>> {
+        let setup = Setup {
+            options: Live::new(self.options.clone()),
+            root: self.root.path().to_owned(),
+            discover: Box::new(|options| {
+                Managers::from_managers(options, vec![Arc::new(Machine)], &SilentContext)
+            }),
+            shutdown: Box::new(|transition| Err(PowerError::NotInMemory { transition })),
+        };
+        tokio::spawn(live(setup))
+    }
+
+    fn path(&self) -> &Path {
+        self.root.path()
+    }
+}
+
+/// Calls the agent as a conductor does: by the URL of its heartbeat, trusting its certificate.
+struct Caller {
+    http: reqwest::Client,
+    url: String,
+    token: String,
+}
+
+impl Caller {
+    fn of(heartbeat: &Asked) -> Self {
+        let text = |name: &str| heartbeat.body[name].as_str().unwrap().to_owned();
+        let certificate = Certificate::from_pem(text("agent_verify_ca").as_bytes()).unwrap();
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        // The first test installs it.
+        let _ = provider.install_default();
+        let http = reqwest::Client::builder()
+            .tls_backend_rustls()
+            .tls_certs_only([certificate])
+            .tls_version_min(reqwest::tls::Version::TLS_1_3)
+            .no_proxy()
+            .build()
+            .unwrap();
+        Self {
+            http,
+            url: text("callback_url"),
+            token: text("agent_token"),
+        }
+    }
+
+    async fn commands(&self) -> Value {
+        let url = format!("{}/v1/commands/?agent_token={}", self.url, self.token);
+        let answer = self.http.get(url).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+    }
+
+    async fn issue(&self, name: &str, parameters: Value) -> Value {
+        let url = format!(
+            "{}/v1/commands/?wait=true&agent_token={}",
+            self.url, self.token
+        );
+        let body = json!({"name": name, "params": parameters}).to_string();
+        let answer = self.http.post(url).body(body).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+    }
+}
+
+async fn ended(agent: JoinHandle<Result<End, AgentError>>) -> Result<End, AgentError> {
+    timeout(Duration::from_secs(20), agent)
+        .await
+        .expect("the agent did not end")
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_reports_within_a_second_and_serves_what_it_says() {
+    let conductor = Conductor::friendly().await;
+    let boot = Boot::new(&conductor);
+    let started = Instant::now();
+    let agent = boot.start();
+    let heartbeat = conductor.wait_for("/v1/heartbeat", 1).await.remove(0);
+    assert!(
+        heartbeat.at - started < Duration::from_secs(1),
+        "{:?}",
+        heartbeat.at - started
+    );
+    assert_eq!(heartbeat.path, format!("/v1/heartbeat/{NODE}"));
+    assert_eq!(
+        heartbeat.body["callback_url"],
+        format!("https://127.0.0.1:{}", boot.options.listen_port)
+    );
+    assert_eq!(heartbeat.body["agent_token"], TOKEN);
+    assert_eq!(heartbeat.body["agent_version"], super::VERSION);
+    let order: Vec<_> = conductor
+        .asked()
+        .iter()
+        .map(|asked| format!("{} {}", asked.method, asked.path))
+        .collect();
+    assert_eq!(
+        order,
+        [
+            "GET /".to_owned(),
+            "GET /v1/lookup".to_owned(),
+            format!("POST /v1/heartbeat/{NODE}")
+        ]
+    );
+
+    let caller = Caller::of(&heartbeat);
+    assert_eq!(caller.commands().await, json!({"commands": []}));
+    let result = caller
+        .issue(
+            "clean.get_clean_steps",
+            json!({"node": {"uuid": NODE}, "ports": []}),
+        )
+        .await;
+    assert_eq!(result["command_status"], "SUCCEEDED", "{result}");
+    agent.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_asynchronous_command_is_followed_by_a_heartbeat() {
+    let conductor = Conductor::friendly().await;
+    let boot = Boot::new(&conductor);
+    let agent = boot.start();
+    let heartbeat = conductor.wait_for("/v1/heartbeat", 1).await.remove(0);
+    let caller = Caller::of(&heartbeat);
+    // Fails, since a test has nothing to power off; the end is what counts.
+    caller.issue("standby.power_off", json!({})).await;
+    let beats = conductor.wait_for("/v1/heartbeat", 2).await;
+    let gap = (beats[1].at - beats[0].at).as_secs_f64();
+    assert!((4.9..10.0).contains(&gap), "{gap}");
+    assert_eq!(beats[0].body, beats[1].body);
+    agent.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_agent_is_the_same_agent() {
+    let conductor = Conductor::start(|asked, before| match asked.path.as_str() {
+        "/v1/lookup" if before > 0 => Answer::Json(200, lookup("******")),
+        _ => friendly(asked),
+    })
+    .await;
+    let boot = Boot::new(&conductor);
+    let agent = boot.start();
+    let first = conductor.wait_for("/v1/heartbeat", 1).await.remove(0);
+    agent.abort();
+    let _ = agent.await;
+    // The port is free once the tasks of the first agent are gone.
+    let agent = loop {
+        let port = ("127.0.0.1", boot.options.listen_port);
+        if TcpListener::bind(port).is_ok() {
+            break boot.start();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let second = conductor.wait_for("/v1/heartbeat", 2).await.remove(1);
+    assert_eq!(first.body, second.body);
+    Caller::of(&second).commands().await;
+    agent.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_token_an_agent_serves_nothing() {
+    let conductor = Conductor::start(|asked, _| match asked.path.as_str() {
+        "/v1/lookup" => Answer::Json(200, lookup("******")),
+        _ => friendly(asked),
+    })
+    .await;
+    let boot = Boot::new(&conductor);
+    let result = ended(boot.start()).await;
+    assert!(matches!(result, Err(AgentError::NoToken)), "{result:?}");
+    assert!(conductor.asked_for("/v1/heartbeat").is_empty());
+    let port = ("127.0.0.1", boot.options.listen_port);
+    assert!(std::net::TcpStream::connect(port).is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_from_virtual_media_stands_for_the_masked_one() {
+    let conductor = Conductor::start(|asked, _| match asked.path.as_str() {
+        "/v1/lookup" => Answer::Json(200, lookup("******")),
+        _ => friendly(asked),
+    })
+    .await;
+    let mut boot = Boot::new(&conductor);
+    let token = "from-virtual-media-0123456789-0123456789";
+    boot.options.agent_token = Some(token.to_owned());
+    let agent = boot.start();
+    let heartbeat = conductor.wait_for("/v1/heartbeat", 1).await.remove(0);
+    assert_eq!(heartbeat.body["agent_token"], token);
+    Caller::of(&heartbeat).commands().await;
+    agent.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_journal_nothing_is_served() {
+    let conductor = Conductor::friendly().await;
+    let boot = Boot::new(&conductor);
+    // A file where the journal's directory has to be.
+    let state = boot.path().join(super::state::DIRECTORY);
+    fs::create_dir_all(state.parent().unwrap()).unwrap();
+    fs::write(&state, b"").unwrap();
+    let result = ended(boot.start()).await;
+    assert!(matches!(result, Err(AgentError::Journal(_))), "{result:?}");
+    assert!(conductor.asked_for("/v1/heartbeat").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_down_agent_stops_serving_and_stays_so() {
+    let conductor = Conductor::friendly().await;
+    let boot = Boot::new(&conductor);
+    let agent = boot.start();
+    let heartbeat = conductor.wait_for("/v1/heartbeat", 1).await.remove(0);
+    let result = Caller::of(&heartbeat)
+        .issue("system.lockdown", json!({}))
+        .await;
+    assert_eq!(result["command_status"], "SUCCEEDED", "{result}");
+    assert_eq!(ended(agent).await.unwrap(), End::LockedDown);
+    let port = ("127.0.0.1", boot.options.listen_port);
+    assert!(std::net::TcpStream::connect(port).is_err());
+    assert_eq!(Marker::found(boot.path()), Some(Marker::LockedDown));
+    let asked = conductor.asked().len();
+    assert_eq!(ended(boot.start()).await.unwrap(), End::LockedDown);
+    assert_eq!(conductor.asked().len(), asked);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_rescue_system_no_agent_starts() {
+    let conductor = Conductor::friendly().await;
+    let boot = Boot::new(&conductor);
+    fs::create_dir(boot.path().join("etc")).unwrap();
+    fs::write(boot.path().join("etc/.rescued"), b"").unwrap();
+    assert_eq!(ended(boot.start()).await.unwrap(), End::Rescued);
+    assert!(conductor.asked().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inspection_comes_first_and_its_node_is_looked_up() {
+    let conductor = Conductor::friendly().await;
+    let mut boot = Boot::new(&conductor);
+    boot.options.inspection_callback_url =
+        vec![format!("{}/v1/continue_inspection", conductor.url())];
+    let agent = boot.start();
+    conductor.wait_for("/v1/heartbeat", 1).await;
+    let data = conductor.asked_for("/v1/continue_inspection").remove(0);
+    assert_eq!(data.body["error"], Value::Null);
+    assert_eq!(data.body["inventory"]["interfaces"][0]["mac_address"], MAC);
+    assert_eq!(
+        data.body["configuration"],
+        json!({
+            "collectors": ["default", "logs"],
+            "managers": [{"name": "generic_hardware_manager", "version": "1.2"}]
+        })
+    );
+    assert!(data.body["logs"].is_string());
+    assert!(data.body.get("root_disk").is_none());
+    let looked_up = conductor.asked_for("/v1/lookup").remove(0);
+    assert!(looked_up.at > data.at);
+    assert!(looked_up.query.ends_with(&format!("&node_uuid={NODE}")));
+    agent.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_is_not_offered_is_named_and_does_not_stop_the_lookup() {
+    let conductor = Conductor::friendly().await;
+    let mut boot = Boot::new(&conductor);
+    boot.options.inspection_collectors = Some("default,numa-topology,logs".to_owned());
+    let agent = boot.start();
+    conductor.wait_for("/v1/heartbeat", 1).await;
+    let data = conductor.asked_for("/v1/continue_inspection").remove(0);
+    assert_eq!(
+        data.body["error"],
+        "The following errors were encountered:\n* collector numa-topology failed: farrier does \
+         not offer this collector yet"
+    );
+    assert!(data.body["inventory"].is_object());
+    let looked_up = conductor.asked_for("/v1/lookup").remove(0);
+    assert!(!looked_up.query.contains("node_uuid"));
+    agent.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inspection_only_agent_serves_without_a_token() {
+    let conductor = Conductor::friendly().await;
+    let mut boot = Boot::new(&conductor);
+    boot.options.api_url.clear();
+    boot.options.inspection_callback_url =
+        vec![format!("{}/v1/continue_inspection", conductor.url())];
+    let agent = boot.start();
+    conductor.wait_for("/v1/continue_inspection", 1).await;
+    let base = format!("http://127.0.0.1:{}", boot.options.listen_port);
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let status = loop {
+        match http.get(format!("{base}/v1/status")).send().await {
+            Ok(answer) => break answer,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(status.status(), 200);
+    let commands = http
+        .get(format!("{base}/v1/commands/?agent_token="))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(commands.status(), 401);
+    let asked = conductor.asked();
+    assert_eq!(asked.len(), 1, "{asked:#?}");
+    agent.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_outlasts_a_conductor_of_changing_mind() {
+    let conductor = Conductor::start(|asked, before| match asked.path.as_str() {
+        "/" if before == 0 => Answer::Drop,
+        "/v1/lookup" if before == 0 => Answer::Text(502, "Bad Gateway"),
+        path if path.starts_with("/v1/heartbeat") => match before {
+            0 => Answer::Json(409, json!({"error_message": {"faultstring": "locked"}})),
+            1 => Answer::Json(400, json!({"error_message": {"faultstring": "no"}})),
+            _ => Answer::Text(202, ""),
+        },
+        "/" => Answer::Json(200, root()),
+        _ => friendly(asked),
+    })
+    .await;
+    let boot = Boot::new(&conductor);
+    let agent = boot.start();
+    let beats = conductor.wait_for("/v1/heartbeat", 3).await;
+    for pair in beats.windows(2) {
+        let gap = (pair[1].at - pair[0].at).as_secs_f64();
+        assert!((4.9..11.0).contains(&gap), "{gap}");
+        assert_eq!(pair[0].body, pair[1].body);
+    }
+    agent.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_holds_no_more_than_it_must() {
+    let conductor = Conductor::friendly().await;
+    let boot = Boot::new(&conductor);
+    let agent = boot.start();
+    conductor.wait_for("/v1/heartbeat", 1).await;
+    let path = boot.path().join(super::state::DIRECTORY).join("agent.json");
+    let kept: BTreeMap<String, Value> = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    assert_eq!(kept["token"], TOKEN);
+    assert_eq!(kept["node"]["uuid"], NODE);
+    assert_eq!(kept["node"]["skip_bmc_detect"], true);
+    agent.abort();
+}

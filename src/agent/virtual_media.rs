@@ -128,7 +128,7 @@ fn wait_for_media(root: &Path, parameters: &KernelParameters) -> Vec<Medium> {
         let floppy = media
             .iter()
             .any(|medium| medium.is_labelled(&[PARAMETERS_LABEL]));
-        if floppy && config || config && parameters_known {
+        if config && (floppy || parameters_known) {
             return media;
         }
         if started.elapsed() > APPEARANCE {

@@ -1,10 +1,9 @@
 //! The block devices of this machine, as lsblk and udev would list them.
 
-use std::path::Path;
-
 use farrier_plugin::BlockDevice;
 use serde_json::json;
 
+use crate::block::by_path::ByPaths;
 use crate::block::identity::Identity;
 use crate::block::raid_name::{RaidName, raid_name, without_host};
 use crate::block::transport::transport;
@@ -86,16 +85,23 @@ pub fn all_devices(root: &Root) -> Result<Vec<ListedDevice>, BlockError> {
             path: root.path(BLOCK).display().to_string(),
         });
     }
+    let by_paths = ByPaths::read(root);
     let mut devices = Vec::new();
     for kname in root.names(BLOCK) {
         let sysfs = format!("{BLOCK}/{kname}");
-        let Some(whole) = read_device(root, &kname, &sysfs, None) else {
+        let Some(whole) = read_device(root, &by_paths, &kname, &sysfs, None) else {
             continue;
         };
         for part in root.names(&sysfs) {
             let part_sysfs = format!("{sysfs}/{part}");
             if root.exists(format!("{part_sysfs}/partition")) {
-                devices.extend(read_device(root, &part, &part_sysfs, Some(&whole)));
+                devices.extend(read_device(
+                    root,
+                    &by_paths,
+                    &part,
+                    &part_sysfs,
+                    Some(&whole),
+                ));
             }
         }
         devices.push(whole);
@@ -128,6 +134,7 @@ impl ListedDevice {
 /// One device, or nothing where it is hidden or went away while it was read.
 fn read_device(
     root: &Root,
+    by_paths: &ByPaths,
     kname: &str,
     sysfs: &str,
     whole: Option<&ListedDevice>,
@@ -141,7 +148,7 @@ fn read_device(
     let has_own_names = whole.is_none() && slaves.is_empty();
     let identity = Identity::read(root, sysfs, &udev, has_own_names);
     let name = format!("/dev/{}", kname.replace('!', "/"));
-    let by_paths = by_paths(root, &name, &udev);
+    let by_paths = by_paths.of(&name, &udev);
 
     // A partition has no queue of its own; its disk's counts.
     let queue = |attribute: &str| match whole {
@@ -274,35 +281,4 @@ fn is_multipath_member(root: &Root, sysfs: &str) -> bool {
         .filter(|holder| holder.starts_with("dm-"))
         .filter_map(|holder| root.attribute(format!("/sys/block/{holder}/dm/uuid")))
         .any(|uuid| uuid.starts_with("mpath-"))
-}
-
-/// The device's links under `/dev/disk/by-path`, the best first.
-///
-/// One disk has several (`pci-…-ata-1` and `pci-…-ata-1.0`, `pci-…` and `virtio-pci-…`), of which
-/// the reference takes whichever the directory lists last. Here it is the one that udev's own
-/// `ID_PATH` names, which is the one that is not kept for compatibility.
-fn by_paths(root: &Root, name: &str, udev: &UdevRecord) -> Vec<String> {
-    const BY_PATH: &str = "/dev/disk/by-path";
-    let mut links: Vec<String> = root
-        .names(BY_PATH)
-        .into_iter()
-        .map(|link| format!("{BY_PATH}/{link}"))
-        .filter(|link| root.resolve(link).as_deref() == Some(Path::new(name)))
-        .collect();
-    let from_udev = udev
-        .links()
-        .iter()
-        .filter(|link| link.starts_with(&format!("{BY_PATH}/")));
-    for link in from_udev {
-        if !links.contains(link) {
-            links.push(link.clone());
-        }
-    }
-    links.sort();
-    if let Some(id_path) = udev.property("ID_PATH") {
-        let own = format!("{BY_PATH}/{id_path}");
-        let part = format!("{own}-part");
-        links.sort_by_key(|link| !(*link == own || link.starts_with(&part)));
-    }
-    links
 }

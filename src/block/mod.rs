@@ -1,14 +1,23 @@
 //! Block devices: listing, root device hints, partition tables, rescan, settling.
 
+mod by_path;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod gpt;
 mod hint_expression;
 pub mod hints;
+pub mod holders;
 mod identity;
 pub mod list;
 #[cfg(test)]
 mod machines;
+pub mod mbr;
+pub mod probe;
 mod raid_name;
+pub mod rescan;
 pub mod settle;
 pub mod skip;
+pub mod table;
 mod transport;
 pub mod udev;
 mod vpd;

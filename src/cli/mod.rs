@@ -2,8 +2,9 @@
 
 mod inventory;
 mod run;
+mod write;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -21,6 +22,8 @@ The agent that a data centre boots into RAM on every bare-metal server.
 
 usage: farrier [run] [FLAGS]        be the agent (what the ramdisk does)
        farrier inventory [--json]   show what this machine is
+       farrier write SOURCE TARGET [--checksum ALGORITHM:DIGEST] [--force]
+                                    write a raw image (URL or path) to a disk or a file
        farrier init                 be PID 1 of the ramdisk
        farrier --version
        farrier --help
@@ -32,12 +35,13 @@ the kernel command line:
 
 /// Run the sub-command that the arguments name. `farrier` alone is `farrier run`.
 pub fn main() -> ExitCode {
-    let program = std::env::args_os().next().unwrap_or_default();
-    let name = Path::new(&program).file_name();
-    if let Some(main) = name.and_then(|name| init::by_name(name.to_str()?)) {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_default();
+    let name = Path::new(&program).file_name().and_then(OsStr::to_str);
+    if let Some(main) = name.and_then(init::by_name) {
         return main();
     }
-    let mut arguments = match text_arguments(std::env::args_os().skip(1)) {
+    let mut arguments = match text_arguments(arguments) {
         Ok(arguments) => arguments,
         Err(argument) => return wrong_usage(&format!("The argument {argument:?} is no UTF-8")),
     };
@@ -51,6 +55,7 @@ pub fn main() -> ExitCode {
         )),
         "init" => init::main(),
         "inventory" => inventory::main(&arguments[1..]),
+        "write" => write::main(&arguments[1..]),
         "run" => {
             arguments.remove(0);
             run::main(arguments)

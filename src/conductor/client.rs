@@ -13,11 +13,14 @@ use url::Url;
 use super::error::status_text;
 use super::{Beat, ConductorError, LookupAnswer};
 use crate::config::Options;
-use crate::net::http;
 use crate::net::resolver::Resolver;
+use crate::net::{NetError, http};
 
 /// Answers larger than this are refused; a lookup's is a few KiB.
 const ANSWER_LIMIT: usize = 4 * 1024 * 1024;
+
+/// The most that a connection may take: three tries of TCP.
+const CONNECT: Duration = Duration::from_secs(10);
 
 /// A version `1.N` of the conductor's API.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -77,8 +80,18 @@ impl Client {
             .iter()
             .map(|url| base_url(url))
             .collect::<Result<_, _>>()?;
+        let timeout = Duration::from_secs(options.http_request_timeout);
+        // A connection that does not come about is told from an answer that does not come.
+        let http = http::builder(options, resolver)
+            .and_then(|builder| {
+                builder
+                    .connect_timeout(timeout.min(CONNECT))
+                    .build()
+                    .map_err(NetError::Client)
+            })
+            .map_err(ConductorError::Setup)?;
         Ok(Self {
-            http: http::client(options, resolver).map_err(ConductorError::Setup)?,
+            http,
             urls: Mutex::new(urls),
             version: Mutex::new(
                 options
@@ -91,7 +104,7 @@ impl Client {
                 .global_request_id
                 .as_deref()
                 .and_then(|id| HeaderValue::from_str(id).ok()),
-            timeout: Duration::from_secs(options.http_request_timeout),
+            timeout,
         })
     }
 

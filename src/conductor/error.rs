@@ -75,6 +75,16 @@ impl ConductorError {
     pub fn is_connection(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Timeout { .. })
     }
+
+    /// Whether the same request may succeed later: no answer, a locked node, or an error on the
+    /// conductor's side.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Timeout { .. } | Self::Conflict { .. } => true,
+            Self::Status { status, .. } => *status >= 500,
+            _ => false,
+        }
+    }
 }
 
 /// What an error answer says, as the reference prints it: `Error <code>: <text>`, where the text is

@@ -23,8 +23,9 @@ pub struct InspectionOutcome {
 impl Client {
     /// Post inspection data to the first of these URLs that can be connected to.
     ///
-    /// A try that meets no connection anywhere, a 5xx or a 409 is repeated, five tries in all. The
-    /// last one's error is returned; unlike in the reference it ends nothing but the inspection.
+    /// A try that meets no connection anywhere, no answer, a 5xx or a 409 is repeated, five tries in
+    /// all, and the last one's error is returned. (The reference dies where no answer comes, and
+    /// tries again when it has been restarted.)
     pub async fn post_inspection(
         &self,
         urls: &[Url],
@@ -36,12 +37,7 @@ impl Client {
                 Ok(outcome) => return Ok(outcome),
                 Err(error) => error,
             };
-            let again = match &error {
-                ConductorError::Conflict { .. } | ConductorError::Unreachable { .. } => true,
-                ConductorError::Status { status, .. } => *status >= 500,
-                _ => false,
-            };
-            match pauses.next().filter(|_| again) {
+            match pauses.next().filter(|_| error.is_transient()) {
                 Some(pause) => {
                     warn!(error = %chain(&error), pause, "could not hand in the inspection data");
                     sleep(Duration::from_secs(*pause)).await;

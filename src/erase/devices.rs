@@ -90,7 +90,7 @@ pub fn in_parallel(
 
 impl Outcome {
     /// The step's result: each device with null (contract/data-plane 7.3), or one error that names
-    /// every failure and begins with `what`: `Failed to erase`.
+    /// every failure and begins with `what`: `Failed to erase the device(s)`.
     pub fn into_result(self, what: &str) -> Result<Value, ManagerError> {
         if self.failures.is_empty() {
             return Ok(Value::Object(
@@ -104,8 +104,7 @@ impl Outcome {
     }
 
     fn into_error(self, what: &str) -> ManagerError {
-        let total = self.erased.len() + self.failures.len();
-        let mut details = format!("{what} {} of {total} device(s): ", self.failures.len());
+        let mut details = format!("{what}: ");
         let texts: Vec<String> = self
             .failures
             .iter()
@@ -242,11 +241,13 @@ mod tests {
         for index in [0, 2] {
             assert!(disks[index].bytes().iter().all(|byte| *byte == 0));
         }
-        let error = outcome.into_result("Failed to erase").unwrap_err();
+        let error = outcome
+            .into_result("Failed to erase the device(s)")
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BlockDeviceErase);
         let text = error.to_string();
         assert!(
-            text.starts_with("Failed to erase 1 of 3 device(s): \"/dev/sd1\": "),
+            text.starts_with("Failed to erase the device(s): \"/dev/sd1\": "),
             "{text}"
         );
         assert!(text.contains("os error 5"), "{text}");
@@ -263,7 +264,7 @@ mod tests {
             Err(failing(&devices[index]))
         });
         let text = outcome
-            .into_result("Failed to erase")
+            .into_result("Failed to erase the device(s)")
             .unwrap_err()
             .to_string();
         assert!(text.contains("/dev/sd0 is broken"), "{text}");
@@ -274,11 +275,18 @@ mod tests {
     fn a_success_is_each_device_with_null_and_none_is_an_empty_object() {
         let outcome = in_parallel(&names(2), 1, &SilentContext, |_, _| Ok(()));
         assert_eq!(
-            outcome.into_result("Failed to erase").unwrap(),
+            outcome
+                .into_result("Failed to erase the device(s)")
+                .unwrap(),
             json!({"/dev/sd0": null, "/dev/sd1": null})
         );
         let outcome = in_parallel(&[], 4, &SilentContext, |_, _| Ok(()));
-        assert_eq!(outcome.into_result("Failed to erase").unwrap(), json!({}));
+        assert_eq!(
+            outcome
+                .into_result("Failed to erase the device(s)")
+                .unwrap(),
+            json!({})
+        );
     }
 
     #[test]
@@ -372,7 +380,7 @@ mod tests {
                     *failed
                 );
             }
-            let result = outcome.into_result("Failed to erase");
+            let result = outcome.into_result("Failed to erase the device(s)");
             prop_assert_eq!(result.is_ok(), !fails.contains(&true));
             if let Err(error) = result {
                 for (device, failed) in devices.iter().zip(&fails) {

@@ -3,6 +3,7 @@
 use farrier_plugin::{ErrorKind, ManagerError};
 use libblkid_rs::BlkidErr;
 
+use crate::block::list::BlockError;
 use crate::sys::block_device::DiskError;
 
 /// Why a device was not erased, or must not be.
@@ -36,6 +37,30 @@ pub enum EraseError {
         /// What it should be.
         expected: &'static str,
     },
+    /// The block devices could not be listed.
+    #[error("Nothing is erased")]
+    List(#[from] BlockError),
+    /// Something that the kernel made of the device uses it.
+    #[error(
+        "{device} is not erased: {holders} lies on it and is in use; stop it first, or keep the \
+         ramdisk from starting it"
+    )]
+    Held {
+        /// The device.
+        device: String,
+        /// Kernel names.
+        holders: String,
+    },
+    /// The device or a part of it is mounted.
+    #[error("{device} is not erased: {part} is in use as {place}; unmount it first")]
+    Mounted {
+        /// The device.
+        device: String,
+        /// The device, or what lies on it.
+        part: String,
+        /// The mount point, or `swap`.
+        place: String,
+    },
     /// The device does not keep data: what was written as a marker could not be read back.
     #[error(
         "{device} does not keep what is written at byte {offset}, so that no erase of it can be \
@@ -56,6 +81,39 @@ pub enum EraseError {
         /// The device.
         device: String,
     },
+    /// The device could not be opened for this process alone.
+    #[error("{device} is not erased{users}")]
+    Open {
+        /// The device.
+        device: String,
+        /// Who uses it, in brackets.
+        users: String,
+        /// What failed.
+        #[source]
+        source: DiskError,
+    },
+    /// This is no ramdisk.
+    #[error(
+        "{device} is left as it is: this system does not run from memory, so that it is not the \
+         ramdisk, and nothing was told to go on all the same"
+    )]
+    NotInRamdisk {
+        /// The device.
+        device: String,
+    },
+    /// A shared cluster file system is on the device. The text begins as the reference's.
+    #[error(
+        "Protected {what} located on device {device}. This volume or contents may be a shared \
+         block device. Please consult your storage administrator, and restart cleaning after \
+         either detaching the volumes, or instructing the agent to not protect contents (with \
+         wipe_special_filesystems in the node's driver_info, or ipa-guard-special-filesystems)"
+    )]
+    Protected {
+        /// The device.
+        device: String,
+        /// The file system's name.
+        what: String,
+    },
     /// Random data could not be made.
     #[error("{device} is not erased: the system has no random numbers")]
     Random {
@@ -70,6 +128,15 @@ pub enum EraseError {
         /// libblkid's error.
         #[source]
         source: BlkidErr,
+    },
+    /// The device takes no writes. The text is the reference's (contract/data-plane 7.4).
+    #[error(
+        "Failed to invoke erase of device {device} as the device is flagged read-only, and the \
+         conductor has not signaled this is a permitted case."
+    )]
+    ReadOnly {
+        /// The device.
+        device: String,
     },
     /// A signature is still recognised after it was removed.
     #[error("The signature of {kind} on {device} is still there after it was removed")]
@@ -108,7 +175,19 @@ pub enum EraseError {
 impl EraseError {
     /// The class on the wire.
     pub fn kind(&self) -> ErrorKind {
-        ErrorKind::BlockDeviceErase
+        match self {
+            Self::Protected { .. } => ErrorKind::ProtectedDevice,
+            _ => ErrorKind::BlockDeviceErase,
+        }
+    }
+
+    /// Whether no device at all may be erased: something is there that nobody expected on a
+    /// machine that is being cleaned.
+    pub fn stops_all(&self) -> bool {
+        matches!(
+            self,
+            Self::Mounted { .. } | Self::NotInRamdisk { .. } | Self::Protected { .. }
+        )
     }
 }
 
@@ -117,9 +196,10 @@ impl From<EraseError> for ManagerError {
     fn from(error: EraseError) -> Self {
         let manager_error = Self::new(error.kind(), error.to_string());
         match error {
-            EraseError::Disk { source, .. } | EraseError::Unwritable { source, .. } => {
-                manager_error.with_source(source)
-            }
+            EraseError::Disk { source, .. }
+            | EraseError::Open { source, .. }
+            | EraseError::Unwritable { source, .. } => manager_error.with_source(source),
+            EraseError::List(source) => manager_error.with_source(source),
             // Kept as text: libblkid's error type cannot go to another thread.
             EraseError::Search { source, .. } => manager_error.with_source(source.to_string()),
             _ => manager_error,

@@ -5,9 +5,11 @@
 //! ([`overwrite()`], [`metadata`]). Several devices run side by side in [`in_parallel`], which
 //! collects every failure: nothing that failed is ever reported as erased.
 
+mod device;
 mod devices;
 mod error;
 mod flags;
+mod guard;
 mod keystream;
 mod metadata;
 mod overwrite;
@@ -18,8 +20,10 @@ mod signatures;
 #[cfg(test)]
 mod fake_medium;
 
+pub use device::{erase_device, erase_metadata};
 pub use devices::{Failure, Outcome, in_parallel};
 pub use error::EraseError;
 pub use flags::EraseFlags;
+pub use guard::{Guard, Policy, ReadOnly, Verdict, runs_in_ramdisk};
 pub use overwrite::{Overwritten, overwrite};
 pub use plan::{Method, Plan};

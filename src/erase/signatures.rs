@@ -25,6 +25,8 @@ pub(super) struct Signature {
 pub(super) struct Contents {
     /// File system or member type.
     pub(super) kind: Option<String>,
+    /// Its label.
+    pub(super) label: Option<String>,
     /// The types in its partition table: GUIDs in lower case, or `0xfb`.
     pub(super) partition_types: Vec<String>,
 }
@@ -61,13 +63,17 @@ pub(super) fn find(path: &Path) -> Result<Vec<Signature>, BlkidErr> {
 
 /// What the device at this path holds.
 pub(super) fn contents(path: &Path) -> Result<Contents, BlkidErr> {
-    let mut contents = Contents {
-        kind: find(path)?
-            .into_iter()
-            .find(|signature| !signature.kind.ends_with(" partition table"))
-            .map(|signature| signature.kind),
-        partition_types: Vec::new(),
-    };
+    let mut contents = Contents::default();
+    let mut probe = BlkidProbe::new_from_filename(path)?;
+    probe.enable_superblocks(true)?;
+    probe.set_superblock_flags(BlkidSublksFlags::new(vec![
+        BlkidSublks::Type,
+        BlkidSublks::Label,
+    ]))?;
+    if probe.do_probe()? == BlkidProbeRet::Success {
+        contents.kind = probe.lookup_value("TYPE").ok();
+        contents.label = probe.lookup_value("LABEL").ok();
+    }
     let mut probe = BlkidProbe::new_from_filename(path)?;
     probe.enable_superblocks(false)?;
     probe.enable_partitions(true)?;

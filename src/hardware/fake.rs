@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 
 use farrier_plugin::{
-    BlockDevice, Context, ErrorKind, HardwareManager, ManagerError, ManagerVersion, Node, Port,
-    Step, StepArguments, StepKind,
+    BlockDevice, Context, ErrorKind, HardwareManager, Inventory, ManagerError, ManagerVersion,
+    Node, Port, Step, StepArguments, StepKind,
 };
 use serde_json::Value;
 
@@ -20,6 +20,7 @@ pub(super) struct FakeManager {
     class_name: &'static str,
     level: Option<u32>,
     answer: Option<Answer>,
+    executes: bool,
     steps: Vec<Step>,
     pub(super) erased: Mutex<Vec<String>>,
     pub(super) root_disks: Mutex<Vec<Result<BlockDevice, ManagerError>>>,
@@ -31,6 +32,7 @@ impl FakeManager {
             class_name,
             level: Some(level),
             answer: None,
+            executes: true,
             steps: Vec::new(),
             erased: Mutex::default(),
             root_disks: Mutex::default(),
@@ -47,6 +49,12 @@ impl FakeManager {
 
     pub(super) fn answering(mut self, answer: Answer) -> Self {
         self.answer = Some(answer);
+        self
+    }
+
+    /// Answers no step, whatever else it answers.
+    pub(super) fn only_erasing(mut self) -> Self {
+        self.executes = false;
         self
     }
 
@@ -94,6 +102,13 @@ impl HardwareManager for FakeManager {
         self.answer("get_bmc_address")
     }
 
+    fn list_hardware_info(&self) -> Result<Inventory, ManagerError> {
+        Ok(Inventory {
+            bmc_address: self.answer("list_hardware_info")?,
+            ..Inventory::default()
+        })
+    }
+
     fn os_install_device(&self, _node: Option<&Node>) -> Result<BlockDevice, ManagerError> {
         let mut disks = self.root_disks.lock().unwrap();
         if disks.is_empty() {
@@ -113,6 +128,14 @@ impl HardwareManager for FakeManager {
         Ok(())
     }
 
+    fn collect_system_logs(&self) -> Result<Vec<(String, Vec<u8>)>, ManagerError> {
+        let text = self.answer("collect_system_logs")?.unwrap_or_default();
+        Ok(vec![(
+            format!("{}.log", self.class_name.to_lowercase()),
+            text.into_bytes(),
+        )])
+    }
+
     fn steps(
         &self,
         _kind: StepKind,
@@ -130,6 +153,9 @@ impl HardwareManager for FakeManager {
         _ports: &[Port],
         _arguments: &StepArguments,
     ) -> Result<Value, ManagerError> {
+        if !self.executes {
+            return Err(ManagerError::unsupported(step));
+        }
         Ok(self.answer(step)?.map_or(Value::Null, Value::String))
     }
 }

@@ -4,16 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use farrier_plugin::{
-    BlockDevice, Context, HardwareManager, Inventory, ManagerError, Node, Port, Step,
+    BlockDevice, Context, ErrorKind, HardwareManager, Inventory, ManagerError, Node, Port, Step,
     StepArguments, StepKind,
 };
 use serde_json::Value;
 use tracing::{info, warn};
 
 use crate::config::Live;
+use crate::erase;
 use crate::hardware::disk_wait;
 use crate::hardware::dispatch::{Dispatcher, Ranked};
+use crate::hardware::generic::GenericHardwareManager;
+use crate::hardware::logs;
 use crate::hardware::steps::{self, Offer};
+use crate::sys::log;
+use crate::sys::root::Root;
 
 /// The managers that support this machine, and the node that it is.
 ///
@@ -26,6 +31,36 @@ pub struct Managers {
 }
 
 impl Managers {
+    /// Find all managers and initialise them: the generic one, which can take as long as the
+    /// options let it wait for the root disk.
+    ///
+    /// Disks are only ever erased or written where `/` lies in memory, as in the ramdisk.
+    pub fn discover(options: Live, context: &dyn Context) -> Result<Self, ManagerError> {
+        Self::discover_at(options, Root::system(), erase::runs_in_ramdisk(), context)
+    }
+
+    /// The same on any system, with the permission to destroy disks outside a ramdisk: what a
+    /// person asks for with `--force`.
+    pub fn discover_forced(options: Live, context: &dyn Context) -> Result<Self, ManagerError> {
+        Self::discover_at(options, Root::system(), true, context)
+    }
+
+    fn discover_at(
+        options: Live,
+        root: Root,
+        may_destroy: bool,
+        context: &dyn Context,
+    ) -> Result<Self, ManagerError> {
+        let dispatcher = Arc::<Dispatcher>::default();
+        let generic = GenericHardwareManager::new(
+            options.clone(),
+            root,
+            Arc::downgrade(&dispatcher),
+            may_destroy,
+        );
+        Self::start(options, dispatcher, vec![Arc::new(generic)], context)
+    }
+
     /// Rank these managers by their support for this machine and initialise them in that order.
     ///
     /// A manager that cannot be initialised stays and is logged: its other methods say themselves
@@ -40,7 +75,7 @@ impl Managers {
         Self::start(options, Arc::default(), managers, context)
     }
 
-    pub(super) fn start(
+    fn start(
         options: Live,
         dispatcher: Arc<Dispatcher>,
         managers: Vec<Arc<dyn HardwareManager>>,
@@ -161,8 +196,20 @@ impl Managers {
 
     /// The inventory as it is now.
     pub fn inventory_uncached(&self) -> Result<Inventory, ManagerError> {
-        self.dispatcher
-            .first("list_hardware_info", |manager| manager.list_hardware_info())
+        let mut inventory = self
+            .dispatcher
+            .first("list_hardware_info", |manager| manager.list_hardware_info())?;
+        // The conductor knows the controller of such a node better (contract/control-plane 2.4).
+        let skips_bmc = lock(&self.node)
+            .as_ref()
+            .and_then(|node| node.field("driver_internal_info", "agent_skip_bmc_detect"))
+            == Some(&Value::Bool(true));
+        if skips_bmc {
+            inventory.bmc_address = None;
+            inventory.bmc_v6address = None;
+            inventory.bmc_mac = None;
+        }
+        Ok(inventory)
     }
 
     /// The disk that an image would go to now, by the node's root device hints.
@@ -193,6 +240,40 @@ impl Managers {
             .first("get_partition_uuids", |manager| manager.partition_uuids())
     }
 
+    /// The log archive for the conductor, a gzipped tar: our own log as `journal`, and what every
+    /// manager adds.
+    ///
+    /// A manager that fails is noted in the archive's `errors`: logs are collected because
+    /// something is broken.
+    pub fn collect_logs(&self) -> Result<Vec<u8>, ManagerError> {
+        let mut members = vec![("journal".to_owned(), log::text())];
+        let mut errors = String::new();
+        for Ranked { manager, .. } in self.dispatcher.ranked() {
+            match manager.collect_system_logs() {
+                Ok(added) => members.extend(added),
+                Err(error) if error.declines() => {}
+                Err(error) => {
+                    warn!(
+                        manager = manager.class_name(),
+                        error = error.chain(),
+                        "logs could not be collected"
+                    );
+                    errors.push_str(&format!("{}: {}\n", manager.class_name(), error.chain()));
+                }
+            }
+        }
+        if !errors.is_empty() {
+            members.push(("errors".to_owned(), errors.into_bytes()));
+        }
+        logs::archive(members).map_err(|error| {
+            ManagerError::new(
+                ErrorKind::CommandExecution,
+                "The log archive could not be packed",
+            )
+            .with_source(error)
+        })
+    }
+
     /// Bring everything that was written onto the media, on all managers.
     pub fn full_sync(&self) -> Result<(), ManagerError> {
         self.dispatcher
@@ -210,7 +291,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use farrier_plugin::{ErrorKind, SilentContext};
+    use farrier_plugin::SilentContext;
     use serde_json::json;
 
     use super::*;
@@ -294,6 +375,76 @@ mod tests {
         let error = execute(&managers, "update_firmware").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::HardwareManagerMethodNotFound);
         assert_eq!(error.to_string(), "Could not find method: update_firmware");
+    }
+
+    #[test]
+    fn this_machine_has_an_inventory_and_logs() {
+        let options = Options {
+            disk_wait_attempts: 0,
+            ..Options::default()
+        };
+        // Not allowed to destroy, whatever this machine runs from.
+        let managers =
+            Managers::discover_at(Live::new(options), Root::system(), false, &SilentContext)
+                .unwrap();
+        assert_eq!(
+            managers.versions(),
+            BTreeMap::from([("generic_hardware_manager".to_owned(), "1.2".to_owned())])
+        );
+        let inventory = managers.inventory().unwrap();
+        assert!(inventory.cpu.count > 0);
+        assert!(Arc::ptr_eq(&inventory, &managers.inventory().unwrap()));
+        let members = logs::unpack(&managers.collect_logs().unwrap());
+        assert!(members.contains_key("lsblk") && members.contains_key("ps"));
+        let steps = managers
+            .steps(StepKind::Clean, &Node::default(), &[])
+            .unwrap();
+        assert_eq!(
+            steps["GenericHardwareManager"]
+                .iter()
+                .map(|step| (step.step.as_str(), step.priority))
+                .collect::<Vec<_>>(),
+            [
+                ("erase_devices", 10),
+                ("erase_devices_metadata", 99),
+                ("erase_pstore", 0)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_controller_that_the_conductor_knows_better_is_left_out() {
+        let options = Options {
+            disk_wait_attempts: 0,
+            ..Options::default()
+        };
+        let fake = FakeManager::new("Vendor", 1).answering(Answer::Text("192.0.2.1"));
+        let managers =
+            Managers::from_managers(Live::new(options), vec![Arc::new(fake)], &SilentContext)
+                .unwrap();
+        let address = |managers: &Managers| managers.inventory_uncached().unwrap().bmc_address;
+        assert_eq!(address(&managers).as_deref(), Some("192.0.2.1"));
+        let node = json!({"driver_internal_info": {"agent_skip_bmc_detect": true}});
+        managers.set_node(serde_json::from_value(node).unwrap());
+        assert_eq!(address(&managers), None);
+    }
+
+    #[test]
+    fn logs_of_a_broken_manager_are_an_entry_and_no_failure() {
+        let managers = managers(vec![
+            Arc::new(FakeManager::new("Broken", 2).answering(Answer::Fail(
+                ErrorKind::CommandExecution,
+                "the controller does not answer",
+            ))),
+            Arc::new(FakeManager::new("Vendor", 1).answering(Answer::Text("firmware 1.2"))),
+        ]);
+        let members = logs::unpack(&managers.collect_logs().unwrap());
+        assert_eq!(members["vendor.log"], b"firmware 1.2");
+        assert_eq!(
+            members["errors"],
+            b"Broken: the controller does not answer\n"
+        );
+        assert!(members.contains_key("journal"));
     }
 
     #[test]

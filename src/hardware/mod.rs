@@ -3,9 +3,9 @@
 //! [`Managers`] is the door: the rooms above ask it, and it asks the managers in the order of their
 //! support. The generic manager is one of them, and reaches `deploy`, `erase` and `inventory`.
 
-mod discover;
 mod disk_wait;
 mod dispatch;
+mod generic;
 mod logs;
 mod managers;
 mod steps;

@@ -51,12 +51,17 @@ use crate::sys::service::{Service, dead_children, terminate};
 use crate::sys::{loopback, power};
 
 /// The agent's marker of a machine that is locked down. Its network stays down from then on.
-const LOCKED_DOWN: &str = "/run/farrier/locked-down";
+pub const LOCKED_DOWN: &str = "/run/farrier/locked-down";
+
+/// The agent's marker of a machine that is a rescue system now.
+pub const RESCUED: &str = "/run/farrier/rescued";
+
+/// The reference's marker of a rescue system, which other parts of a ramdisk write and read.
+pub const REFERENCE_RESCUED: &str = "/etc/.rescued";
 
 /// Markers after which nothing starts an agent again: in rescue the machine is the rescue user's,
-/// and after a lock-down a second agent would reopen what was closed. The agent writes the first
-/// two; the third is the reference's.
-const HANDED_OVER: &[&str] = &["/run/farrier/rescued", LOCKED_DOWN, "/etc/.rescued"];
+/// and after a lock-down a second agent would reopen what was closed.
+const HANDED_OVER: &[&str] = &[RESCUED, LOCKED_DOWN, REFERENCE_RESCUED];
 
 /// There once udev has handled every device that was there at boot.
 pub const SETTLED: &str = "/run/farrier/settled";

@@ -8,5 +8,7 @@ pub mod links;
 pub mod ntp;
 pub mod resolver;
 pub mod tls;
+#[cfg(test)]
+mod tls_tests;
 
 pub use error::NetError;

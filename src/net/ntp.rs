@@ -122,7 +122,7 @@ fn read(answer: &[u8], cookie: u64) -> Option<SystemTime> {
     }
     let seconds = u64::from(u32::from_be_bytes(answer[40..44].try_into().ok()?));
     let fraction = u64::from(u32::from_be_bytes(answer[44..48].try_into().ok()?));
-    let mut since_1970 = seconds.checked_sub(TO_1970).unwrap_or(0);
+    let mut since_1970 = seconds.saturating_sub(TO_1970);
     if since_1970 < EARLIEST {
         since_1970 = seconds + ERA - TO_1970;
     }

@@ -24,7 +24,13 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// was rejected for that. Clones share one resolver.
 #[derive(Clone, Default)]
 pub struct Resolver {
-    made: Arc<Mutex<Option<(Vec<u8>, TokioResolver)>>>,
+    made: Arc<Mutex<Option<Made>>>,
+}
+
+/// A resolver and the file that it was made from.
+struct Made {
+    from: Vec<u8>,
+    resolver: TokioResolver,
 }
 
 impl Resolver {
@@ -49,10 +55,10 @@ impl Resolver {
     fn current(&self) -> Result<TokioResolver, Box<dyn Error + Send + Sync>> {
         let content = fs::read(RESOLV_CONF).map_err(|error| format!("{RESOLV_CONF}: {error}"))?;
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, resolver)) = &*made
-            && *of == content
+        if let Some(made) = &*made
+            && made.from == content
         {
-            return Ok(resolver.clone());
+            return Ok(made.resolver.clone());
         }
         let (config, options) = parse_resolv_conf(&content)?;
         let mut builder =
@@ -60,7 +66,10 @@ impl Resolver {
         *builder.options_mut() = options;
         builder.options_mut().ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         let resolver = builder.build()?;
-        *made = Some((content, resolver.clone()));
+        *made = Some(Made {
+            from: content,
+            resolver: resolver.clone(),
+        });
         Ok(resolver)
     }
 }

@@ -2,14 +2,13 @@
 //! one that starts programs.
 
 pub mod addresses;
-#[expect(unsafe_code, reason = "ioctl")]
 pub mod aligned;
 pub mod block_device;
 pub mod boot_times;
 pub mod clock;
 pub mod ethtool;
 pub mod ipmi;
-#[expect(unsafe_code, reason = "ioctl")]
+pub mod kernel_log;
 pub mod link;
 pub mod log;
 #[cfg(test)]
@@ -20,6 +19,7 @@ mod mask;
 pub(crate) mod memory_medium;
 pub mod mount;
 pub mod mounted;
+pub mod page_cache;
 pub mod power;
 pub mod process;
 #[cfg(test)]

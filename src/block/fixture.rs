@@ -1,0 +1,52 @@
+//! Disks made by sfdisk, for tests.
+
+use std::io::Read;
+
+use crate::sys::memory_medium::MemoryMedium;
+use crate::sys::process::Program;
+
+/// 16 MiB, GPT: an EFI system partition and a root partition. Block size 512.
+const GPT_512: &[u8] = include_bytes!("../../tests/fixtures/partition_tables/gpt-512.gz");
+/// The same with a block size of 4096.
+const GPT_4096: &[u8] = include_bytes!("../../tests/fixtures/partition_tables/gpt-4096.gz");
+/// 16 MiB, MBR: a primary, an extended and two logical partitions.
+const MBR_512: &[u8] = include_bytes!("../../tests/fixtures/partition_tables/mbr-512.gz");
+
+/// The disk with a GPT, copied to a disk of so many bytes.
+pub(crate) fn gpt(block_size: u32, size: usize) -> MemoryMedium {
+    let packed = if block_size == 512 { GPT_512 } else { GPT_4096 };
+    MemoryMedium::of(unpack(packed, size), block_size)
+}
+
+/// The disk with an MBR, copied to a disk of so many bytes.
+pub(crate) fn mbr(size: usize) -> MemoryMedium {
+    MemoryMedium::of(unpack(MBR_512, size), 512)
+}
+
+fn unpack(packed: &[u8], size: usize) -> Vec<u8> {
+    let mut content = Vec::new();
+    flate2::read::GzDecoder::new(packed)
+        .read_to_end(&mut content)
+        .unwrap();
+    content.resize(size.max(content.len()), 0);
+    content
+}
+
+/// What a partitioning tool says of the disk, run over a file; `None` where it is not installed.
+pub(crate) fn judged_by(tool: &str, arguments: &[&str], content: &[u8]) -> Option<String> {
+    let path = ["/usr/sbin", "/sbin"]
+        .iter()
+        .map(|directory| format!("{directory}/{tool}"))
+        .find(|path| std::path::Path::new(path).exists())?;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), content).unwrap();
+    let mut program = Program::new(path);
+    for argument in arguments {
+        program = program.arg(*argument);
+    }
+    let output = program
+        .arg(file.path().display().to_string())
+        .run()
+        .unwrap();
+    Some(output.stdout + &output.stderr)
+}

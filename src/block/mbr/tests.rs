@@ -1,0 +1,148 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::block::fixture;
+use crate::sys::memory_medium::MemoryMedium;
+
+const MIB: u64 = 1 << 20;
+
+fn of(content: Vec<u8>) -> Result<Mbr, TableError> {
+    Mbr::read(&MemoryMedium::of(content, 512))
+}
+
+#[test]
+fn what_sfdisk_made_is_read() {
+    let mbr = Mbr::read(&fixture::mbr(0)).unwrap();
+    assert_eq!(mbr.disk_signature(), 0x1a2b_3c4d);
+    assert_eq!(mbr.primary_count(), 2);
+    assert!(!mbr.is_protective());
+    let found: Vec<_> = mbr
+        .partitions()
+        .iter()
+        .map(|found| {
+            (
+                found.number,
+                found.offset / MIB,
+                found.length / MIB,
+                found.kind,
+            )
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (1, 1, 1, PartitionKind::Mbr(0x83)),
+            (5, 4, 1, PartitionKind::Mbr(0x83)),
+            (6, 6, 2, PartitionKind::Mbr(0x82)),
+        ]
+    );
+}
+
+#[test]
+fn a_partition_is_added_at_the_end_and_sfdisk_finds_no_fault() {
+    let medium = fixture::mbr((96 << 20) + 512);
+    let mut mbr = Mbr::read(&medium).unwrap();
+    let added = mbr.add_at_end(FAT32_LBA, 64 * MIB, MIB).unwrap();
+    assert_eq!(
+        (added.number, added.offset, added.length),
+        (3, 32 * MIB, 64 * MIB)
+    );
+    mbr.write(&medium).unwrap();
+    assert_eq!(Mbr::read(&medium).unwrap(), mbr);
+    assert_eq!(mbr.partitions().len(), 4);
+    if let Some(said) = fixture::judged_by("sfdisk", &["-V"], &medium.content()) {
+        assert!(said.contains("No errors detected"), "{said}");
+    }
+    if let Some(said) = fixture::judged_by("sfdisk", &["-d"], &medium.content()) {
+        assert!(
+            said.contains("start=       65536, size=      131072, type=c"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn room_is_found_beside_the_extended_partition() {
+    // 16 MiB: 11 MiB to 16 MiB are unused.
+    let medium = fixture::mbr(0);
+    let mut mbr = Mbr::read(&medium).unwrap();
+    let added = mbr.add_at_end(FAT32_LBA, 64 * MIB, 2 * MIB).unwrap();
+    assert_eq!((added.offset, added.length), (14 * MIB, 2 * MIB));
+    let error = mbr.add_at_end(FAT32_LBA, 64 * MIB, 4 * MIB).unwrap_err();
+    assert!(matches!(error, TableError::Full { .. }), "{error}");
+}
+
+#[test]
+fn a_disk_beyond_two_tebibytes_is_used_up_to_there() {
+    let medium = fixture::mbr(0);
+    let mut mbr = Mbr::read(&medium).unwrap();
+    mbr.blocks = 1 << 34;
+    let added = mbr.add_at_end(FAT32_LBA, 64 * MIB, MIB).unwrap();
+    assert_eq!(added.offset + added.length, (2 << 40) - MIB);
+}
+
+#[test]
+fn no_table_is_told_from_an_empty_one() {
+    assert!(matches!(of(vec![0; 4096]), Err(TableError::Absent { .. })));
+    assert!(matches!(
+        of(vec![0xaa; 100]),
+        Err(TableError::Absent { .. })
+    ));
+    let mut empty = vec![0; 4096];
+    empty[510..512].copy_from_slice(&[0x55, 0xaa]);
+    assert_eq!(of(empty.clone()).unwrap().partitions(), []);
+    // The boot code of a file system where the table would be.
+    empty[446..510].fill(0x90);
+    assert!(matches!(of(empty), Err(TableError::Absent { .. })));
+}
+
+#[test]
+fn a_partition_beyond_the_disk_is_refused() {
+    let mut content = fixture::mbr(0).content();
+    content.truncate(10 << 20);
+    assert!(matches!(of(content), Err(TableError::Damaged { .. })));
+}
+
+#[test]
+fn the_protective_entry_grows_with_the_disk() {
+    let medium = fixture::gpt(512, 96 << 20);
+    let mut mbr = Mbr::read(&medium).unwrap();
+    assert!(mbr.is_protective());
+    assert!(mbr.protect_whole_disk());
+    assert!(!mbr.protect_whole_disk());
+    mbr.write(&medium).unwrap();
+    let count = &medium.content()[446 + 12..446 + 16];
+    assert_eq!(count, ((96 << 11) - 1_u32).to_le_bytes());
+    assert!(!Mbr::read(&fixture::mbr(0)).unwrap().protect_whole_disk());
+}
+
+proptest! {
+    #[test]
+    fn any_table_is_survived(
+        table in prop::collection::vec(any::<u8>(), 64),
+        chain in prop::collection::vec(any::<u8>(), 64),
+        at in 0_usize..15,
+    ) {
+        let mut content = vec![0; 64 << 10];
+        content[446..510].copy_from_slice(&table);
+        for slot in 0..4 {
+            content[446 + slot * 16] = 0;
+            // Small numbers, so that some of them lie on the disk.
+            for high in [9, 10, 11, 13, 14, 15] {
+                content[446 + slot * 16 + high] = 0;
+            }
+        }
+        content[510..512].copy_from_slice(&[0x55, 0xaa]);
+        content[446 + 4] = 0x05;
+        let link = (at + 1) * 512;
+        content[link + 446..link + 510].copy_from_slice(&chain);
+        content[link + 510..link + 512].copy_from_slice(&[0x55, 0xaa]);
+        content[446 + 8] = at as u8 + 1;
+        if let Ok(mut mbr) = of(content) {
+            for partition in mbr.partitions() {
+                prop_assert!(partition.offset + partition.length <= 64 << 10 || mbr.is_protective());
+            }
+            let _ = mbr.add_at_end(FAT32_LBA, 4096, 512);
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The config drive's partition on a disk with a whole-disk image (contract/data-plane 4.3).
+
+use std::io::Read;
+
+use tracing::info;
+use uuid::Uuid;
+
+use super::config_drive::{ConfigDrive, LIMIT_MIB};
+use super::error::DeployError;
+use crate::block::gpt::LINUX_FILE_SYSTEM;
+use crate::block::mbr::FAT32_LBA;
+use crate::block::probe;
+use crate::block::rescan::partition_name;
+use crate::block::table::{Partition, Table, TableError};
+use crate::sys::aligned::AlignedBuffer;
+use crate::sys::block_device::{DiskError, Medium};
+
+/// The label that marks a config drive, in either case.
+const LABEL: &str = "config-2";
+
+/// Bytes of a new partition.
+const SIZE: u64 = LIMIT_MIB << 20;
+
+/// Bytes that are written at once.
+const PIECE: usize = 1 << 20;
+
+/// Primary partitions of an MBR before which a config drive is refused. With a fourth one the
+/// table would be full, which the reference leaves to happen.
+const MOST_PRIMARY: usize = 3;
+
+/// The disk that a config drive goes to, and whose it is: names for the messages.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub(super) medium: &'a dyn Medium,
+    pub(super) device: &'a str,
+    pub(super) node: &'a str,
+}
+
+impl Target<'_> {
+    /// Put the config drive into the partition that is labelled for it, or into a new one at the
+    /// disk's end, adding that to the table. The medium may still hold its head back.
+    pub(super) fn place(
+        self,
+        table: &mut Table,
+        drive: &ConfigDrive,
+    ) -> Result<Partition, DeployError> {
+        let partition = match self.labelled(table)? {
+            Some(partition) => partition,
+            None => self.create(table, drive.size())?,
+        };
+        if drive.size() > partition.length {
+            return Err(self.error(TableError::Full {
+                size: drive.size(),
+                reason: format!(
+                    "partition {}, labelled {LABEL}, has {} bytes",
+                    partition.number, partition.length
+                ),
+            }));
+        }
+        self.write(drive, &partition)?;
+        info!(
+            device = self.device,
+            partition = partition.number,
+            offset = partition.offset,
+            bytes = drive.size(),
+            "config drive written"
+        );
+        Ok(partition)
+    }
+
+    fn labelled(self, table: &Table) -> Result<Option<Partition>, DeployError> {
+        let mut found: Vec<Partition> = Vec::new();
+        for partition in table.partitions() {
+            let file_system = probe::file_system(self.medium, partition.offset, partition.length)
+                .map_err(|error| self.disk_error(error))?;
+            if file_system.is_some_and(|found| found.label.eq_ignore_ascii_case(LABEL)) {
+                found.push(partition);
+            }
+        }
+        if let [first, second, ..] = &found[..] {
+            return Err(DeployError::ConfigDrive(format!(
+                "More than one partition with label \"{LABEL}\" exists on device {} for node {}: \
+                 {} and {}.",
+                self.device,
+                self.node,
+                partition_name(self.device, first.number),
+                partition_name(self.device, second.number)
+            )));
+        }
+        Ok(found.pop())
+    }
+
+    /// A new partition of 64 MiB, or where there is less room, of what is needed.
+    fn create(self, table: &mut Table, size: u64) -> Result<Partition, DeployError> {
+        let least = size.next_multiple_of(1 << 20);
+        let added = match table {
+            Table::Gpt(gpt) => gpt.add_at_end(LINUX_FILE_SYSTEM, Uuid::new_v4(), SIZE, least),
+            Table::Mbr(mbr) => {
+                let primary = mbr.primary_count();
+                if primary > MOST_PRIMARY {
+                    return Err(DeployError::ConfigDrive(format!(
+                        "Config drive cannot be created for node {}. Disk ({}) uses MBR \
+                         partitioning and already has {primary} primary partitions.",
+                        self.node, self.device
+                    )));
+                }
+                mbr.add_at_end(FAT32_LBA, SIZE, least)
+            }
+        };
+        let partition = added.map_err(|error| self.error(error))?;
+        // What an earlier tenant left there is no part of this config drive.
+        self.medium
+            .zero_range(partition.offset, partition.length)
+            .map_err(|error| self.disk_error(error))?;
+        let written = match table {
+            Table::Gpt(gpt) => gpt.write(self.medium),
+            Table::Mbr(mbr) => mbr.write(self.medium),
+        };
+        written.map_err(|error| self.error(error))?;
+        Ok(partition)
+    }
+
+    fn write(self, drive: &ConfigDrive, partition: &Partition) -> Result<(), DeployError> {
+        let mut reader = drive.reader();
+        let mut buffer = AlignedBuffer::zeroed(PIECE);
+        let mut offset = partition.offset;
+        loop {
+            let count = fill(&mut *reader, &mut buffer).map_err(|source| {
+                DeployError::ConfigDriveContent {
+                    node: self.node.to_owned(),
+                    source,
+                }
+            })?;
+            if count == 0 {
+                return Ok(());
+            }
+            self.medium
+                .write_at(offset, &buffer[..count])
+                .map_err(|error| self.disk_error(error))?;
+            offset += count as u64;
+        }
+    }
+
+    fn disk_error(self, error: DiskError) -> DeployError {
+        self.error(error.into())
+    }
+
+    pub(super) fn error(self, source: TableError) -> DeployError {
+        DeployError::ConfigDrivePlace {
+            device: self.device.to_owned(),
+            node: self.node.to_owned(),
+            source,
+        }
+    }
+}
+
+/// Fill the buffer as far as there is something.
+fn fill(reader: &mut dyn Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut count = 0;
+    while count < buffer.len() {
+        match reader.read(&mut buffer[count..])? {
+            0 => break,
+            more => count += more,
+        }
+    }
+    Ok(count)
+}

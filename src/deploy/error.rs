@@ -1,0 +1,113 @@
+//! Why no operating system got onto the disk.
+
+use std::error::Error;
+
+use farrier_plugin::{ErrorKind, ManagerError};
+
+use crate::block::table::TableError;
+use crate::stream::StreamError;
+use crate::sys::block_device::DiskError;
+
+/// Why a deploy step failed. The texts are the reference's where it has one.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    /// The config drive is not what it should be, or could not be fetched.
+    #[error("{0}")]
+    ConfigDrive(String),
+    /// The config drive could not be decompressed.
+    #[error(
+        "Encountered error while decompressing and writing config drive for node {node}. Error"
+    )]
+    ConfigDriveContent {
+        /// The node.
+        node: String,
+        /// What the decompression answered.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The config drive has no place on the disk, or could not be written there.
+    #[error("Failed to create config drive on disk {device} for node {node}. Error")]
+    ConfigDrivePlace {
+        /// The disk.
+        device: String,
+        /// The node.
+        node: String,
+        /// Why not.
+        #[source]
+        source: TableError,
+    },
+    /// The image's description is wrong (contract/data-plane 1.3).
+    #[error("{0}")]
+    ImageInfo(String),
+    /// No usable checksum is named (contract/data-plane 1.7).
+    #[error("{0}")]
+    NoChecksum(String),
+    /// The image holds a partition table without partitions (contract/data-plane 1.9).
+    #[error("No partitions found on the device {device} after writing the image.")]
+    NoPartitions {
+        /// The disk.
+        device: String,
+    },
+    /// A kind of deployment that this version does not do.
+    #[error("{what} not offered yet: deploy a whole-disk image")]
+    NotOffered {
+        /// Which kind, with its verb: `Partition images are`.
+        what: &'static str,
+    },
+    /// The image has no usable partition table (contract/data-plane 1.9).
+    #[error(
+        "Unable to find a valid partition table on the disk after writing the image. The image may \
+         be corrupted or it uses a different sector size than the device. Error"
+    )]
+    PartitionTable(#[source] TableError),
+    /// The image did not get onto the disk.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// The disk could not be opened or read.
+    #[error("Writing image to device {device} failed{holders}")]
+    Target {
+        /// The disk.
+        device: String,
+        /// Who has it in use, starting with ` because `, or empty.
+        holders: String,
+        /// What the disk answered.
+        #[source]
+        source: DiskError,
+    },
+}
+
+impl DeployError {
+    /// The class that the conductor knows this error by.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::ConfigDrive(_)
+            | Self::ConfigDriveContent { .. }
+            | Self::ConfigDrivePlace { .. }
+            | Self::NoPartitions { .. }
+            | Self::NotOffered { .. }
+            | Self::PartitionTable(_) => ErrorKind::Deployment,
+            Self::ImageInfo(_) => ErrorKind::InvalidCommandParams,
+            Self::NoChecksum(_) => ErrorKind::Rest,
+            Self::Stream(error) => error.kind(),
+            Self::Target { .. } => ErrorKind::ImageWrite,
+        }
+    }
+}
+
+impl From<DeployError> for ManagerError {
+    fn from(error: DeployError) -> Self {
+        Self::new(error.kind(), chain(&error))
+    }
+}
+
+/// An error and its causes in one line.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,241 @@
+//! The deploy step `write_image` (contract/data-plane 1).
+
+use std::thread;
+use std::time::Duration;
+
+use farrier_plugin::{BlockDevice, Context, Node, StepArguments};
+use serde_json::{Value, json};
+use tracing::{info, warn};
+
+use super::config_drive::ConfigDrive;
+use super::config_partition::Target;
+use super::error::{DeployError, chain};
+use super::image_info::ImageInfo;
+use crate::block::holders;
+use crate::block::mbr::Mbr;
+use crate::block::rescan::take_partitions;
+use crate::block::table::{Table, TableError};
+use crate::config::Options;
+use crate::stream::{ImageRequest, Staged, StreamError, stage};
+use crate::sys::block_device::{Disk, DiskError, Medium};
+use crate::sys::root::Root;
+
+/// How often a disk in use is tried: the reference waits 20 times a second (contract/data-plane
+/// 10.8), for what udev or a scan has open for a moment.
+const BUSY_TRIES: u32 = 20;
+const BUSY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Where the disk's signature lies in its first block.
+const DISK_SIGNATURE: u64 = 440;
+
+/// What a deploy left on the disk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deployed {
+    /// `image (<id>) written to device <dev> root_uuid=<uuid>`, which the step's result carries
+    /// after `prepare_image: `.
+    pub message: String,
+    /// The answer to `standby.get_partition_uuids`.
+    pub partition_uuids: Value,
+}
+
+/// Write the image that the step's arguments describe, and its config drive, to this disk.
+///
+/// The order: whatever can be found wrong beforehand is, the config drive included; then the
+/// image without its head is on the disk and verified; then partition table and config drive are
+/// finished, the table's first copy still in memory; the head comes last. A disk that was left
+/// earlier, however, does not boot.
+pub fn write_image(
+    context: &dyn Context,
+    _node: &Node,
+    device: &BlockDevice,
+    arguments: &StepArguments,
+    options: &Options,
+) -> Result<Deployed, DeployError> {
+    let job = Job::prepare(context, &device.name, arguments, options)?;
+    let disk = open(device, context, job.info.id())?;
+    let (deployed, table) = job.run(context, &disk, options)?;
+    if let Err(error) = take_partitions(&Root::system(), &disk, &table) {
+        warn!(error = %chain(&error), "the image is written, but its partitions are not visible");
+    }
+    Ok(deployed)
+}
+
+/// A deploy that was found sound as far as that can be seen without the disk.
+struct Job<'a> {
+    info: ImageInfo<'a>,
+    request: ImageRequest,
+    drive: Option<ConfigDrive>,
+    device: &'a str,
+}
+
+impl<'a> Job<'a> {
+    fn prepare(
+        context: &dyn Context,
+        device: &'a str,
+        arguments: &'a StepArguments,
+        options: &Options,
+    ) -> Result<Self, DeployError> {
+        let info = ImageInfo::parse(arguments, options)?;
+        if info.is_partition_image() {
+            return Err(DeployError::NotOffered {
+                what: "Partition images are",
+            });
+        }
+        let request = info.request(options, device)?;
+        let drive = info
+            .config_drive()
+            .map(|sent| ConfigDrive::decode(&sent, info.node(), options, context))
+            .transpose()?;
+        Ok(Self {
+            info,
+            request,
+            drive,
+            device,
+        })
+    }
+
+    fn run(
+        &self,
+        context: &dyn Context,
+        medium: &dyn Medium,
+        options: &Options,
+    ) -> Result<(Deployed, Table), DeployError> {
+        check_block_size(medium, self.drive.as_ref(), options)?;
+        info!(
+            image = self.info.id(),
+            device = self.device,
+            "writing image"
+        );
+        let staged = stage(&self.request, options, medium, context)?;
+        let (signature, table) =
+            finish(&staged, self.drive.as_ref(), self.device, self.info.node())?;
+        staged.commit()?;
+        let root_uuid = format!("{signature:#010x}");
+        let deployed = Deployed {
+            message: format!(
+                "image ({}) written to device {} root_uuid={root_uuid}",
+                self.info.id(),
+                self.device
+            ),
+            partition_uuids: json!({ "root uuid": root_uuid }),
+        };
+        Ok((deployed, table))
+    }
+}
+
+/// Check the image's partition table, fit it to the disk and place the config drive. Returns the
+/// disk's signature and its table.
+fn finish(
+    staged: &Staged<'_>,
+    drive: Option<&ConfigDrive>,
+    device: &str,
+    node: &str,
+) -> Result<(u32, Table), DeployError> {
+    let mut table = Table::read(staged).map_err(DeployError::PartitionTable)?;
+    if table.partitions().is_empty() {
+        return Err(DeployError::NoPartitions {
+            device: device.to_owned(),
+        });
+    }
+    let target = Target {
+        medium: staged,
+        device,
+        node,
+    };
+    match (fit_to_disk(staged, &mut table), drive) {
+        (Ok(()), _) => {}
+        (Err(error), Some(_)) => return Err(target.error(error)),
+        (Err(error), None) => {
+            warn!(device, error = %chain(&error), "Failed to fix GPT partition on disk {device}");
+        }
+    }
+    if let Some(drive) = drive {
+        target.place(&mut table, drive)?;
+    }
+    let mut signature = [0; 4];
+    staged
+        .read_at(DISK_SIGNATURE, &mut signature)
+        .map_err(|source| DeployError::Target {
+            device: device.to_owned(),
+            holders: String::new(),
+            source,
+        })?;
+    Ok((u32::from_le_bytes(signature), table))
+}
+
+/// Move the backup of a GPT to the disk's end, and have its protective entry cover the disk: an
+/// image is nearly always smaller than the disk it goes to.
+fn fit_to_disk(medium: &dyn Medium, table: &mut Table) -> Result<(), TableError> {
+    let Table::Gpt(gpt) = table else {
+        return Ok(());
+    };
+    if let Some(damage) = gpt.damage() {
+        warn!(
+            damage,
+            "the image's first GPT is damaged, its backup is used"
+        );
+    } else if gpt.backup_is_at_end() {
+        return Ok(());
+    }
+    gpt.move_backup_to_end()?;
+    gpt.write(medium)?;
+    let mut mbr = Mbr::read(medium)?;
+    if mbr.protect_whole_disk() {
+        mbr.write(medium)?;
+    }
+    Ok(())
+}
+
+/// Linux mounts no ISO 9660 whose blocks, of 2048 bytes, are smaller than the disk's; there the
+/// reference makes a FAT of the config drive's files.
+fn check_block_size(
+    medium: &dyn Medium,
+    drive: Option<&ConfigDrive>,
+    options: &Options,
+) -> Result<(), DeployError> {
+    let rebuild = options.config_drive_rebuild || medium.logical_block_size() > 2048;
+    if drive.is_some() && rebuild {
+        return Err(DeployError::NotOffered {
+            what: "Config drives on disks with blocks of 4096 bytes, or rebuilt ones, are",
+        });
+    }
+    Ok(())
+}
+
+/// Open the disk, waiting for those who have it open for a moment.
+fn open(device: &BlockDevice, context: &dyn Context, image: &str) -> Result<Disk, DeployError> {
+    let mut left = BUSY_TRIES;
+    loop {
+        let source = match Disk::open_exclusive(&device.name) {
+            Ok(disk) => return Ok(disk),
+            Err(error) => error,
+        };
+        left -= 1;
+        if left > 0 && matches!(source, DiskError::Busy { .. }) {
+            if context.is_cancelled() {
+                return Err(StreamError::Cancelled {
+                    image: image.to_owned(),
+                }
+                .into());
+            }
+            thread::sleep(BUSY_PAUSE);
+            continue;
+        }
+        let holders = match &source {
+            DiskError::Busy { .. } => holders::of(&Root::system(), &device.name),
+            _ => Vec::new(),
+        };
+        return Err(DeployError::Target {
+            device: device.name.clone(),
+            holders: if holders.is_empty() {
+                String::new()
+            } else {
+                format!(" because {}", holders.join(", "))
+            },
+            source,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,335 @@
+use std::io::Write;
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use farrier_plugin::{ErrorKind, ManagerError, SilentContext};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::*;
+use crate::block::fixture;
+use crate::block::probe::file_system;
+use crate::block::rescan::partition_node;
+use crate::sys::loop_device::LoopDevice;
+use crate::sys::memory_medium::{Change, Fault, MemoryMedium};
+use crate::sys::process::Program;
+
+const MIB: usize = 1 << 20;
+
+/// An image in a file, and the arguments that deploy it.
+struct Image {
+    _file: tempfile::NamedTempFile,
+    content: Vec<u8>,
+    arguments: StepArguments,
+}
+
+impl Image {
+    fn of(content: Vec<u8>, drive: Option<&[u8]>) -> Self {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &content).unwrap();
+        let sha256: String = digest(&SHA256, &content)
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let mut arguments = StepArguments::default();
+        arguments.values.insert(
+            "image_info".to_owned(),
+            json!({
+                "id": "one.raw", "urls": [format!("file://{}", file.path().display())],
+                "disk_format": "raw", "os_hash_algo": "sha256", "os_hash_value": sha256,
+                "node_uuid": "n1"
+            }),
+        );
+        if let Some(drive) = drive {
+            let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+            gzip.write_all(drive).unwrap();
+            let text = BASE64_STANDARD.encode(gzip.finish().unwrap());
+            let large = Arc::get_mut(&mut arguments.large).unwrap();
+            let value = large.intern(&text);
+            arguments.values.insert("configdrive".to_owned(), value);
+        }
+        Self {
+            _file: file,
+            content,
+            arguments,
+        }
+    }
+
+    fn deploy(&self, medium: &MemoryMedium) -> Result<Deployed, DeployError> {
+        let options = Options::default();
+        let context = SilentContext;
+        let job = Job::prepare(&context, "/dev/vda", &self.arguments, &options)?;
+        job.run(&context, medium, &options).map(|done| done.0)
+    }
+}
+
+/// A config drive of this size, as the conductor makes them: ISO 9660 with the label.
+fn drive(size: usize) -> Vec<u8> {
+    let mut drive: Vec<u8> = (0..size).map(|at| (at / 7) as u8).collect();
+    drive[32768..32774].copy_from_slice(b"\x01CD001");
+    drive[32808..32840].copy_from_slice(b"config-2                        ");
+    drive
+}
+
+fn text(error: DeployError) -> String {
+    ManagerError::from(error).chain()
+}
+
+#[test]
+fn an_image_with_a_config_drive_is_deployed_and_nothing_boots_before_the_end() {
+    let drive = drive(MIB + 5);
+    let image = Image::of(fixture::gpt(512, 0).content(), Some(&drive));
+    let medium = MemoryMedium::used(96 * MIB);
+    let deployed = image.deploy(&medium).unwrap();
+    assert_eq!(
+        deployed.message,
+        "image (one.raw) written to device /dev/vda root_uuid=0x00000000"
+    );
+    assert_eq!(deployed.partition_uuids, json!({"root uuid": "0x00000000"}));
+
+    let held = medium.content();
+    let Table::Gpt(gpt) = Table::read(&medium).unwrap() else {
+        panic!("a GPT");
+    };
+    assert!(gpt.backup_is_at_end());
+    let partitions = gpt.partitions();
+    assert_eq!(partitions.len(), 3);
+    for partition in &partitions[..2] {
+        let range = partition.offset as usize..(partition.offset + partition.length) as usize;
+        assert!(held[range.clone()] == image.content[range]);
+    }
+    let start = partitions[2].offset as usize;
+    assert!(held[start..start + drive.len()] == drive);
+    let rest = start + drive.len()..start + partitions[2].length as usize;
+    assert!(held[rest].iter().all(|byte| *byte == 0));
+    let found = file_system(&medium, partitions[2].offset, partitions[2].length).unwrap();
+    assert_eq!(found.unwrap().label, "config-2");
+    if let Some(said) = fixture::judged_by("sgdisk", &["-v"], &held) {
+        assert!(said.contains("No problems found"), "{said}");
+    }
+
+    let log = medium.log();
+    let head = log
+        .iter()
+        .position(|change| matches!(change, Change::Write { offset: 4096, .. }))
+        .unwrap();
+    assert_eq!(log.len(), head + 4);
+    assert_eq!(log[head - 1], Change::Flush);
+    medium.replay(|prefix, held| {
+        if (1..=head).contains(&prefix) {
+            assert!(held[..MIB].iter().all(|byte| *byte == 0), "after {prefix}");
+        }
+    });
+}
+
+#[test]
+fn a_failure_at_any_change_is_told_and_nothing_boots() {
+    let image = Image::of(fixture::gpt(512, 0).content(), Some(&drive(MIB)));
+    let medium = MemoryMedium::used(96 * MIB);
+    image.deploy(&medium).unwrap();
+    let changes = medium.log().len();
+    for number in 1..changes - 1 {
+        let medium = MemoryMedium::used(96 * MIB).failing(Fault::Change(number, libc::EIO));
+        let error = image.deploy(&medium).unwrap_err();
+        assert!(
+            matches!(error.kind(), ErrorKind::ImageWrite | ErrorKind::Deployment),
+            "{number}: {error}"
+        );
+        let held = medium.content();
+        assert!(held[..4096].iter().all(|byte| *byte == 0), "{number}");
+    }
+}
+
+#[test]
+fn an_mbr_gets_its_config_drive_and_tells_its_signature() {
+    let drive = drive(MIB);
+    let image = Image::of(fixture::mbr(0).content(), Some(&drive));
+    let medium = MemoryMedium::used(96 * MIB);
+    let deployed = image.deploy(&medium).unwrap();
+    assert_eq!(deployed.partition_uuids, json!({"root uuid": "0x1a2b3c4d"}));
+    let held = medium.content();
+    assert!(held[32 * MIB..33 * MIB] == drive);
+    if let Some(said) = fixture::judged_by("sfdisk", &["-V"], &held) {
+        assert!(said.contains("No errors detected"), "{said}");
+    }
+}
+
+#[test]
+fn a_full_mbr_is_refused_in_the_references_words() {
+    let mut content = fixture::mbr(0).content();
+    for slot in [2, 3] {
+        let entry = 446 + slot * 16;
+        content[entry + 4] = 0x83;
+        content[entry + 8..entry + 12].copy_from_slice(&(23_000 + slot as u32).to_le_bytes());
+        content[entry + 12..entry + 16].copy_from_slice(&1_u32.to_le_bytes());
+    }
+    let image = Image::of(content, Some(&drive(MIB)));
+    let medium = MemoryMedium::used(96 * MIB);
+    assert_eq!(
+        text(image.deploy(&medium).unwrap_err()),
+        "Config drive cannot be created for node n1. Disk (/dev/vda) uses MBR partitioning and \
+         already has 4 primary partitions."
+    );
+    assert!(medium.content()[..MIB].iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn a_labelled_partition_is_used_again() {
+    let mut content = fixture::gpt(512, 0).content();
+    // The second partition, 2 MiB from 6 MiB on.
+    content[6 * MIB..7 * MIB].copy_from_slice(&drive(MIB));
+    content[6 * MIB + 32808..][..8].copy_from_slice(b"CONFIG-2");
+    let new: Vec<u8> = drive(MIB).iter().map(|byte| byte ^ 1).collect();
+    let image = Image::of(content.clone(), Some(&new));
+    let medium = MemoryMedium::used(32 * MIB);
+    image.deploy(&medium).unwrap();
+    assert_eq!(Table::read(&medium).unwrap().partitions().len(), 2);
+    assert!(medium.content()[6 * MIB..7 * MIB] == new);
+
+    let image = Image::of(content.clone(), Some(&drive(3 * MIB)));
+    let error = text(image.deploy(&MemoryMedium::used(32 * MIB)).unwrap_err());
+    assert!(
+        error.starts_with("Failed to create config drive on disk /dev/vda for node n1. Error: "),
+        "{error}"
+    );
+
+    content.copy_within(6 * MIB..7 * MIB, MIB);
+    let image = Image::of(content, Some(&new));
+    assert_eq!(
+        text(image.deploy(&MemoryMedium::used(32 * MIB)).unwrap_err()),
+        "More than one partition with label \"config-2\" exists on device /dev/vda for node n1: \
+         /dev/vda1 and /dev/vda2."
+    );
+}
+
+#[test]
+fn an_image_without_partitions_never_boots() {
+    let absent = "Unable to find a valid partition table on the disk after writing the image. The \
+                  image may be corrupted or it uses a different sector size than the device. \
+                  Error: the disk has no partition table for its block size of 512 bytes";
+    let mut empty = vec![7; 2 * MIB];
+    empty[440..510].fill(0);
+    empty[510..512].copy_from_slice(&[0x55, 0xaa]);
+    for (content, expected) in [
+        (vec![7; 2 * MIB], absent),
+        (
+            empty,
+            "No partitions found on the device /dev/vda after writing the image.",
+        ),
+    ] {
+        let image = Image::of(content, None);
+        let medium = MemoryMedium::used(8 * MIB);
+        let error = image.deploy(&medium).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Deployment);
+        assert_eq!(text(error), expected);
+        assert!(medium.content()[..MIB].iter().all(|byte| *byte == 0));
+    }
+    // A table for blocks of 512 bytes on a disk of 4096.
+    let image = Image::of(fixture::gpt(512, 0).content(), None);
+    let medium = MemoryMedium::of(vec![0xaa; 32 * MIB], 4096);
+    let error = text(image.deploy(&medium).unwrap_err());
+    assert!(error.contains("different sector size"), "{error}");
+}
+
+#[test]
+fn a_disk_of_4096_byte_blocks_takes_an_image_made_for_it() {
+    let image = Image::of(fixture::gpt(4096, 0).content(), None);
+    let medium = MemoryMedium::of(vec![0xaa; 32 * MIB], 4096);
+    image.deploy(&medium).unwrap();
+    let Table::Gpt(gpt) = Table::read(&medium).unwrap() else {
+        panic!("a GPT");
+    };
+    assert!(gpt.backup_is_at_end());
+    assert_eq!(gpt.partitions().len(), 2);
+}
+
+#[test]
+fn a_broken_config_drive_is_found_before_the_disk_is_touched() {
+    let mut image = Image::of(fixture::gpt(512, 0).content(), None);
+    image
+        .arguments
+        .values
+        .insert("configdrive".to_owned(), json!("????"));
+    let medium = MemoryMedium::used(32 * MIB);
+    let error = text(image.deploy(&medium).unwrap_err());
+    assert!(error.contains("is not base64 encoded"), "{error}");
+    assert_eq!(medium.log(), []);
+}
+
+#[test]
+fn partition_images_are_refused_by_name() {
+    let mut image = Image::of(fixture::gpt(512, 0).content(), None);
+    image.arguments.values["image_info"]["image_type"] = json!("partition");
+    let medium = MemoryMedium::used(32 * MIB);
+    let error = text(image.deploy(&medium).unwrap_err());
+    assert!(
+        error.starts_with("Partition images are not offered yet"),
+        "{error}"
+    );
+    assert_eq!(medium.log(), []);
+}
+
+/// The whole step on a real block device: opened exclusively, written directly, partitions read
+/// again by the kernel, the config drive mounted from its partition.
+#[test]
+fn a_block_device_is_deployed_and_its_config_drive_mounted() {
+    let disk = tempfile::NamedTempFile::new().unwrap();
+    disk.as_file().set_len(96 << 20).unwrap();
+    let Some(device) = LoopDevice::over(disk.path(), 512) else {
+        return;
+    };
+    // This machine's kernel may know no ISO 9660; ext4 with the label serves.
+    let drive = tempfile::NamedTempFile::new().unwrap();
+    drive.as_file().set_len(2 << 20).unwrap();
+    Program::new("/usr/sbin/mkfs.ext4")
+        .arg("-q")
+        .arg("-L")
+        .arg("config-2")
+        .arg(drive.path().display().to_string())
+        .run()
+        .unwrap();
+    let image = Image::of(
+        fixture::gpt(512, 0).content(),
+        Some(&std::fs::read(drive.path()).unwrap()),
+    );
+    let block_device = BlockDevice {
+        name: device.path().to_owned(),
+        ..BlockDevice::default()
+    };
+    let deployed = write_image(
+        &SilentContext,
+        &Node::default(),
+        &block_device,
+        &image.arguments,
+        &Options::default(),
+    )
+    .unwrap();
+    assert!(deployed.message.contains(device.path()), "{deployed:?}");
+
+    let root = Root::system();
+    let node = partition_node(&root, device.path(), 3, Duration::from_secs(10)).unwrap();
+    let mount = tempfile::tempdir().unwrap();
+    nix::mount::mount(
+        Some(&node),
+        mount.path(),
+        Some("ext4"),
+        nix::mount::MsFlags::MS_RDONLY,
+        None::<&str>,
+    )
+    .unwrap();
+    let found = mount.path().join("lost+found").is_dir();
+    let busy = Disk::open_exclusive(device.path());
+    let users = holders::of(&root, device.path());
+    nix::mount::umount(mount.path()).unwrap();
+    assert!(found);
+    assert!(matches!(busy, Err(DiskError::Busy { .. })), "{busy:?}");
+    let expected = format!(
+        "{} is mounted at {}",
+        node.display(),
+        mount.path().display()
+    );
+    assert_eq!(users, [expected]);
+}

@@ -1,0 +1,264 @@
+//! One device from the guard's verdict to the proof.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use farrier_plugin::{BlockDevice, Context, Progress};
+use libblkid_rs::BlkidErr;
+use tracing::{info, warn};
+
+use crate::block::holders;
+use crate::erase::devices::{Failure, Outcome};
+use crate::erase::error::EraseError;
+use crate::erase::guard::{Guard, Verdict};
+use crate::erase::overwrite::overwrite;
+use crate::erase::plan::Plan;
+use crate::erase::{metadata, signatures};
+use crate::sys::block_device::{Disk, DiskError};
+use crate::sys::root::Root;
+
+/// How long a device may be busy: udev looks at a device for some moments after each change. The
+/// reference waits as long (contract/data-plane 10.8).
+const BUSY_LIMIT: Duration = Duration::from_secs(20);
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
+
+/// Erase one device after its plan. The guard must have been asked.
+///
+/// In a recorded tree the device is the plain file of its name there.
+pub fn erase_device(root: &Root, plan: &Plan, context: &dyn Context) -> Result<(), EraseError> {
+    info!(device = plan.device, reason = plan.reason, "erase planned");
+    let disk = open(root, &plan.device, context)?;
+    for (index, method) in plan.methods.iter().enumerate() {
+        info!(device = plan.device, %method, "erasing");
+        match overwrite(&disk, &plan.device, *method, context) {
+            Ok(_) => break,
+            Err(error) if index + 1 == plan.methods.len() => return Err(error),
+            Err(error) => warn!(device = plan.device, %error, "trying the next method"),
+        }
+    }
+    reread(&disk, &plan.device);
+    Ok(())
+}
+
+/// Remove the metadata of all these devices. Partitions come first, since they are gone with the
+/// table of their disk.
+///
+/// A device that the guard leaves out is no failure; everything else that is not erased is, and
+/// stops nothing else.
+pub fn erase_metadata(
+    root: &Root,
+    devices: &[BlockDevice],
+    guard: &Guard,
+    context: &dyn Context,
+) -> Outcome {
+    let mut outcome = Outcome::default();
+    let total = devices.len() as u64;
+    let ordered = partitions_first(devices);
+    for (done, device) in ordered.into_iter().enumerate() {
+        context.report_progress(Progress {
+            what: format!("removing the metadata of {}", device.name),
+            done: done as u64,
+            total: Some(total),
+        });
+        let result = match guard.verdict(&device.name) {
+            Verdict::Skip(reason) => {
+                info!(device = device.name, reason, "left out");
+                continue;
+            }
+            Verdict::Refuse(error) => Err(error),
+            Verdict::Erase => metadata_of(root, &device.name, context),
+        };
+        match result {
+            Ok(()) => outcome.erased.push(device.name.clone()),
+            Err(error) => {
+                warn!(device = device.name, %error, "not erased");
+                outcome.failures.push(Failure {
+                    device: device.name.clone(),
+                    error: error.into(),
+                });
+            }
+        }
+    }
+    outcome
+}
+
+fn metadata_of(root: &Root, device: &str, context: &dyn Context) -> Result<(), EraseError> {
+    let disk = open(root, device, context)?;
+    metadata::wipe(&disk, device, || {
+        signatures::find(disk.path()).map_err(|source| search_error(device, source))
+    })?;
+    reread(&disk, device);
+    Ok(())
+}
+
+/// Open for this process alone, waiting for udev to let go.
+fn open(root: &Root, device: &str, context: &dyn Context) -> Result<Disk, EraseError> {
+    let deadline = Instant::now() + BUSY_LIMIT;
+    loop {
+        if context.is_cancelled() {
+            return Err(EraseError::Cancelled {
+                device: device.to_owned(),
+            });
+        }
+        let source = match Disk::open_exclusive(root.path(device)) {
+            Ok(disk) => return Ok(disk),
+            Err(source) => source,
+        };
+        if !matches!(source, DiskError::Busy { .. }) || Instant::now() >= deadline {
+            return Err(EraseError::Open {
+                device: device.to_owned(),
+                users: users(root, device),
+                source,
+            });
+        }
+        thread::sleep(BUSY_PAUSE);
+    }
+}
+
+/// Who keeps the device busy, for the error: in brackets, empty where nobody is found.
+fn users(root: &Root, device: &str) -> String {
+    let users = holders::of(root, device);
+    if users.is_empty() {
+        return String::new();
+    }
+    format!(" ({})", users.join(", "))
+}
+
+/// The table is gone from the disk; that the kernel forgets its partitions too is a courtesy to
+/// whoever looks next, who reads it again anyway.
+fn reread(disk: &Disk, device: &str) {
+    if let Err(error) = disk.reread_partitions() {
+        // A partition has no table, and answers EINVAL.
+        info!(device, %error, "the kernel keeps its view of the partitions");
+    }
+}
+
+/// The reference takes names in reverse order to the same end, which fails for `/dev/sdz` and
+/// `/dev/sdaa1`.
+fn partitions_first(devices: &[BlockDevice]) -> Vec<&BlockDevice> {
+    let is_partition = |device: &BlockDevice| device.extra["type"] == "part";
+    let mut ordered: Vec<&BlockDevice> = devices.iter().rev().collect();
+    ordered.sort_by_key(|device| !is_partition(device));
+    ordered
+}
+
+fn search_error(device: &str, source: BlkidErr) -> EraseError {
+    EraseError::Search {
+        device: device.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use farrier_plugin::{Node, SilentContext};
+    use serde_json::json;
+
+    use super::*;
+    use crate::erase::flags::EraseFlags;
+    use crate::sys::loop_device::LoopDevice;
+    use crate::sys::process::Program;
+
+    fn device(name: &str, kind: &str) -> BlockDevice {
+        BlockDevice {
+            name: name.to_owned(),
+            extra: json!({"type": kind}),
+            ..BlockDevice::default()
+        }
+    }
+
+    /// Not by a re-read: a kernel can be built without partition tables of its own.
+    fn show_partitions(device: &str) {
+        Program::new("/usr/bin/partx")
+            .arg("--update")
+            .arg(device)
+            .run()
+            .unwrap();
+    }
+
+    #[test]
+    fn partitions_come_before_all_disks() {
+        let devices = [
+            device("/dev/sdz", "disk"),
+            device("/dev/sdaa", "disk"),
+            device("/dev/sdaa1", "part"),
+            device("/dev/sdz1", "part"),
+        ];
+        let names: Vec<&str> = partitions_first(&devices)
+            .into_iter()
+            .map(|device| device.name.as_str())
+            .collect();
+        assert_eq!(names, ["/dev/sdz1", "/dev/sdaa1", "/dev/sdaa", "/dev/sdz"]);
+    }
+
+    #[test]
+    fn a_partitioned_loop_device_is_erased_and_its_partitions_are_gone() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(40 << 20).unwrap();
+        let Some(looped) = LoopDevice::over(file.path(), 512) else {
+            return;
+        };
+        Program::new("/usr/sbin/sgdisk")
+            .arg("-n1:0:+8M")
+            .arg("-n2:0:+8M")
+            .arg(looped.path())
+            .run()
+            .unwrap();
+        show_partitions(looped.path());
+        let first = format!("{}p1", looped.path());
+        assert!(std::path::Path::new(&first).exists());
+
+        let flags = EraseFlags::from_node(&Node::default()).unwrap();
+        let plan = Plan::for_device(looped.path(), &flags).unwrap();
+        erase_device(&Root::system(), &plan, &SilentContext).unwrap();
+        assert!(!std::path::Path::new(&first).exists());
+        assert!(
+            std::fs::read(file.path())
+                .unwrap()
+                .iter()
+                .all(|byte| *byte == 0)
+        );
+    }
+
+    #[test]
+    fn the_metadata_of_partitions_and_disk_is_gone_in_one_go() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(300 << 20).unwrap();
+        let Some(looped) = LoopDevice::over(file.path(), 512) else {
+            return;
+        };
+        Program::new("/usr/sbin/sgdisk")
+            .arg("-n1:0:+100M")
+            .arg("-n2:0:+100M")
+            .arg(looped.path())
+            .run()
+            .unwrap();
+        show_partitions(looped.path());
+        let second = format!("{}p2", looped.path());
+        Program::new("/usr/sbin/mkfs.ext4")
+            .arg("-q")
+            .arg(&second)
+            .run()
+            .unwrap();
+        for name in [second.as_str(), looped.path()] {
+            metadata_of(&Root::system(), name, &SilentContext).unwrap();
+        }
+        assert_eq!(signatures::find(looped.path().as_ref()).unwrap(), []);
+        assert!(!std::path::Path::new(&second).exists());
+        // The file system was where the partition began.
+        let start = (1 << 20) + (100 << 20);
+        let bytes = std::fs::read(file.path()).unwrap();
+        assert!(bytes[start..start + 8192].iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn a_device_that_is_not_there_is_named() {
+        let error = metadata_of(&Root::system(), "/dev/nonexistent", &SilentContext).unwrap_err();
+        let error = farrier_plugin::ManagerError::from(error);
+        assert!(
+            error.chain().contains("/dev/nonexistent"),
+            "{}",
+            error.chain()
+        );
+    }
+}

@@ -1,0 +1,623 @@
+//! Which devices must not be touched, decided for all of them before the first one is.
+
+use std::collections::BTreeMap;
+
+use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
+use tracing::warn;
+
+use crate::block::list::{ListedDevice, all_devices};
+use crate::erase::error::EraseError;
+use crate::erase::signatures::{self, Contents};
+use crate::sys::root::Root;
+
+/// `RAMFS_MAGIC` of linux/magic.h, which nix does not have.
+const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
+
+/// The label of the virtual floppy that Ironic makes (contract/control-plane 1.3.1).
+const VIRTUAL_FLOPPY: &str = "ir-vfd-dev";
+
+/// Labels of the boot image that Ironic makes, where some controllers show it as a disk
+/// (contract/control-plane 1.3.2). Config drives have such a label too, so it counts only on a
+/// ramdisk that was booted from virtual media.
+const BOOT_IMAGES: [&str; 2] = ["vmedia_boot_iso", "config-2"];
+
+/// Virtual media are smaller than this many bytes (contract/control-plane 1.3.1, "vmedia check").
+const MOST_VIRTUAL_MEDIA: u64 = 4 << 30;
+
+/// File systems and partition types that several machines use at once, by the name to show
+/// (contract/data-plane 7.8; OCFS2 is one more of the kind). The reference compares them in a way
+/// that nearly never matches; this is what it means.
+const SHARED_TYPES: [(&str, &str); 3] = [
+    ("37affc90-ef7d-4e96-91c3-2d7ae055b174", "IBM GPFS Partition"),
+    (
+        "aa31e02a-400f-11db-9590-000c2911d1b8",
+        "VMware VMFS Partition (GPT)",
+    ),
+    ("0xfb", "VMware VMFS Partition (MBR)"),
+];
+const SHARED_FILE_SYSTEMS: [(&str, &str); 4] = [
+    ("gfs2", "Red Hat Global File System 2"),
+    ("ocfs2", "Oracle Cluster File System 2"),
+    ("VMFS", "VMware VMFS"),
+    ("VMFS_volume_member", "VMware VMFS"),
+];
+
+/// What a caller allows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Policy {
+    /// This machine runs from memory, or a person insists.
+    pub may_destroy: bool,
+    /// Keep shared cluster file systems.
+    pub guard_special_filesystems: bool,
+    /// What to do with a device that cannot be written.
+    pub read_only: ReadOnly,
+    /// The node protects arrays by name, so that the members of an array which is not assembled
+    /// must stay: its name is not known.
+    pub keep_idle_members: bool,
+}
+
+/// What to do with a device that cannot be written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ReadOnly {
+    /// Leave it out.
+    Skip,
+    /// That is a failure.
+    Fail,
+}
+
+/// What is to happen to a device.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It may be erased.
+    Erase,
+    /// It is left out, which is no failure, for this reason.
+    Skip(String),
+    /// It must not be erased, and that is a failure. [`EraseError::stops_all`] says whether the
+    /// other devices may be erased all the same.
+    Refuse(EraseError),
+}
+
+/// All devices of this machine and what uses them, as they were at one moment.
+pub struct Guard {
+    policy: Policy,
+    devices: Vec<ListedDevice>,
+    /// Mount points by kernel name.
+    mounts: BTreeMap<String, String>,
+    contents: Look,
+    /// This ramdisk was booted from virtual media.
+    from_virtual_media: bool,
+}
+
+/// Looks at what a device holds.
+type Look = Box<dyn Fn(&ListedDevice) -> Contents + Send + Sync>;
+
+/// Whether `/` lies in memory, as in the ramdisk. Everywhere else this program is a guest, and
+/// erasing a disk would be an accident.
+pub fn runs_in_ramdisk() -> bool {
+    statfs("/").is_ok_and(|root| matches!(root.filesystem_type(), TMPFS_MAGIC | RAMFS_MAGIC))
+}
+
+impl Guard {
+    /// Look at all devices.
+    pub fn survey(root: &Root, policy: Policy) -> Result<Self, EraseError> {
+        let root_of_contents = root.clone();
+        Self::survey_with(root, policy, move |device| {
+            let path = root_of_contents.path(&device.device.name);
+            signatures::contents(&path).unwrap_or_else(|error| {
+                // A disk that cannot be read is all the more to be erased.
+                warn!(
+                    device = device.device.name,
+                    %error,
+                    "could not be searched for shared file systems"
+                );
+                Contents::default()
+            })
+        })
+    }
+
+    fn survey_with(
+        root: &Root,
+        policy: Policy,
+        contents: impl Fn(&ListedDevice) -> Contents + Send + Sync + 'static,
+    ) -> Result<Self, EraseError> {
+        let devices = all_devices(root)?;
+        let mounts = mounts(root, &devices);
+        Ok(Self {
+            policy,
+            devices,
+            mounts,
+            contents: Box::new(contents),
+            from_virtual_media: root
+                .text("/proc/cmdline")
+                .unwrap_or_default()
+                .split_whitespace()
+                .any(|word| word == "boot_method=vmedia"),
+        })
+    }
+
+    /// What is to happen to the device of this name.
+    ///
+    /// A device that the kernel does not list is a vendor's own; its manager knows it.
+    pub fn verdict(&self, name: &str) -> Verdict {
+        if !self.policy.may_destroy {
+            return Verdict::Refuse(EraseError::NotInRamdisk {
+                device: name.to_owned(),
+            });
+        }
+        let Some(device) = self
+            .devices
+            .iter()
+            .find(|device| device.device.name == name)
+        else {
+            return Verdict::Erase;
+        };
+        if self.is_virtual_media(device) {
+            return Verdict::Skip("it is virtual media".to_owned());
+        }
+        let below = self.below(device);
+        if let Some(refusal) = self.mounted(device, &below) {
+            return Verdict::Refuse(refusal);
+        }
+        if let Some(verdict) = self.raid_member(device, &below) {
+            return verdict;
+        }
+        if device.read_only {
+            return match self.policy.read_only {
+                ReadOnly::Skip => Verdict::Skip("it is read-only".to_owned()),
+                ReadOnly::Fail => Verdict::Refuse(EraseError::ReadOnly {
+                    device: name.to_owned(),
+                }),
+            };
+        }
+        if self.policy.guard_special_filesystems
+            && let Some(what) = below.iter().find_map(|device| self.shared(device))
+        {
+            return Verdict::Refuse(EraseError::Protected {
+                device: name.to_owned(),
+                what: what.to_owned(),
+            });
+        }
+        let holders: Vec<&str> = below
+            .iter()
+            .filter(|device| device.kname.starts_with("dm-") && device.device.name != name)
+            .map(|device| device.kname.as_str())
+            .collect();
+        if !holders.is_empty() {
+            return Verdict::Refuse(EraseError::Held {
+                device: name.to_owned(),
+                holders: holders.join(", "),
+            });
+        }
+        Verdict::Erase
+    }
+
+    /// The device and everything that lies on it: partitions, arrays, volumes.
+    fn below<'a>(&'a self, device: &'a ListedDevice) -> Vec<&'a ListedDevice> {
+        let mut below = vec![device];
+        let mut next = 0;
+        while let Some(current) = below.get(next).copied() {
+            next += 1;
+            for child in &self.devices {
+                if child.parents.contains(&current.kname)
+                    && !below.iter().any(|known| known.kname == child.kname)
+                {
+                    below.push(child);
+                }
+            }
+        }
+        below
+    }
+
+    fn mounted(&self, device: &ListedDevice, below: &[&ListedDevice]) -> Option<EraseError> {
+        below.iter().find_map(|part| {
+            let place = self.mounts.get(&part.kname)?;
+            Some(EraseError::Mounted {
+                device: device.device.name.clone(),
+                part: part.device.name.clone(),
+                place: place.clone(),
+            })
+        })
+    }
+
+    /// A member of a running array is not erased: the array is, in its own right. So it is in the
+    /// reference (contract/data-plane 7.4), which also leaves out members of arrays that do not
+    /// run, so that their data survives every clean; here these are erased like any disk.
+    fn raid_member(&self, device: &ListedDevice, below: &[&ListedDevice]) -> Option<Verdict> {
+        let array = below
+            .iter()
+            .find(|part| is_array(part) && part.kname != device.kname);
+        if let Some(array) = array {
+            return Some(Verdict::Skip(format!("it is a member of {}", array.kname)));
+        }
+        let keeps = self.policy.keep_idle_members
+            && below
+                .iter()
+                .any(|part| (self.contents)(part).kind.as_deref() == Some("linux_raid_member"));
+        keeps.then(|| {
+            Verdict::Skip(
+                "it is a member of an array that does not run, and skip_block_devices protects \
+                 arrays by name"
+                    .to_owned(),
+            )
+        })
+    }
+
+    fn shared(&self, device: &ListedDevice) -> Option<&'static str> {
+        let contents = (self.contents)(device);
+        let by_type = SHARED_TYPES
+            .iter()
+            .find(|(id, _)| contents.partition_types.iter().any(|found| found == id));
+        let by_file_system = SHARED_FILE_SYSTEMS
+            .iter()
+            .find(|(name, _)| contents.kind.as_deref() == Some(*name));
+        by_type.or(by_file_system).map(|(_, what)| *what)
+    }
+
+    /// What Ironic or a management controller put in: only small USB disks are, whatever their
+    /// label says, since a former tenant can label any disk (the reference believes the label
+    /// alone, contract/data-plane 7.9).
+    fn is_virtual_media(&self, device: &ListedDevice) -> bool {
+        let can_be = device.device.tran.as_deref() == Some("usb")
+            && device.kind == "disk"
+            && device.device.size < MOST_VIRTUAL_MEDIA;
+        if !can_be {
+            return false;
+        }
+        let model = device.device.model.as_deref().unwrap_or_default();
+        let mut labels: Vec<&str> = vec![VIRTUAL_FLOPPY];
+        if self.from_virtual_media {
+            labels.extend(BOOT_IMAGES);
+        }
+        model.to_ascii_lowercase().contains("virtual media")
+            || self
+                .below(device)
+                .into_iter()
+                .filter_map(|part| (self.contents)(part).label)
+                .any(|label| {
+                    labels
+                        .iter()
+                        .any(|known| known.eq_ignore_ascii_case(&label))
+                })
+    }
+}
+
+fn is_array(device: &ListedDevice) -> bool {
+    device.kname.starts_with("md") && device.kind != "part"
+}
+
+/// Where devices are mounted or used for swap.
+fn mounts(root: &Root, devices: &[ListedDevice]) -> BTreeMap<String, String> {
+    let mut mounts = BTreeMap::new();
+    let by_number = |number: (u32, u32)| devices.iter().find(|device| device.number == number);
+    let by_name = |name: &str| devices.iter().find(|device| device.device.name == name);
+    for line in root
+        .text("/proc/self/mountinfo")
+        .unwrap_or_default()
+        .lines()
+    {
+        // proc_pid_mountinfo(5): id, parent, major:minor, root, mount point, options, optional
+        // fields, a hyphen, file system, source.
+        let Some((left, right)) = line.split_once(" - ") else {
+            continue;
+        };
+        let mut left = left.split(' ').skip(2);
+        let number = left.next().and_then(device_number);
+        let place = left.nth(1).unwrap_or_default();
+        // btrfs and overlays have numbers of no device; then the source names it.
+        let source = right.split(' ').nth(1).unwrap_or_default();
+        if let Some(device) = number.and_then(by_number).or_else(|| by_name(source)) {
+            mounts.insert(device.kname.clone(), place.to_owned());
+        }
+    }
+    for line in root.text("/proc/swaps").unwrap_or_default().lines().skip(1) {
+        let name = line.split_whitespace().next().unwrap_or_default();
+        if let Some(device) = by_name(name) {
+            mounts.insert(device.kname.clone(), "swap".to_owned());
+        }
+    }
+    mounts
+}
+
+fn device_number(text: &str) -> Option<(u32, u32)> {
+    let (major, minor) = text.split_once(':')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A recorded tree with a few devices.
+    struct Tree(tempfile::TempDir);
+
+    impl Tree {
+        fn new() -> Self {
+            let tree = Self(tempfile::tempdir().unwrap());
+            tree.put("/proc/self/mountinfo", "");
+            tree
+        }
+
+        fn put(&self, path: &str, content: &str) {
+            let path = self.0.path().join(path.trim_start_matches('/'));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+
+        fn disk(&self, kname: &str, number: &str) {
+            self.put(&format!("/sys/block/{kname}/dev"), number);
+            self.put(&format!("/sys/block/{kname}/size"), "2097152");
+            self.put(&format!("/sys/block/{kname}/ro"), "0");
+        }
+
+        fn partition(&self, disk: &str, kname: &str, number: &str) {
+            let sysfs = format!("/sys/block/{disk}/{kname}");
+            self.put(&format!("{sysfs}/partition"), "1");
+            self.put(&format!("{sysfs}/dev"), number);
+            self.put(&format!("{sysfs}/size"), "2048");
+        }
+
+        fn holds(&self, lower: &str, upper: &str) {
+            self.put(&format!("/sys/block/{upper}/slaves/{lower}"), "");
+        }
+
+        fn guard(&self, policy: Policy, contents: &[(&str, Contents)]) -> Guard {
+            let contents: BTreeMap<String, Contents> = contents
+                .iter()
+                .map(|(name, contents)| ((*name).to_owned(), contents.clone()))
+                .collect();
+            Guard::survey_with(&Root::at(self.0.path()), policy, move |device| {
+                contents.get(&device.kname).cloned().unwrap_or_default()
+            })
+            .unwrap()
+        }
+    }
+
+    const POLICY: Policy = Policy {
+        may_destroy: true,
+        guard_special_filesystems: true,
+        read_only: ReadOnly::Fail,
+        keep_idle_members: false,
+    };
+
+    fn kind(kind: &str) -> Contents {
+        Contents {
+            kind: Some(kind.to_owned()),
+            ..Contents::default()
+        }
+    }
+
+    fn refusal(verdict: Verdict) -> EraseError {
+        match verdict {
+            Verdict::Refuse(error) => error,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn is_skipped(verdict: &Verdict, reason: &str) -> bool {
+        matches!(verdict, Verdict::Skip(given) if given.contains(reason))
+    }
+
+    #[test]
+    fn an_unused_disk_may_be_erased_in_the_ramdisk_only() {
+        let tree = Tree::new();
+        tree.disk("sda", "8:0");
+        assert!(matches!(
+            tree.guard(POLICY, &[]).verdict("/dev/sda"),
+            Verdict::Erase
+        ));
+        let outside = Policy {
+            may_destroy: false,
+            ..POLICY
+        };
+        let error = refusal(tree.guard(outside, &[]).verdict("/dev/sda"));
+        assert!(matches!(error, EraseError::NotInRamdisk { .. }));
+        assert!(error.stops_all());
+    }
+
+    #[test]
+    fn this_machine_is_judged_by_its_root() {
+        let in_memory = fs::read_to_string("/proc/mounts")
+            .unwrap()
+            .lines()
+            .rev()
+            .find_map(|line| {
+                let mut fields = line.split(' ').skip(1);
+                (fields.next() == Some("/")).then(|| fields.next().map(str::to_owned))
+            });
+        let in_memory = in_memory
+            .flatten()
+            .is_some_and(|kind| ["tmpfs", "ramfs", "rootfs"].contains(&kind.as_str()));
+        assert_eq!(runs_in_ramdisk(), in_memory);
+    }
+
+    #[test]
+    fn a_mounted_partition_or_swap_or_volume_protects_its_disk() {
+        let tree = Tree::new();
+        tree.disk("sda", "8:0");
+        tree.partition("sda", "sda1", "8:1");
+        tree.disk("sdb", "8:16");
+        tree.disk("sdc", "8:32");
+        tree.partition("sdc", "sdc1", "8:33");
+        tree.disk("dm-0", "253:0");
+        tree.holds("sdc1", "dm-0");
+        tree.disk("sdd", "8:48");
+        tree.put(
+            "/proc/self/mountinfo",
+            "22 1 8:1 / /mnt/a rw,relatime shared:1 - ext4 /dev/sda1 rw\n\
+             23 1 0:44 /sub /mnt/b rw - btrfs /dev/dm-0 rw\n",
+        );
+        tree.put(
+            "/proc/swaps",
+            "Filename\t\t\t\tType\t\tSize\n/dev/sdb                partition\t1024\n",
+        );
+        let guard = tree.guard(POLICY, &[]);
+        for (name, place) in [
+            ("/dev/sda", "/mnt/a"),
+            ("/dev/sda1", "/mnt/a"),
+            ("/dev/sdb", "swap"),
+            ("/dev/sdc", "/mnt/b"),
+        ] {
+            let error = refusal(guard.verdict(name));
+            assert!(error.to_string().contains(place), "{error}");
+            assert!(error.stops_all());
+        }
+        assert!(matches!(guard.verdict("/dev/sdd"), Verdict::Erase));
+    }
+
+    #[test]
+    fn members_of_running_arrays_are_left_to_the_array() {
+        let tree = Tree::new();
+        tree.disk("sda", "8:0");
+        tree.partition("sda", "sda1", "8:1");
+        tree.partition("sda", "sda2", "8:2");
+        tree.disk("md0", "9:0");
+        tree.put("/sys/block/md0/md/level", "raid1");
+        tree.holds("sda1", "md0");
+        let guard = tree.guard(POLICY, &[]);
+        assert!(is_skipped(&guard.verdict("/dev/sda"), "md0"));
+        assert!(is_skipped(&guard.verdict("/dev/sda1"), "md0"));
+        assert!(matches!(guard.verdict("/dev/sda2"), Verdict::Erase));
+        assert!(matches!(guard.verdict("/dev/md0"), Verdict::Erase));
+    }
+
+    #[test]
+    fn members_of_idle_arrays_are_erased_unless_arrays_are_protected_by_name() {
+        let tree = Tree::new();
+        tree.disk("sda", "8:0");
+        tree.partition("sda", "sda1", "8:1");
+        let contents = [("sda1", kind("linux_raid_member"))];
+        assert!(matches!(
+            tree.guard(POLICY, &contents).verdict("/dev/sda"),
+            Verdict::Erase
+        ));
+        let keeping = Policy {
+            keep_idle_members: true,
+            ..POLICY
+        };
+        let guard = tree.guard(keeping, &contents);
+        assert!(is_skipped(&guard.verdict("/dev/sda"), "does not run"));
+        assert!(is_skipped(&guard.verdict("/dev/sda1"), "does not run"));
+    }
+
+    #[test]
+    fn a_read_only_device_is_skipped_or_fails_alone() {
+        let tree = Tree::new();
+        tree.disk("sda", "8:0");
+        tree.put("/sys/block/sda/ro", "1");
+        let error = refusal(tree.guard(POLICY, &[]).verdict("/dev/sda"));
+        assert!(error.to_string().contains("read-only"), "{error}");
+        assert!(!error.stops_all());
+        let skipping = Policy {
+            read_only: ReadOnly::Skip,
+            ..POLICY
+        };
+        assert!(is_skipped(
+            &tree.guard(skipping, &[]).verdict("/dev/sda"),
+            "read-only"
+        ));
+    }
+
+    #[test]
+    fn shared_file_systems_are_protected_wherever_they_lie_on_the_disk() {
+        let tree = Tree::new();
+        tree.disk("sda", "8:0");
+        tree.partition("sda", "sda1", "8:1");
+        let table = |kind: &str| Contents {
+            partition_types: vec!["0x83".to_owned(), kind.to_owned()],
+            ..Contents::default()
+        };
+        for (kname, contents) in [
+            ("sda", table("aa31e02a-400f-11db-9590-000c2911d1b8")),
+            ("sda", table("37affc90-ef7d-4e96-91c3-2d7ae055b174")),
+            ("sda", table("0xfb")),
+            ("sda", kind("gfs2")),
+            ("sda1", kind("gfs2")),
+            ("sda1", kind("VMFS")),
+        ] {
+            let error = refusal(
+                tree.guard(POLICY, &[(kname, contents.clone())])
+                    .verdict("/dev/sda"),
+            );
+            assert!(matches!(error, EraseError::Protected { .. }), "{error}");
+            assert!(error.stops_all());
+            let allowing = Policy {
+                guard_special_filesystems: false,
+                ..POLICY
+            };
+            assert!(matches!(
+                tree.guard(allowing, &[(kname, contents)])
+                    .verdict("/dev/sda"),
+                Verdict::Erase
+            ));
+        }
+        assert!(matches!(
+            tree.guard(POLICY, &[("sda", kind("ext4"))])
+                .verdict("/dev/sda"),
+            Verdict::Erase
+        ));
+    }
+
+    #[test]
+    fn virtual_media_are_skipped_but_a_disk_with_their_label_is_not() {
+        let label = Contents {
+            label: Some("IR-VFD-DEV".to_owned()),
+            ..Contents::default()
+        };
+        let usb = || {
+            let tree = Tree::new();
+            let device = "sys/devices/pci0000:00/usb1/1-1/host2/target2:0:0/2:0:0:0";
+            tree.put(&format!("{device}/block/sda/dev"), "8:0");
+            tree.put(&format!("{device}/block/sda/size"), "2880");
+            let root = tree.0.path();
+            std::os::unix::fs::symlink("../..", root.join(format!("{device}/block/sda/device")))
+                .unwrap();
+            fs::create_dir_all(root.join("sys/block")).unwrap();
+            std::os::unix::fs::symlink(
+                format!("../../{device}/block/sda"),
+                root.join("sys/block/sda"),
+            )
+            .unwrap();
+            tree
+        };
+        let tree = usb();
+        let guard = tree.guard(POLICY, &[("sda", label.clone())]);
+        assert_eq!(guard.devices[0].device.tran.as_deref(), Some("usb"));
+        assert!(is_skipped(&guard.verdict("/dev/sda"), "virtual media"));
+        assert!(matches!(
+            usb().guard(POLICY, &[]).verdict("/dev/sda"),
+            Verdict::Erase
+        ));
+        let boot_image = Contents {
+            label: Some("config-2".to_owned()),
+            ..Contents::default()
+        };
+        for (line, skipped) in [("quiet", false), ("quiet boot_method=vmedia", true)] {
+            let tree = usb();
+            tree.put("/proc/cmdline", line);
+            let verdict = tree
+                .guard(POLICY, &[("sda", boot_image.clone())])
+                .verdict("/dev/sda");
+            assert_eq!(is_skipped(&verdict, "virtual media"), skipped, "{line}");
+        }
+
+        let tree = Tree::new();
+        tree.disk("sda", "8:0");
+        assert!(matches!(
+            tree.guard(POLICY, &[("sda", label)]).verdict("/dev/sda"),
+            Verdict::Erase
+        ));
+    }
+
+    #[test]
+    fn a_volume_of_somebody_else_on_the_disk_is_named() {
+        let tree = Tree::new();
+        tree.disk("sda", "8:0");
+        tree.disk("dm-3", "253:3");
+        tree.holds("sda", "dm-3");
+        let error = refusal(tree.guard(POLICY, &[]).verdict("/dev/sda"));
+        assert!(error.to_string().contains("dm-3"), "{error}");
+        assert!(!error.stops_all());
+    }
+}

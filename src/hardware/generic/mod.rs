@@ -1,0 +1,281 @@
+//! The manager that works on any hardware, through the kernel alone.
+
+mod deploy;
+mod erase;
+mod logs;
+mod pstore;
+mod steps;
+
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::time::Duration;
+
+use farrier_plugin::{
+    BlockDevice, BootInfo, Context, Cpu, ErrorKind, HardwareManager, Inventory, ManagerError,
+    ManagerVersion, Memory, NetworkInterface, Node, Port, Step, StepArguments, StepKind,
+    SystemVendor, support,
+};
+use serde_json::Value;
+use tracing::{debug, info};
+
+use crate::block::hints::{self, RootDeviceHints};
+use crate::block::skip::{Purpose, SkipList};
+use crate::block::{list, settle};
+use crate::config::Live;
+use crate::hardware::disk_wait;
+use crate::hardware::dispatch::Dispatcher;
+use crate::inventory::{self, Bmc};
+use crate::sys::page_cache;
+use crate::sys::process::Program;
+use crate::sys::root::Root;
+
+/// How long udev may take to deal with new devices before they are listed without it.
+const SETTLE_LIMIT: Duration = Duration::from_secs(20);
+
+/// The generic manager (contract/control-plane 7.3, 8.9).
+pub(super) struct GenericHardwareManager {
+    options: Live,
+    root: Root,
+    /// All managers: `erase_devices` asks them about each device.
+    peers: Weak<Dispatcher>,
+    /// Disks may be erased: this machine runs from memory, or a person insists.
+    may_destroy: bool,
+    /// Asked once: the management controller takes seconds to answer.
+    bmc: OnceLock<Bmc>,
+    /// The answer to `get_partition_uuids`, once an image was written.
+    written: Mutex<Option<Value>>,
+}
+
+impl GenericHardwareManager {
+    pub(super) fn new(
+        options: Live,
+        root: Root,
+        peers: Weak<Dispatcher>,
+        may_destroy: bool,
+    ) -> Self {
+        Self {
+            options,
+            root,
+            peers,
+            may_destroy,
+            bmc: OnceLock::new(),
+            written: Mutex::default(),
+        }
+    }
+
+    fn bmc(&self) -> &Bmc {
+        self.bmc.get_or_init(|| inventory::bmc(&self.root))
+    }
+
+    /// All managers, for questions that another one may know better.
+    fn peers(&self) -> Result<Arc<Dispatcher>, ManagerError> {
+        self.peers.upgrade().ok_or_else(|| {
+            ManagerError::new(
+                ErrorKind::HardwareManagerNotFound,
+                "The hardware managers are being shut down",
+            )
+        })
+    }
+
+    fn devices(&self, include_partitions: bool) -> Result<Vec<BlockDevice>, ManagerError> {
+        settle::wait(&self.root, SETTLE_LIMIT);
+        list::list_block_devices(&self.root, include_partitions).map_err(|source| {
+            ManagerError::new(ErrorKind::BlockDevice, "Block devices could not be listed")
+                .with_source(source)
+        })
+    }
+
+    fn unskipped(
+        &self,
+        node: &Node,
+        include_partitions: bool,
+        purpose: Purpose,
+    ) -> Result<Vec<BlockDevice>, ManagerError> {
+        let devices = self.devices(include_partitions)?;
+        SkipList::from_node(node)
+            .and_then(|list| list.retain(&self.root, devices, purpose))
+            .map_err(|error| ManagerError::new(ErrorKind::BlockDevice, error.to_string()))
+    }
+}
+
+impl HardwareManager for GenericHardwareManager {
+    fn class_name(&self) -> &str {
+        "GenericHardwareManager"
+    }
+
+    fn version(&self) -> ManagerVersion {
+        // The reference's version: conductors compare it between runs of either agent.
+        ManagerVersion {
+            name: "generic_hardware_manager".to_owned(),
+            version: "1.2".to_owned(),
+        }
+    }
+
+    fn evaluate_hardware_support(&self) -> Result<u32, ManagerError> {
+        Ok(support::GENERIC)
+    }
+
+    /// Assemble arrays, load what talks to the management controller, and wait for the root disk
+    /// (contract/control-plane 8.8). Only where this machine is ours: looking at the inventory of a
+    /// running system changes nothing there.
+    fn initialize(&self, _context: &dyn Context) -> Result<(), ManagerError> {
+        if self.may_destroy {
+            settle::wait(&self.root, SETTLE_LIMIT);
+            for program in [
+                Program::new("/sbin/mdadm").arg("--assemble").arg("--scan"),
+                Program::new("/sbin/modprobe")
+                    .arg("-a")
+                    .arg("ipmi_msghandler")
+                    .arg("ipmi_devintf")
+                    .arg("ipmi_si"),
+            ] {
+                // Neither need be there: most machines have no array, and some no controller.
+                if let Err(error) = program.run() {
+                    debug!(%error, "of no use at start");
+                }
+            }
+        }
+        if let Some(peers) = self.peers.upgrade() {
+            disk_wait::wait_for_root_disk(&peers, &self.options.current(), None);
+        }
+        Ok(())
+    }
+
+    fn list_network_interfaces(&self) -> Result<Vec<NetworkInterface>, ManagerError> {
+        inventory::interfaces(&self.root).map_err(|source| {
+            ManagerError::new(
+                ErrorKind::CommandExecution,
+                "Network interfaces could not be listed",
+            )
+            .with_source(source)
+        })
+    }
+
+    fn cpus(&self) -> Result<Cpu, ManagerError> {
+        Ok(inventory::cpu(&self.root))
+    }
+
+    fn memory(&self) -> Result<Memory, ManagerError> {
+        Ok(inventory::memory(&self.root))
+    }
+
+    fn list_block_devices(
+        &self,
+        include_partitions: bool,
+    ) -> Result<Vec<BlockDevice>, ManagerError> {
+        self.devices(include_partitions)
+    }
+
+    fn list_block_devices_check_skip_list(
+        &self,
+        node: &Node,
+        include_partitions: bool,
+    ) -> Result<Vec<BlockDevice>, ManagerError> {
+        self.unskipped(node, include_partitions, Purpose::WholeDevices)
+    }
+
+    fn os_install_device(&self, node: Option<&Node>) -> Result<BlockDevice, ManagerError> {
+        let devices = match node {
+            Some(node) => self.unskipped(node, false, Purpose::WholeDevices)?,
+            None => self.devices(false)?,
+        };
+        let hints = node
+            .map(RootDeviceHints::from_node)
+            .transpose()
+            .map_err(|error| ManagerError::new(ErrorKind::DeviceNotFound, error.to_string()))?
+            .flatten();
+        hints::select(hints.as_ref(), &devices)
+            .cloned()
+            .map_err(|error| ManagerError::new(ErrorKind::DeviceNotFound, error.to_string()))
+    }
+
+    fn bmc_address(&self) -> Result<Option<String>, ManagerError> {
+        Ok(self.bmc().address.clone())
+    }
+
+    fn bmc_v6address(&self) -> Result<Option<String>, ManagerError> {
+        Ok(self.bmc().v6address.clone())
+    }
+
+    fn bmc_mac(&self) -> Result<Option<String>, ManagerError> {
+        Ok(self.bmc().mac.clone())
+    }
+
+    fn boot_info(&self) -> Result<BootInfo, ManagerError> {
+        Ok(inventory::boot_info(&self.root))
+    }
+
+    fn system_vendor_info(&self) -> Result<SystemVendor, ManagerError> {
+        Ok(inventory::system_vendor(&self.root))
+    }
+
+    fn list_hardware_info(&self) -> Result<Inventory, ManagerError> {
+        Ok(Inventory {
+            interfaces: self.list_network_interfaces()?,
+            cpu: self.cpus()?,
+            disks: self.devices(false)?,
+            memory: self.memory()?,
+            bmc_address: self.bmc_address()?,
+            bmc_v6address: self.bmc_v6address()?,
+            system_vendor: self.system_vendor_info()?,
+            boot: self.boot_info()?,
+            hostname: inventory::hostname(),
+            bmc_mac: self.bmc_mac()?,
+        })
+    }
+
+    fn erase_block_device(
+        &self,
+        context: &dyn Context,
+        node: &Node,
+        device: &BlockDevice,
+    ) -> Result<(), ManagerError> {
+        erase::block_device(self, context, node, device)
+    }
+
+    fn steps(
+        &self,
+        kind: StepKind,
+        _node: &Node,
+        _ports: &[Port],
+    ) -> Result<Vec<Step>, ManagerError> {
+        Ok(steps::offered(kind))
+    }
+
+    fn execute_step(
+        &self,
+        context: &dyn Context,
+        step: &str,
+        node: &Node,
+        _ports: &[Port],
+        arguments: &StepArguments,
+    ) -> Result<Value, ManagerError> {
+        match step {
+            "erase_devices" => erase::devices(self, context, node),
+            "erase_devices_metadata" => erase::devices_metadata(self, context, node),
+            "erase_pstore" => pstore::erase(&self.root),
+            "write_image" => deploy::write_image(self, context, node, arguments),
+            _ => Err(steps::refusal(step)),
+        }
+    }
+
+    fn partition_uuids(&self) -> Result<Value, ManagerError> {
+        deploy::partition_uuids(self)
+    }
+
+    fn collect_system_logs(&self) -> Result<Vec<(String, Vec<u8>)>, ManagerError> {
+        Ok(logs::members(&self.root))
+    }
+
+    fn full_sync(&self) -> Result<(), ManagerError> {
+        page_cache::sync();
+        if let Err(error) = page_cache::drop_caches() {
+            info!(%error, "caches are not dropped");
+        }
+        for device in self.devices(false)? {
+            if let Err(error) = page_cache::flush_buffers(&self.root.path(&device.name)) {
+                info!(device = device.name, %error, "buffers are not flushed");
+            }
+        }
+        Ok(())
+    }
+}

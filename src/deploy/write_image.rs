@@ -13,6 +13,7 @@ use super::error::{DeployError, chain};
 use super::image_info::ImageInfo;
 use crate::block::holders;
 use crate::block::mbr::Mbr;
+use crate::block::rescan::take_partitions;
 use crate::block::table::{Table, TableError};
 use crate::config::Options;
 use crate::stream::{ImageRequest, Staged, StreamError, stage};
@@ -52,8 +53,8 @@ pub fn write_image(
 ) -> Result<Deployed, DeployError> {
     let job = Job::prepare(context, &device.name, arguments, options)?;
     let disk = open(device, context, job.info.id())?;
-    let deployed = job.run(context, &disk, options)?;
-    if let Err(error) = disk.reread_partitions() {
+    let (deployed, table) = job.run(context, &disk, options)?;
+    if let Err(error) = take_partitions(&Root::system(), &disk, &table) {
         warn!(error = %chain(&error), "the image is written, but its partitions are not visible");
     }
     Ok(deployed)
@@ -98,7 +99,7 @@ impl<'a> Job<'a> {
         context: &dyn Context,
         medium: &dyn Medium,
         options: &Options,
-    ) -> Result<Deployed, DeployError> {
+    ) -> Result<(Deployed, Table), DeployError> {
         check_block_size(medium, self.drive.as_ref(), options)?;
         info!(
             image = self.info.id(),
@@ -106,28 +107,30 @@ impl<'a> Job<'a> {
             "writing image"
         );
         let staged = stage(&self.request, options, medium, context)?;
-        let signature = finish(&staged, self.drive.as_ref(), self.device, self.info.node())?;
+        let (signature, table) =
+            finish(&staged, self.drive.as_ref(), self.device, self.info.node())?;
         staged.commit()?;
         let root_uuid = format!("{signature:#010x}");
-        Ok(Deployed {
+        let deployed = Deployed {
             message: format!(
                 "image ({}) written to device {} root_uuid={root_uuid}",
                 self.info.id(),
                 self.device
             ),
             partition_uuids: json!({ "root uuid": root_uuid }),
-        })
+        };
+        Ok((deployed, table))
     }
 }
 
 /// Check the image's partition table, fit it to the disk and place the config drive. Returns the
-/// disk's signature.
+/// disk's signature and its table.
 fn finish(
     staged: &Staged<'_>,
     drive: Option<&ConfigDrive>,
     device: &str,
     node: &str,
-) -> Result<u32, DeployError> {
+) -> Result<(u32, Table), DeployError> {
     let mut table = Table::read(staged).map_err(DeployError::PartitionTable)?;
     if table.partitions().is_empty() {
         return Err(DeployError::NoPartitions {
@@ -157,7 +160,7 @@ fn finish(
             holders: String::new(),
             source,
         })?;
-    Ok(u32::from_le_bytes(signature))
+    Ok((u32::from_le_bytes(signature), table))
 }
 
 /// Move the backup of a GPT to the disk's end, and have its protective entry cover the disk: an

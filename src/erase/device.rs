@@ -7,6 +7,7 @@ use farrier_plugin::{BlockDevice, Context, Progress};
 use libblkid_rs::BlkidErr;
 use tracing::{info, warn};
 
+use crate::block::holders;
 use crate::erase::devices::{Failure, Outcome};
 use crate::erase::error::EraseError;
 use crate::erase::guard::{Guard, Verdict};
@@ -99,16 +100,28 @@ fn open(root: &Root, device: &str, context: &dyn Context) -> Result<Disk, EraseE
                 device: device.to_owned(),
             });
         }
-        match Disk::open_exclusive(root.path(device)) {
-            Err(DiskError::Busy { .. }) if Instant::now() < deadline => thread::sleep(BUSY_PAUSE),
-            outcome => {
-                return outcome.map_err(|source| EraseError::Disk {
-                    device: device.to_owned(),
-                    source,
-                });
-            }
+        let source = match Disk::open_exclusive(root.path(device)) {
+            Ok(disk) => return Ok(disk),
+            Err(source) => source,
+        };
+        if !matches!(source, DiskError::Busy { .. }) || Instant::now() >= deadline {
+            return Err(EraseError::Open {
+                device: device.to_owned(),
+                users: users(root, device),
+                source,
+            });
         }
+        thread::sleep(BUSY_PAUSE);
     }
+}
+
+/// Who keeps the device busy, for the error: in brackets, empty where nobody is found.
+fn users(root: &Root, device: &str) -> String {
+    let users = holders::of(root, device);
+    if users.is_empty() {
+        return String::new();
+    }
+    format!(" ({})", users.join(", "))
 }
 
 /// The table is gone from the disk; that the kernel forgets its partitions too is a courtesy to

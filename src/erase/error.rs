@@ -81,10 +81,21 @@ pub enum EraseError {
         /// The device.
         device: String,
     },
+    /// The device could not be opened for this process alone.
+    #[error("{device} is not erased{users}")]
+    Open {
+        /// The device.
+        device: String,
+        /// Who uses it, in brackets.
+        users: String,
+        /// What failed.
+        #[source]
+        source: DiskError,
+    },
     /// This is no ramdisk.
     #[error(
-        "{device} is not erased: this system does not run from memory, so that it is not the \
-         ramdisk, and nothing was told to erase all the same"
+        "{device} is left as it is: this system does not run from memory, so that it is not the \
+         ramdisk, and nothing was told to go on all the same"
     )]
     NotInRamdisk {
         /// The device.
@@ -185,9 +196,9 @@ impl From<EraseError> for ManagerError {
     fn from(error: EraseError) -> Self {
         let manager_error = Self::new(error.kind(), error.to_string());
         match error {
-            EraseError::Disk { source, .. } | EraseError::Unwritable { source, .. } => {
-                manager_error.with_source(source)
-            }
+            EraseError::Disk { source, .. }
+            | EraseError::Open { source, .. }
+            | EraseError::Unwritable { source, .. } => manager_error.with_source(source),
             EraseError::List(source) => manager_error.with_source(source),
             // Kept as text: libblkid's error type cannot go to another thread.
             EraseError::Search { source, .. } => manager_error.with_source(source.to_string()),

@@ -16,6 +16,11 @@ const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
 /// The label of the virtual floppy that Ironic makes (contract/control-plane 1.3.1).
 const VIRTUAL_FLOPPY: &str = "ir-vfd-dev";
 
+/// Labels of the boot image that Ironic makes, where some controllers show it as a disk
+/// (contract/control-plane 1.3.2). Config drives have such a label too, so it counts only on a
+/// ramdisk that was booted from virtual media.
+const BOOT_IMAGES: [&str; 2] = ["vmedia_boot_iso", "config-2"];
+
 /// Virtual media are smaller than this many bytes (contract/control-plane 1.3.1, "vmedia check").
 const MOST_VIRTUAL_MEDIA: u64 = 4 << 30;
 
@@ -78,8 +83,13 @@ pub struct Guard {
     devices: Vec<ListedDevice>,
     /// Mount points by kernel name.
     mounts: BTreeMap<String, String>,
-    contents: Box<dyn Fn(&ListedDevice) -> Contents + Send + Sync>,
+    contents: Look,
+    /// This ramdisk was booted from virtual media.
+    from_virtual_media: bool,
 }
+
+/// Looks at what a device holds.
+type Look = Box<dyn Fn(&ListedDevice) -> Contents + Send + Sync>;
 
 /// Whether `/` lies in memory, as in the ramdisk. Everywhere else this program is a guest, and
 /// erasing a disk would be an accident.
@@ -117,6 +127,11 @@ impl Guard {
             devices,
             mounts,
             contents: Box::new(contents),
+            from_virtual_media: root
+                .text("/proc/cmdline")
+                .unwrap_or_default()
+                .split_whitespace()
+                .any(|word| word == "boot_method=vmedia"),
         })
     }
 
@@ -136,7 +151,7 @@ impl Guard {
         else {
             return Verdict::Erase;
         };
-        if is_virtual_media(device, || self.whole_contents_labels(device)) {
+        if self.is_virtual_media(device) {
             return Verdict::Skip("it is virtual media".to_owned());
         }
         let below = self.below(device);
@@ -238,29 +253,32 @@ impl Guard {
         by_type.or(by_file_system).map(|(_, what)| *what)
     }
 
-    fn whole_contents_labels(&self, device: &ListedDevice) -> Vec<String> {
-        self.below(device)
-            .into_iter()
-            .filter_map(|part| (self.contents)(part).label)
-            .collect()
+    /// What Ironic or a management controller put in: only small USB disks are, whatever their
+    /// label says, since a former tenant can label any disk (the reference believes the label
+    /// alone, contract/data-plane 7.9).
+    fn is_virtual_media(&self, device: &ListedDevice) -> bool {
+        let can_be = device.device.tran.as_deref() == Some("usb")
+            && device.kind == "disk"
+            && device.device.size < MOST_VIRTUAL_MEDIA;
+        if !can_be {
+            return false;
+        }
+        let model = device.device.model.as_deref().unwrap_or_default();
+        let mut labels: Vec<&str> = vec![VIRTUAL_FLOPPY];
+        if self.from_virtual_media {
+            labels.extend(BOOT_IMAGES);
+        }
+        model.to_ascii_lowercase().contains("virtual media")
+            || self
+                .below(device)
+                .into_iter()
+                .filter_map(|part| (self.contents)(part).label)
+                .any(|label| {
+                    labels
+                        .iter()
+                        .any(|known| known.eq_ignore_ascii_case(&label))
+                })
     }
-}
-
-/// What Ironic or a management controller put in: only small USB disks are, whatever their label
-/// says, since a former tenant can label any disk (the reference believes the label alone,
-/// contract/data-plane 7.9).
-fn is_virtual_media(device: &ListedDevice, labels: impl FnOnce() -> Vec<String>) -> bool {
-    let can_be = device.device.tran.as_deref() == Some("usb")
-        && device.kind == "disk"
-        && device.device.size < MOST_VIRTUAL_MEDIA;
-    if !can_be {
-        return false;
-    }
-    let model = device.device.model.as_deref().unwrap_or_default();
-    model.to_ascii_lowercase().contains("virtual media")
-        || labels()
-            .iter()
-            .any(|label| label.eq_ignore_ascii_case(VIRTUAL_FLOPPY))
 }
 
 fn is_array(device: &ListedDevice) -> bool {
@@ -308,7 +326,6 @@ fn device_number(text: &str) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
 
     use super::*;
 
@@ -572,6 +589,18 @@ mod tests {
             usb().guard(POLICY, &[]).verdict("/dev/sda"),
             Verdict::Erase
         ));
+        let boot_image = Contents {
+            label: Some("config-2".to_owned()),
+            ..Contents::default()
+        };
+        for (line, skipped) in [("quiet", false), ("quiet boot_method=vmedia", true)] {
+            let tree = usb();
+            tree.put("/proc/cmdline", line);
+            let verdict = tree
+                .guard(POLICY, &[("sda", boot_image.clone())])
+                .verdict("/dev/sda");
+            assert_eq!(is_skipped(&verdict, "virtual media"), skipped, "{line}");
+        }
 
         let tree = Tree::new();
         tree.disk("sda", "8:0");
@@ -590,6 +619,5 @@ mod tests {
         let error = refusal(tree.guard(POLICY, &[]).verdict("/dev/sda"));
         assert!(error.to_string().contains("dm-3"), "{error}");
         assert!(!error.stops_all());
-        assert!(Path::new(tree.0.path()).exists());
     }
 }

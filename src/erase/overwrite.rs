@@ -74,7 +74,7 @@ pub fn overwrite(
         last = if zero_pass && pass == random_passes {
             Content::Zeros
         } else {
-            Content::Random(run.keystream()?)
+            run.random_data()?
         };
         run.pass(pass, &last)?;
         if !run.faults.is_empty() {
@@ -120,7 +120,7 @@ pub fn overwrite(
 
 /// What a pass writes.
 enum Content {
-    Random(Keystream),
+    Random(Box<Keystream>),
     Zeros,
 }
 
@@ -139,8 +139,8 @@ impl Run<'_> {
     ///
     /// Markers that cannot be written or read are left to the passes to find: a bad sector must
     /// not keep the rest of the device from being overwritten.
-    fn mark(&mut self, samples: &[Sample]) -> Result<Option<u64>, EraseError> {
-        let marker = Content::Random(self.keystream()?);
+    fn mark(&self, samples: &[Sample]) -> Result<Option<u64>, EraseError> {
+        let marker = self.random_data()?;
         let mut marked = Vec::with_capacity(samples.len());
         for sample in samples {
             let mut data = AlignedBuffer::zeroed(sample.length);
@@ -274,8 +274,10 @@ impl Run<'_> {
         }
     }
 
-    fn keystream(&self) -> Result<Keystream, EraseError> {
-        Keystream::random().map_err(|_| self.no_random_numbers())
+    fn random_data(&self) -> Result<Content, EraseError> {
+        Keystream::random()
+            .map(|stream| Content::Random(Box::new(stream)))
+            .map_err(|_| self.no_random_numbers())
     }
 
     fn flush(&self) -> Result<(), EraseError> {

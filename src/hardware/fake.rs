@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 
 use farrier_plugin::{
-    BlockDevice, Context, ErrorKind, HardwareManager, ManagerError, ManagerVersion, Node, Port,
-    Step, StepArguments, StepKind,
+    BlockDevice, Context, ErrorKind, HardwareManager, Inventory, ManagerError, ManagerVersion,
+    Node, Port, Step, StepArguments, StepKind,
 };
 use serde_json::Value;
 
@@ -100,6 +100,13 @@ impl HardwareManager for FakeManager {
 
     fn bmc_address(&self) -> Result<Option<String>, ManagerError> {
         self.answer("get_bmc_address")
+    }
+
+    fn list_hardware_info(&self) -> Result<Inventory, ManagerError> {
+        Ok(Inventory {
+            bmc_address: self.answer("list_hardware_info")?,
+            ..Inventory::default()
+        })
     }
 
     fn os_install_device(&self, _node: Option<&Node>) -> Result<BlockDevice, ManagerError> {

@@ -378,6 +378,58 @@ mod tests {
     }
 
     #[test]
+    fn this_machine_has_an_inventory_and_logs() {
+        let options = Options {
+            disk_wait_attempts: 0,
+            ..Options::default()
+        };
+        // Not allowed to destroy, whatever this machine runs from.
+        let managers =
+            Managers::discover_at(Live::new(options), Root::system(), false, &SilentContext)
+                .unwrap();
+        assert_eq!(
+            managers.versions(),
+            BTreeMap::from([("generic_hardware_manager".to_owned(), "1.2".to_owned())])
+        );
+        let inventory = managers.inventory().unwrap();
+        assert!(inventory.cpu.count > 0);
+        assert!(Arc::ptr_eq(&inventory, &managers.inventory().unwrap()));
+        let members = logs::unpack(&managers.collect_logs().unwrap());
+        assert!(members.contains_key("lsblk") && members.contains_key("ps"));
+        let steps = managers
+            .steps(StepKind::Clean, &Node::default(), &[])
+            .unwrap();
+        assert_eq!(
+            steps["GenericHardwareManager"]
+                .iter()
+                .map(|step| (step.step.as_str(), step.priority))
+                .collect::<Vec<_>>(),
+            [
+                ("erase_devices", 10),
+                ("erase_devices_metadata", 99),
+                ("erase_pstore", 0)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_controller_that_the_conductor_knows_better_is_left_out() {
+        let options = Options {
+            disk_wait_attempts: 0,
+            ..Options::default()
+        };
+        let fake = FakeManager::new("Vendor", 1).answering(Answer::Text("192.0.2.1"));
+        let managers =
+            Managers::from_managers(Live::new(options), vec![Arc::new(fake)], &SilentContext)
+                .unwrap();
+        let address = |managers: &Managers| managers.inventory_uncached().unwrap().bmc_address;
+        assert_eq!(address(&managers).as_deref(), Some("192.0.2.1"));
+        let node = json!({"driver_internal_info": {"agent_skip_bmc_detect": true}});
+        managers.set_node(serde_json::from_value(node).unwrap());
+        assert_eq!(address(&managers), None);
+    }
+
+    #[test]
     fn logs_of_a_broken_manager_are_an_entry_and_no_failure() {
         let managers = managers(vec![
             Arc::new(FakeManager::new("Broken", 2).answering(Answer::Fail(

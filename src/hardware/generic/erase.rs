@@ -19,12 +19,7 @@ pub(super) fn devices(
     let devices = manager.list_block_devices_check_skip_list(node, false)?;
     let guard = survey(manager, node, &flags, ReadOnly::Fail)?;
     check_all(&guard, &devices)?;
-    let peers = manager.peers.upgrade().ok_or_else(|| {
-        ManagerError::new(
-            ErrorKind::HardwareManagerNotFound,
-            "The hardware managers are being shut down",
-        )
-    })?;
+    let peers = manager.peers()?;
     let names: Vec<String> = devices.iter().map(|device| device.name.clone()).collect();
     info!(
         devices = names.join(", "),

@@ -1,11 +1,12 @@
 //! The manager that works on any hardware, through the kernel alone.
 
+mod deploy;
 mod erase;
 mod logs;
 mod pstore;
 mod steps;
 
-use std::sync::{OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use farrier_plugin::{
@@ -40,6 +41,8 @@ pub(super) struct GenericHardwareManager {
     may_destroy: bool,
     /// Asked once: the management controller takes seconds to answer.
     bmc: OnceLock<Bmc>,
+    /// The answer to `get_partition_uuids`, once an image was written.
+    written: Mutex<Option<Value>>,
 }
 
 impl GenericHardwareManager {
@@ -55,11 +58,22 @@ impl GenericHardwareManager {
             peers,
             may_destroy,
             bmc: OnceLock::new(),
+            written: Mutex::default(),
         }
     }
 
     fn bmc(&self) -> &Bmc {
         self.bmc.get_or_init(|| inventory::bmc(&self.root))
+    }
+
+    /// All managers, for questions that another one may know better.
+    fn peers(&self) -> Result<Arc<Dispatcher>, ManagerError> {
+        self.peers.upgrade().ok_or_else(|| {
+            ManagerError::new(
+                ErrorKind::HardwareManagerNotFound,
+                "The hardware managers are being shut down",
+            )
+        })
     }
 
     fn devices(&self, include_partitions: bool) -> Result<Vec<BlockDevice>, ManagerError> {
@@ -233,14 +247,19 @@ impl HardwareManager for GenericHardwareManager {
         step: &str,
         node: &Node,
         _ports: &[Port],
-        _arguments: &StepArguments,
+        arguments: &StepArguments,
     ) -> Result<Value, ManagerError> {
         match step {
             "erase_devices" => erase::devices(self, context, node),
             "erase_devices_metadata" => erase::devices_metadata(self, context, node),
             "erase_pstore" => pstore::erase(&self.root),
+            "write_image" => deploy::write_image(self, context, node, arguments),
             _ => Err(steps::refusal(step)),
         }
+    }
+
+    fn partition_uuids(&self) -> Result<Value, ManagerError> {
+        deploy::partition_uuids(self)
     }
 
     fn collect_system_logs(&self) -> Result<Vec<(String, Vec<u8>)>, ManagerError> {

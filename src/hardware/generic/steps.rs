@@ -4,7 +4,7 @@
 use farrier_plugin::{ErrorKind, ManagerError, Step, StepKind};
 
 /// Steps of the reference's generic manager that are not here yet.
-const MISSING: [&str; 13] = [
+const MISSING: [&str; 12] = [
     "apply_configuration",
     "burnin_cpu",
     "burnin_disk",
@@ -17,7 +17,6 @@ const MISSING: [&str; 13] = [
     "erase_devices_express",
     "execute_bootc_install",
     "inject_files",
-    "write_image",
 ];
 
 /// The steps of one kind.
@@ -28,8 +27,11 @@ pub(super) fn offered(kind: StepKind) -> Vec<Step> {
             step("erase_devices_metadata", 99, Some(true)),
             step("erase_pstore", 0, Some(true)),
         ],
-        StepKind::Deploy => vec![step("erase_devices_metadata", 0, None)],
-        StepKind::Service => Vec::new(),
+        StepKind::Deploy => vec![
+            step("erase_devices_metadata", 0, None),
+            step("write_image", 0, None),
+        ],
+        StepKind::Service => vec![step("write_image", 0, None)],
     }
 }
 
@@ -82,6 +84,8 @@ mod tests {
             for step in offered(kind) {
                 assert_eq!(step.priority, 0, "{step:?}");
                 assert_eq!(step.abortable, None, "{step:?}");
+                // Without a list of arguments only the conductor's own step may pass any.
+                assert_eq!(step.argsinfo, None, "{step:?}");
             }
         }
     }

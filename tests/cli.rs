@@ -10,7 +10,7 @@ fn farrier(arguments: &[&str]) -> Output {
             |program, argument| program.arg(*argument),
         )
         .output()
-        .unwrap()
+        .expect("the executable starts")
 }
 
 #[test]
@@ -36,6 +36,8 @@ fn wrong_usage_ends_with_64() {
         &["run", "--api-url", "http://h"],
         &["--no-such-flag"],
         &["inventory", "--xml"],
+        &["write", "/tmp/only-a-source"],
+        &["write", "/tmp/a", "/tmp/b", "--checksum", "crc32:00"],
     ] {
         let output = farrier(arguments);
         assert_eq!(output.status.code(), Some(64), "{arguments:?}: {output:?}");

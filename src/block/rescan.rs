@@ -5,10 +5,28 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::holders::kernel_name;
+use super::table::Table;
+use crate::sys::block_device::{Disk, DiskError};
 use crate::sys::root::Root;
 
 /// How often a node is looked for.
 const POLL: Duration = Duration::from_millis(50);
+
+/// Have the kernel take this table, which was just written to the disk: first by reading it again,
+/// then one by one for those partitions that it did not find, as a kernel without this kind of
+/// table, or with a stale cache, does not.
+pub fn take_partitions(root: &Root, disk: &Disk, table: &Table) -> Result<(), DiskError> {
+    disk.reread_partitions()?;
+    let Some(name) = kernel_name(root, &disk.path().to_string_lossy()) else {
+        return Ok(());
+    };
+    for partition in table.partitions() {
+        if child(root, &name, partition.number).is_none() {
+            disk.add_partition(partition.number, partition.offset, partition.length)?;
+        }
+    }
+    Ok(())
+}
 
 /// The node of a disk's partition, waited for at most this long: udev makes it a moment after the
 /// kernel has taken the table. `None` where it does not come.
@@ -43,15 +61,19 @@ pub fn partition_name(device: &str, number: u32) -> String {
 
 fn find(root: &Root, device: &str, number: u32) -> Option<PathBuf> {
     let name = kernel_name(root, device)?;
-    let child = root
-        .names(format!("/sys/class/block/{name}"))
+    let child = child(root, &name, number)?;
+    let node = format!("/dev/{}", child.replace('!', "/"));
+    root.exists(&node).then(|| root.path(node))
+}
+
+/// The kernel's name of a disk's partition.
+fn child(root: &Root, name: &str, number: u32) -> Option<String> {
+    root.names(format!("/sys/class/block/{name}"))
         .into_iter()
         .find(|child| {
             root.number(format!("/sys/class/block/{name}/{child}/partition"))
                 == Some(u64::from(number))
-        })?;
-    let node = format!("/dev/{}", child.replace('!', "/"));
-    root.exists(&node).then(|| root.path(node))
+        })
 }
 
 #[cfg(test)]

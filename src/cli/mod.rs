@@ -2,6 +2,7 @@
 
 mod inventory;
 mod run;
+mod write;
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -21,6 +22,8 @@ The agent that a data centre boots into RAM on every bare-metal server.
 
 usage: farrier [run] [FLAGS]        be the agent (what the ramdisk does)
        farrier inventory [--json]   show what this machine is
+       farrier write SOURCE TARGET [--checksum ALGORITHM:DIGEST] [--force]
+                                    write a raw image (URL or path) to a disk or a file
        farrier init                 be PID 1 of the ramdisk
        farrier --version
        farrier --help
@@ -52,6 +55,7 @@ pub fn main() -> ExitCode {
         )),
         "init" => init::main(),
         "inventory" => inventory::main(&arguments[1..]),
+        "write" => write::main(&arguments[1..]),
         "run" => {
             arguments.remove(0);
             run::main(arguments)

@@ -18,6 +18,10 @@ pub(super) const LIMIT: Duration = Duration::from_secs(45);
 
 /// Look for the root disk until it is there, for as long as the options say and at most [`LIMIT`].
 ///
+/// Without a node there are no hints yet, and the default rule may reject every disk of this
+/// machine for good; then it is enough that there are disks and that no more came between two
+/// looks. (The reference waits its whole 27 s.)
+///
 /// Only a disk that is not found is waited for. Nothing is an error: a step that needs the disk
 /// says so itself.
 pub(super) fn wait_for_root_disk(
@@ -39,10 +43,18 @@ pub(super) fn wait_for_root_disk(
     let dispatcher = Arc::clone(dispatcher);
     let node = node.cloned();
     thread::spawn(move || {
+        let mut seen = Vec::new();
         let find = || {
-            dispatcher.first("get_os_install_device", |manager| {
+            let found = dispatcher.first("get_os_install_device", |manager| {
                 manager.os_install_device(node.as_ref())
-            })
+            });
+            if node.is_some() || found.is_ok() {
+                return found;
+            }
+            let listed = dispatcher.first("list_block_devices", |manager| {
+                manager.list_block_devices(false)
+            })?;
+            unchanged(&mut seen, listed).map_or(found, Ok)
         };
         // Nobody listens any more when the limit has passed.
         let _ = sender.send(look(&pace, find));
@@ -65,7 +77,7 @@ struct Pace {
 
 fn look(
     pace: &Pace,
-    find: impl Fn() -> Result<BlockDevice, ManagerError>,
+    mut find: impl FnMut() -> Result<BlockDevice, ManagerError>,
 ) -> Result<BlockDevice, ManagerError> {
     let mut attempt = 1;
     loop {
@@ -77,6 +89,14 @@ fn look(
         attempt += 1;
         thread::sleep(pace.delay);
     }
+}
+
+/// The first of these disks if there are any and they are those of the look before.
+fn unchanged(seen: &mut Vec<String>, disks: Vec<BlockDevice>) -> Option<BlockDevice> {
+    let names: Vec<String> = disks.iter().map(|disk| disk.name.clone()).collect();
+    let same = *seen == names;
+    *seen = names;
+    disks.into_iter().next().filter(|_| same)
 }
 
 #[cfg(test)]
@@ -112,6 +132,23 @@ mod tests {
         });
         assert_eq!(found.unwrap().name, "/dev/sda");
         assert_eq!(looks.get(), 3);
+    }
+
+    #[test]
+    fn disks_that_stay_the_same_are_enough_without_hints() {
+        let disks = |names: &[&str]| -> Vec<BlockDevice> {
+            let named = |name: &&str| BlockDevice {
+                name: (*name).to_owned(),
+                ..BlockDevice::default()
+            };
+            names.iter().map(named).collect()
+        };
+        let mut seen = Vec::new();
+        assert!(unchanged(&mut seen, disks(&[])).is_none());
+        assert!(unchanged(&mut seen, disks(&["/dev/vda"])).is_none());
+        assert!(unchanged(&mut seen, disks(&["/dev/vda", "/dev/vdb"])).is_none());
+        let first = unchanged(&mut seen, disks(&["/dev/vda", "/dev/vdb"]));
+        assert_eq!(first.unwrap().name, "/dev/vda");
     }
 
     #[test]

@@ -2,13 +2,13 @@
 //! offers for it behind one trait, so that tests can put a failing medium in its place.
 #![expect(unsafe_code, reason = "ioctl on block devices")]
 
+mod partitions;
+
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::Duration;
 
 use nix::fcntl::{FallocateFlags, Flock, FlockArg, fallocate};
 
@@ -20,11 +20,6 @@ const BOUNCE: usize = 1 << 20;
 /// Bytes that one BLKZEROOUT is asked for. The call cannot be interrupted, so that a device which
 /// really writes its zeros is asked in pieces of about a second.
 const ZEROOUT: u64 = 128 << 20;
-
-/// How often a re-read of the partition table is tried while something has a partition open, and
-/// the pause between. udev opens new partitions for some milliseconds to probe them.
-const REREAD_TRIES: u32 = 20;
-const REREAD_PAUSE: Duration = Duration::from_millis(100);
 
 /// Something that holds bytes at offsets: a disk, a file, or a test's memory with faults in it.
 ///
@@ -222,24 +217,6 @@ impl Disk {
         matches!(self.kind, Kind::Device(_))
     }
 
-    /// Have the kernel read the partition table again. Nothing happens for a plain file.
-    ///
-    /// Waits up to two seconds for partitions that something has open for a moment.
-    pub fn reread_partitions(&self) -> Result<(), DiskError> {
-        let Kind::Device(file) = &self.kind else {
-            return Ok(());
-        };
-        for _ in 1..REREAD_TRIES {
-            match reread_once(file) {
-                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
-                    thread::sleep(REREAD_PAUSE);
-                }
-                outcome => return outcome.map_err(|source| self.partitions_error(source)),
-            }
-        }
-        reread_once(file).map_err(|source| self.partitions_error(source))
-    }
-
     fn read_piece(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let Kind::Device(file) = &self.kind else {
             return self
@@ -344,13 +321,6 @@ impl Disk {
             path: self.path.clone(),
             offset,
             length: length as u64,
-            source,
-        }
-    }
-
-    fn partitions_error(&self, source: io::Error) -> DiskError {
-        DiskError::Partitions {
-            path: self.path.clone(),
             source,
         }
     }
@@ -461,7 +431,6 @@ fn open_error(path: &Path, source: io::Error) -> DiskError {
 
 /// The ioctls of include/uapi/linux/fs.h, number 0x12.
 mod ioctl {
-    nix::ioctl_none!(blkrrpart, 0x12, 95);
     nix::ioctl_read_bad!(blksszget, nix::request_code_none!(0x12, 104), libc::c_int);
     nix::ioctl_read!(blkgetsize64, 0x12, 114, libc::size_t);
     nix::ioctl_write_ptr_bad!(blkzeroout, nix::request_code_none!(0x12, 127), [u64; 2]);
@@ -486,12 +455,6 @@ fn device_geometry(file: &File) -> io::Result<(u64, u32)> {
 fn zero_out(file: &File, offset: u64, length: u64) -> io::Result<()> {
     // SAFETY: the descriptor is open, and BLKZEROOUT reads two u64: start and length in bytes.
     unsafe { ioctl::blkzeroout(file.as_raw_fd(), &[offset, length]) }?;
-    Ok(())
-}
-
-fn reread_once(file: &File) -> io::Result<()> {
-    // SAFETY: the descriptor is open, and BLKRRPART takes no argument.
-    unsafe { ioctl::blkrrpart(file.as_raw_fd()) }?;
     Ok(())
 }
 

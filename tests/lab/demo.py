@@ -6,6 +6,7 @@ Everything happens in a network namespace and in build/demo; nothing is left run
 
 import argparse
 import os
+import re
 import signal
 import sys
 import time
@@ -23,10 +24,12 @@ from lab.milestones import HEARTBEAT, LOGIN, Watcher  # noqa: E402
 from lab.timeline import Timeline  # noqa: E402
 
 FOLDER = paths.BUILD / 'demo'
+TIMELINE = FOLDER / 'timeline.txt'
 IMAGE = paths.LAB / 'images' / 'demo.img'
 GREETING = 'hello from the config drive'
 CONFIG_DRIVE = {'meta_data': {'name': 'forge', 'meta': {'farrier_test': GREETING}}}
-DISKS = [('virtio', 1024), ('sata', 256)]
+# Sparse files. The first is large enough for the agent's rule of the root disk (4 GiB).
+DISKS = [('virtio', 8), ('sata', 1)]
 MEMORY_MIB = 1024
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -87,10 +90,10 @@ class Demo:
         say = self._display.line
         image = Image.publish(self._lab, IMAGE)
         server = self._lab.server('demo', firmware='bios', boot='network', memory_mib=MEMORY_MIB,
-                                  disks=[Disk(bus, size) for bus, size in DISKS])
+                                  disks=[Disk(bus, size * 1024) for bus, size in DISKS])
         # With fast track the agent stays up between inspection, cleaning and deployment.
         self._node = node = self._lab.enrol(server, fast_track=True)
-        disks = ', '.join(f'{bus} {size} MiB' for bus, size in DISKS)
+        disks = ', '.join(f'{bus} {size} GiB' for bus, size in DISKS)
         say(f'{self._seconds()}  enrolled: a server with BIOS, 2 emulated CPUs, {MEMORY_MIB} MiB '
             f'of memory, disks: {disks}\n')
 
@@ -115,10 +118,8 @@ class Demo:
     def _show_result(self, inventory):
         say = self._display.line
         server = self._node.server
-        picture = self._timeline.picture(self._display.full)
-        (FOLDER / 'timeline.txt').write_text('\n'.join(picture) + '\n')
         say()
-        for line in picture:
+        for line in self._timeline.picture(self._display.full):
             say(line)
         say('\nWhat Ironic knows about the server, from the agent:')
         for line in _inventory_lines(inventory):
@@ -134,13 +135,17 @@ class Demo:
         if self._node:
             server = self._node.server
             say('\nThe end of the server\'s console:')
-            for line in _last_lines(server.console.text(), 25):
+            # The agent's log of who asked it what would fill the screen.
+            text = re.sub(r'.*api::server: request .*\n', '', server.console.text())
+            for line in _last_lines(text, 25):
                 say(f'  | {line}')
 
     def _finish(self, status):
         """Stops everything and says where its traces are."""
         say = self._display.line
         logs = self._lab.run.logs
+        picture = self._timeline.picture(self._display.full)
+        TIMELINE.write_text(''.join(f'{line}\n' for line in picture))
         kept = self._keep and status == 0
         if kept:
             for server in self._lab.servers:
@@ -151,7 +156,7 @@ class Demo:
             self._lab.stop()
         say('\nWhere to look next:')
         for what, where in (
-                ('timeline', FOLDER / 'timeline.txt'),
+                ('timeline', TIMELINE),
                 ('server\'s console', logs / 'demo.console.log'),
                 ('conductor\'s log', logs / 'ironic.log'),
                 ('all other logs', logs),
@@ -163,24 +168,22 @@ class Demo:
         say(f'\n{"Done" if status == 0 else "Ended"} after {self._seconds().strip()}.{left}')
 
     def _show_how_to_go_on(self):
-        folder = self._lab.run.folder
+        run = self._lab.run
         python = paths.VENV / 'bin' / 'python'
-        inside = f'sudo ip netns exec {self._lab.run.namespace}'
-        node = f'{conductor.URL}/v1/nodes/demo'
-        header = "-H 'X-OpenStack-Ironic-API-Version: latest' -H 'Content-Type: application/json'"
-        console = _relative(self._node.server.console.path)
         self._display.line(f'''
-The lab is still up. Some things to do:
-  # Ironic's API
-  {inside} curl -s {header} {node} | jq .
-  # the server's console
-  tail -f {console}
-  # delete the instance (with cleaning); then deploy it again, once it is available
-  {inside} curl -s {header} -X PUT {node}/states/provision -d '{{"target": "deleted"}}'
-  {inside} curl -s {header} {node} | jq -r .provision_state
-  {inside} curl -s {header} -X PUT {node}/states/provision -d '{{"target": "active"}}'
+The lab is still up. Some things to do, as root:
+  inside='ip netns exec {run.namespace}'
+  node={conductor.URL}/v1/nodes/demo
+  version='X-OpenStack-Ironic-API-Version: latest'
+  # what Ironic knows about the server
+  $inside curl -s -H "$version" $node | python3 -m json.tool
+  # install it again; or clean it, with "deleted" in place of "rebuild"
+  $inside curl -s -H "$version" --json '{{"target": "rebuild"}}' -X PUT $node/states/provision
+  $inside curl -s -H "$version" $node?fields=provision_state,deploy_step,last_error
+  # watch its console
+  tail -f {_relative(self._node.server.console.path)}
   # stop everything
-  cd {_relative(paths.ROOT / 'tests')} && sudo {python} -m lab down --folder {folder}''')
+  (cd {_relative(paths.ROOT / 'tests')} && {python} -m lab down --folder {run.folder})''')
 
     def _seconds(self):
         return f'{time.monotonic() - self._started:6.1f} s'

@@ -4,6 +4,7 @@ Where standard output is no terminal nothing changes in place; a long command th
 at each tenth of its way.
 """
 
+import contextlib
 import shutil
 import sys
 import threading
@@ -26,8 +27,7 @@ class Display:
         """A line that stays."""
         with self._lock:
             self._erase()
-            self._stream.write(f'{text}\n')
-            self._stream.flush()
+            self._write(f'{text}\n')
 
     def live(self, text, fraction=None, words=''):
         """The line that changes: what goes on, and how far it is."""
@@ -43,7 +43,6 @@ class Display:
         """Takes the changing line away."""
         with self._lock:
             self._erase()
-            self._stream.flush()
 
     def _bar(self, fraction):
         if fraction is None:
@@ -55,9 +54,15 @@ class Display:
         with self._lock:
             width = shutil.get_terminal_size().columns - 1
             self._erase()
-            self._stream.write(text[:width])
-            self._stream.flush()
+            self._write(text[:width])
 
     def _erase(self):
         if self._in_place:
-            self._stream.write('\r\x1b[K')
+            self._write('\r\x1b[K')
+
+    def _write(self, text):
+        # A reader that has gone (`| head`, a closed terminal) must not keep the lab from being
+        # stopped.
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+            self._stream.flush()

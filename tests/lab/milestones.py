@@ -121,9 +121,10 @@ class Watcher(threading.Thread):
                 self.reach(milestone.name, self._console.time_of(milestone.pattern, since), detail)
 
     def _boot_device(self):
-        """What the server was last started from: Pxe or Hdd."""
-        log = (self._node.server.folder / 'qemu.log').read_text(errors='replace')
-        return re.findall(r'^\S+ start from (\w+)', log, re.MULTILINE)[-1]
+        """What the server was last started from: Pxe or Hdd; None right before its log says."""
+        log = self._node.server.folder / 'qemu.log'
+        text = log.read_text(errors='replace') if log.exists() else ''
+        return (re.findall(r'^\S+ start from (\w+)', text, re.MULTILINE) or [None])[-1]
 
     def _ask(self):
         """The conductor for the node's state, and the agent how far its command is."""

@@ -1,5 +1,6 @@
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
@@ -9,9 +10,13 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::*;
-use crate::block::fixture;
 use crate::block::probe::file_system;
+use crate::block::rescan::partition_node;
+use crate::block::{fixture, holders};
+use crate::sys::block_device::{Disk, DiskError};
+use crate::sys::loop_device::LoopDevice;
 use crate::sys::memory_medium::{Change, Fault, MemoryMedium};
+use crate::sys::process::Program;
 
 const MIB: usize = 1 << 20;
 
@@ -59,7 +64,7 @@ impl Image {
         let options = Options::default();
         let context = SilentContext;
         let job = Job::prepare(&context, "/dev/vda", &self.arguments, &options)?;
-        job.run(&context, medium, &options)
+        job.run(&context, medium, &options).map(|done| done.0)
     }
 }
 
@@ -267,4 +272,66 @@ fn partition_images_are_refused_by_name() {
         "{error}"
     );
     assert_eq!(medium.log(), []);
+}
+
+/// The whole step on a real block device: opened exclusively, written directly, partitions read
+/// again by the kernel, the config drive mounted from its partition.
+#[test]
+fn a_block_device_is_deployed_and_its_config_drive_mounted() {
+    let disk = tempfile::NamedTempFile::new().unwrap();
+    disk.as_file().set_len(96 << 20).unwrap();
+    let Some(device) = LoopDevice::over(disk.path(), 512) else {
+        return;
+    };
+    // This machine's kernel may know no ISO 9660; ext4 with the label serves.
+    let drive = tempfile::NamedTempFile::new().unwrap();
+    drive.as_file().set_len(2 << 20).unwrap();
+    Program::new("/usr/sbin/mkfs.ext4")
+        .arg("-q")
+        .arg("-L")
+        .arg("config-2")
+        .arg(drive.path().display().to_string())
+        .run()
+        .unwrap();
+    let image = Image::of(
+        fixture::gpt(512, 0).content(),
+        Some(&std::fs::read(drive.path()).unwrap()),
+    );
+    let block_device = BlockDevice {
+        name: device.path().to_owned(),
+        ..BlockDevice::default()
+    };
+    let deployed = write_image(
+        &SilentContext,
+        &Node::default(),
+        &block_device,
+        &image.arguments,
+        &Options::default(),
+    )
+    .unwrap();
+    assert!(deployed.message.contains(device.path()), "{deployed:?}");
+
+    let root = Root::system();
+    let node = partition_node(&root, device.path(), 3, Duration::from_secs(10)).unwrap();
+    let mount = tempfile::tempdir().unwrap();
+    nix::mount::mount(
+        Some(&node),
+        mount.path(),
+        Some("ext4"),
+        nix::mount::MsFlags::MS_RDONLY,
+        None::<&str>,
+    )
+    .unwrap();
+    let found = mount.path().join("lost+found").is_dir();
+    let busy = Disk::open_exclusive(device.path());
+    let users = holders::of(&root, device.path());
+    nix::mount::umount(mount.path()).unwrap();
+    assert!(found);
+    assert!(matches!(busy, Err(DiskError::Busy { .. })), "{busy:?}");
+    let expected = format!(
+        "{} is mounted at {}",
+        node.display(),
+        mount.path().display()
+    );
+    assert_eq!(users, [expected]);
 }

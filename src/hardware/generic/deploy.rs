@@ -28,7 +28,8 @@ pub(super) fn write_image(
     Ok(json!({"result": format!("prepare_image: {}", deployed.message)}))
 }
 
-/// `install_bootloader`: for the disk that the first manager chooses (contract/data-plane 5).
+/// `image.install_bootloader`, for the disk that [`write_image`] would choose (contract/data-plane
+/// 5.2).
 pub(super) fn install_bootloader(
     manager: &GenericHardwareManager,
     context: &dyn Context,
@@ -37,10 +38,8 @@ pub(super) fn install_bootloader(
 ) -> Result<(), ManagerError> {
     let device = root_device(manager, node)?;
     let options = manager.options.current();
-    let root = &manager.root;
-    Ok(deploy::install_bootloader(
-        context, node, &device, arguments, &options, root,
-    )?)
+    deploy::install_bootloader(context, node, &device, arguments, &options, &manager.root)?;
+    Ok(())
 }
 
 /// What [`write_image`] wrote last in this run of the agent; an empty object before that.
@@ -55,7 +54,7 @@ pub(super) fn partition_uuids(manager: &GenericHardwareManager) -> Result<Value,
     }))
 }
 
-/// The disk to deploy to, which must not be one of a system that only happens to run this program.
+/// The disk that the image goes to, where this process may write to it at all.
 fn root_device(manager: &GenericHardwareManager, node: &Node) -> Result<BlockDevice, ManagerError> {
     let device = manager.peers()?.first("get_os_install_device", |peer| {
         peer.os_install_device(Some(node))

@@ -9,10 +9,11 @@ use base64::read::DecoderReader;
 use farrier_plugin::Context;
 use flate2::read::MultiGzDecoder;
 
-use super::error::{DeployError, chain};
+use super::error::DeployError;
 use super::image_info::is_url;
 use crate::config::Options;
 use crate::stream::{Credentials, DownloadError, Location, Proxies, fetch};
+use crate::sys::log::chain;
 
 /// The largest config drive, in MiB.
 pub(super) const LIMIT_MIB: u64 = 64;

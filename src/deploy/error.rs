@@ -8,6 +8,7 @@ use crate::block::table::TableError;
 use crate::stream::StreamError;
 use crate::sys::block_device::DiskError;
 use crate::sys::efivars::EfiError;
+use crate::sys::log::chain;
 
 /// Why a deploy step failed. The texts are the reference's where it has one.
 #[derive(Debug, thiserror::Error)]
@@ -128,16 +129,4 @@ impl From<DeployError> for ManagerError {
     fn from(error: DeployError) -> Self {
         Self::new(error.kind(), chain(&error))
     }
-}
-
-/// An error and its causes in one line.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tracing::{info, warn};
 
 use super::boot_entry::{BootEntries, BootEntry, BootPartition, Signature};
-use super::error::{DeployError, chain};
+use super::error::DeployError;
 use super::loaders::{self, Loader};
 use super::target;
 use crate::block::fat::Fat;
@@ -18,6 +18,7 @@ use crate::block::table::{Partition, PartitionKind, Table, TableError};
 use crate::config::Options;
 use crate::sys::block_device::Medium;
 use crate::sys::efivars::EfiVariables;
+use crate::sys::log::chain;
 use crate::sys::root::Root;
 
 /// What the conductor passes as root UUID for a whole-disk image without an MBR signature.

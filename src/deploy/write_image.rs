@@ -6,7 +6,7 @@ use tracing::{info, warn};
 
 use super::config_drive::ConfigDrive;
 use super::config_partition::Target;
-use super::error::{DeployError, chain};
+use super::error::DeployError;
 use super::image_info::ImageInfo;
 use super::target;
 use crate::block::mbr::Mbr;
@@ -15,6 +15,7 @@ use crate::block::table::{Table, TableError};
 use crate::config::Options;
 use crate::stream::{ImageRequest, Staged, stage};
 use crate::sys::block_device::Medium;
+use crate::sys::log::chain;
 use crate::sys::root::Root;
 
 /// Where the disk's signature lies in its first block.

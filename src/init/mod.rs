@@ -324,11 +324,12 @@ fn programs(supervisor: &mut Supervisor, command_line: &str) {
         Rule::Always,
         Output::Log,
     );
-    // No device asks for these: the BMC's device node, and crash records in EFI variables.
+    // No device asks for these: the BMC's device node, crash records in EFI variables, and what
+    // dhcpcd would otherwise wait for: it asks every interface whether it is a VLAN.
     let modules: &[&str] = if Path::new("/sys/firmware/efi").exists() {
-        &["ipmi_devintf", "efi_pstore"]
+        &["8021q", "ipmi_devintf", "efi_pstore"]
     } else {
-        &["ipmi_devintf"]
+        &["8021q", "ipmi_devintf"]
     };
     supervisor.add(
         "modprobe",

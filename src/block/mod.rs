@@ -1,6 +1,7 @@
 //! Block devices: listing, root device hints, partition tables, rescan, settling.
 
 mod by_path;
+pub mod fat;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod gpt;

@@ -74,7 +74,7 @@ pub fn overwrite(
         last = if zero_pass && pass == random_passes {
             Content::Zeros
         } else {
-            run.random_data()?
+            Content::Random(Keystream::random())
         };
         run.pass(pass, &last)?;
         if !run.faults.is_empty() {
@@ -120,8 +120,18 @@ pub fn overwrite(
 
 /// What a pass writes.
 enum Content {
-    Random(Box<Keystream>),
+    Random(Keystream),
     Zeros,
+}
+
+impl Content {
+    /// What belongs at this offset.
+    fn fill(&self, offset: u64, buffer: &mut [u8]) {
+        match self {
+            Self::Random(stream) => stream.fill(offset, buffer),
+            Self::Zeros => buffer.fill(0),
+        }
+    }
 }
 
 struct Run<'a> {
@@ -140,11 +150,11 @@ impl Run<'_> {
     /// Markers that cannot be written or read are left to the passes to find: a bad sector must
     /// not keep the rest of the device from being overwritten.
     fn mark(&self, samples: &[Sample]) -> Result<Option<u64>, EraseError> {
-        let marker = self.random_data()?;
+        let marker = Content::Random(Keystream::random());
         let mut marked = Vec::with_capacity(samples.len());
         for sample in samples {
             let mut data = AlignedBuffer::zeroed(sample.length);
-            self.fill(&marker, sample.offset, &mut data)?;
+            marker.fill(sample.offset, &mut data);
             match self.medium.write_at(sample.offset, &data) {
                 Ok(()) => marked.push(*sample),
                 Err(error) => warn!(device = self.device, %error, "no marker could be written"),
@@ -207,7 +217,7 @@ impl Run<'_> {
         offset: u64,
         buffer: &mut [u8],
     ) -> Result<(), EraseError> {
-        self.fill(content, offset, buffer)?;
+        content.fill(offset, buffer);
         let Err(error) = self.medium.write_at(offset, buffer) else {
             return Ok(());
         };
@@ -243,7 +253,7 @@ impl Run<'_> {
     ) -> Result<Option<u64>, EraseError> {
         for sample in samples {
             let mut expected = AlignedBuffer::zeroed(sample.length);
-            self.fill(content, sample.offset, &mut expected)?;
+            content.fill(sample.offset, &mut expected);
             // Something else than what is expected, so that a read which fills nothing cannot pass
             // for an erased area.
             let mut found = AlignedBuffer::zeroed(sample.length);
@@ -262,32 +272,8 @@ impl Run<'_> {
         Ok(None)
     }
 
-    fn fill(&self, content: &Content, offset: u64, buffer: &mut [u8]) -> Result<(), EraseError> {
-        match content {
-            Content::Random(stream) => stream
-                .fill(offset, buffer)
-                .map_err(|_| self.no_random_numbers()),
-            Content::Zeros => {
-                buffer.fill(0);
-                Ok(())
-            }
-        }
-    }
-
-    fn random_data(&self) -> Result<Content, EraseError> {
-        Keystream::random()
-            .map(|stream| Content::Random(Box::new(stream)))
-            .map_err(|_| self.no_random_numbers())
-    }
-
     fn flush(&self) -> Result<(), EraseError> {
         self.medium.flush().map_err(|error| self.disk_error(error))
-    }
-
-    fn no_random_numbers(&self) -> EraseError {
-        EraseError::Random {
-            device: self.device.to_owned(),
-        }
     }
 
     fn disk_error(&self, source: DiskError) -> EraseError {

@@ -1,5 +1,6 @@
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
@@ -9,9 +10,10 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::*;
-use crate::block::fixture;
 use crate::block::probe::file_system;
 use crate::block::rescan::partition_node;
+use crate::block::{fixture, holders};
+use crate::sys::block_device::{Disk, DiskError};
 use crate::sys::loop_device::LoopDevice;
 use crate::sys::memory_medium::{Change, Fault, MemoryMedium};
 use crate::sys::process::Program;

@@ -148,8 +148,9 @@ class Demo:
         TIMELINE.write_text(''.join(f'{line}\n' for line in picture))
         kept = self._keep and status == 0
         if kept:
-            for server in self._lab.servers:
-                server.keep_logs()
+            # The agent is gone: from now on each action boots it anew.
+            self._node.update(**{'driver_info/fast_track': False})
+            self._node.server.keep_logs()
             self._show_how_to_go_on()
         else:
             self._display.live('stopping everything')

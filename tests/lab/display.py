@@ -33,28 +33,28 @@ class Display:
         """The line that changes: what goes on, and how far it is."""
         if fraction is None:
             self._tenth = None
+        percent = '' if fraction is None else f'{fraction * 100:3.0f} %'
         if self._in_place:
-            self._replace(f'{text}  {self._bar(fraction)}{words}'.rstrip())
+            self._replace(text, fraction, f'{percent}  {words}' if percent else words)
         elif fraction is not None and int(fraction * 10) != self._tenth:
             self._tenth = int(fraction * 10)
-            self.line(f'{text}  {fraction * 100:3.0f} %, {words}')
+            self.line(f'{text}  {percent}, {words}')
 
     def clear(self):
         """Takes the changing line away."""
         with self._lock:
             self._erase()
 
-    def _bar(self, fraction):
-        if fraction is None:
-            return ''
-        full = int(fraction * BAR_WIDTH)
-        return f'{self.full * full}{self.empty * (BAR_WIDTH - full)} {fraction * 100:3.0f} %  '
-
-    def _replace(self, text):
+    def _replace(self, text, fraction, words):
+        columns = shutil.get_terminal_size().columns - 1
+        if fraction is not None:
+            # What the terminal has left, so that the words are seen whole.
+            width = max(0, min(BAR_WIDTH, columns - len(text) - len(words) - 3))
+            full = int(fraction * width)
+            text = f'{text}  {self.full * full}{self.empty * (width - full)} '
         with self._lock:
-            width = shutil.get_terminal_size().columns - 1
             self._erase()
-            self._write(text[:width])
+            self._write(f'{text}{words}'[:columns])
 
     def _erase(self):
         if self._in_place:

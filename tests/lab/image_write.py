@@ -36,11 +36,15 @@ class ImageWrite:
         """Bytes a second, or None."""
         return self._rate.per_second()
 
-    def look(self, node):
-        """`node` is what Ironic tells about it. Returns the phases that have ended since the last
+    @property
+    def going_on(self):
+        """Whether the agent is at it."""
+        return self._began is not None and not self._over
+
+    def look(self, step):
+        """`step` is the step that Ironic is at. Returns the phases that have ended since the last
         look: (name, when, detail)."""
-        in_step = (node['deploy_step'] or {}).get('step') == STEP
-        if self._over or not (in_step or self._began):
+        if self._over or not (step == STEP or self._began):
             return []
         self._token = self._token or self._lab.conductor.agent_token(self._node)
         running = progress.running_command(self._lab, self._node, self._token)
@@ -55,6 +59,8 @@ class ImageWrite:
             self._began = now
             self._mark = console.mark()
             return [(PREPARED, now, '')]
+        if self._is_written:
+            return []
         self.progress = told or progress.on_console(console.text(self._mark))
         if not self.progress:
             return []
@@ -68,18 +74,18 @@ class ImageWrite:
         if drive:
             ended.append((CONFIG_DRIVE, drive, ''))
         ended.append((HEAD, now, ''))
-        self.progress = None
         return ended
 
     def _written(self, now):
         if self._is_written:
             return []
         self._is_written = True
-        return [(WRITTEN, now, self._amount(now))]
+        amount, self.progress = self._amount(now), None
+        return [(WRITTEN, now, amount)]
 
     def _amount(self, now):
         """What has been written, and how fast from beginning to end."""
         if not self.progress:
             return ''
-        whole = Progress(self.progress.what, self.progress.done, None)
-        return progress.words(whole, whole.done / max(now - self._began, 0.1))
+        size = self.progress.total or self.progress.done
+        return progress.words(Progress('', size, None), size / max(now - self._began, 0.1))

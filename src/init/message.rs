@@ -5,8 +5,8 @@ use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
-/// The socket. It speaks sd_notify(3), so that udev reports on it when it is ready, and one
-/// message more: `SAY=` and a line for the consoles.
+/// The socket. It speaks sd_notify(3), so that udev reports on it when it is ready, and two
+/// messages of our own: `SETTLED=1`, and `SAY=` with a line for the consoles.
 pub(super) const SOCKET: &str = "/run/farrier/init.sock";
 
 /// What a message says.
@@ -14,6 +14,8 @@ pub(super) const SOCKET: &str = "/run/farrier/init.sock";
 pub(super) enum Message {
     /// A service is ready.
     Ready,
+    /// udev has handled all devices.
+    Settled,
     /// A line for the consoles.
     Say(String),
 }
@@ -42,24 +44,34 @@ pub(super) fn received(socket: &UnixDatagram) -> Vec<Message> {
 }
 
 fn parse(line: &str) -> Option<Message> {
-    if line == "READY=1" {
-        return Some(Message::Ready);
+    match line {
+        "READY=1" => Some(Message::Ready),
+        "SETTLED=1" => Some(Message::Settled),
+        _ => {
+            let text = line.strip_prefix("SAY=")?.chars();
+            // A console obeys control characters; a name from the network must not send any.
+            Some(Message::Say(
+                text.filter(|character| !character.is_control()).collect(),
+            ))
+        }
     }
-    let text = line.strip_prefix("SAY=")?;
-    // A console obeys control characters; a name from the network must not send any.
-    Some(Message::Say(
-        text.chars()
-            .filter(|character| !character.is_control())
-            .collect(),
-    ))
 }
 
 /// Have PID 1 write a line on all consoles. Lost where there is no such PID 1.
 pub(super) fn say(text: &str) {
-    let sent = UnixDatagram::unbound()
-        .and_then(|socket| socket.send_to(format!("SAY={text}").as_bytes(), SOCKET));
+    send(&format!("SAY={text}"));
+}
+
+/// Tell PID 1 that udev has handled all devices.
+pub(super) fn settled() {
+    send("SETTLED=1");
+}
+
+fn send(message: &str) {
+    let sent =
+        UnixDatagram::unbound().and_then(|socket| socket.send_to(message.as_bytes(), SOCKET));
     if let Err(error) = sent {
-        eprintln!("{text} (PID 1 does not listen: {error})");
+        eprintln!("{message} (PID 1 does not listen: {error})");
     }
 }
 
@@ -74,12 +86,16 @@ mod tests {
         let socket = listen(&path).unwrap();
         let sender = UnixDatagram::unbound().unwrap();
         sender
-            .send_to(b"STATUS=Processing...\nREADY=1\n", &path)
+            .send_to(b"STATUS=Processing...\nREADY=1\nSETTLED=1", &path)
             .unwrap();
         sender.send_to(b"SAY=ens3 \x1b[2J10.0.0.2", &path).unwrap();
         assert_eq!(
             received(&socket),
-            [Message::Ready, Message::Say("ens3 [2J10.0.0.2".to_owned())]
+            [
+                Message::Ready,
+                Message::Settled,
+                Message::Say("ens3 [2J10.0.0.2".to_owned())
+            ]
         );
         assert_eq!(received(&socket), []);
     }

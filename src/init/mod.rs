@@ -12,6 +12,7 @@
 //! - `rescued` and `locked-down`: markers that the agent writes when it hands the machine over.
 
 mod boot_interface;
+mod coldplug;
 mod console;
 mod firmware;
 mod lease;
@@ -43,7 +44,9 @@ use self::console::Console;
 use self::message::Message;
 use self::network::{Network, Start};
 use self::supervisor::{Output, Rule, Supervisor};
+use crate::block::settle;
 use crate::sys::boot_times::{self, since_kernel_start};
+use crate::sys::root::Root;
 use crate::sys::service::{Service, dead_children, terminate};
 use crate::sys::{loopback, power};
 
@@ -69,8 +72,11 @@ const DIRECTORY: &str = "/run/farrier";
 /// How often the dead are looked for if their signals cannot be received.
 const WITHOUT_SIGNALS: Duration = Duration::from_millis(50);
 
-/// udev stops waiting for hung drivers after this many seconds; PID 1 and the agent go on anyway.
-const SETTLE_TIMEOUT: &str = "--timeout=180";
+/// How long udev may need until it is ready; it is within half a second.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Drivers that hang are no longer waited for after this time; PID 1 and the agent go on anyway.
+const SETTLE: Duration = Duration::from_secs(180);
 
 /// What farrier is under a name that its executable was started by, other than `farrier`: `init`
 /// for PID 1, as the kernel starts it, and `farrier-lease` for the hook of dhcpcd.
@@ -109,6 +115,8 @@ struct Init {
     supervisor: Supervisor,
     network: Network,
     settled: Option<Instant>,
+    /// Until when udev may make the agent wait; `None` once that is decided.
+    patience: Option<Instant>,
 }
 
 impl Init {
@@ -159,10 +167,6 @@ impl Init {
         supervisor.start("udevd");
         supervisor.start("modprobe");
         supervisor.start("shell");
-        if socket.is_err() {
-            // Without its message of readiness udev gets its devices blindly.
-            supervisor.start("coldplug");
-        }
         Self {
             network: Network::new(boot_address(&console, &command_line)),
             console,
@@ -170,6 +174,7 @@ impl Init {
             socket: socket.ok(),
             supervisor,
             settled: None,
+            patience: Some(Instant::now() + PATIENCE),
         }
     }
 
@@ -178,11 +183,7 @@ impl Init {
         loop {
             self.wait();
             for (pid, ending) in dead_children() {
-                match self.supervisor.ended(pid, ending) {
-                    Some("coldplug") => self.supervisor.start("settle"),
-                    Some("settle") => self.settled(),
-                    _ => {}
-                }
+                self.supervisor.ended(pid, ending);
             }
             for message in self
                 .socket
@@ -193,12 +194,15 @@ impl Init {
                 match message {
                     // Only udev reports so. After a restart of udev the devices are sent again:
                     // it may have died with events in hand.
-                    Message::Ready => {
-                        self.supervisor.start("coldplug");
-                        self.supervisor.start("agent");
-                    }
+                    Message::Ready => self.begin(),
+                    Message::Settled => self.settled(),
                     Message::Say(text) => self.console.say(&text),
                 }
+            }
+            if self.patience.is_some_and(|until| until <= Instant::now()) {
+                self.console
+                    .say("udev does not report that it is ready; going on");
+                self.begin();
             }
             self.look_for_network();
             self.hold_lock_down();
@@ -253,6 +257,14 @@ impl Init {
             }
         }
         None
+    }
+
+    /// Send the devices to udev, and start the agent beside.
+    fn begin(&mut self) {
+        self.patience = None;
+        coldplug::trigger(Path::new("/sys"));
+        report_settled();
+        self.supervisor.start("agent");
     }
 
     fn settled(&mut self) {
@@ -312,24 +324,12 @@ fn programs(supervisor: &mut Supervisor, command_line: &str) {
         Rule::Always,
         Output::Log,
     );
-    // Subsystems first, then devices; drivers load as udev sees their devices.
-    supervisor.add(
-        "coldplug",
-        Service::new("/usr/bin/udevadm").args(["trigger", "--type=all", "--action=add"]),
-        Rule::Once,
-        Output::Log,
-    );
-    supervisor.add(
-        "settle",
-        Service::new("/usr/bin/udevadm").args(["settle", SETTLE_TIMEOUT]),
-        Rule::Once,
-        Output::Log,
-    );
-    // No device asks for these: the BMC's device node, and crash records in EFI variables.
+    // No device asks for these: the BMC's device node, crash records in EFI variables, and what
+    // dhcpcd would otherwise wait for: it asks every interface whether it is a VLAN.
     let modules: &[&str] = if Path::new("/sys/firmware/efi").exists() {
-        &["ipmi_devintf", "efi_pstore"]
+        &["8021q", "ipmi_devintf", "efi_pstore"]
     } else {
-        &["ipmi_devintf"]
+        &["8021q", "ipmi_devintf"]
     };
     supervisor.add(
         "modprobe",
@@ -395,6 +395,16 @@ fn boot_address(console: &Console, command_line: &str) -> Option<HardwareAddress
         ));
     }
     address
+}
+
+/// Wait on a thread until udev has handled what was sent to it, and tell PID 1.
+fn report_settled() {
+    let wait = || {
+        settle::wait(&Root::system(), SETTLE);
+        message::settled();
+    };
+    // Without the thread the phase is not recorded; the agent looks at udev itself.
+    let _ = thread::Builder::new().name("settle".to_owned()).spawn(wait);
 }
 
 /// Record a phase of the boot, and say so.

@@ -4,6 +4,11 @@
 //! A process that waits for *any* child (PID 1 has to: orphans become its children) takes the exit
 //! status away from everyone else in it. So PID 1 starts every program here and never there.
 
+#![expect(
+    unsafe_code,
+    reason = "the signal mask of a program is set between fork and exec"
+)]
+
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::OpenOptions;
@@ -14,7 +19,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
@@ -116,6 +121,12 @@ impl Service {
                 .stdin(Stdio::null());
             Some(reader)
         };
+        // PID 1 blocks the signals that it receives as a file, and std hands that mask down: a
+        // service would be deaf to SIGTERM.
+        let unblock = || Ok(SigSet::empty().thread_set_mask()?);
+        // SAFETY: after fork only async-signal-safe functions may run. The closure calls
+        // sigemptyset and pthread_sigmask, which are, and allocates nothing.
+        unsafe { command.pre_exec(unblock) };
         let child = command.spawn()?;
         Ok(Started {
             pid: child.id().cast_signed(),
@@ -203,6 +214,29 @@ mod tests {
             .unwrap();
         assert_eq!(text, "out\nerr\nvariable\n");
         assert!(matches!(ending_of(started.pid), WaitStatus::Exited(_, 7)));
+    }
+
+    #[test]
+    fn a_service_hears_the_signals_that_its_starter_blocks() {
+        let output = thread::spawn(|| {
+            let mut blocked = SigSet::empty();
+            blocked.add(Signal::SIGTERM);
+            blocked.thread_block().unwrap();
+            let mut started = Service::new("/bin/grep")
+                .args(["SigBlk", "/proc/self/status"])
+                .start()
+                .unwrap();
+            let mut text = String::new();
+            started
+                .output
+                .take()
+                .unwrap()
+                .read_to_string(&mut text)
+                .unwrap();
+            ending_of(started.pid);
+            text
+        });
+        assert_eq!(output.join().unwrap(), "SigBlk:\t0000000000000000\n");
     }
 
     #[test]

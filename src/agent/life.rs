@@ -220,7 +220,11 @@ async fn find_node(
     status: &Status,
 ) -> LookupAnswer {
     loop {
-        let result = lookup.run(client, |error| status.error(error)).await;
+        let result = lookup
+            .run(client, |error| {
+                status.trouble(&format!("{}; trying again", log::chain(error)));
+            })
+            .await;
         match result {
             Ok(answer) => return answer,
             Err(error) => {

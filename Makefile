@@ -60,7 +60,7 @@ demo: lab ## A real Ironic network-boots, inspects, cleans and deploys a virtual
 	@build/lab/venv/bin/python tests/lab/demo.py $(if $(KEEP),--keep)
 
 bench: build ## Streaming speed against the floor of this machine
-	cargo bench --locked
+	@benches/stream.py build/farrier
 
 docs: tools ## The crate's documentation
 	cargo doc --workspace --no-deps --locked

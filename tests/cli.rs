@@ -10,7 +10,7 @@ fn farrier(arguments: &[&str]) -> Output {
             |program, argument| program.arg(*argument),
         )
         .output()
-        .unwrap()
+        .expect("the executable starts")
 }
 
 #[test]

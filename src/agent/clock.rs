@@ -7,11 +7,11 @@ use tokio::runtime::Handle;
 use tracing::{info, warn};
 
 use super::AgentError;
-use super::status::chain;
 use crate::config::{Live, Options};
 use crate::net::ntp;
 use crate::net::resolver::Resolver;
 use crate::sys::clock;
+use crate::sys::log::chain;
 
 /// Set the clock from `ntp_server`, where that is set. A failure is told and, unless
 /// `fail_if_clock_not_set`, left.

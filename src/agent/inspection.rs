@@ -10,12 +10,13 @@ use tracing::{info, warn};
 use url::Url;
 
 use super::collectors::Collected;
-use super::status::{Status, chain};
+use super::status::Status;
 use super::{network, state::StateFile};
 use crate::conductor::{Client, ConductorError, InspectionOutcome};
 use crate::config::Options;
 use crate::hardware::Managers;
 use crate::net::resolver::Resolver;
+use crate::sys::log::chain;
 
 /// The pause between two rounds of tries; the reference's service manager takes as long to restart
 /// it.

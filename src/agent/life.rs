@@ -17,7 +17,7 @@ use super::inspection::{self, Inspected};
 use super::markers::Marker;
 use super::serving::{self, Pulse, Service};
 use super::state::StateFile;
-use super::status::{Status, chain};
+use super::status::Status;
 use super::{AgentError, clock, network};
 use crate::api::Token;
 use crate::command::{CommandTable, Environment, Shutdown};
@@ -220,12 +220,16 @@ async fn find_node(
     status: &Status,
 ) -> LookupAnswer {
     loop {
-        let result = lookup.run(client, |error| status.error(error)).await;
+        let result = lookup
+            .run(client, |error| {
+                status.trouble(&format!("{}; trying again", log::chain(error)));
+            })
+            .await;
         match result {
             Ok(answer) => return answer,
             Err(error) => {
                 warn!(
-                    error = %chain(&error),
+                    error = %log::chain(&error),
                     inspection = inspected.excuse.as_deref().unwrap_or("succeeded"),
                     "Could not look up node info within lookup_timeout; trying on"
                 );
@@ -340,7 +344,7 @@ fn relookup(
         match handle.block_on(lookup.run(&client, |_| {})) {
             Ok(answer) => Some(node_of(&answer)),
             Err(error) => {
-                warn!(error = %chain(&error), "the node could not be looked up again");
+                warn!(error = %log::chain(&error), "the node could not be looked up again");
                 None
             }
         }

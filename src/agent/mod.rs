@@ -15,6 +15,7 @@ mod inspection;
 mod life;
 mod markers;
 mod network;
+mod progress;
 mod serving;
 mod state;
 mod status;

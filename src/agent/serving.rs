@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 use super::AgentError;
 use super::life::{End, boot_phase};
 use super::markers::Marker;
+use super::progress;
 use super::status::Status;
 use crate::api::{self, Settings, Token};
 use crate::command::{CommandTable, Signal};
@@ -64,6 +65,7 @@ pub(super) async fn serve(
             .unwrap_or_default()
             .as_secs_f64(),
     };
+    let progress = progress::show(Arc::clone(&service.table));
     let server = api::serve(settings, service.table, stopped.clone()).map_err(AgentError::Api)?;
     let heartbeats = pulse.map(|pulse| {
         let heartbeats = Heartbeats {
@@ -80,6 +82,7 @@ pub(super) async fn serve(
     let end = tokio::select! {
         end = wait_for_end(service.signals, &demanded) => end,
         _ = &mut ended => return Err(AgentError::ApiEnded),
+        never = progress => match never {},
     };
     info!(?end, "ending");
     stop.send_replace(true);

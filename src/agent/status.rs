@@ -59,7 +59,7 @@ impl Status {
 
     /// The same for an error with its causes.
     pub(super) fn error(&self, error: &dyn Error) {
-        self.trouble(&chain(error));
+        self.trouble(&log::chain(error));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Facts> {
@@ -87,21 +87,6 @@ impl Facts {
         }
         lines
     }
-}
-
-/// An error with all its causes.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.ends_with(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 fn addresses() -> String {

@@ -6,11 +6,9 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use libblkid_rs::{BlkidProbe, BlkidSublks, BlkidSublksFlags};
-use tracing::{info, warn};
-
 use crate::config::KernelParameters;
 use crate::sys::mounted::Mounted;
+use libblkid_rs::{BlkidProbe, BlkidSublks, BlkidSublksFlags};
 
 /// File systems that conductors and BMCs make.
 const FILE_SYSTEMS: [&str; 2] = ["iso9660", "vfat"];
@@ -71,29 +69,32 @@ pub enum VirtualMediaError {
 /// Where the kernel says that the machine was booted from virtual media: put the medium's
 /// parameters over the kernel's, and copy its configuration files to where they are read.
 ///
-/// A medium that does not appear within eight seconds is told and done without. Blocks.
-pub fn prepare(root: &Path, parameters: &mut KernelParameters) -> Result<(), VirtualMediaError> {
+/// A medium that does not appear within eight seconds is done without. Blocks. Returns what there
+/// is to say about it: options decide about the log, so there is none yet.
+pub fn prepare(
+    root: &Path,
+    parameters: &mut KernelParameters,
+) -> Result<Vec<String>, VirtualMediaError> {
+    let mut notes = Vec::new();
     if !parameters.is_virtual_media_boot() {
-        return Ok(());
+        return Ok(notes);
     }
-    let media = wait_for_media(root, parameters);
+    let media = wait_for_media(root, parameters, &mut notes);
     let parameter_medium = media
         .iter()
         .find(|medium| medium.is_labelled(&[PARAMETERS_LABEL]))
         .or_else(|| media.iter().find(|medium| medium.is_virtual_by_model));
     if let Some(medium) = parameter_medium {
-        read_parameters(medium, parameters)?;
+        read_parameters(medium, parameters, &mut notes)?;
     }
     match media
         .iter()
         .find(|medium| medium.is_labelled(&CONFIG_LABELS))
     {
-        Some(medium) => copy_configuration(medium, root),
-        None => {
-            info!("no virtual medium with configuration files");
-            Ok(())
-        }
+        Some(medium) => copy_configuration(medium, root, &mut notes)?,
+        None => notes.push("there is no virtual medium with configuration files".to_owned()),
     }
+    Ok(notes)
 }
 
 /// A device that can be virtual media.
@@ -114,7 +115,11 @@ impl Medium {
     }
 }
 
-fn wait_for_media(root: &Path, parameters: &KernelParameters) -> Vec<Medium> {
+fn wait_for_media(
+    root: &Path,
+    parameters: &KernelParameters,
+    notes: &mut Vec<String>,
+) -> Vec<Medium> {
     let started = Instant::now();
     // With a URL on the kernel's line, the parameters are there too, and the boot ISO is enough.
     let parameters_known = ["ipa-api-url", "ipa-inspection-callback-url"]
@@ -132,10 +137,10 @@ fn wait_for_media(root: &Path, parameters: &KernelParameters) -> Vec<Medium> {
             return media;
         }
         if started.elapsed() > APPEARANCE {
-            warn!(
-                media = media.len(),
-                "booted from virtual media, but not all of them have appeared"
-            );
+            notes.push(format!(
+                "booted from virtual media, but only {} of them with a label have appeared",
+                media.iter().filter(|medium| medium.label.is_some()).count()
+            ));
             return media;
         }
         thread::sleep(POLL);
@@ -217,6 +222,7 @@ fn label(device: &Path) -> Option<String> {
 fn read_parameters(
     medium: &Medium,
     parameters: &mut KernelParameters,
+    notes: &mut Vec<String>,
 ) -> Result<(), VirtualMediaError> {
     let mounted = mount(medium)?;
     let text = fs::read(mounted.path().join("parameters.txt")).map_err(|source| {
@@ -225,30 +231,45 @@ fn read_parameters(
             source,
         }
     })?;
-    info!(device = %medium.device.display(), "parameters from virtual media");
+    notes.push(format!(
+        "took parameters from the virtual medium {}",
+        medium.device.display()
+    ));
     parameters.merge(KernelParameters::parse(&String::from_utf8_lossy(&text)));
     Ok(())
 }
 
-fn copy_configuration(medium: &Medium, root: &Path) -> Result<(), VirtualMediaError> {
+fn copy_configuration(
+    medium: &Medium,
+    root: &Path,
+    notes: &mut Vec<String>,
+) -> Result<(), VirtualMediaError> {
     let mounted = mount(medium)?;
     for directory in CONFIG_DIRECTORIES {
-        copy_files(&mounted.path().join(directory), &root.join(directory)).map_err(
+        let copied = copy_files(&mounted.path().join(directory), &root.join(directory)).map_err(
             |(path, source)| VirtualMediaError::Copy {
                 device: medium.device.clone(),
                 path,
                 source,
             },
         )?;
+        for path in copied {
+            notes.push(format!(
+                "took {} from the virtual medium {}",
+                path.display(),
+                medium.device.display()
+            ));
+        }
     }
     Ok(())
 }
 
-/// Copy the regular files of a directory; one that does not exist has none.
-fn copy_files(from: &Path, to: &Path) -> Result<(), (PathBuf, io::Error)> {
+/// Copy the regular files of a directory and say where to; one that does not exist has none.
+fn copy_files(from: &Path, to: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
+    let mut copied = Vec::new();
     let entries = match fs::read_dir(from) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(copied),
         Err(error) => return Err((from.to_owned(), error)),
     };
     fs::create_dir_all(to).map_err(|error| (to.to_owned(), error))?;
@@ -256,11 +277,12 @@ fn copy_files(from: &Path, to: &Path) -> Result<(), (PathBuf, io::Error)> {
         let entry = entry.map_err(|error| (from.to_owned(), error))?;
         let path = entry.path();
         if path.is_file() {
-            fs::copy(&path, to.join(entry.file_name())).map_err(|error| (path.clone(), error))?;
-            info!(path = %path.display(), "configuration from virtual media");
+            let copy = to.join(entry.file_name());
+            fs::copy(&path, &copy).map_err(|error| (path.clone(), error))?;
+            copied.push(copy);
         }
     }
-    Ok(())
+    Ok(copied)
 }
 
 fn mount(medium: &Medium) -> Result<Mounted, VirtualMediaError> {
@@ -341,11 +363,12 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let from = medium.path().join("etc/ironic-python-agent.d");
         let to = root.path().join("etc/ironic-python-agent.d");
-        copy_files(&from, &to).unwrap();
+        assert!(copy_files(&from, &to).unwrap().is_empty());
         assert!(!to.exists());
         fs::create_dir_all(from.join("directory")).unwrap();
         fs::write(from.join("ironic-tls.conf"), "[DEFAULT]\n").unwrap();
-        copy_files(&from, &to).unwrap();
+        let copied = copy_files(&from, &to).unwrap();
+        assert_eq!(copied, [to.join("ironic-tls.conf")]);
         assert_eq!(
             fs::read(to.join("ironic-tls.conf")).unwrap(),
             b"[DEFAULT]\n"
@@ -381,7 +404,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let mut parameters = KernelParameters::parse("ipa-api-url=http://h boot_method=pxe");
         let before = parameters.clone();
-        prepare(root.path(), &mut parameters).unwrap();
+        let notes = prepare(root.path(), &mut parameters).unwrap();
+        assert!(notes.is_empty());
         assert_eq!(parameters, before);
     }
 }

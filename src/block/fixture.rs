@@ -1,6 +1,9 @@
-//! Disks made by sfdisk, for tests.
+//! Disks made by sfdisk and what belongs on them, for tests.
 
 use std::io::Read;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 
 use crate::sys::memory_medium::MemoryMedium;
 use crate::sys::process::Program;
@@ -21,6 +24,13 @@ pub(crate) fn gpt(block_size: u32, size: usize) -> MemoryMedium {
 /// The disk with an MBR, copied to a disk of so many bytes.
 pub(crate) fn mbr(size: usize) -> MemoryMedium {
     MemoryMedium::of(unpack(MBR_512, size), 512)
+}
+
+/// A config drive as Ironic makes them (transcripts/deploy-raw.jsonl): ISO 9660 with Rock Ridge and
+/// Joliet.
+pub(crate) fn config_drive() -> Vec<u8> {
+    let text = include_str!("../../tests/fixtures/config_drives/from-ironic.txt");
+    unpack(&BASE64_STANDARD.decode(text.trim()).unwrap(), 0)
 }
 
 fn unpack(packed: &[u8], size: usize) -> Vec<u8> {

@@ -1,6 +1,8 @@
 //! Block devices: listing, root device hints, partition tables, rescan, settling.
 
 mod by_path;
+pub mod fat;
+pub mod fat_writer;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod gpt;
@@ -8,6 +10,7 @@ mod hint_expression;
 pub mod hints;
 pub mod holders;
 mod identity;
+pub mod iso9660;
 pub mod list;
 #[cfg(test)]
 mod machines;

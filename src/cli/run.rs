@@ -1,12 +1,14 @@
 //! `farrier run`: be the agent.
 
+use std::error::Error;
 use std::future::pending;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
 use tokio::runtime::{Builder, Runtime};
-use tracing::{error, info, warn};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{debug, error, info, warn};
 
 use farrier_plugin::SilentContext;
 
@@ -29,10 +31,17 @@ const STACK: usize = 1024 * 1024;
 /// Be the agent with these flags.
 pub(super) fn main(arguments: Vec<String>) -> ExitCode {
     let root = Path::new("/");
-    let loaded = match load(root, arguments) {
+    let (loaded, notes) = match load(root, arguments) {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
+    let secrets = [
+        &loaded.options.agent_token,
+        &loaded.options.image_server_password,
+    ];
+    for secret in secrets.into_iter().flatten() {
+        log::hide(secret);
+    }
     log::start(loaded.options.debug);
     std::panic::set_hook(Box::new(|panic| {
         error!(%panic, "a defect of the agent");
@@ -43,12 +52,16 @@ pub(super) fn main(arguments: Vec<String>) -> ExitCode {
         wire_version = agent::VERSION,
         "farrier starts"
     );
+    for note in notes {
+        info!("{note}");
+    }
     for path in &loaded.files {
         info!(path = %path.display(), "configuration");
     }
     for warning in &loaded.warnings {
         warn!("{warning}");
     }
+    debug!(options = ?loaded.options, "in force");
     let code = be_agent(loaded, root);
     log::flush();
     code
@@ -56,13 +69,15 @@ pub(super) fn main(arguments: Vec<String>) -> ExitCode {
 
 /// Kernel parameters, virtual media, files, environment, flags. What is wrong is said before there
 /// is a log, since the options say how to log.
-fn load(root: &Path, arguments: Vec<String>) -> Result<Loaded, ExitCode> {
+fn load(root: &Path, arguments: Vec<String>) -> Result<(Loaded, Vec<String>), ExitCode> {
     let mut sources = Sources::of_machine(root, arguments);
-    if let Err(error) = agent::prepare_virtual_media(root, &mut sources.parameters) {
-        // Without its media the agent may still work, and its log can tell.
-        complain(&error);
-    }
-    config::load(&sources).map_err(|errors| {
+    let notes =
+        agent::prepare_virtual_media(root, &mut sources.parameters).unwrap_or_else(|error| {
+            // Without its media the agent may still work, and its log can tell.
+            complain(&error);
+            vec![log::chain(&error)]
+        });
+    let loaded = config::load(&sources).map_err(|errors| {
         let mut code = CONFIGURATION;
         for error in &errors {
             complain(error);
@@ -71,13 +86,11 @@ fn load(root: &Path, arguments: Vec<String>) -> Result<Loaded, ExitCode> {
             }
         }
         ExitCode::from(code)
-    })
+    })?;
+    Ok((loaded, notes))
 }
 
 fn be_agent(loaded: Loaded, root: &Path) -> ExitCode {
-    if let Some(token) = &loaded.options.agent_token {
-        log::hide(token);
-    }
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
@@ -124,10 +137,18 @@ fn be_agent(loaded: Loaded, root: &Path) -> ExitCode {
     }
 }
 
-/// Stay, so that PID 1 starts no other agent, until the machine is rebooted.
+/// Stay, so that PID 1 starts no other agent, until the system asks for the end.
 fn idle(runtime: &Runtime, why: &str) -> ExitCode {
     log::show(&format!("farrier | {why}"));
-    runtime.block_on(pending())
+    runtime.block_on(async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                terminate.recv().await;
+            }
+            Err(_) => pending().await,
+        }
+    });
+    ExitCode::SUCCESS
 }
 
 fn runtime() -> Result<Runtime, AgentError> {
@@ -141,25 +162,11 @@ fn runtime() -> Result<Runtime, AgentError> {
 }
 
 fn failed(error: &AgentError) -> ExitCode {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    log::show(&format!("farrier | {text}"));
+    log::show(&format!("farrier | {}", log::chain(error)));
     ExitCode::FAILURE
 }
 
-/// Before there is a log: to the console, with all causes.
-fn complain(error: &dyn std::error::Error) {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    let _ = writeln!(std::io::stderr(), "farrier: {text}");
+/// Before there is a log: to the console.
+fn complain(error: &dyn Error) {
+    let _ = writeln!(std::io::stderr(), "farrier: {}", log::chain(error));
 }

@@ -16,6 +16,7 @@ use crate::stream::{
     self, Algorithm, Checksum, Credentials, Format, ImageRequest, Location, Proxies,
 };
 use crate::sys::block_device::Disk;
+use crate::sys::log::chain;
 use crate::sys::power;
 
 /// How often the progress line is written anew.
@@ -195,17 +196,6 @@ impl Context for ProgressLine {
     fn is_cancelled(&self) -> bool {
         false
     }
-}
-
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

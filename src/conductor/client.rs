@@ -15,6 +15,7 @@ use super::{Beat, ConductorError, LookupAnswer};
 use crate::config::Options;
 use crate::net::resolver::Resolver;
 use crate::net::{NetError, http};
+use crate::sys::log::chain;
 
 /// Answers larger than this are refused; a lookup's is a few KiB.
 const ANSWER_LIMIT: usize = 4 * 1024 * 1024;
@@ -400,20 +401,4 @@ pub(super) fn shown(url: &Url) -> String {
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url.to_string()
-}
-
-/// An error with all its causes.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        // Libraries repeat their cause in their own text now and then.
-        if !text.ends_with(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = error.source();
-    }
-    text
 }

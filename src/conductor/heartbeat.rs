@@ -8,8 +8,8 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, warn};
 
 use super::ConductorError;
-use super::client::chain;
 use super::retry::between;
+use crate::sys::log::chain;
 
 /// After a success, the next heartbeat comes after this part of the time-out, at least and at most.
 const PART_OF_TIMEOUT: (f64, f64) = (0.3, 0.6);

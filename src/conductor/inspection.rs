@@ -7,8 +7,9 @@ use tokio::time::sleep;
 use tracing::{info, warn};
 use url::Url;
 
-use super::client::{chain, shown};
+use super::client::shown;
 use super::{Client, ConductorError};
+use crate::sys::log::chain;
 
 /// Pauses between the tries, in seconds; one more try than pauses.
 const PAUSES: [u64; 4] = [5, 5, 6, 12];

@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::client::chain;
 use super::retry::{conflict_pause, lookup_pause};
 use super::{Client, ConductorError, LookupAnswer};
+use crate::sys::log::chain;
 
 /// A lookup and its rules.
 #[derive(Debug)]

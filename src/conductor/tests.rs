@@ -195,7 +195,7 @@ async fn errors_name_the_url_without_its_query() {
         .await
         .unwrap_err();
     for error in [answered, absent] {
-        let text = super::client::chain(&error);
+        let text = crate::sys::log::chain(&error);
         assert!(!text.contains("addresses="), "{text}");
         assert!(text.contains("/v1/lookup"), "{text}");
     }

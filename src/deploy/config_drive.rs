@@ -9,10 +9,11 @@ use base64::read::DecoderReader;
 use farrier_plugin::Context;
 use flate2::read::MultiGzDecoder;
 
-use super::error::{DeployError, chain};
+use super::error::DeployError;
 use super::image_info::is_url;
 use crate::config::Options;
 use crate::stream::{Credentials, DownloadError, Location, Proxies, fetch};
+use crate::sys::log::chain;
 
 /// The largest config drive, in MiB.
 pub(super) const LIMIT_MIB: u64 = 64;
@@ -108,6 +109,13 @@ impl ConfigDrive {
             Content::Gzip(bytes) => Box::new(MultiGzDecoder::new(&bytes[..])),
             Content::Plain(bytes) => Box::new(&bytes[..]),
         }
+    }
+
+    /// All of the image's bytes, at most 64 MiB.
+    pub(super) fn unpacked(&self) -> io::Result<Vec<u8>> {
+        let mut content = Vec::with_capacity(usize::try_from(self.size).unwrap_or_default());
+        self.reader().read_to_end(&mut content)?;
+        Ok(content)
     }
 
     /// Tell text that is no base64 from base64 of something else.

@@ -2,12 +2,14 @@
 
 use std::io::Read;
 
-use tracing::info;
+use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::config_drive::{ConfigDrive, LIMIT_MIB};
 use super::error::DeployError;
+use crate::block::fat_writer::{self, Node};
 use crate::block::gpt::LINUX_FILE_SYSTEM;
+use crate::block::iso9660;
 use crate::block::mbr::FAT32_LBA;
 use crate::block::probe;
 use crate::block::rescan::partition_name;
@@ -20,6 +22,12 @@ const LABEL: &str = "config-2";
 
 /// Bytes of a new partition.
 const SIZE: u64 = LIMIT_MIB << 20;
+
+/// The label of a config drive that is rebuilt as FAT, whose labels are in upper case.
+const FAT_LABEL: &str = "CONFIG-2";
+
+/// The largest disk block on which Linux mounts ISO 9660.
+const LARGEST_ISO_BLOCK: u32 = 2048;
 
 /// Bytes that are written at once.
 const PIECE: usize = 1 << 20;
@@ -34,6 +42,9 @@ pub(super) struct Target<'a> {
     pub(super) medium: &'a dyn Medium,
     pub(super) device: &'a str,
     pub(super) node: &'a str,
+    /// Make a FAT file system of the config drive's files in any case (option
+    /// `config_drive_rebuild`).
+    pub(super) rebuilds: bool,
 }
 
 impl Target<'_> {
@@ -44,20 +55,25 @@ impl Target<'_> {
         table: &mut Table,
         drive: &ConfigDrive,
     ) -> Result<Partition, DeployError> {
+        let unpacked = match self.must_rebuild() {
+            true => Some(
+                drive
+                    .unpacked()
+                    .map_err(|error| self.content_error(error))?,
+            ),
+            false => None,
+        };
+        let files = unpacked.as_deref().and_then(|image| self.files(image));
         let partition = match self.labelled(table)? {
             Some(partition) => partition,
+            // Small files take more room as FAT with large clusters.
+            None if files.is_some() => self.create(table, drive.size() * 2 + PIECE as u64)?,
             None => self.create(table, drive.size())?,
         };
-        if drive.size() > partition.length {
-            return Err(self.error(TableError::Full {
-                size: drive.size(),
-                reason: format!(
-                    "partition {}, labelled {LABEL}, has {} bytes",
-                    partition.number, partition.length
-                ),
-            }));
+        match files {
+            Some(files) => self.rebuild(&files, &partition)?,
+            None => self.write(drive, &partition)?,
         }
-        self.write(drive, &partition)?;
         info!(
             device = self.device,
             partition = partition.number,
@@ -120,17 +136,55 @@ impl Target<'_> {
         Ok(partition)
     }
 
+    fn must_rebuild(self) -> bool {
+        self.rebuilds || self.medium.logical_block_size() > LARGEST_ISO_BLOCK
+    }
+
+    /// The files of a config drive that is an ISO image. Anything else is written as it is, like
+    /// the reference does with what it cannot mount.
+    fn files(self, image: &[u8]) -> Option<Vec<Node<'_>>> {
+        let why = match iso9660::read(image) {
+            Ok(Some(files)) => return Some(files),
+            Ok(None) => "it is no ISO 9660 image".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        warn!(
+            device = self.device,
+            why, "the config drive is not made into a FAT file system, but written as it is"
+        );
+        None
+    }
+
+    /// Make a FAT file system of the files.
+    fn rebuild(self, files: &[Node<'_>], partition: &Partition) -> Result<(), DeployError> {
+        let serial = Uuid::new_v4().as_fields().0;
+        fat_writer::write(
+            self.medium,
+            partition.offset,
+            partition.length,
+            FAT_LABEL,
+            serial,
+            files,
+        )
+        .map_err(|error| self.error(error))
+    }
+
     fn write(self, drive: &ConfigDrive, partition: &Partition) -> Result<(), DeployError> {
+        if drive.size() > partition.length {
+            return Err(self.error(TableError::Full {
+                size: drive.size(),
+                reason: format!(
+                    "partition {}, labelled {LABEL}, has {} bytes",
+                    partition.number, partition.length
+                ),
+            }));
+        }
         let mut reader = drive.reader();
         let mut buffer = AlignedBuffer::zeroed(PIECE);
         let mut offset = partition.offset;
         loop {
-            let count = fill(&mut *reader, &mut buffer).map_err(|source| {
-                DeployError::ConfigDriveContent {
-                    node: self.node.to_owned(),
-                    source,
-                }
-            })?;
+            let count =
+                fill(&mut *reader, &mut buffer).map_err(|error| self.content_error(error))?;
             if count == 0 {
                 return Ok(());
             }
@@ -138,6 +192,13 @@ impl Target<'_> {
                 .write_at(offset, &buffer[..count])
                 .map_err(|error| self.disk_error(error))?;
             offset += count as u64;
+        }
+    }
+
+    fn content_error(self, source: std::io::Error) -> DeployError {
+        DeployError::ConfigDriveContent {
+            node: self.node.to_owned(),
+            source,
         }
     }
 

@@ -7,10 +7,15 @@ use farrier_plugin::{ErrorKind, ManagerError};
 use crate::block::table::TableError;
 use crate::stream::StreamError;
 use crate::sys::block_device::DiskError;
+use crate::sys::efivars::EfiError;
+use crate::sys::log::chain;
 
 /// Why a deploy step failed. The texts are the reference's where it has one.
 #[derive(Debug, thiserror::Error)]
 pub enum DeployError {
+    /// All 65,536 boot entries are taken.
+    #[error("The firmware has no free number for a boot entry")]
+    BootEntriesFull,
     /// The config drive is not what it should be, or could not be fetched.
     #[error("{0}")]
     ConfigDrive(String),
@@ -39,9 +44,18 @@ pub enum DeployError {
     /// The image's description is wrong (contract/data-plane 1.3).
     #[error("{0}")]
     ImageInfo(String),
+    /// Installing a boot loader for BIOS is switched off (contract/data-plane 5.2).
+    #[error(
+        "Install of legacy BIOS bootloaders disabled by CONF.enable_bios_bootloader_install as \
+         part of CVE-2026-43003 mitigation."
+    )]
+    LegacyBootloader,
     /// No usable checksum is named (contract/data-plane 1.7).
     #[error("{0}")]
     NoChecksum(String),
+    /// The disk has no EFI system partition (contract/data-plane 5.3).
+    #[error("{0}")]
+    NoEsp(String),
     /// The image holds a partition table without partitions (contract/data-plane 1.9).
     #[error("No partitions found on the device {device} after writing the image.")]
     NoPartitions {
@@ -74,6 +88,18 @@ pub enum DeployError {
         #[source]
         source: DiskError,
     },
+    /// The disk could not be made bootable by UEFI.
+    #[error("Could not configure UEFI boot on device {device}")]
+    Uefi {
+        /// The disk.
+        device: String,
+        /// Why not.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The firmware's variables could not be changed.
+    #[error("Could not configure UEFI boot")]
+    UefiVariables(#[from] EfiError),
 }
 
 impl DeployError {
@@ -86,6 +112,11 @@ impl DeployError {
             | Self::NoPartitions { .. }
             | Self::NotOffered { .. }
             | Self::PartitionTable(_) => ErrorKind::Deployment,
+            Self::BootEntriesFull | Self::Uefi { .. } | Self::UefiVariables(_) => {
+                ErrorKind::CommandExecution
+            }
+            Self::LegacyBootloader => ErrorKind::InvalidImage,
+            Self::NoEsp(_) => ErrorKind::DeviceNotFound,
             Self::ImageInfo(_) => ErrorKind::InvalidCommandParams,
             Self::NoChecksum(_) => ErrorKind::Rest,
             Self::Stream(error) => error.kind(),
@@ -98,16 +129,4 @@ impl From<DeployError> for ManagerError {
     fn from(error: DeployError) -> Self {
         Self::new(error.kind(), chain(&error))
     }
-}
-
-/// An error and its causes in one line.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -1,10 +1,15 @@
 //! Putting an operating system on a disk: image, config drive, boot loader.
 
+mod boot_entry;
 mod config_drive;
 mod config_partition;
 mod error;
 mod image_info;
+mod install_bootloader;
+mod loaders;
+mod target;
 mod write_image;
 
 pub use error::DeployError;
+pub use install_bootloader::install_bootloader;
 pub use write_image::{Deployed, write_image};

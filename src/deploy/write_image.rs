@@ -1,29 +1,22 @@
 //! The deploy step `write_image` (contract/data-plane 1).
 
-use std::thread;
-use std::time::Duration;
-
 use farrier_plugin::{BlockDevice, Context, Node, StepArguments};
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use super::config_drive::ConfigDrive;
 use super::config_partition::Target;
-use super::error::{DeployError, chain};
+use super::error::DeployError;
 use super::image_info::ImageInfo;
-use crate::block::holders;
+use super::target;
 use crate::block::mbr::Mbr;
 use crate::block::rescan::take_partitions;
 use crate::block::table::{Table, TableError};
 use crate::config::Options;
-use crate::stream::{ImageRequest, Staged, StreamError, stage};
-use crate::sys::block_device::{Disk, DiskError, Medium};
+use crate::stream::{ImageRequest, Staged, stage};
+use crate::sys::block_device::Medium;
+use crate::sys::log::chain;
 use crate::sys::root::Root;
-
-/// How often a disk in use is tried: the reference waits 20 times a second (contract/data-plane
-/// 10.8), for what udev or a scan has open for a moment.
-const BUSY_TRIES: u32 = 20;
-const BUSY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Where the disk's signature lies in its first block.
 const DISK_SIGNATURE: u64 = 440;
@@ -52,7 +45,7 @@ pub fn write_image(
     options: &Options,
 ) -> Result<Deployed, DeployError> {
     let job = Job::prepare(context, &device.name, arguments, options)?;
-    let disk = open(device, context, job.info.id())?;
+    let disk = target::open(&device.name, context)?;
     let (deployed, table) = job.run(context, &disk, options)?;
     if let Err(error) = take_partitions(&Root::system(), &disk, &table) {
         warn!(error = %chain(&error), "the image is written, but its partitions are not visible");
@@ -100,15 +93,19 @@ impl<'a> Job<'a> {
         medium: &dyn Medium,
         options: &Options,
     ) -> Result<(Deployed, Table), DeployError> {
-        check_block_size(medium, self.drive.as_ref(), options)?;
         info!(
             image = self.info.id(),
             device = self.device,
             "writing image"
         );
         let staged = stage(&self.request, options, medium, context)?;
-        let (signature, table) =
-            finish(&staged, self.drive.as_ref(), self.device, self.info.node())?;
+        let (signature, table) = finish(
+            &staged,
+            self.drive.as_ref(),
+            self.device,
+            self.info.node(),
+            options.config_drive_rebuild,
+        )?;
         staged.commit()?;
         let root_uuid = format!("{signature:#010x}");
         let deployed = Deployed {
@@ -130,6 +127,7 @@ fn finish(
     drive: Option<&ConfigDrive>,
     device: &str,
     node: &str,
+    rebuilds: bool,
 ) -> Result<(u32, Table), DeployError> {
     let mut table = Table::read(staged).map_err(DeployError::PartitionTable)?;
     if table.partitions().is_empty() {
@@ -141,6 +139,7 @@ fn finish(
         medium: staged,
         device,
         node,
+        rebuilds,
     };
     match (fit_to_disk(staged, &mut table), drive) {
         (Ok(()), _) => {}
@@ -184,57 +183,6 @@ fn fit_to_disk(medium: &dyn Medium, table: &mut Table) -> Result<(), TableError>
         mbr.write(medium)?;
     }
     Ok(())
-}
-
-/// Linux mounts no ISO 9660 whose blocks, of 2048 bytes, are smaller than the disk's; there the
-/// reference makes a FAT of the config drive's files.
-fn check_block_size(
-    medium: &dyn Medium,
-    drive: Option<&ConfigDrive>,
-    options: &Options,
-) -> Result<(), DeployError> {
-    let rebuild = options.config_drive_rebuild || medium.logical_block_size() > 2048;
-    if drive.is_some() && rebuild {
-        return Err(DeployError::NotOffered {
-            what: "Config drives on disks with blocks of 4096 bytes, or rebuilt ones, are",
-        });
-    }
-    Ok(())
-}
-
-/// Open the disk, waiting for those who have it open for a moment.
-fn open(device: &BlockDevice, context: &dyn Context, image: &str) -> Result<Disk, DeployError> {
-    let mut left = BUSY_TRIES;
-    loop {
-        let source = match Disk::open_exclusive(&device.name) {
-            Ok(disk) => return Ok(disk),
-            Err(error) => error,
-        };
-        left -= 1;
-        if left > 0 && matches!(source, DiskError::Busy { .. }) {
-            if context.is_cancelled() {
-                return Err(StreamError::Cancelled {
-                    image: image.to_owned(),
-                }
-                .into());
-            }
-            thread::sleep(BUSY_PAUSE);
-            continue;
-        }
-        let holders = match &source {
-            DiskError::Busy { .. } => holders::of(&Root::system(), &device.name),
-            _ => Vec::new(),
-        };
-        return Err(DeployError::Target {
-            device: device.name.clone(),
-            holders: if holders.is_empty() {
-                String::new()
-            } else {
-                format!(" because {}", holders.join(", "))
-            },
-            source,
-        });
-    }
 }
 
 #[cfg(test)]

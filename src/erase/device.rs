@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use farrier_plugin::{BlockDevice, Context, Progress};
+use farrier_plugin::{BlockDevice, Context, ManagerError, Progress};
 use libblkid_rs::BlkidErr;
 use tracing::{info, warn};
 
@@ -36,7 +36,7 @@ pub fn erase_device(root: &Root, plan: &Plan, context: &dyn Context) -> Result<(
             Err(error) => warn!(device = plan.device, %error, "trying the next method"),
         }
     }
-    reread(&disk, &plan.device);
+    reread(root, &disk, &plan.device);
     Ok(())
 }
 
@@ -60,21 +60,21 @@ pub fn erase_metadata(
             done: done as u64,
             total: Some(total),
         });
-        let result = match guard.verdict(&device.name) {
+        let result: Result<(), ManagerError> = match guard.verdict(&device.name) {
             Verdict::Skip(reason) => {
                 info!(device = device.name, reason, "left out");
                 continue;
             }
-            Verdict::Refuse(error) => Err(error),
-            Verdict::Erase => metadata_of(root, &device.name, context),
+            Verdict::Refuse(error) => Err(error.into()),
+            Verdict::Erase => metadata_of(root, &device.name, context).map_err(ManagerError::from),
         };
         match result {
             Ok(()) => outcome.erased.push(device.name.clone()),
             Err(error) => {
-                warn!(device = device.name, %error, "not erased");
+                warn!(device = device.name, error = error.chain(), "not erased");
                 outcome.failures.push(Failure {
                     device: device.name.clone(),
-                    error: error.into(),
+                    error,
                 });
             }
         }
@@ -87,7 +87,7 @@ fn metadata_of(root: &Root, device: &str, context: &dyn Context) -> Result<(), E
     metadata::wipe(&disk, device, || {
         signatures::find(disk.path()).map_err(|source| search_error(device, source))
     })?;
-    reread(&disk, device);
+    reread(root, &disk, device);
     Ok(())
 }
 
@@ -125,11 +125,19 @@ fn users(root: &Root, device: &str) -> String {
 }
 
 /// The table is gone from the disk; that the kernel forgets its partitions too is a courtesy to
-/// whoever looks next, who reads it again anyway.
-fn reread(disk: &Disk, device: &str) {
+/// whoever looks next, who reads it again anyway. A partition has no table.
+fn reread(root: &Root, disk: &Disk, device: &str) {
+    let kname = device.trim_start_matches("/dev/").replace('/', "!");
+    if root.exists(format!("/sys/class/block/{kname}/partition")) {
+        return;
+    }
     if let Err(error) = disk.reread_partitions() {
-        // A partition has no table, and answers EINVAL.
-        info!(device, %error, "the kernel keeps its view of the partitions");
+        let error = EraseError::Disk {
+            device: device.to_owned(),
+            source: error,
+        };
+        let error = ManagerError::from(error).chain();
+        warn!(device, error, "the kernel keeps partitions that are gone");
     }
 }
 
@@ -254,7 +262,7 @@ mod tests {
     #[test]
     fn a_device_that_is_not_there_is_named() {
         let error = metadata_of(&Root::system(), "/dev/nonexistent", &SilentContext).unwrap_err();
-        let error = farrier_plugin::ManagerError::from(error);
+        let error = ManagerError::from(error);
         assert!(
             error.chain().contains("/dev/nonexistent"),
             "{}",

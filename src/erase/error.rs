@@ -114,12 +114,6 @@ pub enum EraseError {
         /// The file system's name.
         what: String,
     },
-    /// Random data could not be made.
-    #[error("{device} is not erased: the system has no random numbers")]
-    Random {
-        /// The device.
-        device: String,
-    },
     /// What the device holds could not be looked at.
     #[error("{device} could not be searched for file systems and partition tables")]
     Search {

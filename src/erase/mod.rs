@@ -2,7 +2,7 @@
 //!
 //! A device goes through three rooms of this house: the guard says whether it may be touched at
 //! all ([`Guard`]), the plan says how ([`Plan`]), and a method does it and proves it
-//! ([`overwrite()`], [`metadata`]). Several devices run side by side in [`in_parallel`], which
+//! ([`overwrite()`], `metadata`). Several devices run side by side in [`in_parallel`], which
 //! collects every failure: nothing that failed is ever reported as erased.
 
 mod device;

@@ -47,7 +47,7 @@ use self::supervisor::{Output, Rule, Supervisor};
 use crate::block::settle;
 use crate::sys::boot_times::{self, since_kernel_start};
 use crate::sys::root::Root;
-use crate::sys::service::{Service, dead_children, terminate};
+use crate::sys::service::{Ending, Service, dead_children, terminate};
 use crate::sys::{loopback, power};
 
 /// The agent's marker of a machine that is locked down. Its network stays down from then on.
@@ -65,6 +65,9 @@ const HANDED_OVER: &[&str] = &[RESCUED, LOCKED_DOWN, REFERENCE_RESCUED];
 
 /// There once udev has handled every device that was there at boot.
 pub const SETTLED: &str = "/run/farrier/settled";
+
+/// How the last agent ended, in one line: the next one tells the conductor why a command failed.
+const LAST_EXIT: &str = "/run/farrier/state/last-exit";
 
 /// Only root looks in here: journal and token lie here too.
 const DIRECTORY: &str = "/run/farrier";
@@ -183,7 +186,9 @@ impl Init {
         loop {
             self.wait();
             for (pid, ending) in dead_children() {
-                self.supervisor.ended(pid, ending);
+                if self.supervisor.ended(pid, ending) == Some("agent") {
+                    tell_next_agent(ending);
+                }
             }
             for message in self
                 .socket
@@ -470,4 +475,13 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// Leave a line for the agent that starts next. Where there is no state yet, nothing was running.
+fn tell_next_agent(ending: Ending) {
+    let line = match ending {
+        Ending::Exit(_) => format!("{ending}\n"),
+        Ending::Signal(signal) => format!("signal {signal}\n"),
+    };
+    let _ = fs::write(LAST_EXIT, line);
 }

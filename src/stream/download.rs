@@ -18,6 +18,7 @@ use super::error::DownloadError;
 use super::halt::{Halt, LOOK};
 use super::request::{Credentials, Location, Proxies};
 use crate::config::Options;
+use crate::sys::log::chain;
 
 /// The longest pause that a server's `Retry-After` can ask for, in seconds.
 const LONGEST_PAUSE: u64 = 300;
@@ -345,18 +346,6 @@ impl Version {
             && self.modified == other.modified
             && (self.length == other.length || self.length.is_none() || other.length.is_none())
     }
-}
-
-/// An error and its causes in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// First byte and total length of a partial reply: `Content-Range: bytes 100-199/200`.

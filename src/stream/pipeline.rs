@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::buffer::Pool;
 use super::digest::{Algorithm, verify};
-use super::download::{Patience, chain};
+use super::download::Patience;
 use super::error::{DownloadError, StreamError};
 use super::halt::{Halt, LOOK};
 use super::request::{Checksum, ImageRequest, Location};
@@ -21,6 +21,7 @@ use super::staged::Staged;
 use super::{checksum_file, decode, sniff, text};
 use crate::config::Options;
 use crate::sys::block_device::Medium;
+use crate::sys::log::chain;
 
 /// Bytes of a checksum file that are taken.
 const CHECKSUM_FILE_LIMIT: u64 = 1 << 20;

@@ -2,6 +2,7 @@
 //! secrets masked.
 
 use std::collections::VecDeque;
+use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -47,11 +48,32 @@ pub fn text() -> Vec<u8> {
     })
 }
 
+/// An error with all its causes, each once, joined with `: `.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        // Libraries repeat their cause in their own text now and then.
+        if !text.ends_with(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text
+}
+
 /// Show these lines to the person at the console as they are, and keep them in the log.
 pub fn show(lines: &str) {
     for line in lines.lines() {
         emit(format!("{}\n", mask(line)));
     }
+}
+
+/// Show a line to the person at the console without keeping it: for what changes all the time.
+pub fn console(line: &str) {
+    to_console(format!("{}\n", mask(line)));
 }
 
 /// Wait until the console has taken what was logged, at most a second. Called before the process
@@ -125,6 +147,10 @@ fn emit(line: String) {
             .unwrap_or_else(PoisonError::into_inner)
             .append(line.as_bytes());
     }
+    to_console(line);
+}
+
+fn to_console(line: String) {
     let Some(console) = CONSOLE.get() else {
         let _ = io::stderr().write_all(line.as_bytes());
         return;

@@ -49,3 +49,38 @@ impl Drop for Mounted {
         let _ = fs::remove_dir(&self.path);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::loop_device::LoopDevice;
+    use crate::sys::process::Program;
+
+    #[test]
+    fn a_device_is_mounted_as_long_as_the_value_lives() {
+        let directory = tempfile::tempdir().unwrap();
+        let content = directory.path().join("content");
+        fs::create_dir(&content).unwrap();
+        fs::write(content.join("parameters.txt"), "a=1\n").unwrap();
+        let image = directory.path().join("image");
+        fs::write(&image, vec![0; 4 << 20]).unwrap();
+        Program::new("/sbin/mkfs.ext4")
+            .arg("-q")
+            .arg("-d")
+            .arg(content.display().to_string())
+            .arg(image.display().to_string())
+            .run()
+            .unwrap();
+        let Some(device) = LoopDevice::over(&image, 512) else {
+            return;
+        };
+        Mounted::read_only(Path::new(device.path()), "iso9660").unwrap_err();
+        let mounted = Mounted::read_only(Path::new(device.path()), "ext4").unwrap();
+        let path = mounted.path().to_owned();
+        assert_eq!(fs::read(path.join("parameters.txt")).unwrap(), b"a=1\n");
+        let written = fs::write(path.join("new"), b"").unwrap_err();
+        assert_eq!(written.raw_os_error(), Some(libc::EROFS));
+        drop(mounted);
+        assert!(!path.exists());
+    }
+}

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from conductor.expectations import config_drive
-from lab import Agent, Disk, Hand, Image
+from lab import Disk, Hand, Image
 from lab.disk import MIB
 from lab.hand import KILL_AGENT
 
@@ -56,25 +56,6 @@ def test_no_disk_matches_the_hints(node, image):
     assert 'not-here' in error.lower()
 
 
-@pytest.mark.parametrize('path, body, token, status, fault', [
-    ('/v1/commands/', {'name': 'clean.get_clean_steps', 'params': {}}, 'wrong', 401,
-     'Token invalid'),
-    ('/v1/commands/', b'{"name": ', None, 400, 'Failed to decode JSON object'),
-    ('/v1/commands/', {'name': 'clean.no_such_command', 'params': {}}, None, 400,
-     'Invalid command: Unknown command: no_such_command'),
-    ('/v1/commands/', {'name': 'nothing.at_all', 'params': {}}, None, 404,
-     'Extension with id nothing not found'),
-    ('/v1/commands/', {'name': 'clean.get_clean_steps'}, None, 400,
-     'Missing or invalid name or params'),
-    ('/v1/no-such-thing', {}, None, 404, 'Not Found'),
-], ids=['token', 'json', 'command', 'extension', 'params', 'path'])
-def test_agent_refuses(lab, node, path, body, token, status, fault):
-    answer = Agent(lab, node).post(
-        path, body, agent_token=token or lab.conductor.agent_token(node))
-    assert answer.status_code == status
-    assert fault in answer.json()['faultstring']
-
-
 def test_conductor_that_is_not_there_at_first(lab):
     """The agent keeps trying and says so; then the conductor does not know the server."""
     server = lab.server('stranger', boot='direct')
@@ -106,9 +87,9 @@ def watched(lab):
 def test_agent_killed_during_an_erase(lab, watched):
     node, hand = watched
     node.server.disks[0].fill()
-    node.start_cleaning('erase_devices')
+    with node.server.throttled_from_next_start(0, 4 * MIB):
+        node.start_cleaning('erase_devices')
     node.wait_for_step('erase_devices', 120)
-    node.server.throttle(0, 4 * MIB)
     time.sleep(3)
     hand.move(node.server, 'kill')
     error = node.wait_for_failure(120)
@@ -121,9 +102,9 @@ def test_agent_killed_during_an_erase(lab, watched):
 def test_agent_killed_during_a_write(lab, watched, image):
     node, hand = watched
     node.provide()
-    node.start_deploying(image)
+    with node.server.throttled_from_next_start(0, 2 * MIB):
+        node.start_deploying(image)
     node.wait_for_step('write_image', 120)
-    node.server.throttle(0, 2 * MIB)
     time.sleep(3)
     hand.move(node.server, 'kill')
     error = node.wait_for_failure(120)
@@ -140,9 +121,9 @@ def test_power_cut_during_a_write(lab, image):
         server, disk = node.server, node.server.disks[0]
         disk.fill(b'\xeb')
         node.provide()
-        node.start_deploying(image, config_drive('never seen'))
+        with server.throttled_from_next_start(0, image.size // seconds):
+            node.start_deploying(image, config_drive('never seen'))
         node.wait_for_step('write_image', 120)
-        server.throttle(0, image.size // seconds)
         for _ in range(4):
             time.sleep(random.uniform(0.3, seconds / 6))
             with server.frozen():

@@ -71,8 +71,16 @@ def test_terminal_changes_one_line_in_place():
     display.live('writing', 0.5, '5 of 10 MiB')
     display.line('stays')
     shown = terminal.getvalue()
-    assert '█' * 12 + '░' * 12 + '  50 %  5 of 10 MiB' in shown
+    assert 'writing  ' + '█' * 12 + '░' * 12 + '  50 %  5 of 10 MiB' in shown
     assert shown.endswith('\r\x1b[Kstays\n') and shown.count('\n') == 1
+
+
+def test_words_are_whole_on_a_narrow_terminal(monkeypatch):
+    monkeypatch.setenv('COLUMNS', '40')
+    terminal = Terminal()
+    Display(terminal).live('writing', 0.5, '5 of 10 MiB, 1 s left')
+    shown = terminal.getvalue().removeprefix('\r\x1b[K')
+    assert shown.endswith(' 50 %  5 of 10 MiB, 1 s left') and len(shown) < 40
 
 
 def test_file_gets_a_line_for_each_tenth():

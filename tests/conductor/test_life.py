@@ -8,7 +8,7 @@ import time
 import pytest
 
 from conductor.expectations import config_drive, expect_deployed_system
-from lab import Disk, Hand, conductor
+from lab import Agent, Disk, Hand, conductor
 from lab.hand import AGENT_MEMORY
 
 LEASE = 60
@@ -81,6 +81,25 @@ def test_short_lease_is_renewed(lab, node):
     time.sleep(max(0, power_on + LEASE + 30 - time.time()))
     assert lab.dhcp.acknowledged(node.server.mac) >= 3
     assert wait_for_heartbeats(lab, node, len(lab.conductor.heartbeats(node)) + 1, 60)
+
+
+@pytest.mark.parametrize('path, body, token, status, fault', [
+    ('/v1/commands/', {'name': 'clean.get_clean_steps', 'params': {}}, 'wrong', 401,
+     'Token invalid'),
+    ('/v1/commands/', b'{"name": ', None, 400, 'Failed to decode JSON object'),
+    ('/v1/commands/', {'name': 'clean.no_such_command', 'params': {}}, None, 400,
+     'Invalid command: Unknown command: no_such_command'),
+    ('/v1/commands/', {'name': 'nothing.at_all', 'params': {}}, None, 404,
+     'Extension with id nothing not found'),
+    ('/v1/commands/', {'name': 'clean.get_clean_steps'}, None, 400,
+     'Missing or invalid name or params'),
+    ('/v1/no-such-thing', {}, None, 404, 'Not Found'),
+], ids=['token', 'json', 'command', 'extension', 'params', 'path'])
+def test_agent_refuses(lab, node, path, body, token, status, fault):
+    answer = Agent(lab, node).post(
+        path, body, agent_token=token or lab.conductor.agent_token(node))
+    assert answer.status_code == status
+    assert fault in answer.json()['faultstring']
 
 
 def test_deploys_and_the_conductor_stores_the_logs(lab, node, image):

@@ -28,7 +28,8 @@ TIMELINE = FOLDER / 'timeline.txt'
 IMAGE = paths.LAB / 'images' / 'demo.img'
 GREETING = 'hello from the config drive'
 CONFIG_DRIVE = {'meta_data': {'name': 'forge', 'meta': {'farrier_test': GREETING}}}
-DISKS = [('virtio', 1024), ('sata', 256)]
+# Sparse files. The first is large enough for the agent's rule of the root disk (4 GiB).
+DISKS = [('virtio', 8), ('sata', 1)]
 MEMORY_MIB = 1024
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -89,10 +90,10 @@ class Demo:
         say = self._display.line
         image = Image.publish(self._lab, IMAGE)
         server = self._lab.server('demo', firmware='bios', boot='network', memory_mib=MEMORY_MIB,
-                                  disks=[Disk(bus, size) for bus, size in DISKS])
+                                  disks=[Disk(bus, size * 1024) for bus, size in DISKS])
         # With fast track the agent stays up between inspection, cleaning and deployment.
         self._node = node = self._lab.enrol(server, fast_track=True)
-        disks = ', '.join(f'{bus} {size} MiB' for bus, size in DISKS)
+        disks = ', '.join(f'{bus} {size} GiB' for bus, size in DISKS)
         say(f'{self._seconds()}  enrolled: a server with BIOS, 2 emulated CPUs, {MEMORY_MIB} MiB '
             f'of memory, disks: {disks}\n')
 
@@ -147,8 +148,9 @@ class Demo:
         TIMELINE.write_text(''.join(f'{line}\n' for line in picture))
         kept = self._keep and status == 0
         if kept:
-            for server in self._lab.servers:
-                server.keep_logs()
+            # The agent is gone: from now on each action boots it anew.
+            self._node.update(**{'driver_info/fast_track': False})
+            self._node.server.keep_logs()
             self._show_how_to_go_on()
         else:
             self._display.live('stopping everything')

@@ -19,7 +19,8 @@ HEARTBEAT = 'agent: first heartbeat'
 RESTART = 'power off and on again'
 LOGIN = 'installed system: login'
 
-# How often the console file is looked at, and how often Ironic and the agent are asked, seconds.
+# How often the console is looked at (and the agent asked, while it writes), and how often Ironic
+# is asked, seconds.
 LOOK = 0.2
 ASK = 1.0
 
@@ -67,6 +68,7 @@ class Watcher(threading.Thread):
         self._starts = 0
         self._from_disk = False
         self._asked = 0.0
+        self._step = None
         self._doing = ''
         self._write = ImageWrite(lab, node)
 
@@ -93,10 +95,12 @@ class Watcher(threading.Thread):
     def run(self):
         while not self._stopped.wait(LOOK):
             self._look()
-            if time.time() - self._asked > ASK:
-                with contextlib.suppress(ApiError, requests.RequestException):
+            with contextlib.suppress(ApiError, requests.RequestException):
+                if time.time() - self._asked > ASK and not self._write.going_on:
                     self._ask()
-                self._asked = time.time()
+                    self._asked = time.time()
+                for phase in self._write.look(self._step):
+                    self.reach(*phase)
             self._show()
 
     def _look(self):
@@ -121,28 +125,27 @@ class Watcher(threading.Thread):
                 self.reach(milestone.name, self._console.time_of(milestone.pattern, since), detail)
 
     def _boot_device(self):
-        """What the server was last started from: Pxe or Hdd."""
-        log = (self._node.server.folder / 'qemu.log').read_text(errors='replace')
-        return re.findall(r'^\S+ start from (\w+)', log, re.MULTILINE)[-1]
+        """What the server was last started from: Pxe or Hdd; None right before its log says."""
+        log = self._node.server.folder / 'qemu.log'
+        text = log.read_text(errors='replace') if log.exists() else ''
+        return (re.findall(r'^\S+ start from (\w+)', text, re.MULTILINE) or [None])[-1]
 
     def _ask(self):
-        """The conductor for the node's state, and the agent how far its command is."""
+        """The conductor for the node's state."""
         node = self._node.show()
-        step = node['clean_step'] or node['deploy_step'] or {}
-        self._doing = ': '.join(filter(None, [node['provision_state'], step.get('step')]))
+        self._step = (node['clean_step'] or node['deploy_step'] or {}).get('step')
+        self._doing = ': '.join(filter(None, [node['provision_state'], self._step]))
         if not self._timeline.has(HEARTBEAT):
             for when in self._lab.conductor.heartbeats(self._node)[:1]:
                 self.reach(HEARTBEAT, when)
-        for name, when, detail in self._write.look(node):
-            self.reach(name, when, detail)
 
     def _show(self):
-        now = time.time()
-        at, took = self._timeline.seconds(now)
-        told = self._write.progress
-        self._display.live(line(at, took, told.what if told else self._expected()),
-                           told.fraction if told else None,
-                           progress.words(told, self._write.rate) if told else '')
+        at, took = self._timeline.seconds(time.time())
+        if told := self._write.progress:
+            self._display.live(f'{at:6.1f} s  writing the image', told.fraction,
+                               progress.words(told, self._write.rate))
+        else:
+            self._display.live(line(at, took, self._expected()))
 
     def _expected(self):
         """What is going on: the phase that ends next in a boot, else the node's state."""

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 import uuid
 from pathlib import Path
 
@@ -127,11 +128,28 @@ class Server:
         return Qmp(self.folder / 'qmp.sock')
 
     def throttle(self, number, bytes_per_second):
-        """Slows a disk of the running server down, so that a test can act in the middle; 0 ends
-        it."""
+        """Slows writes to a disk of the running server down, so that a test can act in the
+        middle; 0 ends it."""
         with self.qmp() as qmp:
-            qmp.execute('block_set_io_throttle', device=f'disk{number}', bps=bytes_per_second,
-                        bps_rd=0, bps_wr=0, iops=0, iops_rd=0, iops_wr=0)
+            qmp.execute('block_set_io_throttle', device=f'disk{number}', bps=0, bps_rd=0,
+                        bps_wr=bytes_per_second, iops=0, iops_rd=0, iops_wr=0)
+
+    @contextlib.contextmanager
+    def throttled_from_next_start(self, number, bytes_per_second, timeout=60):
+        """What is done inside makes the conductor start the server: its disk is slow from before
+        the ramdisk runs, so that no write can be over before a test acts."""
+        before = len(self.console.starts())
+        yield
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                if len(self.console.starts()) > before:
+                    return self.throttle(number, bytes_per_second)
+            except OSError:  # QEMU is there, its socket not yet.
+                pass
+            if time.monotonic() > deadline:
+                raise TimeoutError(f'{self.name} was not started within {timeout} s')
+            time.sleep(0.2)
 
     @contextlib.contextmanager
     def frozen(self):

@@ -66,12 +66,12 @@ class Timeline:
         for phase, at, took in rows:
             first = min(int((at - took) / total * BAR_WIDTH), BAR_WIDTH - 1)
             last = max(round(at / total * BAR_WIDTH), first + 1)
-            bar = ' ' * first + block * (last - first) if took else ''
+            bar = ' ' * first + block * (last - first) if at else ''
             lines.append(line(at, took, phase.name.ljust(width), bar))
         return lines
 
 
 def line(at, took, name, detail=''):
     """Seconds since the origin, the phase's own seconds (none for the origin), name, detail."""
-    own = f'{took:6.1f} s' if took else ' ' * 8
+    own = f'{took:6.1f} s' if at else ' ' * 8
     return f'{at:6.1f} s  {own}  {name}  {detail}'.rstrip()

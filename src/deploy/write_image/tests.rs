@@ -1,5 +1,6 @@
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
@@ -9,9 +10,11 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::*;
-use crate::block::fixture;
+use crate::block::fat::Fat;
 use crate::block::probe::file_system;
 use crate::block::rescan::partition_node;
+use crate::block::{fixture, holders};
+use crate::sys::block_device::{Disk, DiskError};
 use crate::sys::loop_device::LoopDevice;
 use crate::sys::memory_medium::{Change, Fault, MemoryMedium};
 use crate::sys::process::Program;
@@ -244,6 +247,43 @@ fn a_disk_of_4096_byte_blocks_takes_an_image_made_for_it() {
     };
     assert!(gpt.backup_is_at_end());
     assert_eq!(gpt.partitions().len(), 2);
+}
+
+/// Linux mounts no ISO 9660 on such a disk.
+#[test]
+fn on_4096_byte_blocks_the_config_drive_becomes_fat() {
+    let image = Image::of(
+        fixture::gpt(4096, 0).content(),
+        Some(&fixture::config_drive()),
+    );
+    let medium = MemoryMedium::of(vec![0xaa; 96 * MIB], 4096);
+    image.deploy(&medium).unwrap();
+    let partition = Table::read(&medium).unwrap().partitions()[2].clone();
+    let found = file_system(&medium, partition.offset, partition.length).unwrap();
+    assert_eq!(found.unwrap().label, "CONFIG-2");
+    let fat = Fat::open(&medium, partition.offset, partition.length)
+        .unwrap()
+        .unwrap();
+    let openstack = &fat.root().unwrap()[0];
+    let latest = &fat.directory(openstack).unwrap()[1];
+    assert_eq!(
+        (openstack.name.as_str(), latest.name.as_str()),
+        ("openstack", "latest")
+    );
+    let meta_data = &fat.directory(latest).unwrap()[0];
+    let text = String::from_utf8(fat.read(meta_data, 10_000).unwrap()).unwrap();
+    assert!(text.starts_with('{'), "{text}");
+
+    // What is no ISO image is written as it is.
+    let image = Image::of(fixture::gpt(4096, 0).content(), Some(&[7; 50_000]));
+    let medium = MemoryMedium::of(vec![0xaa; 96 * MIB], 4096);
+    image.deploy(&medium).unwrap();
+    let start = Table::read(&medium).unwrap().partitions()[2].offset as usize;
+    assert!(
+        medium.content()[start..start + 50_000]
+            .iter()
+            .all(|byte| *byte == 7)
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use farrier_plugin::{Context, ErrorKind, ManagerError, Node, StepArguments};
+use farrier_plugin::{BlockDevice, Context, ErrorKind, ManagerError, Node, StepArguments};
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
@@ -17,6 +17,45 @@ pub(super) fn write_image(
     node: &Node,
     arguments: &StepArguments,
 ) -> Result<Value, ManagerError> {
+    let device = root_device(manager, node)?;
+    info!(device = device.name, size = device.size, "root device");
+    let options = manager.options.current();
+    let deployed = deploy::write_image(context, node, &device, arguments, &options)?;
+    *manager
+        .written
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner) = Some(deployed.partition_uuids);
+    Ok(json!({"result": format!("prepare_image: {}", deployed.message)}))
+}
+
+/// `image.install_bootloader`, for the disk that [`write_image`] would choose (contract/data-plane
+/// 5.2).
+pub(super) fn install_bootloader(
+    manager: &GenericHardwareManager,
+    context: &dyn Context,
+    node: &Node,
+    arguments: &StepArguments,
+) -> Result<(), ManagerError> {
+    let device = root_device(manager, node)?;
+    let options = manager.options.current();
+    deploy::install_bootloader(context, node, &device, arguments, &options, &manager.root)?;
+    Ok(())
+}
+
+/// What [`write_image`] wrote last in this run of the agent; an empty object before that.
+pub(super) fn partition_uuids(manager: &GenericHardwareManager) -> Result<Value, ManagerError> {
+    let written = manager
+        .written
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    Ok(written.clone().unwrap_or_else(|| {
+        warn!("no image was written in this run of the agent");
+        json!({})
+    }))
+}
+
+/// The disk that the image goes to, where this process may write to it at all.
+fn root_device(manager: &GenericHardwareManager, node: &Node) -> Result<BlockDevice, ManagerError> {
     let device = manager.peers()?.first("get_os_install_device", |peer| {
         peer.os_install_device(Some(node))
     })?;
@@ -30,26 +69,7 @@ pub(super) fn write_image(
             refusal.to_string(),
         ));
     }
-    info!(device = device.name, size = device.size, "root device");
-    let options = manager.options.current();
-    let deployed = deploy::write_image(context, node, &device, arguments, &options)?;
-    *manager
-        .written
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner) = Some(deployed.partition_uuids);
-    Ok(json!({"result": format!("prepare_image: {}", deployed.message)}))
-}
-
-/// What [`write_image`] wrote last in this run of the agent; an empty object before that.
-pub(super) fn partition_uuids(manager: &GenericHardwareManager) -> Result<Value, ManagerError> {
-    let written = manager
-        .written
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    Ok(written.clone().unwrap_or_else(|| {
-        warn!("no image was written in this run of the agent");
-        json!({})
-    }))
+    Ok(device)
 }
 
 #[cfg(test)]
@@ -92,6 +112,10 @@ mod tests {
             )
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Deployment);
+        assert!(error.to_string().contains("ramdisk"), "{error}");
+        let error = generic
+            .install_bootloader(&SilentContext, &node, &StepArguments::default())
+            .unwrap_err();
         assert!(error.to_string().contains("ramdisk"), "{error}");
         assert_eq!(generic.partition_uuids().unwrap(), json!({}));
     }

@@ -258,6 +258,15 @@ impl HardwareManager for GenericHardwareManager {
         }
     }
 
+    fn install_bootloader(
+        &self,
+        context: &dyn Context,
+        node: &Node,
+        arguments: &StepArguments,
+    ) -> Result<(), ManagerError> {
+        deploy::install_bootloader(self, context, node, arguments)
+    }
+
     fn partition_uuids(&self) -> Result<Value, ManagerError> {
         deploy::partition_uuids(self)
     }

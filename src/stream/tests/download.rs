@@ -6,9 +6,9 @@ use farrier_plugin::{ErrorKind, SilentContext};
 
 use super::{MIB, assert_written, head_is_blank, image, options, request, run, sha256};
 use crate::config::Options;
-use crate::stream::download::chain;
 use crate::stream::test_server::{self, Reply, TestServer};
 use crate::stream::{Algorithm, Checksum, Credentials, Location, StreamError, write};
+use crate::sys::log::chain;
 use crate::sys::memory_medium::{Change, MemoryMedium};
 
 #[test]

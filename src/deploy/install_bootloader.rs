@@ -1,0 +1,212 @@
+//! The command `image.install_bootloader` (contract/data-plane 5).
+
+use std::sync::Arc;
+
+use farrier_plugin::{BlockDevice, Context, Node, StepArguments};
+use serde_json::Value;
+use tracing::{info, warn};
+
+use super::boot_entry::{BootEntries, BootEntry, BootPartition, Signature};
+use super::error::DeployError;
+use super::loaders::{self, Loader};
+use super::target;
+use crate::block::fat::Fat;
+use crate::block::gpt;
+use crate::block::mbr::{self, Mbr};
+use crate::block::probe;
+use crate::block::table::{Partition, PartitionKind, Table, TableError};
+use crate::config::Options;
+use crate::sys::block_device::Medium;
+use crate::sys::efivars::EfiVariables;
+use crate::sys::log::chain;
+use crate::sys::root::Root;
+
+/// What the conductor passes as root UUID for a whole-disk image without an MBR signature.
+const NO_SIGNATURE: &str = "0x00000000";
+
+/// Make what was deployed on this disk bootable.
+///
+/// On a machine that runs by UEFI, boot entries are made for the loaders on the disk's EFI system
+/// partition. A BIOS finds a whole-disk image's loader by itself; installing GRUB for anything
+/// else is off (CVE-2026-43003) and not offered.
+///
+/// The partition is read here and not mounted, since it comes from an image: the kernel's file
+/// system code stays out of an attacker's reach, and no module is needed.
+pub fn install_bootloader(
+    context: &dyn Context,
+    _node: &Node,
+    device: &BlockDevice,
+    arguments: &StepArguments,
+    options: &Options,
+    root: &Root,
+) -> Result<(), DeployError> {
+    let call = Call {
+        device: &device.name,
+        esp: arguments.text("efi_system_part_uuid"),
+        root_uuid: arguments.text("root_uuid"),
+        ignores_failure: match arguments.values.get("ignore_bootloader_failure") {
+            Some(Value::Bool(ignores)) => *ignores,
+            _ => options.ignore_bootloader_failure,
+        },
+    };
+    if EfiVariables::exist(root) {
+        let outcome = target::open(&device.name, context)
+            .and_then(|disk| call.manage_uefi(&disk, &BootEntries::open(root)?));
+        match outcome {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(error) if call.ignores_failure => {
+                warn!(
+                    device = call.device,
+                    error = %chain(&error),
+                    "the boot entries could not be made, which is to be ignored"
+                );
+            }
+            Err(error) => return Err(error),
+        }
+    } else if arguments.text("target_boot_mode").as_deref() == Some("uefi") {
+        warn!("the conductor deploys for UEFI, but this machine was booted by BIOS");
+    }
+    call.without_uefi(options)
+}
+
+struct Call<'a> {
+    device: &'a str,
+    esp: Option<Arc<str>>,
+    root_uuid: Option<Arc<str>>,
+    ignores_failure: bool,
+}
+
+impl Call<'_> {
+    /// Make boot entries for the loaders on the disk; false where its ESP holds none.
+    fn manage_uefi(&self, medium: &dyn Medium, entries: &BootEntries) -> Result<bool, DeployError> {
+        let table = Table::read(medium).map_err(|source| self.uefi_error(source))?;
+        let esp = self.find_esp(medium, &table)?;
+        let fat = Fat::open(medium, esp.offset, esp.length)
+            .map_err(|source| self.uefi_error(source))?
+            .ok_or_else(|| {
+                self.uefi_error(TableError::Damaged {
+                    reason: format!("partition {} holds no FAT file system", esp.number),
+                })
+            })?;
+        let found = loaders::find(&fat).map_err(|source| self.uefi_error(source))?;
+        if found.is_empty() {
+            warn!(device = self.device, "Empty EFI partition detected.");
+            return Ok(false);
+        }
+        let partition = self.boot_partition(medium, &esp)?;
+        for (index, Loader { label, path }) in found.into_iter().enumerate() {
+            let entry = BootEntry {
+                label: label.unwrap_or_else(|| format!("ironic{}", index + 1)),
+                path,
+                partition,
+            };
+            let number = entries.put_first(&entry)?;
+            info!(
+                device = self.device,
+                label = entry.label,
+                path = entry.path,
+                "boot entry Boot{number:04X} made and put first"
+            );
+        }
+        Ok(true)
+    }
+
+    /// The ESP by its type, else the one that the conductor names by the UUID of partition or file
+    /// system.
+    fn find_esp(&self, medium: &dyn Medium, table: &Table) -> Result<Partition, DeployError> {
+        let partitions = table.partitions();
+        let by_type = partitions.iter().find(|partition| {
+            matches!(
+                partition.kind,
+                PartitionKind::Gpt(gpt::EFI_SYSTEM) | PartitionKind::Mbr(mbr::EFI_SYSTEM)
+            )
+        });
+        if let Some(partition) = by_type {
+            return Ok(partition.clone());
+        }
+        let Some(wanted) = &self.esp else {
+            return Err(DeployError::NoEsp(format!(
+                "No EFI partition could be detected on device {} and EFI partition UUID has not \
+                 been recorded during deployment (which is often the case for whole disk images). \
+                 Are you using a UEFI-compatible image?",
+                self.device
+            )));
+        };
+        for partition in partitions {
+            let is_named = partition
+                .guid
+                .is_some_and(|guid| guid.to_string().eq_ignore_ascii_case(wanted));
+            if is_named || self.file_system_uuid(medium, &partition)?.as_deref() == Some(wanted) {
+                return Ok(partition);
+            }
+        }
+        Err(DeployError::NoEsp(format!(
+            "No partition with UUID {wanted} found on device {}",
+            self.device
+        )))
+    }
+
+    fn file_system_uuid(
+        &self,
+        medium: &dyn Medium,
+        partition: &Partition,
+    ) -> Result<Option<String>, DeployError> {
+        let found = probe::file_system(medium, partition.offset, partition.length)
+            .map_err(|source| self.uefi_error(source))?;
+        Ok(found.and_then(|found| found.uuid))
+    }
+
+    fn boot_partition(
+        &self,
+        medium: &dyn Medium,
+        esp: &Partition,
+    ) -> Result<BootPartition, DeployError> {
+        let block = u64::from(medium.logical_block_size());
+        let signature = match esp.guid {
+            Some(guid) => Signature::Gpt(guid),
+            None => Signature::Mbr(
+                Mbr::read(medium)
+                    .map_err(|source| self.uefi_error(source))?
+                    .disk_signature(),
+            ),
+        };
+        Ok(BootPartition {
+            number: esp.number,
+            first: esp.offset / block,
+            count: esp.length / block,
+            signature,
+        })
+    }
+
+    /// What is left where no boot entry was made: nothing for a whole-disk image without an MBR
+    /// signature, and GRUB for all others.
+    fn without_uefi(&self, options: &Options) -> Result<(), DeployError> {
+        let root_uuid = self.root_uuid.as_deref();
+        if matches!(root_uuid, None | Some(NO_SIGNATURE)) {
+            return Ok(());
+        }
+        let error = if options.enable_bios_bootloader_install {
+            DeployError::NotOffered {
+                what: "Installing GRUB from an image (enable_bios_bootloader_install) is",
+            }
+        } else {
+            DeployError::LegacyBootloader
+        };
+        if self.ignores_failure {
+            warn!(%error, "no boot loader was installed, which is to be ignored");
+            return Ok(());
+        }
+        Err(error)
+    }
+
+    fn uefi_error(&self, source: impl std::error::Error + Send + Sync + 'static) -> DeployError {
+        DeployError::Uefi {
+            device: self.device.to_owned(),
+            source: Box::new(source),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,295 @@
+use std::fs;
+
+use super::*;
+
+/// A recorded tree with a few devices.
+struct Tree(tempfile::TempDir);
+
+impl Tree {
+    fn new() -> Self {
+        let tree = Self(tempfile::tempdir().unwrap());
+        tree.put("/proc/self/mountinfo", "");
+        tree
+    }
+
+    fn put(&self, path: &str, content: &str) {
+        let path = self.0.path().join(path.trim_start_matches('/'));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    fn disk(&self, kname: &str, number: &str) {
+        self.put(&format!("/sys/block/{kname}/dev"), number);
+        self.put(&format!("/sys/block/{kname}/size"), "2097152");
+        self.put(&format!("/sys/block/{kname}/ro"), "0");
+    }
+
+    fn partition(&self, disk: &str, kname: &str, number: &str) {
+        let sysfs = format!("/sys/block/{disk}/{kname}");
+        self.put(&format!("{sysfs}/partition"), "1");
+        self.put(&format!("{sysfs}/dev"), number);
+        self.put(&format!("{sysfs}/size"), "2048");
+    }
+
+    fn holds(&self, lower: &str, upper: &str) {
+        self.put(&format!("/sys/block/{upper}/slaves/{lower}"), "");
+    }
+
+    fn guard(&self, policy: Policy, contents: &[(&str, Contents)]) -> Guard {
+        let contents: BTreeMap<String, Contents> = contents
+            .iter()
+            .map(|(name, contents)| ((*name).to_owned(), contents.clone()))
+            .collect();
+        Guard::survey_with(&Root::at(self.0.path()), policy, move |device| {
+            contents.get(&device.kname).cloned().unwrap_or_default()
+        })
+        .unwrap()
+    }
+}
+
+const POLICY: Policy = Policy {
+    may_destroy: true,
+    guard_special_filesystems: true,
+    read_only: ReadOnly::Fail,
+    keep_idle_members: false,
+};
+
+fn kind(kind: &str) -> Contents {
+    Contents {
+        kind: Some(kind.to_owned()),
+        ..Contents::default()
+    }
+}
+
+fn refusal(verdict: Verdict) -> EraseError {
+    match verdict {
+        Verdict::Refuse(error) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn is_skipped(verdict: &Verdict, reason: &str) -> bool {
+    matches!(verdict, Verdict::Skip(given) if given.contains(reason))
+}
+
+#[test]
+fn an_unused_disk_may_be_erased_in_the_ramdisk_only() {
+    let tree = Tree::new();
+    tree.disk("sda", "8:0");
+    assert!(matches!(
+        tree.guard(POLICY, &[]).verdict("/dev/sda"),
+        Verdict::Erase
+    ));
+    let outside = Policy {
+        may_destroy: false,
+        ..POLICY
+    };
+    let error = refusal(tree.guard(outside, &[]).verdict("/dev/sda"));
+    assert!(matches!(error, EraseError::NotInRamdisk { .. }));
+    assert!(error.stops_all());
+}
+
+#[test]
+fn this_machine_is_judged_by_its_root() {
+    let in_memory = fs::read_to_string("/proc/mounts")
+        .unwrap()
+        .lines()
+        .rev()
+        .find_map(|line| {
+            let mut fields = line.split(' ').skip(1);
+            (fields.next() == Some("/")).then(|| fields.next().map(str::to_owned))
+        });
+    let in_memory = in_memory
+        .flatten()
+        .is_some_and(|kind| ["tmpfs", "ramfs", "rootfs"].contains(&kind.as_str()));
+    assert_eq!(runs_in_ramdisk(), in_memory);
+}
+
+#[test]
+fn a_mounted_partition_or_swap_or_volume_protects_its_disk() {
+    let tree = Tree::new();
+    tree.disk("sda", "8:0");
+    tree.partition("sda", "sda1", "8:1");
+    tree.disk("sdb", "8:16");
+    tree.disk("sdc", "8:32");
+    tree.partition("sdc", "sdc1", "8:33");
+    tree.disk("dm-0", "253:0");
+    tree.holds("sdc1", "dm-0");
+    tree.disk("sdd", "8:48");
+    tree.put(
+        "/proc/self/mountinfo",
+        "22 1 8:1 / /mnt/a rw,relatime shared:1 - ext4 /dev/sda1 rw\n\
+         23 1 0:44 /sub /mnt/b rw - btrfs /dev/dm-0 rw\n",
+    );
+    tree.put(
+        "/proc/swaps",
+        "Filename\t\t\t\tType\t\tSize\n/dev/sdb                partition\t1024\n",
+    );
+    let guard = tree.guard(POLICY, &[]);
+    for (name, place) in [
+        ("/dev/sda", "/mnt/a"),
+        ("/dev/sda1", "/mnt/a"),
+        ("/dev/sdb", "swap"),
+        ("/dev/sdc", "/mnt/b"),
+    ] {
+        let error = refusal(guard.verdict(name));
+        assert!(error.to_string().contains(place), "{error}");
+        assert!(error.stops_all());
+    }
+    assert!(matches!(guard.verdict("/dev/sdd"), Verdict::Erase));
+}
+
+#[test]
+fn members_of_running_arrays_are_left_to_the_array() {
+    let tree = Tree::new();
+    tree.disk("sda", "8:0");
+    tree.partition("sda", "sda1", "8:1");
+    tree.partition("sda", "sda2", "8:2");
+    tree.disk("md0", "9:0");
+    tree.put("/sys/block/md0/md/level", "raid1");
+    tree.holds("sda1", "md0");
+    let guard = tree.guard(POLICY, &[]);
+    assert!(is_skipped(&guard.verdict("/dev/sda"), "md0"));
+    assert!(is_skipped(&guard.verdict("/dev/sda1"), "md0"));
+    assert!(matches!(guard.verdict("/dev/sda2"), Verdict::Erase));
+    assert!(matches!(guard.verdict("/dev/md0"), Verdict::Erase));
+}
+
+#[test]
+fn members_of_idle_arrays_are_erased_unless_arrays_are_protected_by_name() {
+    let tree = Tree::new();
+    tree.disk("sda", "8:0");
+    tree.partition("sda", "sda1", "8:1");
+    let contents = [("sda1", kind("linux_raid_member"))];
+    assert!(matches!(
+        tree.guard(POLICY, &contents).verdict("/dev/sda"),
+        Verdict::Erase
+    ));
+    let keeping = Policy {
+        keep_idle_members: true,
+        ..POLICY
+    };
+    let guard = tree.guard(keeping, &contents);
+    assert!(is_skipped(&guard.verdict("/dev/sda"), "does not run"));
+    assert!(is_skipped(&guard.verdict("/dev/sda1"), "does not run"));
+}
+
+#[test]
+fn a_read_only_device_is_skipped_or_fails_alone() {
+    let tree = Tree::new();
+    tree.disk("sda", "8:0");
+    tree.put("/sys/block/sda/ro", "1");
+    let error = refusal(tree.guard(POLICY, &[]).verdict("/dev/sda"));
+    assert!(error.to_string().contains("read-only"), "{error}");
+    assert!(!error.stops_all());
+    let skipping = Policy {
+        read_only: ReadOnly::Skip,
+        ..POLICY
+    };
+    assert!(is_skipped(
+        &tree.guard(skipping, &[]).verdict("/dev/sda"),
+        "read-only"
+    ));
+}
+
+#[test]
+fn shared_file_systems_are_protected_wherever_they_lie_on_the_disk() {
+    let tree = Tree::new();
+    tree.disk("sda", "8:0");
+    tree.partition("sda", "sda1", "8:1");
+    let table = |kind: &str| Contents {
+        partition_types: vec!["0x83".to_owned(), kind.to_owned()],
+        ..Contents::default()
+    };
+    for (kname, contents) in [
+        ("sda", table("aa31e02a-400f-11db-9590-000c2911d1b8")),
+        ("sda", table("37affc90-ef7d-4e96-91c3-2d7ae055b174")),
+        ("sda", table("0xfb")),
+        ("sda", kind("gfs2")),
+        ("sda1", kind("gfs2")),
+        ("sda1", kind("VMFS")),
+    ] {
+        let error = refusal(
+            tree.guard(POLICY, &[(kname, contents.clone())])
+                .verdict("/dev/sda"),
+        );
+        assert!(matches!(error, EraseError::Protected { .. }), "{error}");
+        assert!(error.stops_all());
+        let allowing = Policy {
+            guard_special_filesystems: false,
+            ..POLICY
+        };
+        assert!(matches!(
+            tree.guard(allowing, &[(kname, contents)])
+                .verdict("/dev/sda"),
+            Verdict::Erase
+        ));
+    }
+    assert!(matches!(
+        tree.guard(POLICY, &[("sda", kind("ext4"))])
+            .verdict("/dev/sda"),
+        Verdict::Erase
+    ));
+}
+
+#[test]
+fn virtual_media_are_skipped_but_a_disk_with_their_label_is_not() {
+    let label = Contents {
+        label: Some("IR-VFD-DEV".to_owned()),
+        ..Contents::default()
+    };
+    let usb = || {
+        let tree = Tree::new();
+        let device = "sys/devices/pci0000:00/usb1/1-1/host2/target2:0:0/2:0:0:0";
+        tree.put(&format!("{device}/block/sda/dev"), "8:0");
+        tree.put(&format!("{device}/block/sda/size"), "2880");
+        let root = tree.0.path();
+        std::os::unix::fs::symlink("../..", root.join(format!("{device}/block/sda/device")))
+            .unwrap();
+        fs::create_dir_all(root.join("sys/block")).unwrap();
+        std::os::unix::fs::symlink(
+            format!("../../{device}/block/sda"),
+            root.join("sys/block/sda"),
+        )
+        .unwrap();
+        tree
+    };
+    let tree = usb();
+    let guard = tree.guard(POLICY, &[("sda", label.clone())]);
+    assert_eq!(guard.devices[0].device.tran.as_deref(), Some("usb"));
+    assert!(is_skipped(&guard.verdict("/dev/sda"), "virtual media"));
+    assert!(matches!(
+        usb().guard(POLICY, &[]).verdict("/dev/sda"),
+        Verdict::Erase
+    ));
+    let boot_image = Contents {
+        label: Some("config-2".to_owned()),
+        ..Contents::default()
+    };
+    for (line, skipped) in [("quiet", false), ("quiet boot_method=vmedia", true)] {
+        let tree = usb();
+        tree.put("/proc/cmdline", line);
+        let verdict = tree
+            .guard(POLICY, &[("sda", boot_image.clone())])
+            .verdict("/dev/sda");
+        assert_eq!(is_skipped(&verdict, "virtual media"), skipped, "{line}");
+    }
+
+    let tree = Tree::new();
+    tree.disk("sda", "8:0");
+    assert!(matches!(
+        tree.guard(POLICY, &[("sda", label)]).verdict("/dev/sda"),
+        Verdict::Erase
+    ));
+}
+
+#[test]
+fn a_volume_of_somebody_else_on_the_disk_is_named() {
+    let tree = Tree::new();
+    tree.disk("sda", "8:0");
+    tree.disk("dm-3", "253:3");
+    tree.holds("sda", "dm-3");
+    let error = refusal(tree.guard(POLICY, &[]).verdict("/dev/sda"));
+    assert!(error.to_string().contains("dm-3"), "{error}");
+    assert!(!error.stops_all());
+}

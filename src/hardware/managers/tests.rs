@@ -1,0 +1,189 @@
+use std::time::{Duration, Instant};
+
+use farrier_plugin::SilentContext;
+use serde_json::json;
+
+use super::*;
+use crate::config::Options;
+use crate::hardware::fake::{Answer, FakeManager};
+
+fn managers(fakes: Vec<Arc<FakeManager>>) -> Managers {
+    let options = Options {
+        disk_wait_attempts: 3,
+        disk_wait_delay: 0,
+        ..Options::default()
+    };
+    Managers::from_managers(
+        Live::new(options),
+        fakes
+            .into_iter()
+            .map(|fake| fake as Arc<dyn HardwareManager>)
+            .collect(),
+        &SilentContext,
+    )
+    .unwrap()
+}
+
+fn node(uuid: &str) -> Node {
+    serde_json::from_value(json!({"uuid": uuid})).unwrap()
+}
+
+fn execute(managers: &Managers, step: &str) -> Result<Value, ManagerError> {
+    managers.execute_step(
+        &SilentContext,
+        StepKind::Clean,
+        step,
+        &node("1"),
+        &[],
+        &StepArguments::default(),
+    )
+}
+
+#[test]
+fn steps_are_reported_by_class_name_with_all_versions() {
+    let managers = managers(vec![
+        Arc::new(
+            FakeManager::new("Generic", 1)
+                .offering("erase_devices", 10)
+                .offering("erase_devices_metadata", 99),
+        ),
+        Arc::new(FakeManager::new("Vendor", 2).offering("erase_devices", 5)),
+        Arc::new(FakeManager::new("Silent", 2)),
+    ]);
+    let steps = managers.steps(StepKind::Clean, &node("1"), &[]).unwrap();
+    let names: BTreeMap<&str, Vec<&str>> = steps
+        .iter()
+        .map(|(class, steps)| {
+            (
+                class.as_str(),
+                steps.iter().map(|step| step.step.as_str()).collect(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        names,
+        BTreeMap::from([
+            ("Generic", vec!["erase_devices_metadata"]),
+            ("Vendor", vec!["erase_devices"])
+        ])
+    );
+    assert_eq!(
+        managers.versions().into_keys().collect::<Vec<_>>(),
+        ["generic", "silent", "vendor"]
+    );
+}
+
+#[test]
+fn a_null_result_stays_null_and_an_unknown_step_is_named() {
+    let managers = managers(vec![Arc::new(
+        FakeManager::new("Vendor", 2).answering(Answer::Null),
+    )]);
+    assert_eq!(execute(&managers, "update_firmware").unwrap(), Value::Null);
+
+    let managers = self::managers(vec![Arc::new(FakeManager::new("Vendor", 2))]);
+    let error = execute(&managers, "update_firmware").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::HardwareManagerMethodNotFound);
+    assert_eq!(error.to_string(), "Could not find method: update_firmware");
+}
+
+#[test]
+fn this_machine_has_an_inventory_and_logs() {
+    let options = Options {
+        disk_wait_attempts: 0,
+        ..Options::default()
+    };
+    // Not allowed to destroy, whatever this machine runs from.
+    let managers =
+        Managers::discover_at(Live::new(options), Root::system(), false, &SilentContext).unwrap();
+    assert_eq!(
+        managers.versions(),
+        BTreeMap::from([("generic_hardware_manager".to_owned(), "1.2".to_owned())])
+    );
+    let inventory = managers.inventory().unwrap();
+    assert!(inventory.cpu.count > 0);
+    assert!(Arc::ptr_eq(&inventory, &managers.inventory().unwrap()));
+    let members = logs::unpack(&managers.collect_logs().unwrap());
+    assert!(members.contains_key("lsblk") && members.contains_key("ps"));
+    let steps = managers
+        .steps(StepKind::Clean, &Node::default(), &[])
+        .unwrap();
+    assert_eq!(
+        steps["GenericHardwareManager"]
+            .iter()
+            .map(|step| (step.step.as_str(), step.priority))
+            .collect::<Vec<_>>(),
+        [
+            ("erase_devices", 10),
+            ("erase_devices_metadata", 99),
+            ("erase_pstore", 0)
+        ]
+    );
+}
+
+#[test]
+fn a_controller_that_the_conductor_knows_better_is_left_out() {
+    let options = Options {
+        disk_wait_attempts: 0,
+        ..Options::default()
+    };
+    let fake = FakeManager::new("Vendor", 1).answering(Answer::Text("192.0.2.1"));
+    let managers =
+        Managers::from_managers(Live::new(options), vec![Arc::new(fake)], &SilentContext).unwrap();
+    let address = |managers: &Managers| managers.inventory_uncached().unwrap().bmc_address;
+    assert_eq!(address(&managers).as_deref(), Some("192.0.2.1"));
+    let node = json!({"driver_internal_info": {"agent_skip_bmc_detect": true}});
+    managers.set_node(serde_json::from_value(node).unwrap());
+    assert_eq!(address(&managers), None);
+}
+
+#[test]
+fn logs_of_a_broken_manager_are_an_entry_and_no_failure() {
+    let managers = managers(vec![
+        Arc::new(FakeManager::new("Broken", 2).answering(Answer::Fail(
+            ErrorKind::CommandExecution,
+            "the controller does not answer",
+        ))),
+        Arc::new(FakeManager::new("Vendor", 1).answering(Answer::Text("firmware 1.2"))),
+    ]);
+    let members = logs::unpack(&managers.collect_logs().unwrap());
+    assert_eq!(members["vendor.log"], b"firmware 1.2");
+    assert_eq!(
+        members["errors"],
+        b"Broken: the controller does not answer\n"
+    );
+    assert!(members.contains_key("journal"));
+}
+
+#[test]
+fn a_new_node_waits_for_its_disk_and_the_same_node_does_not() {
+    let fake = Arc::new(FakeManager::new("Generic", 1));
+    let missing = || Err(ManagerError::new(ErrorKind::DeviceNotFound, "no disk"));
+    let disk = || Ok(BlockDevice::default());
+    *fake.root_disks.lock().unwrap() = vec![missing(), disk(), missing()];
+    let managers = managers(vec![Arc::clone(&fake)]);
+    assert_eq!(managers.node(), None);
+
+    managers.set_node(node("1"));
+    assert_eq!(fake.root_disks.lock().unwrap().len(), 1);
+    managers.set_node(node("1"));
+    assert_eq!(fake.root_disks.lock().unwrap().len(), 1);
+    assert_eq!(managers.node(), Some(node("1")));
+
+    managers.set_node(node("2"));
+    assert_eq!(fake.root_disks.lock().unwrap().len(), 0);
+    assert_eq!(managers.node(), Some(node("2")));
+}
+
+#[test]
+fn a_missing_disk_does_not_keep_the_node_out() {
+    let fake = Arc::new(FakeManager::new("Generic", 1));
+    *fake.root_disks.lock().unwrap() = (0..20)
+        .map(|_| Err(ManagerError::new(ErrorKind::DeviceNotFound, "no disk")))
+        .collect();
+    let managers = managers(vec![Arc::clone(&fake)]);
+    let started = Instant::now();
+    managers.set_node(node("1"));
+    assert!(started.elapsed() < Duration::from_secs(5));
+    assert_eq!(fake.root_disks.lock().unwrap().len(), 17);
+    assert_eq!(managers.node(), Some(node("1")));
+}

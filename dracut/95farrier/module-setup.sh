@@ -104,10 +104,10 @@ install() {
         command install -D -m 0644 "$moddir/root/$_file" "$initdir/$_file"
     done
 
-    mkdir -p -m 0755 "$initdir"/{dev,proc,sys,run,mnt,opt/farrier/plugins,var/lib/dhcpcd} \
-        "$initdir"/usr/lib/dhcpcd
-    mkdir -p -m 0700 "$initdir/root"
-    mkdir -p -m 1777 "$initdir/tmp"
+    mkdir -p "$initdir"/{dev,proc,sys,run,mnt,tmp,root,opt/farrier/plugins} \
+        "$initdir"/{usr/lib/dhcpcd,var/lib/dhcpcd}
+    chmod 0700 "$initdir/root"
+    chmod 1777 "$initdir/tmp"
     ln -sfn /run "$initdir/var/run"
     # Written by the lease hook, below PID 1's own directory.
     ln -sfn /run/farrier/resolv.conf "$initdir/etc/resolv.conf"

@@ -20,6 +20,7 @@ mod log;
 mod message;
 mod mounts;
 mod network;
+mod power_button;
 mod restart;
 mod shutdown;
 mod supervisor;
@@ -275,6 +276,7 @@ impl Init {
     fn settled(&mut self) {
         if self.settled.is_none() {
             self.settled = Some(Instant::now());
+            power_button::watch();
             mark(&self.console, "udev", "udev has handled all devices");
         }
         if let Err(error) = fs::write(SETTLED, "") {

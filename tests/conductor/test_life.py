@@ -128,7 +128,7 @@ def test_api_over_ipv6_only(lab):
         node.clean('erase_devices_metadata')
         assert server.disks[0].is_zero(0, 1536)
         assert lab.dhcp.acknowledged(server.mac) == 0
-        assert 'https://[fd00:fa:1:' in lab.conductor.log()
+        assert 'https://[fd00:fa:1:' in server.console.text()
     finally:
         node.remove()
         lab.remove(server)

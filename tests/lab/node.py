@@ -181,7 +181,13 @@ class Node:
         """From a failed cleaning back to manageable (a failed cleaning also sets
         maintenance, in which heartbeats are taken and nothing is done)."""
         self.update(maintenance=False)
-        self.manage()
+        self.target('manage')
+        deadline = time.monotonic() + 60
+        # The failure stays in last_error, so `wait_for` would report it again.
+        while (node := self.show())['provision_state'] != 'manageable' or node['reservation']:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f'{self.server.name}: {node["provision_state"]} after 60 s')
+            time.sleep(0.5)
 
     def last_heartbeat(self):
         """When the conductor recorded the latest heartbeat (text of its clock), or None."""
@@ -189,7 +195,7 @@ class Node:
 
     def remove(self):
         """Forgets the node, whatever state it is in."""
-        self.update(maintenance=True)
+        self._api.put(f'{self._path}/maintenance', {'reason': 'the test is over'})
         try:
             self._api.delete(self._path)
         except ApiError as error:

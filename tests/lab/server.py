@@ -110,6 +110,10 @@ class Server:
         pid = self.pid()
         if pid:
             os.kill(pid, signal.SIGKILL)
+        # The BMC has to notice before anybody switches the machine on again.
+        deadline = time.monotonic() + 10
+        while self.is_on() and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def pid(self):
         """The QEMU's process id, or None."""

@@ -76,21 +76,7 @@ impl Dispatcher {
         let mut refusals = Vec::new();
         for Ranked { manager, .. } in self.ranked() {
             match call(manager.as_ref()) {
-                Err(error) if error.declines() => {
-                    debug!(manager = manager.class_name(), method, "declined");
-                    if !is_plain_refusal(method, &error) {
-                        refusals.push(format!("{}: {}", manager.class_name(), error.chain()));
-                    }
-                }
-                Err(error) => {
-                    warn!(
-                        manager = manager.class_name(),
-                        method,
-                        error = error.chain(),
-                        "failed"
-                    );
-                    return Err(error);
-                }
+                Err(error) => note_failure(manager.as_ref(), method, error, &mut refusals)?,
                 Ok(answer) => return Ok(answer),
             }
         }
@@ -108,20 +94,7 @@ impl Dispatcher {
         for ranked in self.ranked() {
             let manager = &ranked.manager;
             match call(manager.as_ref()) {
-                Err(error) if error.declines() => {
-                    if !is_plain_refusal(method, &error) {
-                        refusals.push(format!("{}: {}", manager.class_name(), error.chain()));
-                    }
-                }
-                Err(error) => {
-                    warn!(
-                        manager = manager.class_name(),
-                        method,
-                        error = error.chain(),
-                        "failed"
-                    );
-                    return Err(error);
-                }
+                Err(error) => note_failure(manager.as_ref(), method, error, &mut refusals)?,
                 Ok(answer) => answers.push((ranked, answer)),
             }
         }
@@ -130,6 +103,25 @@ impl Dispatcher {
         }
         Ok(answers)
     }
+}
+
+/// A manager that declines leaves its reason among the refusals; every other error is given back.
+fn note_failure(
+    manager: &dyn HardwareManager,
+    method: &str,
+    error: ManagerError,
+    refusals: &mut Vec<String>,
+) -> Result<(), ManagerError> {
+    let manager = manager.class_name();
+    if !error.declines() {
+        warn!(manager, method, error = error.chain(), "failed");
+        return Err(error);
+    }
+    debug!(manager, method, "declined");
+    if !is_plain_refusal(method, &error) {
+        refusals.push(format!("{manager}: {}", error.chain()));
+    }
+    Ok(())
 }
 
 /// Whether the manager said no more than that it does not have the method.

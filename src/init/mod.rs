@@ -47,6 +47,7 @@ use self::network::{Network, Start};
 use self::supervisor::{Output, Rule, Supervisor};
 use crate::block::settle;
 use crate::sys::boot_times::{self, since_kernel_start};
+use crate::sys::log::chain;
 use crate::sys::root::Root;
 use crate::sys::service::{Ending, Service, dead_children, terminate};
 use crate::sys::{loopback, power};
@@ -465,18 +466,6 @@ fn kernel_release() -> Option<String> {
             .trim()
             .to_owned(),
     )
-}
-
-/// An error and what caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 /// Leave a line for the agent that starts next. Where there is no state yet, nothing was running.

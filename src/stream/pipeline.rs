@@ -11,9 +11,9 @@ use tracing::{info, warn};
 
 use super::buffer::Pool;
 use super::digest::{Algorithm, verify};
-use super::download::Patience;
 use super::error::{DownloadError, StreamError};
 use super::halt::{Halt, LOOK};
+use super::patience::Patience;
 use super::request::{Checksum, ImageRequest, Location};
 use super::sink::{Sink, WRITERS};
 use super::source::{self, Outlet};
@@ -163,12 +163,13 @@ impl<'m> Run<'_, 'm> {
         };
         thread::scope(|scope| {
             let source = self.start(scope, "image-source", || {
-                source::read(location, self.request, self.options, patience, outlet)
+                source::read(location, self.request, self.options, patience, None, outlet)
             })?;
             // Without an announcement the source has ended, with an error that says why.
-            let Ok(total) = announced.recv() else {
+            let Ok(version) = announced.recv() else {
                 return Err(self.source_error(location, finish(source), &halt));
             };
+            let total = version.length();
             let mut staged = self.begin(total).inspect_err(|_| halt.stop())?;
 
             let (to_decode, verified) = mpsc::channel();

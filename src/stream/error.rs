@@ -48,6 +48,15 @@ pub enum StreamError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The image's content breaks its format's rules somewhere on the way.
+    #[error("Image {image} is damaged")]
+    Damaged {
+        /// The image's id.
+        image: String,
+        /// Which rule, and where.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Flushing or blanking the medium failed.
     #[error("Unable to write image {image}")]
     Disk {
@@ -238,7 +247,9 @@ impl StreamError {
                 ..
             } => ErrorKind::ImageDownloadTimeout,
             Self::Download { .. } => ErrorKind::ImageDownload,
-            Self::Format { .. } | Self::FormatNotOffered { .. } => ErrorKind::InvalidImage,
+            Self::Damaged { .. } | Self::Format { .. } | Self::FormatNotOffered { .. } => {
+                ErrorKind::InvalidImage
+            }
         }
     }
 }

@@ -40,7 +40,7 @@ pub(super) enum RangeError {
 
 /// Random access to this version of the content at a location. Nothing is opened before the first
 /// read.
-pub(super) fn open<'a>(
+pub(super) fn of<'a>(
     location: &'a Location,
     request: &'a ImageRequest,
     options: &'a Options,

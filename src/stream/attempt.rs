@@ -1,6 +1,5 @@
 //! One attempt at an image: as many passes over its file as its format needs.
 
-use std::sync::Mutex;
 use std::sync::mpsc;
 use std::thread::{self, Builder, Scope, ScopedJoinHandle};
 use std::time::Instant;
@@ -163,12 +162,7 @@ impl<'m> Attempt<'_, 'm> {
         buffers.raise(decoder.input_buffers());
 
         let (output, extents) = mpsc::channel();
-        let sink = Sink {
-            extents: Mutex::new(extents),
-            staged,
-            halt: &self.halt,
-            image: &self.request.id,
-        };
+        let sink = Sink::new(extents, staged, &self.halt, &self.request.id);
         let ranges = ranges::of(self.location, self.request, self.options, patience());
         let (decoded, written) = thread::scope(|inner| {
             let writers: Vec<_> = (0..WRITERS)

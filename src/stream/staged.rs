@@ -1,5 +1,6 @@
 //! A medium on which all is written except its head.
 
+use std::io::IoSlice;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::error::StreamError;
@@ -87,6 +88,11 @@ impl<'m> Staged<'m> {
         })
     }
 
+    /// Bytes at the start of the medium that are held back.
+    pub(super) fn held_back(&self) -> u64 {
+        HEAD_SIZE.min(self.medium.size())
+    }
+
     fn held(&self) -> MutexGuard<'_, AlignedBuffer> {
         self.head.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -136,6 +142,18 @@ impl Medium for Staged<'_> {
             .write_at(offset + in_head as u64, &data[in_head..])
     }
 
+    fn write_vectored_at(&self, offset: u64, parts: &[IoSlice<'_>]) -> Result<(), DiskError> {
+        if offset >= self.held_back() {
+            return self.medium.write_vectored_at(offset, parts);
+        }
+        let mut at = offset;
+        for part in parts {
+            self.write_at(at, part)?;
+            at += part.len() as u64;
+        }
+        Ok(())
+    }
+
     fn zero_range(&self, offset: u64, length: u64) -> Result<(), DiskError> {
         let mut head = self.held();
         let in_head = held_part(&head, offset, length);
@@ -152,6 +170,10 @@ impl Medium for Staged<'_> {
 
     fn flush(&self) -> Result<(), DiskError> {
         self.medium.flush()
+    }
+
+    fn is_plain_file(&self) -> bool {
+        self.medium.is_plain_file()
     }
 }
 

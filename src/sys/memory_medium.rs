@@ -85,18 +85,28 @@ impl MemoryMedium {
     }
 
     /// What a power cut after so many changes leaves, where the disk has a volatile cache: of the
-    /// changes since the last flush those survive that are `kept`, in any case all before.
+    /// changes since the last flush those blocks survive that are `kept`, in any case all before.
     pub(crate) fn after_power_cut(
         &self,
         changes: usize,
-        mut kept: impl FnMut(usize) -> bool,
+        mut kept: impl FnMut() -> bool,
     ) -> Vec<u8> {
         let log = &self.log()[..changes];
         let flushed = log.iter().rposition(|change| *change == Change::Flush);
+        let block = u64::from(self.logical_block_size);
         let mut content = self.initial.clone();
         for (index, change) in log.iter().enumerate() {
-            if flushed.is_some_and(|flushed| index < flushed) || kept(index) {
+            if flushed.is_some_and(|flushed| index < flushed) {
                 change.apply(&mut content);
+                continue;
+            }
+            let mut after = content.clone();
+            change.apply(&mut after);
+            for start in change.blocks(block).step_by(block as usize) {
+                let range = start as usize..((start + block) as usize).min(content.len());
+                if kept() {
+                    content[range.clone()].copy_from_slice(&after[range]);
+                }
             }
         }
         content

@@ -2,6 +2,7 @@
 
 mod download;
 mod medium;
+mod sink;
 
 use std::sync::Arc;
 

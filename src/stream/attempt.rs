@@ -9,14 +9,15 @@ use tracing::info;
 use super::buffer::Pool;
 use super::decode::{self, Decoder, INPUT_BUFFER, INPUT_BUFFERS, Input, Outcome, Pass};
 use super::digest::{Algorithm, verify};
-use super::download::Patience;
 use super::error::{DownloadError, StreamError};
 use super::halt::Halt;
+use super::patience::Patience;
 use super::ranges;
 use super::request::{ImageRequest, Location};
 use super::sink::{Sink, WRITERS};
 use super::source::{self, Outlet};
 use super::staged::Staged;
+use super::version::Version;
 use crate::config::Options;
 use crate::sys::block_device::Medium;
 
@@ -39,6 +40,8 @@ pub(super) struct Attempt<'a, 'm> {
 /// What was found out by the first buffer, and outlives the pass that it came in.
 struct Plan<'m> {
     decoder: Box<dyn Decoder>,
+    /// All passes are over this version of the file.
+    version: Version,
     staged: Staged<'m>,
 }
 
@@ -120,6 +123,7 @@ impl<'m> Attempt<'_, 'm> {
             pool,
             halt: &self.halt,
         };
+        let version = plan.as_ref().map(|plan| plan.version.clone());
         let patience = || Patience::new(self.options, &self.halt, self.started);
         let source = self.start(scope, "image-source", move || {
             source::read(
@@ -127,13 +131,15 @@ impl<'m> Attempt<'_, 'm> {
                 self.request,
                 self.options,
                 patience(),
+                version,
                 outlet,
             )
         })?;
         // Without an announcement the source has ended, with an error that says why.
-        let Ok(length) = announced.recv() else {
+        let Ok(version) = announced.recv() else {
             return Err(self.source_error(finish(source)));
         };
+        let length = version.length();
         let algorithm = self.expected.map_or(UNASKED, |(algorithm, _)| *algorithm);
         let verifier = self.start(scope, "image-verify", move || {
             verify(algorithm, received, to_decode)
@@ -144,7 +150,9 @@ impl<'m> Attempt<'_, 'm> {
             what.push_str(&format!(" (pass {number})"));
         }
         let mut input = Input::new(verified, what, length, &self.halt);
-        let Plan { decoder, staged } = match plan {
+        let Plan {
+            decoder, staged, ..
+        } = match plan {
             Some(plan) => plan,
             None => {
                 let start = input.start();
@@ -154,16 +162,22 @@ impl<'m> Attempt<'_, 'm> {
                     if outcome.is_err() || self.halt.is_set() {
                         return Err(self.source_error(outcome));
                     }
-                    return self.empty(plan, finish(verifier));
+                    return self.empty(plan, &version, finish(verifier));
                 }
-                plan.insert(self.plan(start, length)?)
+                plan.insert(self.plan(start, &version)?)
             }
         };
         buffers.raise(decoder.input_buffers());
 
         let (output, extents) = mpsc::channel();
         let sink = Sink::new(extents, staged, &self.halt, &self.request.id);
-        let ranges = ranges::of(self.location, self.request, self.options, patience());
+        let ranges = ranges::of(
+            self.location,
+            self.request,
+            self.options,
+            patience(),
+            version,
+        );
         let (decoded, written) = thread::scope(|inner| {
             let writers: Vec<_> = (0..WRITERS)
                 .map(|_| self.start(inner, "image-write", || sink.write()))
@@ -217,9 +231,10 @@ impl<'m> Attempt<'_, 'm> {
     fn empty(
         &self,
         plan: &mut Option<Plan<'m>>,
+        version: &Version,
         digest: Option<String>,
     ) -> Result<Passed, StreamError> {
-        *plan = Some(self.plan(&[], Some(0))?);
+        *plan = Some(self.plan(&[], version)?);
         Ok(Passed {
             outcome: Outcome::Done { size: 0 },
             digest: digest.unwrap_or_default(),
@@ -228,7 +243,13 @@ impl<'m> Attempt<'_, 'm> {
 
     /// What to do with the image that starts like this; and once it is known to fit, as far as it
     /// tells its size, blank the medium's ends.
-    fn plan(&self, start: &[u8], length: Option<u64>) -> Result<Plan<'m>, StreamError> {
+    fn plan(&self, start: &[u8], version: &Version) -> Result<Plan<'m>, StreamError> {
+        // No byte came of what is empty, whether or not that was announced.
+        let length = if start.is_empty() {
+            Some(0)
+        } else {
+            version.length()
+        };
         let decoder = decode::plan(self.request, start, length)?;
         if let Some(size) = decoder.size()
             && size > self.medium.size()
@@ -241,6 +262,7 @@ impl<'m> Attempt<'_, 'm> {
         }
         Ok(Plan {
             decoder,
+            version: version.clone(),
             staged: Staged::begin(self.medium, &self.request.id)?,
         })
     }

@@ -140,6 +140,17 @@ pub enum DownloadError {
         /// The option's value.
         seconds: u64,
     },
+    /// The server packed what was asked for unpacked, so that the checksum would be over other bytes.
+    #[error(
+        "{location} is sent with the content encoding {encoding}, although it was asked for as it is \
+         stored: have the server send it without"
+    )]
+    Encoded {
+        /// The URL.
+        location: String,
+        /// The encoding's name.
+        encoding: String,
+    },
     /// A local file could not be read.
     #[error("Could not read {}", path.display())]
     File {
@@ -154,6 +165,14 @@ pub enum DownloadError {
     Interrupted {
         /// The URL.
         location: String,
+    },
+    /// The body went on behind its announced length.
+    #[error("{location} sent more than the {expected} bytes that it announced")]
+    Long {
+        /// The URL.
+        location: String,
+        /// Bytes that were announced.
+        expected: u64,
     },
     /// The text is larger than it can sensibly be.
     #[error("{location} is larger than {limit} bytes")]

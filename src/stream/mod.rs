@@ -29,8 +29,10 @@ mod digest;
 mod download;
 mod error;
 mod halt;
+mod patience;
 mod pipeline;
 mod ranges;
+mod remote;
 mod request;
 mod sink;
 mod sniff;
@@ -41,6 +43,7 @@ pub(crate) mod test_server;
 #[cfg(test)]
 mod tests;
 mod text;
+mod version;
 
 pub use digest::Algorithm;
 pub use error::{DownloadError, StreamError};

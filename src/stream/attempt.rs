@@ -85,6 +85,9 @@ impl<'m> Attempt<'_, 'm> {
             source,
         })?;
         self.compare(&digest)?;
+        staged.check_sector_size()?;
+        let what = self.request.what.replacen("writing", "reading back", 1);
+        staged.read_back(size, &self.halt, &what)?;
         staged.finish(size, self.expected.map(|_| digest));
         info!(
             image = %self.request.id,
@@ -263,7 +266,7 @@ impl<'m> Attempt<'_, 'm> {
         Ok(Plan {
             decoder,
             version: version.clone(),
-            staged: Staged::begin(self.medium, &self.request.id)?,
+            staged: Staged::begin(self.medium, &self.request.id, self.request.read_back)?,
         })
     }
 

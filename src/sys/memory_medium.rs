@@ -31,6 +31,8 @@ pub(crate) enum Fault {
     Change(usize, i32),
     /// A write that touches this byte fails with this errno after writing what lies before.
     Byte(u64, i32),
+    /// The block that holds this byte keeps what it holds, and every write says it went well.
+    Loses(u64),
 }
 
 struct State {
@@ -160,7 +162,19 @@ impl MemoryMedium {
             }
             Change::Zero { .. } | Change::Flush => {}
         }
+        let lost = match self.fault {
+            Some(Fault::Loses(byte)) => {
+                let block = u64::from(self.logical_block_size);
+                let start = (byte - byte % block) as usize;
+                let end = (start + block as usize).min(state.content.len());
+                Some((start, state.content[start..end].to_vec()))
+            }
+            _ => None,
+        };
         change.apply(&mut state.content);
+        if let Some((start, before)) = lost {
+            state.content[start..start + before.len()].copy_from_slice(&before);
+        }
         state.log.push(change);
         Ok(())
     }

@@ -52,6 +52,7 @@ fn request(urls: &[String], content: &[u8]) -> ImageRequest {
         credentials: Credentials::None,
         proxies: Proxies::default(),
         what: "writing image to memory".to_owned(),
+        read_back: false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Extents of any length, alignment and order, and what a failure leaves of them.
 
-use std::sync::mpsc;
+use std::sync::{Arc, LazyLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,8 @@ use crate::stream::staged::Staged;
 use crate::sys::block_device::Medium;
 use crate::sys::memory_medium::{Change, Fault, MemoryMedium};
 
+static NOISE: LazyLock<Arc<Vec<u8>>> = LazyLock::new(|| image(24 * MIB));
+
 /// What a decoder would send: an offset, and bytes of the image or a number of zeros.
 #[derive(Clone, Debug)]
 struct Piece {
@@ -32,6 +34,7 @@ struct Made {
     content: Vec<u8>,
     pieces: Vec<Piece>,
     block_size: u32,
+    read_back: bool,
 }
 
 impl Made {
@@ -42,7 +45,7 @@ impl Made {
 
     /// Send the pieces from a pool of so few buffers that a sink which keeps them would stop all.
     fn stage<'m>(&self, medium: &'m dyn Medium) -> Result<Staged<'m>, StreamError> {
-        let staged = Staged::begin(medium, "one")?;
+        let staged = Staged::begin(medium, "one", self.read_back)?;
         let halt = Halt::new(&SilentContext);
         let (output, extents) = mpsc::channel();
         let sink = Sink::new(extents, &staged, &halt, "one");
@@ -71,7 +74,11 @@ impl Made {
                 .collect::<Vec<_>>()
         });
         outcomes.into_iter().collect::<Result<(), _>>()?;
-        staged.flush().unwrap_or_default();
+        staged.flush().map_err(|source| StreamError::Disk {
+            image: "one".to_owned(),
+            source,
+        })?;
+        staged.read_back(self.content.len() as u64, &halt, "reading back")?;
         Ok(staged)
     }
 
@@ -84,8 +91,9 @@ impl Made {
         let size = self.content.len();
         assert!(held[..size] == self.content, "the content is on the medium");
         let tail = held.len() - MIB;
-        assert!(held[size.max(MIB)..tail].iter().all(|byte| *byte == 0xaa));
-        assert!(held[tail..].iter().all(|byte| *byte == 0));
+        let old = vec![0xaa; held.len()];
+        assert!(held[size.max(MIB)..tail] == old[size.max(MIB)..tail]);
+        assert!(held[tail..] == [0; MIB]);
     }
 }
 
@@ -105,7 +113,7 @@ fn made(limit: usize) -> impl Strategy<Value = Made> {
     let extents = prop::collection::vec((lengths(), 0_u8..4), 1..60);
     (extents, prop::bool::ANY, prop::bool::ANY, any::<u64>()).prop_map(
         move |(extents, small_blocks, shuffled, mut state)| {
-            let noise = image(limit);
+            let noise = &*NOISE;
             let mut content = Vec::new();
             let mut pieces = Vec::new();
             for (length, kind) in extents {
@@ -143,6 +151,7 @@ fn made(limit: usize) -> impl Strategy<Value = Made> {
                 content,
                 pieces,
                 block_size: if small_blocks { 512 } else { 4096 },
+                read_back: false,
             }
         },
     )
@@ -230,10 +239,39 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn a_disk_that_loses_a_block_is_found_out_by_reading_back(
+        made in made(4 * MIB),
+        lost in any::<Index>(),
+        in_head: bool,
+    ) {
+        let made = Made { read_back: true, ..made };
+        let medium = made.medium();
+        made.write(&medium).unwrap();
+        made.assert_on(&medium);
+        let most = if in_head { MIB } else { usize::MAX };
+        let lost = lost.index(made.content.len().min(most));
+        let start = lost - lost % made.block_size as usize;
+        let end = (start + made.block_size as usize).min(made.content.len());
+        let medium = made.medium().failing(Fault::Loses(lost as u64));
+        let outcome = made.write(&medium);
+        prop_assume!(made.content[start..end] != vec![0xaa; end - start]);
+        let Err(error) = outcome else { panic!("byte {lost} is not on the disk") };
+        prop_assert!(matches!(error, StreamError::ReadBack { .. }), "{}", error);
+        prop_assert_eq!(error.kind(), ErrorKind::ImageWrite);
+        if lost >= MIB {
+            prop_assert!(head_is_blank(&medium.content()));
+        }
+    }
+}
+
 #[test]
 fn neighbours_become_one_write_and_zeros_one_command() {
     // A MiB each: data, zeros in data, zeros as such, data; from the last to the first.
-    let mut content = (*image(24 * MIB)).clone();
+    let mut content = (**NOISE).clone();
     content[8 * MIB..16 * MIB].fill(0);
     let pieces = (0..24)
         .rev()
@@ -247,6 +285,7 @@ fn neighbours_become_one_write_and_zeros_one_command() {
         content,
         pieces,
         block_size: 512,
+        read_back: false,
     };
     let medium = made.medium();
     made.write(&medium).unwrap();
@@ -267,7 +306,7 @@ fn neighbours_become_one_write_and_zeros_one_command() {
 
 #[test]
 fn bytes_beyond_the_disk_are_told_where_they_come() {
-    let content = (*image(8 * MIB)).clone();
+    let content = NOISE[..8 * MIB].to_vec();
     for zeros in [false, true] {
         let mut pieces: Vec<_> = (0..7)
             .map(|number| Piece {
@@ -285,6 +324,7 @@ fn bytes_beyond_the_disk_are_told_where_they_come() {
             content: content.clone(),
             pieces,
             block_size: 512,
+            read_back: false,
         };
         let medium = MemoryMedium::used(8 * MIB - 512);
         let Err(error) = made.stage(&medium) else {
@@ -306,7 +346,7 @@ fn bytes_beyond_the_disk_are_told_where_they_come() {
 /// before thousands of others are begun.
 #[test]
 fn clusters_smaller_than_a_block_are_put_together() {
-    let content = (*image(2 * MIB + 512)).clone();
+    let content = NOISE[..2 * MIB + 512].to_vec();
     let clusters = content.len() / 512;
     let pieces = (0..8)
         .flat_map(|part| (part..clusters).step_by(8))
@@ -324,6 +364,7 @@ fn clusters_smaller_than_a_block_are_put_together() {
         content,
         pieces,
         block_size: 4096,
+        read_back: false,
     };
     let medium = made.medium();
     let started = Instant::now();

@@ -55,7 +55,7 @@ def targets(memory, disk, mib, names):
             fill(path, mib)
             stack.callback(path.unlink)
             if name == 'loop':
-                device = subprocess.run(['losetup', '--find', '--show', path], check=True,
+                device = subprocess.run(['losetup', '--partscan', '--find', '--show', path], check=True,
                                         capture_output=True, text=True).stdout.strip()
                 stack.callback(subprocess.run, ['losetup', '--detach', device], check=True)
                 path = device

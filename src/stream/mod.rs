@@ -28,6 +28,7 @@ mod decode;
 mod digest;
 mod download;
 mod error;
+mod format;
 mod halt;
 mod patience;
 mod pipeline;
@@ -35,7 +36,6 @@ mod ranges;
 mod remote;
 mod request;
 mod sink;
-mod sniff;
 mod source;
 mod staged;
 #[cfg(test)]
@@ -46,7 +46,7 @@ mod text;
 mod version;
 
 pub use digest::Algorithm;
-pub use error::{DownloadError, StreamError};
+pub use error::{Conversion, DownloadError, StreamError};
 pub use pipeline::{Written, stage, write};
 pub use request::{Checksum, Credentials, Format, ImageRequest, Location, Proxies};
 pub use staged::{HEAD_SIZE, Staged};

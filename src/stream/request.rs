@@ -23,6 +23,8 @@ pub struct ImageRequest {
     /// Its promised digest; without one nothing is verified, which only the command line may ask
     /// for.
     pub checksum: Option<Checksum>,
+    /// Read all that was written back from the disk, and compare, before the image may boot.
+    pub read_back: bool,
     /// What opens the server's door.
     pub credentials: Credentials,
     /// Proxies for this image alone.

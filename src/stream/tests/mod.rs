@@ -1,5 +1,6 @@
 //! The whole stream against a server and a medium that misbehave.
 
+mod compressed;
 mod download;
 mod medium;
 
@@ -34,7 +35,7 @@ fn sha256(data: &[u8]) -> String {
     digest.finish()
 }
 
-fn request(urls: &[String], content: &[u8]) -> ImageRequest {
+pub(super) fn request(urls: &[String], content: &[u8]) -> ImageRequest {
     ImageRequest {
         id: "one.raw".to_owned(),
         locations: urls
@@ -48,6 +49,7 @@ fn request(urls: &[String], content: &[u8]) -> ImageRequest {
             algorithm: Algorithm::Sha256,
             digest: sha256(content),
         }),
+        read_back: false,
         credentials: Credentials::None,
         proxies: Proxies::default(),
         what: "writing image to memory".to_owned(),

@@ -5,7 +5,7 @@ use std::io::Read;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::codec::{Codec, Compression, CompressionError};
+use super::codec::{Compression, CompressionError};
 
 const COMPRESSIONS: [Compression; 4] = [
     Compression::Bzip2,

@@ -78,7 +78,7 @@ fn write_file(
 
 /// Written without complaint, and the medium holds what was inside.
 fn assert_accepted(packed: &[u8], content: &[u8]) {
-    let medium = MemoryMedium::used(content.len().next_multiple_of(MIB) + MIB);
+    let medium = MemoryMedium::used(content.len().next_multiple_of(MIB) + 2 * MIB);
     let written = write_file(packed, |_| {}, &medium).unwrap();
     assert_eq!(written.size, content.len() as u64);
     assert_eq!(written.read, packed.len() as u64);
@@ -377,7 +377,7 @@ proptest! {
         let content = disk(300_000);
         let mut packed = compress(format, &content);
         let index = MARKS + at.index(packed.len() - MARKS);
-        packed[index] ^= 1 << bit;
+        packed[index] ^= 1_u8 << bit;
         let medium = MemoryMedium::used(2 * MIB);
         match write_file(&packed, |_| {}, &medium) {
             // A name, a time, an operating system: nothing of the content.

@@ -105,10 +105,10 @@ impl<'a> ImageInfo<'a> {
             permitted_formats: options.permitted_image_formats.clone(),
             inspect: !options.disable_deep_image_inspection,
             checksum: Some(self.checksum(options)?),
-            read_back: false,
             credentials: self.credentials(options)?,
             proxies: self.proxies(),
             what: format!("writing image {} to {device}", self.id),
+            read_back: options.verify_written_image,
         })
     }
 

@@ -1,10 +1,10 @@
 //! One attempt at an image: as many passes over its file as its format needs.
 
-use std::sync::Mutex;
 use std::sync::mpsc;
 use std::thread::{self, Builder, Scope, ScopedJoinHandle};
 use std::time::Instant;
 
+use farrier_plugin::Progress;
 use tracing::info;
 
 use super::buffer::Pool;
@@ -94,11 +94,19 @@ impl<'m> Attempt<'_, 'm> {
         size: u64,
         digest: String,
     ) -> Result<Staged<'m>, StreamError> {
+        // A disk with a large cache may take minutes, and the bar would stand at 100 %.
+        self.halt.context().report_progress(Progress {
+            what: self.stage("flushing"),
+            done: 0,
+            total: None,
+        });
         staged.flush().map_err(|source| StreamError::Disk {
             image: self.request.id.clone(),
             source,
         })?;
         self.compare(&digest)?;
+        staged.check_sector_size()?;
+        staged.read_back(size, &self.halt, &self.stage("reading back"))?;
         staged.finish(size, self.expected.map(|_| digest));
         info!(
             image = %self.request.id,
@@ -184,12 +192,7 @@ impl<'m> Attempt<'_, 'm> {
         buffers.raise(decoder.input_buffers());
 
         let (output, extents) = mpsc::channel();
-        let sink = Sink {
-            extents: Mutex::new(extents),
-            staged,
-            halt: &self.halt,
-            image: &self.request.id,
-        };
+        let sink = Sink::new(extents, staged, &self.halt, &self.request.id);
         let ranges = ranges::of(
             self.location,
             self.request,
@@ -289,8 +292,13 @@ impl<'m> Attempt<'_, 'm> {
             format: kind.name(),
             decoder,
             version: version.clone(),
-            staged: Staged::begin(self.medium, &self.request.id)?,
+            staged: Staged::begin(self.medium, &self.request.id, self.request.read_back)?,
         })
+    }
+
+    /// What is being done at another stage than the writing.
+    fn stage(&self, name: &str) -> String {
+        self.request.what.replacen("writing", name, 1)
     }
 
     fn algorithm(&self) -> Algorithm {

@@ -23,14 +23,15 @@ pub struct ImageRequest {
     /// Its promised digest; without one nothing is verified, which only the command line may ask
     /// for.
     pub checksum: Option<Checksum>,
-    /// Read all that was written back from the disk, and compare, before the image may boot.
-    pub read_back: bool,
     /// What opens the server's door.
     pub credentials: Credentials,
     /// Proxies for this image alone.
     pub proxies: Proxies,
     /// What is being done, for the person who watches: `writing image to /dev/sda`.
     pub what: String,
+    /// Whether all that was written is read from the disk again and compared before the head makes
+    /// it bootable (option `verify_written_image`).
+    pub read_back: bool,
 }
 
 /// A place that bytes come from: an `http:`, `https:` or `file:` URL.

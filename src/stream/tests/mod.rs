@@ -1,8 +1,12 @@
 //! The whole stream against a server and a medium that misbehave.
 
+mod access;
+mod checksum;
 mod compressed;
 mod download;
+mod faults;
 mod medium;
+mod sink;
 
 use std::sync::Arc;
 
@@ -16,9 +20,9 @@ use super::{
 use crate::config::Options;
 use crate::sys::memory_medium::MemoryMedium;
 
-const MIB: usize = 1 << 20;
+pub(super) const MIB: usize = 1 << 20;
 
-fn image(size: usize) -> Arc<Vec<u8>> {
+pub(super) fn image(size: usize) -> Arc<Vec<u8>> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let bytes = (0..size.div_ceil(8)).flat_map(|_| {
         state ^= state << 13;
@@ -49,14 +53,14 @@ pub(super) fn request(urls: &[String], content: &[u8]) -> ImageRequest {
             algorithm: Algorithm::Sha256,
             digest: sha256(content),
         }),
-        read_back: false,
         credentials: Credentials::None,
         proxies: Proxies::default(),
         what: "writing image to memory".to_owned(),
+        read_back: false,
     }
 }
 
-fn options() -> Options {
+pub(super) fn options() -> Options {
     Options {
         image_download_connection_timeout: 1,
         image_download_connection_retries: 3,

@@ -2,6 +2,7 @@
 
 mod access;
 mod checksum;
+mod compressed;
 mod download;
 mod faults;
 mod medium;

@@ -1,6 +1,7 @@
 //! The whole stream against a server and a medium that misbehave.
 
 mod download;
+mod loop_disk;
 mod medium;
 mod sink;
 

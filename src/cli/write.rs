@@ -118,6 +118,7 @@ impl Task {
             credentials: Credentials::None,
             proxies: Proxies::default(),
             what: format!("writing image to {}", self.target),
+            read_back: false,
         })
     }
 

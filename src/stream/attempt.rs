@@ -1,6 +1,5 @@
 //! One attempt at an image: as many passes over its file as its format needs.
 
-use std::sync::Mutex;
 use std::sync::mpsc;
 use std::thread::{self, Builder, Scope, ScopedJoinHandle};
 use std::time::Instant;
@@ -86,6 +85,9 @@ impl<'m> Attempt<'_, 'm> {
             source,
         })?;
         self.compare(&digest)?;
+        staged.check_sector_size()?;
+        let what = self.request.what.replacen("writing", "reading back", 1);
+        staged.read_back(size, &self.halt, &what)?;
         staged.finish(size, self.expected.map(|_| digest));
         info!(
             image = %self.request.id,
@@ -171,12 +173,7 @@ impl<'m> Attempt<'_, 'm> {
         buffers.raise(decoder.input_buffers());
 
         let (output, extents) = mpsc::channel();
-        let sink = Sink {
-            extents: Mutex::new(extents),
-            staged,
-            halt: &self.halt,
-            image: &self.request.id,
-        };
+        let sink = Sink::new(extents, staged, &self.halt, &self.request.id);
         let ranges = ranges::of(
             self.location,
             self.request,
@@ -269,7 +266,7 @@ impl<'m> Attempt<'_, 'm> {
         Ok(Plan {
             decoder,
             version: version.clone(),
-            staged: Staged::begin(self.medium, &self.request.id)?,
+            staged: Staged::begin(self.medium, &self.request.id, self.request.read_back)?,
         })
     }
 

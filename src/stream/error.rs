@@ -101,6 +101,31 @@ pub enum StreamError {
         /// The format.
         format: String,
     },
+    /// The disk does not give back what it was given.
+    #[error(
+        "What the disk gives back is not what image {image} was written as, although every write \
+         succeeded: the disk, its cable or its controller drops or changes data. Replace it"
+    )]
+    ReadBack {
+        /// The image's id.
+        image: String,
+    },
+    /// The image is made for disks of another sector size. The text begins as the reference's
+    /// (contract/data-plane 1.9).
+    #[error(
+        "Unable to find a valid partition table on the disk after writing the image. The image may \
+         be corrupted or it uses a different sector size than the device. Error: the GPT of image \
+         {image} is made for sectors of {image_sector} bytes, and this disk has sectors of \
+         {device_sector} bytes"
+    )]
+    SectorSize {
+        /// The image's id.
+        image: String,
+        /// Bytes of a sector as the image's GPT counts.
+        image_sector: u32,
+        /// Bytes of a sector of the disk.
+        device_sector: u32,
+    },
     /// The machine cannot run the stages.
     #[error("Could not start the stages that write image {image}")]
     Stages {
@@ -257,9 +282,11 @@ impl StreamError {
             Self::Checksum { .. } => ErrorKind::ImageChecksum,
             Self::ChecksumUnusable { .. } => ErrorKind::Rest,
             Self::ChecksumFile { .. } | Self::DownloadEverywhere { .. } => ErrorKind::ImageDownload,
-            Self::Disk { .. } | Self::Stages { .. } | Self::TooLarge { .. } => {
-                ErrorKind::ImageWrite
-            }
+            Self::Disk { .. }
+            | Self::ReadBack { .. }
+            | Self::Stages { .. }
+            | Self::TooLarge { .. } => ErrorKind::ImageWrite,
+            Self::SectorSize { .. } => ErrorKind::Deployment,
             Self::Download {
                 source: DownloadError::Deadline { .. },
                 ..

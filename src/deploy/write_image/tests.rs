@@ -230,11 +230,22 @@ fn an_image_without_partitions_never_boots() {
         assert_eq!(text(error), expected);
         assert!(medium.content()[..MIB].iter().all(|byte| *byte == 0));
     }
-    // A table for blocks of 512 bytes on a disk of 4096.
-    let image = Image::of(fixture::gpt(512, 0).content(), None);
-    let medium = MemoryMedium::of(vec![0xaa; 32 * MIB], 4096);
-    let error = text(image.deploy(&medium).unwrap_err());
-    assert!(error.contains("different sector size"), "{error}");
+    for (made_for, sector) in [(512, 4096), (4096, 512)] {
+        let image = Image::of(fixture::gpt(made_for, 0).content(), None);
+        let medium = MemoryMedium::of(vec![0xaa; 32 * MIB], sector);
+        let error = image.deploy(&medium).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Deployment);
+        assert_eq!(
+            text(error),
+            format!(
+                "Unable to find a valid partition table on the disk after writing the image. The \
+                 image may be corrupted or it uses a different sector size than the device. Error: \
+                 the GPT of image one.raw is made for sectors of {made_for} bytes, and this disk \
+                 has sectors of {sector} bytes"
+            )
+        );
+        assert!(medium.content()[..MIB].iter().all(|byte| *byte == 0));
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod checksum;
 mod download;
 mod faults;
 mod medium;
+mod sink;
 
 use std::sync::Arc;
 
@@ -54,6 +55,7 @@ pub(super) fn request(urls: &[String], content: &[u8]) -> ImageRequest {
         credentials: Credentials::None,
         proxies: Proxies::default(),
         what: "writing image to memory".to_owned(),
+        read_back: false,
     }
 }
 

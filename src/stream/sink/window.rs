@@ -200,7 +200,7 @@ impl Run {
 
     /// Take the run behind this one in; given back where it is of the other kind.
     fn append(&mut self, next: Self) -> Option<Self> {
-        match (self, next) {
+        match (&mut *self, next) {
             (
                 Self::Data { length, slices },
                 Self::Data {

@@ -26,7 +26,7 @@ const VOLUME_DESCRIPTOR: usize = 32769;
 /// Refuse, before anything is fetched, what could not be written anyway.
 pub(super) fn check_declared(request: &ImageRequest) -> Result<(), StreamError> {
     match &request.format {
-        Format::Other(word) if word != "iso" => Err(not_offered(request, word)),
+        Format::Other(word) if word != "iso" && word != "qcow2" => Err(not_offered(request, word)),
         _ => Ok(()),
     }
 }

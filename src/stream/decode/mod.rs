@@ -4,6 +4,7 @@
 //! Nothing was written then. The decoder is given the file once, and again as often as it asks.
 
 mod input;
+mod qcow2;
 mod raw;
 
 use std::sync::mpsc::Sender;
@@ -14,7 +15,7 @@ use super::buffer::Buffer;
 use super::error::StreamError;
 use super::halt::Halt;
 use super::ranges::Ranges;
-use super::request::ImageRequest;
+use super::request::{Format, ImageRequest};
 use super::sniff;
 use crate::sys::block_device::Medium;
 
@@ -88,6 +89,14 @@ pub(super) fn plan(
     start: &[u8],
     length: Option<u64>,
 ) -> Result<Box<dyn Decoder>, StreamError> {
+    let is_qcow2 = match &request.format {
+        Format::Undeclared => true,
+        Format::Other(word) => word == "qcow2",
+        Format::Raw | Format::Gpt => false,
+    };
+    if is_qcow2 && qcow2::is_qcow2(start) {
+        return Ok(Box::new(qcow2::Qcow2::new(&request.id, start, length)?));
+    }
     sniff::check_content(request, start)?;
     Ok(Box::new(raw::Raw::new(length)))
 }

@@ -53,11 +53,6 @@ use crate::stream::error::StreamError;
 const LARGE_BUFFERS: usize = 12;
 const SMALL_BUFFERS: usize = 128;
 
-/// Whether these bytes start a qcow2 image.
-pub(super) fn is_qcow2(start: &[u8]) -> bool {
-    start.starts_with(header::MAGIC)
-}
-
 /// The decoder of a qcow2 image.
 pub(super) struct Qcow2 {
     /// The image's id.

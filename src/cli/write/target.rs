@@ -4,8 +4,14 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use crate::block::settle;
 use crate::sys::block_device::{Disk, DiskError};
+use crate::sys::root::Root;
+
+/// How long udev may take to name the new partitions.
+const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 
 /// Bytes of a new file until the image's size is known: larger than any image, and small enough for
 /// ext4 (16 TiB), XFS and tmpfs. Nothing is stored for what is not written.
@@ -77,10 +83,15 @@ impl Target {
         Ok(Self { disk, new })
     }
 
-    /// The image is on it, with so many bytes.
+    /// The image is on it, with so many bytes. Its partitions have their names when this is done.
     pub(super) fn keep(self, size: u64) -> Result<(), TargetError> {
         self.disk.reread_partitions().map_err(TargetError::Disk)?;
+        let is_device = self.disk.is_device();
+        // udev looks at a disk once it is unlocked.
         drop(self.disk);
+        if is_device {
+            settle::wait(&Root::system(), SETTLE_LIMIT);
+        }
         let Some(mut new) = self.new else {
             return Ok(());
         };

@@ -275,21 +275,26 @@ fn every_failing_change_is_an_error_and_leaves_nothing_that_boots() {
         let content = Arc::clone(&content);
         move |_, _| Reply::ok(&content)
     });
-    let medium = MemoryMedium::used(16 * MIB);
-    run(&server, &content, &medium).unwrap();
-    let changes = medium.log().len();
-    for (number, errno) in (0..changes).zip([libc::EIO, libc::ENOSPC].into_iter().cycle()) {
+    // How many changes there are depends on which writes could be merged.
+    for (number, errno) in (0..).zip([libc::EIO, libc::ENOSPC].into_iter().cycle()) {
         let medium = MemoryMedium::used(16 * MIB).failing(Fault::Change(number, errno));
-        let error = run(&server, &content, &medium).unwrap_err();
+        let Err(error) = run(&server, &content, &medium) else {
+            assert!(medium.log().len() <= number);
+            break;
+        };
         assert!(
             matches!(error, StreamError::Disk { .. }),
             "{number}: {error}"
         );
         assert_eq!(error.kind(), ErrorKind::ImageWrite);
+        assert_eq!(medium.log().len(), number);
         // The last flush alone may fail with all in place, and a boot record that may not stay.
-        if (1..changes - 1).contains(&number) {
-            let held = medium.content();
-            assert!(held[..4096].iter().all(|byte| *byte == 0), "{number}");
+        if number > 0 && medium.content()[..4096].iter().any(|byte| *byte != 0) {
+            let last = medium.log().pop();
+            assert!(
+                matches!(last, Some(Change::Write { offset: 0, .. })),
+                "{number}"
+            );
         }
     }
 }

@@ -5,6 +5,7 @@ mod checksum;
 mod compressed;
 mod download;
 mod faults;
+mod loop_disk;
 mod medium;
 mod sink;
 

@@ -7,8 +7,8 @@ use crate::stream::error::StreamError;
 use crate::stream::format;
 use crate::stream::request::ImageRequest;
 
-/// Bytes in a buffer of the disk's bytes, and buffers: 32 MiB, of which the sink gathers and writes one part
-/// while the decompressor fills the other.
+/// Bytes in a buffer of the disk's bytes, and buffers: 32 MiB, of which the sink gathers and writes
+/// one part while the decompressor fills the other.
 const BUFFER: usize = 1 << 20;
 const BUFFERS: usize = 32;
 

@@ -129,6 +129,7 @@ def test_deployment_through_a_temporary_url(lab, swift, image):
     swift.put_static('system.img', (lab.run.images / 'test.img').read_bytes(), parts=4)
     cuts = [5 * MIB, 10 * MIB, 1 * MIB]
     with lab.enrolled('swift', boot='direct', disks=[Disk('virtio', 256)],
+                      parameters='ipa-image-download-connection-retry-interval=1',
                       node={'clean': False}) as node, \
             Cutter(lab.network, 8082, swift.port, cuts) as cutter:
         node.provide()

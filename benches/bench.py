@@ -42,7 +42,7 @@ class Bench:
         self.table = Table(options.size)
 
     def our_command(self, image, url, target, algorithm, digest):
-        command = [self.agent, 'write', url, str(target.path), '--checksum',
+        command = [self.agent, 'write', '--url', url, '--device', str(target.path), '--checksum',
                    f'{algorithm}:{digest}']
         return command + (['--force'] if target.is_device() else [])
 

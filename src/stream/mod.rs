@@ -28,6 +28,7 @@ mod decode;
 mod digest;
 mod download;
 mod error;
+mod format;
 mod halt;
 mod patience;
 mod pipeline;
@@ -37,7 +38,6 @@ mod remote;
 mod request;
 mod sector_size;
 mod sink;
-mod sniff;
 mod source;
 mod staged;
 #[cfg(test)]
@@ -48,7 +48,7 @@ mod text;
 mod version;
 
 pub use digest::Algorithm;
-pub use error::{DownloadError, StreamError};
+pub use error::{Conversion, DownloadError, StreamError};
 pub use pipeline::{Written, stage, write};
 pub use request::{Checksum, Credentials, Format, ImageRequest, Location, Proxies};
 pub use staged::{HEAD_SIZE, Staged};

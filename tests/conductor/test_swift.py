@@ -40,8 +40,8 @@ def write(lab, url, target, content):
     """`farrier write` on the lab's network; nothing it prints tells the signature."""
     digest = hashlib.sha512(content).hexdigest()
     done = subprocess.run(
-        ['ip', 'netns', 'exec', lab.run.namespace, paths.BUILD / 'farrier', 'write', url, target,
-         '--checksum', f'sha512:{digest}'],
+        ['ip', 'netns', 'exec', lab.run.namespace, paths.BUILD / 'farrier', 'write',
+         '--url', url, '--device', target, '--format', 'raw', '--checksum', f'sha512:{digest}'],
         env={**os.environ, 'FARRIER_IMAGE_DOWNLOAD_CONNECTION_RETRY_INTERVAL': '0'},
         capture_output=True, text=True, timeout=120)
     assert signature(url) not in done.stdout + done.stderr

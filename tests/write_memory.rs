@@ -76,7 +76,6 @@ fn megabytes(disk: &Path) -> impl Iterator<Item = Vec<u8>> {
 
 fn assert_bounded() {
     let peak = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss();
-    println!("{} MiB", peak >> 10);
     assert!(peak <= BOUND, "{peak} KiB");
 }
 

@@ -79,7 +79,7 @@ mod tests {
     use tracing::Level;
 
     use super::*;
-    use crate::stream::test_server::{Reply, TestServer};
+    use crate::stream::test_server::{Reply, Request, TestServer};
     use crate::stream::tests::options;
     use crate::sys::log::chain;
 
@@ -112,7 +112,7 @@ mod tests {
             reply
         });
         assert_eq!(fetched(&server, 100).unwrap(), b"new text");
-        let ranges: Vec<_> = server.requests().iter().map(|it| it.range()).collect();
+        let ranges: Vec<_> = server.requests().iter().map(Request::range).collect();
         assert_eq!(ranges, [None, Some(4), None]);
     }
 

@@ -117,7 +117,7 @@ impl Algorithm {
             Self::Blake2b => return Digest::other::<Blake2b512>(),
             Self::Blake2s => return Digest::other::<Blake2s256>(),
         };
-        Digest(State::Openssl(digest::Digest::new(function)))
+        Digest(State::Openssl(Box::new(digest::Digest::new(function))))
     }
 
     /// Its name in `os_hash_algo`, which is Python's.
@@ -149,7 +149,7 @@ impl fmt::Display for Algorithm {
 pub(super) struct Digest(State);
 
 enum State {
-    Openssl(digest::Digest),
+    Openssl(Box<digest::Digest>),
     Other(Box<dyn DynDigest + Send>),
 }
 

@@ -59,8 +59,10 @@ demo: lab ## A real Ironic network-boots, inspects, cleans and deploys a virtual
 	@tests/lab/images/build-demo-image
 	@build/lab/venv/bin/python tests/lab/demo.py $(if $(KEEP),--keep)
 
-bench: build ## Streaming speed against the floor of this machine
-	@benches/stream.py build/farrier
+bench: build ## Speed against the Python agent and this machine: SIZE=512 ONLY=raw TO=memory ROUNDS=1 for less
+	@benches/install
+	@benches/bench.py build/farrier --size $(or $(SIZE),2048) --rounds $(or $(ROUNDS),3) \
+	    $(if $(ONLY),--only "$(ONLY)") $(if $(TO),--to "$(TO)") $(if $(HASHES),--hashes "$(HASHES)")
 
 docs: tools ## The crate's documentation
 	cargo doc --workspace --no-deps --locked

@@ -13,6 +13,7 @@ use super::halt::{Halt, LOOK};
 use super::request::{Checksum, ImageRequest, Location};
 use super::staged::Staged;
 use super::{checksum_file, sniff, text};
+use crate::block::table::{Table, TableError};
 use crate::config::Options;
 use crate::sys::block_device::Medium;
 use crate::sys::log::chain;
@@ -29,7 +30,8 @@ pub struct Written {
     pub digest: Option<String>,
 }
 
-/// Write an image and make it bootable at once: [`stage`], then [`Staged::commit`].
+/// Write an image and make it bootable at once: [`stage`], the backup of a GPT moved to the end of
+/// the disk, then [`Staged::commit`].
 pub fn write(
     request: &ImageRequest,
     options: &Options,
@@ -41,8 +43,27 @@ pub fn write(
         size: staged.image_size(),
         digest: staged.digest().map(str::to_owned),
     };
+    fit_to_disk(&staged, &request.id);
     staged.commit()?;
     Ok(written)
+}
+
+/// Move the backup of an image's GPT to the end of its disk, as a deploy does. A plain file keeps
+/// the image's own bytes.
+fn fit_to_disk(staged: &Staged<'_>, image: &str) {
+    if staged.is_plain_file() {
+        return;
+    }
+    let fitted = Table::read(staged).and_then(|mut table| table.fit_to_disk(staged));
+    match fitted {
+        // An image need not have partitions.
+        Ok(()) | Err(TableError::Absent { .. }) => {}
+        Err(error) => warn!(
+            image,
+            error = %chain(&error),
+            "the backup of the partition table stays where the image has it"
+        ),
+    }
 }
 
 /// Write all of an image except its head, verified and flushed.

@@ -8,9 +8,11 @@ use farrier_plugin::{Context, ErrorKind, Progress, SilentContext};
 use proptest::prelude::*;
 
 use super::{MIB, assert_written, head_is_blank, image, options, request, run, sha256};
+use crate::block::fixture;
+use crate::block::table::Table;
 use crate::config::Options;
 use crate::stream::test_server::{Reply, TestServer};
-use crate::stream::{Format, StreamError, write};
+use crate::stream::{Format, ImageRequest, StreamError, write};
 use crate::sys::memory_medium::{Change, Fault, MemoryMedium};
 
 /// The medium holds the image, zeros in its last MiB unless the image reaches there, and its old
@@ -317,5 +319,72 @@ proptest! {
         if byte >= 1 << 20 {
             prop_assert!(head_is_blank(&held));
         }
+    }
+}
+
+/// An image with a GPT goes onto a larger disk: as the conductor's deploys, so `farrier write`.
+#[test]
+fn the_backup_of_a_gpt_moves_to_the_end_of_the_disk() {
+    let content = Arc::new(fixture::gpt(512, 0).content());
+    let server = TestServer::start({
+        let content = Arc::clone(&content);
+        move |_, _| Reply::ok(&content)
+    });
+    let medium = MemoryMedium::used(24 * MIB);
+    run(&server, &content, &medium).unwrap();
+    let Table::Gpt(gpt) = Table::read(&medium).unwrap() else {
+        panic!("a GPT");
+    };
+    assert!(gpt.backup_is_at_end());
+    let end = content.len() - MIB;
+    assert!(medium.content()[MIB..end] == content[MIB..end]);
+    if let Some(said) = fixture::judged_by("sgdisk", &["-v"], &medium.content()) {
+        assert!(said.contains("No problems found"), "{said}");
+    }
+}
+
+#[test]
+fn a_table_for_other_sectors_is_refused_and_never_boots() {
+    for (made_for, sector) in [(512, 4096), (4096, 512)] {
+        let content = Arc::new(fixture::gpt(made_for, 0).content());
+        let server = TestServer::start({
+            let content = Arc::clone(&content);
+            move |_, _| Reply::ok(&content)
+        });
+        let medium = MemoryMedium::of(vec![0xaa; 24 * MIB], sector);
+        let error = run(&server, &content, &medium).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                StreamError::SectorSize { image_sector, device_sector, .. }
+                    if (image_sector, device_sector) == (made_for, sector)
+            ),
+            "{error}"
+        );
+        assert_eq!(error.kind(), ErrorKind::Deployment);
+        assert!(head_is_blank(&medium.content()));
+    }
+}
+
+#[test]
+fn a_disk_that_lies_is_found_out_where_reading_back_is_asked_for() {
+    let content = image(9 * MIB + 77);
+    let server = TestServer::start({
+        let content = Arc::clone(&content);
+        move |_, _| Reply::ok(&content)
+    });
+    let read_back = ImageRequest {
+        read_back: true,
+        ..request(&[server.url("/one.raw")], &content)
+    };
+    let write = |medium: &MemoryMedium| write(&read_back, &options(), medium, &SilentContext);
+    let medium = MemoryMedium::used(16 * MIB);
+    write(&medium).unwrap();
+    assert_written(&medium, &content);
+    for byte in [5000, 3 << 20, (9 << 20) + 76] {
+        let medium = MemoryMedium::used(16 * MIB).failing(Fault::Loses(byte));
+        let error = write(&medium).unwrap_err();
+        assert!(matches!(error, StreamError::ReadBack { .. }), "{error}");
+        assert!(medium.content()[..4096].iter().all(|byte| *byte == 0));
     }
 }

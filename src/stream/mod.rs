@@ -28,6 +28,8 @@ mod decode;
 mod digest;
 mod download;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod halt;
 mod patience;
 mod pipeline;

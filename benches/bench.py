@@ -43,8 +43,8 @@ class Bench:
         self.table = Table(options.size)
 
     def our_command(self, image, url, target, algorithm, digest):
-        command = [self.agent, 'write', url, str(target.path), '--checksum',
-                   f'{algorithm}:{digest}']
+        command = [self.agent, 'write', '--url', url, '--device', str(target.path), '--checksum',
+                   f'{algorithm}:{digest}', '--format', image.format]
         return command + (['--force'] if target.is_device() else [])
 
     def their_command(self, image, url, target, algorithm, digest):

@@ -66,6 +66,18 @@ impl Algorithm {
         }
     }
 
+    /// Hexadecimal digits of a digest.
+    pub fn digits(self) -> usize {
+        match self {
+            Self::Md5 => 32,
+            Self::Sha1 => 40,
+            Self::Sha224 => 56,
+            Self::Sha256 => 64,
+            Self::Sha384 => 96,
+            Self::Sha512 => 128,
+        }
+    }
+
     pub(super) fn start(self) -> Digest {
         Digest(digest::Digest::new(match self {
             Self::Md5 => Function::Md5,

@@ -89,17 +89,27 @@ pub enum StreamError {
     Format {
         /// Which rule it breaks.
         reason: String,
+        /// What makes an image of it that can be written.
+        #[source]
+        conversion: Option<Conversion>,
     },
-    /// An image format that this version does not decode.
-    #[error(
-        "Image {image} is in the format {format}, which is not offered yet: convert it to raw, or \
-         have the conductor do so ([agent]stream_raw_images and [DEFAULT]force_raw_images)"
-    )]
+    /// An image in a format that is not written.
+    #[error("Image {image} is in the format {format}, which is not written: {remedy}")]
     FormatNotOffered {
         /// The image's id.
         image: String,
         /// The format.
         format: String,
+        /// What can be done about it.
+        remedy: String,
+    },
+    /// The image, whose size is known only at its end, goes on behind the device's.
+    #[error("Image {image} makes more than the {device_size} bytes of the device")]
+    Overflow {
+        /// The image's id.
+        image: String,
+        /// Bytes of the device.
+        device_size: u64,
     },
     /// The disk does not give back what it was given.
     #[error(
@@ -146,6 +156,11 @@ pub enum StreamError {
         device_size: u64,
     },
 }
+
+/// The command that turns an image of a refused format into one that can be written.
+#[derive(Debug, thiserror::Error)]
+#[error("convert it with `{0}`")]
+pub struct Conversion(pub(super) String);
 
 /// Why bytes did not arrive. URLs stand here without their query, which may hold a temporary
 /// signature, and the body of an error reply is left out because some servers echo the query there.
@@ -283,6 +298,7 @@ impl StreamError {
             Self::ChecksumUnusable { .. } => ErrorKind::Rest,
             Self::ChecksumFile { .. } | Self::DownloadEverywhere { .. } => ErrorKind::ImageDownload,
             Self::Disk { .. }
+            | Self::Overflow { .. }
             | Self::ReadBack { .. }
             | Self::Stages { .. }
             | Self::TooLarge { .. } => ErrorKind::ImageWrite,

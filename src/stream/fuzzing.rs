@@ -11,7 +11,7 @@ use super::halt::Halt;
 use super::ranges::{RangeError, Ranges};
 use super::request::{Credentials, Format, ImageRequest, Proxies};
 use super::version::Part;
-use super::{checksum_file, sniff};
+use super::{checksum_file, format};
 use crate::sys::memory_medium::MemoryMedium;
 
 /// Bytes of the disk after which an image is large enough.
@@ -47,19 +47,19 @@ pub(crate) fn image(data: &[u8]) {
         3 => Format::Undeclared,
         _ => Format::Other("qcow2".to_owned()),
     });
-    if sniff::check_declared(&request).is_err() {
+    if format::check_declared(&request).is_err() {
         return;
     }
     let start = &file[..file.len().min(INPUT_BUFFER)];
     let length = (first & 8 == 0).then_some(file.len() as u64);
-    let Ok(mut decoder) = decode::plan(&request, start, length) else {
+    let Ok(mut plan) = decode::plan(&request, start, length) else {
         return;
     };
     let ranges = Parts(file, first & 16 == 0);
     let device = MemoryMedium::of(vec![0; 1 << 20], 512);
     for _ in 0..MOST_PASSES {
         if !matches!(
-            pass(&mut *decoder, file, &request, &ranges, &device),
+            pass(&mut *plan.decoder, file, &request, &ranges, &device),
             Some(decode::Outcome::Again)
         ) {
             return;

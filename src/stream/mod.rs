@@ -28,6 +28,7 @@ mod decode;
 mod digest;
 mod download;
 mod error;
+mod format;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod halt;
@@ -39,7 +40,6 @@ mod remote;
 mod request;
 mod sector_size;
 mod sink;
-mod sniff;
 mod source;
 mod staged;
 #[cfg(test)]
@@ -50,7 +50,7 @@ mod text;
 mod version;
 
 pub use digest::Algorithm;
-pub use error::{DownloadError, StreamError};
+pub use error::{Conversion, DownloadError, StreamError};
 pub use pipeline::{Written, stage, write};
 pub use request::{Checksum, Credentials, Format, ImageRequest, Location, Proxies};
 pub use staged::{HEAD_SIZE, Staged};

@@ -12,7 +12,7 @@ use super::error::{DownloadError, StreamError};
 use super::halt::{Halt, LOOK};
 use super::request::{Checksum, ImageRequest, Location};
 use super::staged::Staged;
-use super::{checksum_file, sniff, text};
+use super::{checksum_file, format, text};
 use crate::block::table::{Table, TableError};
 use crate::config::Options;
 use crate::sys::block_device::Medium;
@@ -26,6 +26,13 @@ const CHECKSUM_FILE_LIMIT: u64 = 1 << 20;
 pub struct Written {
     /// Bytes of the image on the disk.
     pub size: u64,
+    /// Bytes of the image's file.
+    pub read: u64,
+    /// What the file was found to be: `raw`, `gpt`, `iso`, `qcow2`, or a compression around one of
+    /// the first three.
+    pub format: &'static str,
+    /// The file's digest behind the algorithm's name: `sha256:` where nothing was promised.
+    pub checksum: String,
     /// The digest that was verified, in lower-case hexadecimal; `None` where none was promised.
     pub digest: Option<String>,
 }
@@ -38,11 +45,7 @@ pub fn write(
     medium: &dyn Medium,
     context: &dyn Context,
 ) -> Result<Written, StreamError> {
-    let staged = stage(request, options, medium, context)?;
-    let written = Written {
-        size: staged.image_size(),
-        digest: staged.digest().map(str::to_owned),
-    };
+    let (staged, written) = stage_image(request, options, medium, context)?;
     fit_to_disk(&staged, &request.id);
     staged.commit()?;
     Ok(written)
@@ -77,7 +80,16 @@ pub fn stage<'m>(
     medium: &'m dyn Medium,
     context: &dyn Context,
 ) -> Result<Staged<'m>, StreamError> {
-    sniff::check_declared(request)?;
+    stage_image(request, options, medium, context).map(|(staged, _)| staged)
+}
+
+fn stage_image<'m>(
+    request: &ImageRequest,
+    options: &Options,
+    medium: &'m dyn Medium,
+    context: &dyn Context,
+) -> Result<(Staged<'m>, Written), StreamError> {
+    format::check_declared(request)?;
     let run = Run {
         request,
         options,
@@ -133,7 +145,7 @@ impl<'m> Run<'_, 'm> {
     ///
     /// A wrong digest is tried again, since something on the way may have damaged the bytes; the
     /// same wrong digest twice is the image's own.
-    fn location(&self, location: &Location) -> Result<Staged<'m>, StreamError> {
+    fn location(&self, location: &Location) -> Result<(Staged<'m>, Written), StreamError> {
         let mut left = self.options.image_download_connection_retries;
         let mut seen = None;
         loop {
@@ -164,7 +176,7 @@ impl<'m> Run<'_, 'm> {
         }
     }
 
-    fn attempt(&self, location: &Location) -> Result<Staged<'m>, StreamError> {
+    fn attempt(&self, location: &Location) -> Result<(Staged<'m>, Written), StreamError> {
         let attempt = Attempt {
             request: self.request,
             options: self.options,

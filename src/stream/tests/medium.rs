@@ -147,16 +147,12 @@ fn an_image_larger_than_the_disk_is_refused_before_the_first_byte() {
 
 #[test]
 fn what_is_no_raw_disk_is_refused_by_name() {
-    let starts: [(&str, &[u8]); 9] = [
+    let starts: [(&str, &[u8]); 5] = [
         ("qcow2", b"QFI\xfb\0\0\0\x03"),
         ("vmdk", b"KDMV"),
         ("vmdk", b"# Disk DescriptorFile\n"),
         ("vhd", b"conectix"),
         ("vhdx", b"vhdxfile"),
-        ("gzip", &[0x1f, 0x8b, 8, 0]),
-        ("xz", b"\xfd7zXZ\0"),
-        ("zstd", &[0x28, 0xb5, 0x2f, 0xfd]),
-        ("bzip2", b"BZh91AY&SY"),
     ];
     for (name, start) in starts {
         let mut content = (*image(2 * MIB)).clone();
@@ -197,12 +193,12 @@ fn what_is_no_raw_disk_is_refused_by_name() {
 #[test]
 fn a_format_that_is_not_offered_is_refused_before_the_download() {
     let server = TestServer::start(|_, _| Reply::status(500));
-    let mut request = request(&[server.url("/one.qcow2")], b"");
-    request.format = Format::declared(Some("qcow2"));
+    let mut request = request(&[server.url("/one.vmdk")], b"");
+    request.format = Format::declared(Some("vmdk"));
     let medium = MemoryMedium::used(4 * MIB);
     let error = write(&request, &options(), &medium, &SilentContext).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidImage);
-    assert!(error.to_string().contains("qcow2"), "{error}");
+    assert!(error.to_string().contains("vmdk"), "{error}");
     assert_eq!(server.requests().len(), 0);
     assert_eq!(medium.log(), []);
 }
@@ -279,21 +275,26 @@ fn every_failing_change_is_an_error_and_leaves_nothing_that_boots() {
         let content = Arc::clone(&content);
         move |_, _| Reply::ok(&content)
     });
-    let medium = MemoryMedium::used(16 * MIB);
-    run(&server, &content, &medium).unwrap();
-    let changes = medium.log().len();
-    for (number, errno) in (0..changes).zip([libc::EIO, libc::ENOSPC].into_iter().cycle()) {
+    // How many changes there are depends on which writes could be merged.
+    for (number, errno) in (0..).zip([libc::EIO, libc::ENOSPC].into_iter().cycle()) {
         let medium = MemoryMedium::used(16 * MIB).failing(Fault::Change(number, errno));
-        let error = run(&server, &content, &medium).unwrap_err();
+        let Err(error) = run(&server, &content, &medium) else {
+            assert!(medium.log().len() <= number);
+            break;
+        };
         assert!(
             matches!(error, StreamError::Disk { .. }),
             "{number}: {error}"
         );
         assert_eq!(error.kind(), ErrorKind::ImageWrite);
+        assert_eq!(medium.log().len(), number);
         // The last flush alone may fail with all in place, and a boot record that may not stay.
-        if (1..changes - 1).contains(&number) {
-            let held = medium.content();
-            assert!(held[..4096].iter().all(|byte| *byte == 0), "{number}");
+        if number > 0 && medium.content()[..4096].iter().any(|byte| *byte != 0) {
+            let last = medium.log().pop();
+            assert!(
+                matches!(last, Some(Change::Write { offset: 0, .. })),
+                "{number}"
+            );
         }
     }
 }

@@ -2,8 +2,10 @@
 
 mod access;
 mod checksum;
+mod compressed;
 mod download;
 mod faults;
+mod loop_disk;
 mod medium;
 mod sink;
 

@@ -30,11 +30,11 @@ struct Piece {
 
 /// A disk's content and how a decoder makes it.
 #[derive(Clone, Debug)]
-struct Made {
+pub(super) struct Made {
     content: Vec<u8>,
     pieces: Vec<Piece>,
-    block_size: u32,
-    read_back: bool,
+    pub(super) block_size: u32,
+    pub(super) read_back: bool,
 }
 
 impl Made {
@@ -82,12 +82,30 @@ impl Made {
         Ok(staged)
     }
 
-    fn write(&self, medium: &dyn Medium) -> Result<(), StreamError> {
+    pub(super) fn write(&self, medium: &dyn Medium) -> Result<(), StreamError> {
         self.stage(medium)?.commit()
     }
 
+    /// More bytes that are no zeros, at the end.
+    pub(super) fn add_data(&mut self, length: usize) {
+        for start in (0..length).step_by(MIB) {
+            let offset = self.content.len();
+            let length = MIB.min(length - start);
+            self.content.extend_from_slice(&NOISE[..length]);
+            self.pieces.push(Piece {
+                offset,
+                length,
+                zeros: false,
+            });
+        }
+    }
+
     fn assert_on(&self, medium: &MemoryMedium) {
-        let held = medium.content();
+        self.assert_held(&medium.content());
+    }
+
+    /// The content, zeros in the disk's last MiB, and the old bytes between.
+    pub(super) fn assert_held(&self, held: &[u8]) {
         let size = self.content.len();
         assert!(held[..size] == self.content, "the content is on the medium");
         let tail = held.len() - MIB;
@@ -109,7 +127,7 @@ fn lengths() -> impl Strategy<Value = usize> {
     ]
 }
 
-fn made(limit: usize) -> impl Strategy<Value = Made> {
+pub(super) fn made(limit: usize) -> impl Strategy<Value = Made> {
     let extents = prop::collection::vec((lengths(), 0_u8..4), 1..60);
     (extents, prop::bool::ANY, prop::bool::ANY, any::<u64>()).prop_map(
         move |(extents, small_blocks, shuffled, mut state)| {

@@ -9,7 +9,7 @@ CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help build ramdisk demo test unit lab check bench docs clean tools FORCE
+.PHONY: help build ramdisk demo test unit lab check bench fuzz fuzz-briefly docs clean tools FORCE
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,7 +51,7 @@ lab: ramdisk ## What the lab needs: packages, conductor, images
 	@tests/lab/install
 	@tests/lab/images/build-test-image
 
-test: unit lab ## Everything: unit tests, then the real conductor with virtual servers
+test: unit fuzz-briefly lab ## Everything: unit tests, then the real conductor with virtual servers
 	@echo "== a real conductor deploys virtual servers"
 	build/lab/venv/bin/python -m pytest -q tests/conductor
 
@@ -59,8 +59,17 @@ demo: lab ## A real Ironic network-boots, inspects, cleans and deploys a virtual
 	@tests/lab/images/build-demo-image
 	@build/lab/venv/bin/python tests/lab/demo.py $(if $(KEEP),--keep)
 
-bench: build ## Streaming speed against the floor of this machine
-	@benches/stream.py build/farrier
+fuzz: tools ## Arbitrary bytes for every parser, SECONDS=60 each
+	@fuzz/run $(or $(SECONDS),60)
+
+fuzz-briefly: tools
+	@echo "== arbitrary bytes for every parser"
+	@fuzz/run 10
+
+bench: build ## Speed against the Python agent and this machine: SIZE=512 ONLY=raw TO=memory ROUNDS=1 for less
+	@benches/install
+	@benches/bench.py build/farrier --size $(or $(SIZE),2048) --rounds $(or $(ROUNDS),3) \
+	    $(if $(ONLY),--only "$(ONLY)") $(if $(TO),--to "$(TO)") $(if $(HASHES),--hashes "$(HASHES)")
 
 docs: tools ## The crate's documentation
 	cargo doc --workspace --no-deps --locked

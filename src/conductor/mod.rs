@@ -3,6 +3,8 @@
 mod answer;
 mod client;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod heartbeat;
 mod inspection;
 mod lookup;

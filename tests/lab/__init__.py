@@ -7,5 +7,7 @@ from lab.image import Image
 from lab.lab import Lab
 from lab.node import Node, ProvisionError
 from lab.server import Server
+from lab.terminal import Terminal
 
-__all__ = ['Agent', 'Disk', 'Hand', 'Image', 'Lab', 'Node', 'ProvisionError', 'Server']
+__all__ = ['Agent', 'Disk', 'Hand', 'Image', 'Lab', 'Node', 'ProvisionError', 'Server',
+           'Terminal']

@@ -1,5 +1,6 @@
-"""One lab for all tests of a run."""
+"""One lab for all tests of a run; with pytest-xdist (`-n 2`) one for each of its workers."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -16,7 +17,8 @@ def lab():
     for path in (paths.KERNEL, paths.RAMDISK):
         if not path.exists():
             pytest.exit(f'{path} is missing: `make ramdisk` builds it', returncode=2)
-    with Lab() as lab:
+    worker = os.environ.get('PYTEST_XDIST_WORKER', '')
+    with Lab(paths.LAB / f'run{worker and "-"}{worker}') as lab:
         yield lab
 
 

@@ -11,6 +11,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from lab import Image, Lab, paths  # noqa: E402  (needs the path above)
 
 
+def pytest_configure(config):
+    config.addinivalue_line('markers', 'alone: measures time, so nothing may run beside it')
+
+
 @pytest.fixture(scope='session')
 def lab():
     """The real conductor, its network and its BMC, up for the whole run."""

@@ -18,7 +18,7 @@ for p in /proc/[0-9]*; do
 done
 '''
 
-DAMAGE_JOURNAL = 'echo "this is no line of a journal" >> /run/farrier/state/commands.jsonl\n'
+DAMAGE_JOURNAL = 'echo "this is no line of a journal" >> /run/farrier/state/commands.jsonl'
 
 LOOK = '''\
 /hand/busybox ip -4 -o address show scope global
@@ -34,7 +34,7 @@ PARAMETERS = 'console=ttyS0,115200'
 @pytest.fixture(scope='module')
 def hand():
     return Hand(look=LOOK, kill_agent=KILL_AGENT, kill_udevd=KILL_UDEVD,
-                damage_journal=DAMAGE_JOURNAL)
+                damage_journal_and_kill_agent=f'{DAMAGE_JOURNAL}\n{KILL_AGENT}')
 
 
 @pytest.fixture(scope='module')
@@ -102,9 +102,8 @@ def test_killed_agent_comes_back(hand, server):
 
 def test_without_a_usable_journal_nothing_is_served(hand, server):
     """An agent that cannot know what ran before it must not tell the conductor that all is well."""
-    hand.move(server, 'damage_journal')
     mark = server.console.mark()
-    hand.move(server, 'kill_agent')
+    hand.move(server, 'damage_journal_and_kill_agent')
     server.console.wait_for('journal .*commands.jsonl is damaged in line', 30, mark)
     server.console.wait_for('agent ended with .*; starting it again', 10, mark)
     assert not re.search(r'now +serving', server.console.text(mark))

@@ -43,6 +43,8 @@ class WriteLog:
     def __init__(self, path: Path):
         self._path = path
         self.entries = []
+        if path.stat().st_size == 0:
+            return  # Nobody has written anything: not even the driver a header.
         with open(path, 'rb') as file:
             magic, version, count, sector = struct.unpack('<QQQI', file.read(28))
             if (magic, version) != (MAGIC, 1):

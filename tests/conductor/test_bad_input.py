@@ -46,10 +46,13 @@ def test_image_larger_than_the_disk(lab, node):
 def test_no_disk_matches_the_hints(node, image):
     hints = node.show()['properties']['root_device']
     node.update(**{'properties/root_device': {'serial': 'NOT-HERE'}})
+    # Nine more looks, 3 s apart, would not find it either.
+    node.server.add_parameters('ipa-disk-wait-attempts=1')
     try:
         error = node.fail_to_deploy(image)
     finally:
         node.update(**{'properties/root_device': hints})
+        node.server.add_parameters('')
     assert 'No suitable device was found for deployment using these hints' in error
     assert 'not-here' in error.lower()
 

@@ -1,25 +1,25 @@
 //! Reused aligned buffers: the only memory that grows with nothing.
 
 use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 
 use super::halt::{Halt, LOOK};
 use crate::sys::aligned::AlignedBuffer;
 
-/// Bytes in a buffer: large enough that a rotating disk streams and an NVMe drive fills its queue
-/// with a few.
-pub(super) const BUFFER_SIZE: usize = 4 << 20;
-
-/// Buffers in a pool, so 32 MiB: four writes in flight, one buffer being hashed, one being filled,
-/// and two to even out the stages.
-pub(super) const BUFFERS: usize = 8;
-
-/// The buffers of one pipeline. A buffer goes home when it is dropped.
+/// The buffers of one stage. A buffer goes home when it is dropped.
 pub(super) struct Pool {
+    size: usize,
+    made: usize,
+    limit: PoolLimit,
     home: Sender<AlignedBuffer>,
     free: Receiver<AlignedBuffer>,
-    unmade: usize,
 }
+
+/// How many buffers a pool may make; it can be raised while the pool is in use.
+#[derive(Clone)]
+pub(super) struct PoolLimit(Arc<AtomicUsize>);
 
 /// Bytes on their way: an aligned buffer, filled up to a length.
 #[derive(Debug)]
@@ -31,13 +31,21 @@ pub(super) struct Buffer {
 }
 
 impl Pool {
-    pub(super) fn new() -> Self {
+    /// A pool of at most `count` buffers of `size` bytes.
+    pub(super) fn new(size: usize, count: usize) -> Self {
         let (home, free) = mpsc::channel();
         Self {
+            size,
+            made: 0,
+            limit: PoolLimit(Arc::new(AtomicUsize::new(count))),
             home,
             free,
-            unmade: BUFFERS,
         }
+    }
+
+    /// The means to let the pool grow.
+    pub(super) fn limit(&self) -> PoolLimit {
+        self.limit.clone()
     }
 
     /// An empty buffer, waited for; `None` when the pipeline stops.
@@ -51,21 +59,28 @@ impl Pool {
     }
 
     fn memory(&mut self, halt: &Halt<'_>) -> Option<AlignedBuffer> {
-        if let Ok(memory) = self.free.try_recv() {
-            return Some(memory);
-        }
-        // Made on demand, so that a small image needs little.
-        if self.unmade > 0 {
-            self.unmade -= 1;
-            return Some(AlignedBuffer::zeroed(BUFFER_SIZE));
-        }
         loop {
+            if let Ok(memory) = self.free.try_recv() {
+                return Some(memory);
+            }
+            // Made on demand, so that a small image needs little.
+            if self.made < self.limit.0.load(Ordering::Relaxed) {
+                self.made += 1;
+                return Some(AlignedBuffer::zeroed(self.size));
+            }
             match self.free.recv_timeout(LOOK) {
                 Ok(memory) => return Some(memory),
                 Err(RecvTimeoutError::Timeout) if !halt.is_set() => {}
                 Err(_) => return None,
             }
         }
+    }
+}
+
+impl PoolLimit {
+    /// Let the pool have this many buffers.
+    pub(super) fn raise(&self, count: usize) {
+        self.0.fetch_max(count, Ordering::Relaxed);
     }
 }
 
@@ -97,7 +112,9 @@ impl Buffer {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.length == BUFFER_SIZE
+        self.memory
+            .as_ref()
+            .is_none_or(|memory| self.length == memory.len())
     }
 }
 

@@ -105,22 +105,18 @@ impl Digest {
     }
 }
 
-/// The stage `verify`: compute the digest of all that passes. `None` where none was asked for.
+/// The stage `verify`: compute the digest of all that passes; `None` where the next stage is gone.
 pub(super) fn verify(
-    algorithm: Option<Algorithm>,
+    algorithm: Algorithm,
     from: Receiver<Buffer>,
     to: Sender<Buffer>,
 ) -> Option<String> {
-    let mut digest = algorithm.map(Algorithm::start);
+    let mut digest = algorithm.start();
     for buffer in from {
-        if let Some(digest) = &mut digest {
-            digest.update(&buffer);
-        }
-        if to.send(buffer).is_err() {
-            return None;
-        }
+        digest.update(&buffer);
+        to.send(buffer).ok()?;
     }
-    digest.map(Digest::finish)
+    Some(digest.finish())
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

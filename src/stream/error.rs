@@ -48,6 +48,15 @@ pub enum StreamError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The image's content breaks its format's rules somewhere on the way.
+    #[error("Image {image} is damaged")]
+    Damaged {
+        /// The image's id.
+        image: String,
+        /// Which rule, and where.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Flushing or blanking the medium failed.
     #[error("Unable to write image {image}")]
     Disk {
@@ -131,6 +140,17 @@ pub enum DownloadError {
         /// The option's value.
         seconds: u64,
     },
+    /// The server packed what was asked for unpacked, so that the checksum would be over other bytes.
+    #[error(
+        "{location} is sent with the content encoding {encoding}, although it was asked for as it is \
+         stored: have the server send it without"
+    )]
+    Encoded {
+        /// The URL.
+        location: String,
+        /// The encoding's name.
+        encoding: String,
+    },
     /// A local file could not be read.
     #[error("Could not read {}", path.display())]
     File {
@@ -145,6 +165,14 @@ pub enum DownloadError {
     Interrupted {
         /// The URL.
         location: String,
+    },
+    /// The body went on behind its announced length.
+    #[error("{location} sent more than the {expected} bytes that it announced")]
+    Long {
+        /// The URL.
+        location: String,
+        /// Bytes that were announced.
+        expected: u64,
     },
     /// The text is larger than it can sensibly be.
     #[error("{location} is larger than {limit} bytes")]
@@ -219,7 +247,9 @@ impl StreamError {
                 ..
             } => ErrorKind::ImageDownloadTimeout,
             Self::Download { .. } => ErrorKind::ImageDownload,
-            Self::Format { .. } | Self::FormatNotOffered { .. } => ErrorKind::InvalidImage,
+            Self::Damaged { .. } | Self::Format { .. } | Self::FormatNotOffered { .. } => {
+                ErrorKind::InvalidImage
+            }
         }
     }
 }

@@ -10,6 +10,9 @@
 //!    └──────────────── the pool takes written buffers back ◀────────┘
 //! ```
 //!
+//! The format is found by the first buffer (`decode::plan`), before anything is written; a format
+//! that needs the file more than once is given it again, and both times must have one digest.
+//!
 //! The order on the medium is the point of it all: the first and last MiB are zeroed and flushed
 //! before anything else is written; guest bytes 0 to 1 MiB are held back in memory
 //! ([`Staged`]) while all others are written, flushed and their digest verified; the caller then
@@ -17,6 +20,7 @@
 //! head. A wrong image, a kill or a power cut at any moment before that leaves a disk that does not
 //! boot.
 
+mod attempt;
 mod buffer;
 mod checksum_file;
 mod client;
@@ -25,7 +29,10 @@ mod digest;
 mod download;
 mod error;
 mod halt;
+mod patience;
 mod pipeline;
+mod ranges;
+mod remote;
 mod request;
 mod sink;
 mod sniff;
@@ -36,6 +43,7 @@ pub(crate) mod test_server;
 #[cfg(test)]
 mod tests;
 mod text;
+mod version;
 
 pub use digest::Algorithm;
 pub use error::{DownloadError, StreamError};

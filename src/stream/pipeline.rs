@@ -1,24 +1,18 @@
-//! The stages put together, and what is tried again when one fails.
+//! An image onto a medium: its locations in turn, and what is tried again when one fails.
 
-use std::sync::Mutex;
-use std::sync::atomic::AtomicU64;
-use std::sync::mpsc;
-use std::thread::{self, Builder, Scope, ScopedJoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use farrier_plugin::Context;
-use tracing::{info, warn};
+use tracing::warn;
 
-use super::buffer::Pool;
-use super::digest::{Algorithm, verify};
-use super::download::Patience;
+use super::attempt::Attempt;
+use super::digest::Algorithm;
 use super::error::{DownloadError, StreamError};
 use super::halt::{Halt, LOOK};
 use super::request::{Checksum, ImageRequest, Location};
-use super::sink::{Sink, WRITERS};
-use super::source::{self, Outlet};
 use super::staged::Staged;
-use super::{checksum_file, decode, sniff, text};
+use super::{checksum_file, sniff, text};
 use crate::config::Options;
 use crate::sys::block_device::Medium;
 use crate::sys::log::chain;
@@ -149,125 +143,17 @@ impl<'m> Run<'_, 'm> {
         }
     }
 
-    /// One pass over the whole image.
     fn attempt(&self, location: &Location) -> Result<Staged<'m>, StreamError> {
-        let halt = Halt::new(self.context);
-        let patience = Patience::new(self.options, &halt, self.started);
-        let (opened, announced) = mpsc::channel();
-        let (to_verify, received) = mpsc::channel();
-        let outlet = Outlet {
-            opened,
-            buffers: to_verify,
-            pool: Pool::new(),
-            halt: &halt,
+        let attempt = Attempt {
+            request: self.request,
+            options: self.options,
+            medium: self.medium,
+            location,
+            expected: self.expected.as_ref(),
+            started: self.started,
+            halt: Halt::new(self.context),
         };
-        thread::scope(|scope| {
-            let source = self.start(scope, "image-source", || {
-                source::read(location, self.request, self.options, patience, outlet)
-            })?;
-            // Without an announcement the source has ended, with an error that says why.
-            let Ok(total) = announced.recv() else {
-                return Err(self.source_error(location, finish(source), &halt));
-            };
-            let mut staged = self.begin(total).inspect_err(|_| halt.stop())?;
-
-            let (to_decode, verified) = mpsc::channel();
-            let (to_sink, extents) = mpsc::channel();
-            let sink = Sink {
-                extents: Mutex::new(extents),
-                staged: &staged,
-                halt: &halt,
-                image: &self.request.id,
-                what: &self.request.what,
-                total,
-                done: AtomicU64::new(0),
-            };
-            let (source_outcome, digest, decoded, written) = thread::scope(|inner| {
-                let algorithm = self.expected.as_ref().map(|(algorithm, _)| *algorithm);
-                let verifier = self.start(inner, "image-verify", move || {
-                    verify(algorithm, received, to_decode)
-                });
-                let writers: Vec<_> = (0..WRITERS)
-                    .map(|_| self.start(inner, "image-write", || sink.write()))
-                    .collect();
-                let started = verifier.and_then(|verifier| {
-                    Ok((
-                        verifier,
-                        writers.into_iter().collect::<Result<Vec<_>, _>>()?,
-                    ))
-                });
-                let (verifier, writers) = started.inspect_err(|_| halt.stop())?;
-                let decoded = decode::raw(self.request, &halt, verified, to_sink);
-                if decoded.is_err() {
-                    halt.stop();
-                }
-                let written = writers.into_iter().map(finish).collect::<Vec<_>>();
-                Ok::<_, StreamError>((finish(source), finish(verifier), decoded, written))
-            })?;
-
-            // The error nearest the disk comes first: it is what stopped the others.
-            for outcome in written {
-                outcome?;
-            }
-            let size = decoded?;
-            if source_outcome.is_err() || halt.is_cancelled() {
-                return Err(self.source_error(location, source_outcome, &halt));
-            }
-            staged.flush().map_err(|source| StreamError::Disk {
-                image: self.request.id.clone(),
-                source,
-            })?;
-            self.compare(location, digest.as_deref())?;
-            staged.finish(size, digest);
-            info!(image = %self.request.id, %location, size, "the image is staged and verified");
-            Ok(staged)
-        })
-    }
-
-    /// Blank the medium's ends once the image is known to fit.
-    fn begin(&self, total: Option<u64>) -> Result<Staged<'m>, StreamError> {
-        if let Some(size) = total
-            && size > self.medium.size()
-        {
-            return Err(StreamError::TooLarge {
-                image: self.request.id.clone(),
-                size,
-                device_size: self.medium.size(),
-            });
-        }
-        Staged::begin(self.medium, &self.request.id)
-    }
-
-    fn compare(&self, location: &Location, digest: Option<&str>) -> Result<(), StreamError> {
-        match (&self.expected, digest) {
-            (Some((_, expected)), Some(computed)) if expected != computed => {
-                Err(StreamError::Checksum {
-                    location: location.to_string(),
-                    image: self.request.id.clone(),
-                    expected: expected.clone(),
-                    computed: computed.to_owned(),
-                })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn source_error(
-        &self,
-        location: &Location,
-        outcome: Result<(), DownloadError>,
-        halt: &Halt<'_>,
-    ) -> StreamError {
-        let image = self.request.id.clone();
-        if halt.is_cancelled() {
-            return StreamError::Cancelled { image };
-        }
-        StreamError::Download {
-            image,
-            source: outcome.err().unwrap_or_else(|| DownloadError::Interrupted {
-                location: location.to_string(),
-            }),
-        }
+        attempt.run()
     }
 
     fn pause(&self, length: Duration) -> Result<(), StreamError> {
@@ -283,29 +169,6 @@ impl<'m> Run<'_, 'm> {
             image: self.request.id.clone(),
         })
     }
-
-    fn start<'scope, T: Send + 'scope>(
-        &self,
-        scope: &'scope Scope<'scope, '_>,
-        name: &str,
-        stage: impl FnOnce() -> T + Send + 'scope,
-    ) -> Result<ScopedJoinHandle<'scope, T>, StreamError> {
-        Builder::new()
-            .name(name.to_owned())
-            .spawn_scoped(scope, stage)
-            .map_err(|source| StreamError::Stages {
-                image: self.request.id.clone(),
-                source,
-            })
-    }
-}
-
-/// What a stage ended with. A panic in one is a defect of ours and goes on in the thread that runs
-/// the command, where it ends that command alone.
-fn finish<T>(stage: ScopedJoinHandle<'_, T>) -> T {
-    stage
-        .join()
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Algorithm and digest that the image must have, fetched where it stands in a file.

@@ -123,6 +123,11 @@ impl Location {
             .unwrap_or_default()
     }
 
+    /// The place that a reply came from in the end, to name it without its secrets.
+    pub(super) fn of_reply(url: &Url) -> Self {
+        Self(url.clone())
+    }
+
     /// The URL with its secrets, for the request alone.
     pub(super) fn url(&self) -> &Url {
         &self.0

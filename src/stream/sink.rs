@@ -1,19 +1,16 @@
 //! The stage `sink`: extents onto the medium, several writes in flight.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, PoisonError};
 
-use farrier_plugin::Progress;
-
-use super::decode::Extent;
+use super::decode::{Content, Extent};
 use super::error::StreamError;
 use super::halt::Halt;
 use super::staged::Staged;
 use crate::sys::block_device::Medium;
 
-/// Writes in flight. With direct I/O a single write leaves an NVMe drive idle between two; four of
-/// 4 MiB keep it busy, and a rotating disk's scheduler still sees them in order.
+/// Writes in flight. With direct I/O a single write leaves an NVMe drive idle between two; four
+/// keep it busy, and a rotating disk's scheduler still sees them in order.
 pub(super) const WRITERS: usize = 4;
 
 /// What the writers share.
@@ -22,9 +19,6 @@ pub(super) struct Sink<'a> {
     pub(super) staged: &'a Staged<'a>,
     pub(super) halt: &'a Halt<'a>,
     pub(super) image: &'a str,
-    pub(super) what: &'a str,
-    pub(super) total: Option<u64>,
-    pub(super) done: AtomicU64,
 }
 
 impl Sink<'_> {
@@ -44,12 +38,17 @@ impl Sink<'_> {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .recv();
-            let Ok(extent) = next else { return Ok(()) };
+            let Ok(Extent { offset, content }) = next else {
+                return Ok(());
+            };
             if self.halt.is_set() {
                 return Ok(());
             }
-            let length = extent.data.len() as u64;
-            let end = extent.offset + length;
+            let length = match &content {
+                Content::Data(data) => data.len() as u64,
+                Content::Zeros(length) => *length,
+            };
+            let end = offset.saturating_add(length);
             if end > self.staged.size() {
                 return Err(StreamError::TooLarge {
                     image: self.image.to_owned(),
@@ -57,18 +56,14 @@ impl Sink<'_> {
                     device_size: self.staged.size(),
                 });
             }
-            self.staged
-                .write_at(extent.offset, &extent.data)
-                .map_err(|source| StreamError::Disk {
-                    image: self.image.to_owned(),
-                    source,
-                })?;
-            let done = self.done.fetch_add(length, Ordering::Relaxed) + length;
-            self.halt.context().report_progress(Progress {
-                what: self.what.to_owned(),
-                done,
-                total: self.total,
-            });
+            match &content {
+                Content::Data(data) => self.staged.write_at(offset, data),
+                Content::Zeros(length) => self.staged.zero_range(offset, *length),
+            }
+            .map_err(|source| StreamError::Disk {
+                image: self.image.to_owned(),
+                source,
+            })?;
         }
     }
 }

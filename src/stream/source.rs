@@ -6,35 +6,41 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 
+use tokio::runtime::{Builder, Runtime};
+
 use super::buffer::{Buffer, Pool};
-use super::download::{Download, Patience, Receiver};
+use super::download::{Download, Receiver};
 use super::error::DownloadError;
 use super::halt::Halt;
+use super::patience::Patience;
+use super::remote::Remote;
 use super::request::{ImageRequest, Location};
+use super::version::Version;
 use crate::config::Options;
 
 /// Where the bytes and their announced number go.
 pub(super) struct Outlet<'a> {
-    /// Gets the announced length once, before the first byte.
-    pub(super) opened: Sender<Option<u64>>,
+    /// Gets once, before the first byte, what is being read; that tells the announced length.
+    pub(super) opened: Sender<Version>,
     /// Gets full buffers and one last that may be less than full.
     pub(super) buffers: Sender<Buffer>,
     pub(super) pool: Pool,
     pub(super) halt: &'a Halt<'a>,
 }
 
-/// Read all bytes of the image from this location.
+/// Read all bytes of the image from this location: of the version given, else of whichever is there.
 pub(super) fn read(
     location: &Location,
     request: &ImageRequest,
     options: &Options,
     patience: Patience<'_>,
+    version: Option<Version>,
     outlet: Outlet<'_>,
 ) -> Result<(), DownloadError> {
     if location.url().scheme() == "file" {
-        return read_file(location, &patience, outlet);
+        return read_file(location, &patience, version, outlet);
     }
-    let download = Download::new(
+    let remote = Remote::new(
         location,
         &request.credentials,
         &request.proxies,
@@ -45,24 +51,31 @@ pub(super) fn read(
         outlet,
         current: None,
     };
-    block_on(location, download.run(&mut filler))??;
+    runtime(location)?.block_on(Download::new(remote, version).run(&mut filler))?;
     filler.finish(location)
 }
 
-/// Run a download to its end on this thread: commands run on plain threads, and a runtime of one's
+/// What drives connections on this thread: commands run on plain threads, and a runtime of one's
 /// own lets a full pipeline hold this connection back without stopping the agent's others.
-pub(super) fn block_on<F: Future>(
-    location: &Location,
-    future: F,
-) -> Result<F::Output, DownloadError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+pub(super) fn runtime(location: &Location) -> Result<Runtime, DownloadError> {
+    Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|source| DownloadError::Unusable {
             location: location.to_string(),
             reason: format!("no event loop: {source}"),
-        })?;
-    Ok(runtime.block_on(future))
+        })
+}
+
+/// The file that a `file:` URL names.
+pub(super) fn path(location: &Location) -> Result<PathBuf, DownloadError> {
+    location
+        .url()
+        .to_file_path()
+        .map_err(|()| DownloadError::Unusable {
+            location: location.to_string(),
+            reason: "not the path of a file on this machine".to_owned(),
+        })
 }
 
 /// Puts bytes of any length into full buffers.
@@ -86,8 +99,8 @@ impl Filler<'_> {
 }
 
 impl Receiver for Filler<'_> {
-    fn opened(&mut self, length: Option<u64>) -> ControlFlow<()> {
-        match self.outlet.opened.send(length) {
+    fn opened(&mut self, version: &Version) -> ControlFlow<()> {
+        match self.outlet.opened.send(version.clone()) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
         }
@@ -117,15 +130,10 @@ impl Receiver for Filler<'_> {
 fn read_file(
     location: &Location,
     patience: &Patience<'_>,
+    version: Option<Version>,
     mut outlet: Outlet<'_>,
 ) -> Result<(), DownloadError> {
-    let path: PathBuf = location
-        .url()
-        .to_file_path()
-        .map_err(|()| DownloadError::Unusable {
-            location: location.to_string(),
-            reason: "not the path of a file on this machine".to_owned(),
-        })?;
+    let path = path(location)?;
     let file_error = |source: io::Error| DownloadError::File {
         path: path.clone(),
         source,
@@ -134,10 +142,17 @@ fn read_file(
         location: location.to_string(),
     };
     let mut file = File::open(&path).map_err(file_error)?;
-    let facts = file.metadata().map_err(file_error)?;
+    let changed = || DownloadError::Changed {
+        location: location.to_string(),
+    };
+    let current = |file: &File| file.metadata().map(|facts| Version::of_file(&facts));
+    let opened = current(&file).map_err(file_error)?;
+    if version.is_some_and(|version| version != opened) {
+        return Err(changed());
+    }
     outlet
         .opened
-        .send(facts.is_file().then_some(facts.len()))
+        .send(opened.clone())
         .map_err(|_| interrupted())?;
     loop {
         let mut buffer = outlet.pool.take(outlet.halt).ok_or_else(interrupted)?;
@@ -153,8 +168,11 @@ fn read_file(
         if !buffer.is_empty() && outlet.buffers.send(buffer).is_err() {
             return Err(interrupted());
         }
-        if ended {
-            return Ok(());
+        if !ended {
+            continue;
         }
+        // A pipe or a terminal has no version; a file that was written to meanwhile has another.
+        let same = opened.length().is_none() || current(&file).map_err(file_error)? == opened;
+        return if same { Ok(()) } else { Err(changed()) };
     }
 }

@@ -5,11 +5,14 @@ use std::time::Instant;
 
 use farrier_plugin::Context;
 
-use super::download::{Download, Patience, Receiver};
+use super::download::{Download, Receiver};
 use super::error::DownloadError;
 use super::halt::Halt;
+use super::patience::Patience;
+use super::remote::Remote;
 use super::request::{Credentials, Location, Proxies};
-use super::source::block_on;
+use super::source::runtime;
+use super::version::Version;
 use crate::config::Options;
 
 /// Fetch an HTTP URL's content of at most `limit` bytes, with the retries that an image would get.
@@ -27,8 +30,8 @@ pub fn fetch(
         content: Vec::new(),
         limit,
     };
-    let download = Download::new(location, credentials, proxies, options, patience)?;
-    match block_on(location, download.run(&mut collector))? {
+    let remote = Remote::new(location, credentials, proxies, options, patience)?;
+    match runtime(location)?.block_on(Download::new(remote, None).run(&mut collector)) {
         Ok(()) => Ok(collector.content),
         Err(DownloadError::Interrupted { .. }) if !halt.is_cancelled() => {
             Err(DownloadError::Oversized {
@@ -46,8 +49,8 @@ struct Collector {
 }
 
 impl Receiver for Collector {
-    fn opened(&mut self, length: Option<u64>) -> ControlFlow<()> {
-        if length.is_some_and(|length| length > self.limit) {
+    fn opened(&mut self, version: &Version) -> ControlFlow<()> {
+        if version.length().is_some_and(|length| length > self.limit) {
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())

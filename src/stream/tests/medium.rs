@@ -171,7 +171,11 @@ fn what_is_no_raw_disk_is_refused_by_name() {
             error.to_string(),
             format!("Security: Expected format was raw, but image was actually {name}")
         );
-        assert!(head_is_blank(&medium.content()));
+        assert_eq!(
+            medium.log(),
+            [],
+            "nothing is touched for an image that is refused"
+        );
         let mut undeclared = request(&[server.url("/one.raw")], &content);
         undeclared.format = Format::Undeclared;
         let error = write(&undeclared, &options(), &medium, &SilentContext).unwrap_err();

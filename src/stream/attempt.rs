@@ -1,0 +1,328 @@
+//! One attempt at an image: as many passes over its file as its format needs.
+
+use std::sync::Mutex;
+use std::sync::mpsc;
+use std::thread::{self, Builder, Scope, ScopedJoinHandle};
+use std::time::Instant;
+
+use tracing::info;
+
+use super::buffer::Pool;
+use super::decode::{self, Decoder, INPUT_BUFFER, INPUT_BUFFERS, Input, Outcome, Pass};
+use super::digest::{Algorithm, verify};
+use super::error::{DownloadError, StreamError};
+use super::halt::Halt;
+use super::patience::Patience;
+use super::ranges;
+use super::request::{ImageRequest, Location};
+use super::sink::{Sink, WRITERS};
+use super::source::{self, Outlet};
+use super::staged::Staged;
+use super::version::Version;
+use crate::config::Options;
+use crate::sys::block_device::Medium;
+
+/// The digest that is computed where none was promised: it tells whether two passes read the same.
+const UNASKED: Algorithm = Algorithm::Sha256;
+
+/// Write all of an image but its head, from one location.
+pub(super) struct Attempt<'a, 'm> {
+    pub(super) request: &'a ImageRequest,
+    pub(super) options: &'a Options,
+    pub(super) medium: &'m dyn Medium,
+    pub(super) location: &'a Location,
+    /// Algorithm and digest that the file must have.
+    pub(super) expected: Option<&'a (Algorithm, String)>,
+    /// When the download of this image began; its time is limited.
+    pub(super) started: Instant,
+    pub(super) halt: Halt<'a>,
+}
+
+/// What was found out by the first buffer, and outlives the pass that it came in.
+struct Plan<'m> {
+    decoder: Box<dyn Decoder>,
+    /// All passes are over this version of the file.
+    version: Version,
+    staged: Staged<'m>,
+}
+
+/// How a pass over the file ended.
+struct Passed {
+    outcome: Outcome,
+    digest: String,
+}
+
+impl<'m> Attempt<'_, 'm> {
+    /// All passes, the flush and the comparison of digests.
+    pub(super) fn run(&self) -> Result<Staged<'m>, StreamError> {
+        let mut plan = None;
+        let mut seen: Option<String> = None;
+        for number in 1.. {
+            let passed = self.pass(number, &mut plan)?;
+            if seen.is_some_and(|digest| digest != passed.digest) {
+                return Err(self.download_error(DownloadError::Changed {
+                    location: self.location.to_string(),
+                }));
+            }
+            match (passed.outcome, plan) {
+                (Outcome::Done { size }, Some(plan)) => {
+                    return self.finish(plan.staged, size, passed.digest);
+                }
+                (_, again) => plan = again,
+            }
+            seen = Some(passed.digest);
+        }
+        unreachable!("the passes end with an outcome or an error")
+    }
+
+    fn finish(
+        &self,
+        mut staged: Staged<'m>,
+        size: u64,
+        digest: String,
+    ) -> Result<Staged<'m>, StreamError> {
+        staged.flush().map_err(|source| StreamError::Disk {
+            image: self.request.id.clone(),
+            source,
+        })?;
+        self.compare(&digest)?;
+        staged.finish(size, self.expected.map(|_| digest));
+        info!(
+            image = %self.request.id,
+            location = %self.location,
+            size,
+            "the image is staged and verified"
+        );
+        Ok(staged)
+    }
+
+    /// The file once, from its first to its last byte.
+    fn pass(&self, number: u32, plan: &mut Option<Plan<'m>>) -> Result<Passed, StreamError> {
+        thread::scope(|scope| {
+            let passed = self.stages(scope, number, plan);
+            if passed.is_err() {
+                self.halt.stop();
+            }
+            passed
+        })
+    }
+
+    fn stages<'scope, 'env>(
+        &'env self,
+        scope: &'scope Scope<'scope, 'env>,
+        number: u32,
+        plan: &mut Option<Plan<'m>>,
+    ) -> Result<Passed, StreamError> {
+        let (opened, announced) = mpsc::channel();
+        let (to_verify, received) = mpsc::channel();
+        let (to_decode, verified) = mpsc::channel();
+        let pool = Pool::new(INPUT_BUFFER, INPUT_BUFFERS);
+        let buffers = pool.limit();
+        let outlet = Outlet {
+            opened,
+            buffers: to_verify,
+            pool,
+            halt: &self.halt,
+        };
+        let version = plan.as_ref().map(|plan| plan.version.clone());
+        let patience = || Patience::new(self.options, &self.halt, self.started);
+        let source = self.start(scope, "image-source", move || {
+            source::read(
+                self.location,
+                self.request,
+                self.options,
+                patience(),
+                version,
+                outlet,
+            )
+        })?;
+        // Without an announcement the source has ended, with an error that says why.
+        let Ok(version) = announced.recv() else {
+            return Err(self.source_error(finish(source)));
+        };
+        let length = version.length();
+        let algorithm = self.expected.map_or(UNASKED, |(algorithm, _)| *algorithm);
+        let verifier = self.start(scope, "image-verify", move || {
+            verify(algorithm, received, to_decode)
+        })?;
+
+        let mut what = self.request.what.clone();
+        if number > 1 {
+            what.push_str(&format!(" (pass {number})"));
+        }
+        let mut input = Input::new(verified, what, length, &self.halt);
+        let Plan {
+            decoder, staged, ..
+        } = match plan {
+            Some(plan) => plan,
+            None => {
+                let start = input.start();
+                if start.is_empty() {
+                    // Whether there is nothing or nothing came is the source's to say.
+                    let outcome = finish(source);
+                    if outcome.is_err() || self.halt.is_set() {
+                        return Err(self.source_error(outcome));
+                    }
+                    return self.empty(plan, &version, finish(verifier));
+                }
+                plan.insert(self.plan(start, &version)?)
+            }
+        };
+        buffers.raise(decoder.input_buffers());
+
+        let (output, extents) = mpsc::channel();
+        let sink = Sink {
+            extents: Mutex::new(extents),
+            staged,
+            halt: &self.halt,
+            image: &self.request.id,
+        };
+        let ranges = ranges::of(
+            self.location,
+            self.request,
+            self.options,
+            patience(),
+            version,
+        );
+        let (decoded, written) = thread::scope(|inner| {
+            let writers: Vec<_> = (0..WRITERS)
+                .map(|_| self.start(inner, "image-write", || sink.write()))
+                .collect();
+            let writers = writers
+                .into_iter()
+                .collect::<Result<Vec<_>, _>>()
+                .inspect_err(|_| self.halt.stop())?;
+            let mut pass = Pass {
+                input,
+                output,
+                ranges: &*ranges,
+                halt: &self.halt,
+                request: self.request,
+                device: self.medium,
+            };
+            let decoded = decoder.pass(&mut pass);
+            match &decoded {
+                // What came may have been damaged on the way: the digest tells.
+                Err(StreamError::Damaged { .. }) | Ok(_) => pass.input.drain(),
+                Err(_) => self.halt.stop(),
+            }
+            drop(pass);
+            let written = writers.into_iter().map(finish).collect::<Vec<_>>();
+            Ok::<_, StreamError>((decoded, written))
+        })?;
+
+        // The error nearest the disk comes first: it is what stopped the others. Then what the
+        // source says, unless it was only stopped itself.
+        for outcome in written {
+            outcome?;
+        }
+        let source = finish(source);
+        if self.halt.is_cancelled() {
+            return Err(self.source_error(source));
+        }
+        if !matches!(source, Ok(()) | Err(DownloadError::Interrupted { .. })) {
+            return Err(self.source_error(source));
+        }
+        let digest = finish(verifier);
+        if let (Err(StreamError::Damaged { .. }), Some(digest)) = (&decoded, &digest) {
+            self.compare(digest)?;
+        }
+        match (decoded?, source, digest) {
+            (outcome, Ok(()), Some(digest)) => Ok(Passed { outcome, digest }),
+            (_, source, _) => Err(self.source_error(source)),
+        }
+    }
+
+    /// A file without a byte: the medium's ends are blanked as for any image, and nothing follows.
+    fn empty(
+        &self,
+        plan: &mut Option<Plan<'m>>,
+        version: &Version,
+        digest: Option<String>,
+    ) -> Result<Passed, StreamError> {
+        *plan = Some(self.plan(&[], version)?);
+        Ok(Passed {
+            outcome: Outcome::Done { size: 0 },
+            digest: digest.unwrap_or_default(),
+        })
+    }
+
+    /// What to do with the image that starts like this; and once it is known to fit, as far as it
+    /// tells its size, blank the medium's ends.
+    fn plan(&self, start: &[u8], version: &Version) -> Result<Plan<'m>, StreamError> {
+        // No byte came of what is empty, whether or not that was announced.
+        let length = if start.is_empty() {
+            Some(0)
+        } else {
+            version.length()
+        };
+        let decoder = decode::plan(self.request, start, length)?;
+        if let Some(size) = decoder.size()
+            && size > self.medium.size()
+        {
+            return Err(StreamError::TooLarge {
+                image: self.request.id.clone(),
+                size,
+                device_size: self.medium.size(),
+            });
+        }
+        Ok(Plan {
+            decoder,
+            version: version.clone(),
+            staged: Staged::begin(self.medium, &self.request.id)?,
+        })
+    }
+
+    fn compare(&self, computed: &str) -> Result<(), StreamError> {
+        match self.expected {
+            Some((_, expected)) if expected != computed => Err(StreamError::Checksum {
+                location: self.location.to_string(),
+                image: self.request.id.clone(),
+                expected: expected.clone(),
+                computed: computed.to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn source_error(&self, outcome: Result<(), DownloadError>) -> StreamError {
+        if self.halt.is_cancelled() {
+            return StreamError::Cancelled {
+                image: self.request.id.clone(),
+            };
+        }
+        self.download_error(outcome.err().unwrap_or_else(|| DownloadError::Interrupted {
+            location: self.location.to_string(),
+        }))
+    }
+
+    fn download_error(&self, source: DownloadError) -> StreamError {
+        StreamError::Download {
+            image: self.request.id.clone(),
+            source,
+        }
+    }
+
+    fn start<'scope, T: Send + 'scope>(
+        &self,
+        scope: &'scope Scope<'scope, '_>,
+        name: &str,
+        stage: impl FnOnce() -> T + Send + 'scope,
+    ) -> Result<ScopedJoinHandle<'scope, T>, StreamError> {
+        Builder::new()
+            .name(name.to_owned())
+            .spawn_scoped(scope, stage)
+            .map_err(|source| StreamError::Stages {
+                image: self.request.id.clone(),
+                source,
+            })
+    }
+}
+
+/// What a stage ended with. A panic in one is a defect of ours and goes on in the thread that runs
+/// the command, where it ends that command alone.
+fn finish<T>(stage: ScopedJoinHandle<'_, T>) -> T {
+    stage
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}

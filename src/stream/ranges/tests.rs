@@ -1,0 +1,1 @@
+//! Servers and files that parts are read from.

@@ -5,6 +5,7 @@ pub mod certificate;
 mod error;
 pub mod http;
 pub mod links;
+pub mod mdns;
 pub mod ntp;
 pub mod resolver;
 pub mod tls;

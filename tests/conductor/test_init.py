@@ -1,13 +1,14 @@
 """PID 1 of the ramdisk: what it keeps alive, which card owns the default route, and its end.
 
-No conductor has a part in this: an agent without one serves and waits.
+The conductor has no part in this: an agent without one serves and waits. The second guest is told
+no URL and looks for one.
 """
 
 import re
 
 import pytest
 
-from lab import Disk, Hand, Terminal
+from lab import Disk, Hand, Terminal, conductor
 from lab.hand import KILL_AGENT
 
 KILL_UDEVD = '''\
@@ -40,7 +41,8 @@ def hand():
 @pytest.fixture(scope='module')
 def servers(lab, hand):
     """Two servers that start side by side: one with two cards, booted from the second; one whose
-    kernel parameters ask for a shell. Each has somebody sitting at its second serial line."""
+    kernel parameters ask for a shell, and for a conductor that announces itself. Each has somebody
+    sitting at its second serial line."""
     ramdisk = hand.into(lab.ramdisk, lab.run.boot / 'init.img')
     made = {}
     try:
@@ -51,11 +53,11 @@ def servers(lab, hand):
                                 arguments=terminal.arguments)
             made[name] = server, terminal
             more = {'two-cards': f'BOOTIF=01-{server.cards[-1]["mac"].replace(":", "-")}',
-                    'shell': 'farrier.shell=ttyS1'}[name]
+                    'shell': 'farrier.shell=ttyS1 ipa-api-url=mdns'}[name]
             server.boot_kernel(lab.kernel, ramdisk, f'{PARAMETERS} {more}')
             server.power_on('Pxe')
         for server, terminal in made.values():
-            server.console.wait_for(r'now +serving', 90)
+            server.console.wait_for(r'now +(serving|asking the conductor)', 90)
             terminal.attach()
         yield made
     finally:
@@ -119,6 +121,14 @@ def test_shell_is_there_only_on_request(hand, servers):
     terminal.type('echo user $(id -u) says $((6 * 7))')
     assert 'sh -l' not in look(hand, server)
     assert terminal.text() == ''
+
+
+def test_conductor_is_found_with_multicast_dns(lab, servers):
+    """Ironic announces its URL; it has not heard of this server."""
+    server, _ = servers['shell']
+    server.console.wait_for(f'the conductor announces itself url="?{conductor.URL}/', 5)
+    server.console.wait_for('404', 30)
+    assert f'/v1/lookup?addresses={server.mac}' in lab.conductor.log().replace('%3A', ':')
 
 
 def test_power_button_switches_off_in_order(lab, server):

@@ -196,6 +196,7 @@ check_provision_state_interval = 10
 sync_power_state_interval = -1
 file_url_allowed_paths = {run.boot}
 graceful_shutdown_timeout = 1
+enable_mdns = true
 workers_pool_size = 60
 
 [deploy]

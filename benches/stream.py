@@ -48,7 +48,8 @@ def hash_alone(path, algorithm):
 def write(agent, url, target, checksum):
     """Seconds, CPU seconds and peak KiB of one `farrier write`."""
     started = time.monotonic()
-    pid = os.posix_spawn(agent, [agent, 'write', url, str(target), '--checksum', checksum],
+    pid = os.posix_spawn(agent, [agent, 'write', '--url', url, '--device', str(target),
+                                 '--checksum', checksum],
                          os.environ, file_actions=[
                              (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
                              (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)])

@@ -36,8 +36,15 @@ fn wrong_usage_ends_with_64() {
         &["run", "--api-url", "http://h"],
         &["--no-such-flag"],
         &["inventory", "--xml"],
-        &["write", "/tmp/only-a-source"],
-        &["write", "/tmp/a", "/tmp/b", "--checksum", "crc32:00"],
+        &["write", "--url", "/tmp/only-a-source"],
+        &["write", "--url", "/tmp/a", "--device", "/tmp/b"],
+        &[
+            "write",
+            "--url=/tmp/a",
+            "--device=/tmp/b",
+            "--checksum",
+            "crc32:00",
+        ],
     ] {
         let output = farrier(arguments);
         assert_eq!(output.status.code(), Some(64), "{arguments:?}: {output:?}");

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use tracing::warn;
 use uuid::Uuid;
 
 use super::gpt::Gpt;
@@ -98,6 +99,31 @@ impl Table {
             Self::Gpt(gpt) => gpt.partitions(),
             Self::Mbr(mbr) => mbr.partitions(),
         }
+    }
+}
+
+impl Table {
+    /// Move the backup of a GPT to the disk's end, and have its protective entry cover the disk: an
+    /// image is nearly always smaller than the disk it goes to. An MBR fits as it is.
+    pub fn fit_to_disk(&mut self, medium: &dyn Medium) -> Result<(), TableError> {
+        let Self::Gpt(gpt) = self else {
+            return Ok(());
+        };
+        if let Some(damage) = gpt.damage() {
+            warn!(
+                damage,
+                "the image's first GPT is damaged, its backup is used"
+            );
+        } else if gpt.backup_is_at_end() {
+            return Ok(());
+        }
+        gpt.move_backup_to_end()?;
+        gpt.write(medium)?;
+        let mut mbr = Mbr::read(medium)?;
+        if mbr.protect_whole_disk() {
+            mbr.write(medium)?;
+        }
+        Ok(())
     }
 }
 

@@ -22,8 +22,11 @@ The agent that a data centre boots into RAM on every bare-metal server.
 
 usage: farrier [run] [FLAGS]        be the agent (what the ramdisk does)
        farrier inventory [--json]   show what this machine is
-       farrier write SOURCE TARGET [--checksum ALGORITHM:DIGEST] [--force]
-                                    write a raw image (URL or path) to a disk or a file
+       farrier write --url URL --device PATH (--checksum ALGORITHM:DIGEST|URL | --no-checksum)
+                     [--format FORMAT] [--verify-device] [--json] [--force]
+                                    write an image (URL or path; raw, iso, qcow2, or raw inside
+                                    gzip, xz, zstd or bzip2) to a disk or a file; --verify-device
+                                    reads all of it back; --force: a disk of an installed system
        farrier init                 be PID 1 of the ramdisk
        farrier --version
        farrier --help

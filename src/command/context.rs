@@ -40,16 +40,21 @@ impl CommandContext {
 
 impl Context for CommandContext {
     fn report_progress(&self, progress: Progress) {
-        if self.is_due(Instant::now()) {
+        self.command.tell(progress);
+        if self.is_due(Instant::now())
+            && let Some(pace) = self.command.pace()
+        {
+            let Progress { what, done, total } = pace.progress();
             info!(
                 command = self.command.name(),
-                what = progress.what,
-                done = progress.done,
-                total = progress.total,
+                what,
+                done,
+                total,
+                rate = pace.rate().map(|rate| rate as u64),
+                remaining = pace.remaining().map(|seconds| seconds as u64),
                 "progress"
             );
         }
-        self.command.tell(progress);
     }
 
     fn is_cancelled(&self) -> bool {
@@ -78,7 +83,7 @@ mod tests {
                 total: None,
             });
         }
-        assert_eq!(command.progress().unwrap().done, 4);
+        assert_eq!(command.pace().unwrap().progress().done, 4);
     }
 
     #[test]

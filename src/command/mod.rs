@@ -30,6 +30,7 @@ mod image;
 mod journal;
 mod log;
 mod outcome;
+mod pace;
 mod parameters;
 mod poll;
 mod registry;
@@ -47,6 +48,7 @@ pub(crate) mod fake;
 pub use document::{DOCUMENT_LIMIT, DocumentError};
 pub use journal::JournalError;
 pub use outcome::{Command, ErrorObject, Outcome, Status};
+pub use pace::Pace;
 pub use request::{Request, RequestError};
 pub use table::CommandTable;
 

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use farrier_plugin::{ErrorKind, ManagerError, Progress};
 use serde::ser::SerializeStruct;
@@ -9,6 +10,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use tokio::sync::watch;
 use uuid::Uuid;
+
+use super::pace::Pace;
 
 /// The details of an error that has none (contract/control-plane 5.6).
 const NO_DETAILS: &str = "An unexpected error occurred. Please try back later.";
@@ -108,7 +111,7 @@ pub struct Command {
     id: Uuid,
     name: String,
     outcome: Mutex<Option<Arc<Outcome>>>,
-    progress: Mutex<Option<Progress>>,
+    pace: Mutex<Option<Pace>>,
     cancelled: AtomicBool,
     ended: watch::Sender<bool>,
 }
@@ -120,7 +123,7 @@ impl Command {
             id,
             name: name.into(),
             outcome: Mutex::new(None),
-            progress: Mutex::new(None),
+            pace: Mutex::new(None),
             cancelled: AtomicBool::new(false),
             ended: watch::Sender::new(false),
         }
@@ -157,9 +160,9 @@ impl Command {
             .clone()
     }
 
-    /// What it last told about itself.
-    pub fn progress(&self) -> Option<Progress> {
-        self.progress
+    /// What it last told about itself, and how fast it comes along.
+    pub fn pace(&self) -> Option<Pace> {
+        self.pace
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -183,7 +186,11 @@ impl Command {
 
     /// Keep what it tells about itself.
     pub(super) fn tell(&self, progress: Progress) {
-        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+        let now = Instant::now();
+        match &mut *self.pace.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(pace) => pace.tell(progress, now),
+            none => *none = Some(Pace::new(progress, now)),
+        }
     }
 
     /// It has ended. Only the first end counts.
@@ -199,12 +206,12 @@ impl Command {
 impl Serialize for Command {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let outcome = self.outcome();
-        let progress = match outcome {
+        let pace = match outcome {
             Some(_) => None,
-            None => self.progress(),
+            None => self.pace(),
         };
         let mut object =
-            serializer.serialize_struct("Command", if progress.is_some() { 6 } else { 5 })?;
+            serializer.serialize_struct("Command", if pace.is_some() { 6 } else { 5 })?;
         object.serialize_field("id", &self.id)?;
         object.serialize_field("command_name", &self.name)?;
         match &outcome {
@@ -219,8 +226,8 @@ impl Serialize for Command {
                 object.serialize_field("command_result", &Value::Null)?;
             }
         }
-        if let Some(progress) = &progress {
-            object.serialize_field("progress", progress)?;
+        if let Some(pace) = &pace {
+            object.serialize_field("progress", pace)?;
         }
         object.end()
     }
@@ -258,7 +265,8 @@ mod tests {
         });
         assert_eq!(
             serde_json::to_value(&command).unwrap()["progress"],
-            json!({"what": "erasing /dev/sda", "done": 1, "total": 4})
+            json!({"what": "erasing /dev/sda", "done": 1, "total": 4, "rate": null,
+                   "remaining": null})
         );
         command.end(Outcome::succeeded(Value::Null));
         assert!(

@@ -114,6 +114,9 @@ pub struct Options {
     pub config_drive_rebuild: bool,
     /// Do not look into images for what they are.
     pub disable_deep_image_inspection: bool,
+    /// Read a written image from the disk again and compare it before the disk becomes bootable.
+    /// An option of farrier's own.
+    pub verify_written_image: bool,
     /// Image formats that may be written.
     pub permitted_image_formats: Vec<String>,
     /// Refuse bootc deployments.
@@ -186,6 +189,7 @@ impl Default for Options {
             http_request_timeout: 30,
             config_drive_rebuild: false,
             disable_deep_image_inspection: false,
+            verify_written_image: false,
             permitted_image_formats: ["raw", "gpt", "qcow2"].map(str::to_owned).to_vec(),
             disable_bootc_deploy: false,
             enable_bios_bootloader_install: false,

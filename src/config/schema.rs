@@ -169,6 +169,8 @@ entries! {
         |o, v| boolean(v).map(|v| o.config_drive_rebuild = v);
     "DEFAULT" "disable_deep_image_inspection" None, Switch,
         |o, v| boolean(v).map(|v| o.disable_deep_image_inspection = v);
+    "DEFAULT" "verify_written_image" Some("ipa-verify-written-image"), Switch,
+        |o, v| boolean(v).map(|v| o.verify_written_image = v);
     "DEFAULT" "permitted_image_formats" None, Value,
         |o, v| { o.permitted_image_formats = list(v); Ok(()) };
     "DEFAULT" "disable_bootc_deploy" None, Switch,

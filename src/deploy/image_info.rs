@@ -108,6 +108,7 @@ impl<'a> ImageInfo<'a> {
             credentials: self.credentials(options)?,
             proxies: self.proxies(),
             what: format!("writing image {} to {device}", self.id),
+            read_back: options.verify_written_image,
         })
     }
 

@@ -1,5 +1,7 @@
 //! The deploy step `write_image` (contract/data-plane 1).
 
+use std::time::Duration;
+
 use farrier_plugin::{BlockDevice, Context, Node, StepArguments};
 use serde_json::{Value, json};
 use tracing::{info, warn};
@@ -9,9 +11,9 @@ use super::config_partition::Target;
 use super::error::DeployError;
 use super::image_info::ImageInfo;
 use super::target;
-use crate::block::mbr::Mbr;
 use crate::block::rescan::take_partitions;
-use crate::block::table::{Table, TableError};
+use crate::block::settle::{self, Settled};
+use crate::block::table::Table;
 use crate::config::Options;
 use crate::stream::{ImageRequest, Staged, stage};
 use crate::sys::block_device::Medium;
@@ -20,6 +22,9 @@ use crate::sys::root::Root;
 
 /// Where the disk's signature lies in its first block.
 const DISK_SIGNATURE: u64 = 440;
+
+/// How long udev may take to name the new partitions.
+const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 
 /// What a deploy left on the disk.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +54,14 @@ pub fn write_image(
     let (deployed, table) = job.run(context, &disk, options)?;
     if let Err(error) = take_partitions(&Root::system(), &disk, &table) {
         warn!(error = %chain(&error), "the image is written, but its partitions are not visible");
+    }
+    // udev looks at the disk once it is unlocked, and names what it finds there.
+    drop(disk);
+    if settle::wait(&Root::system(), SETTLE_LIMIT) == Settled::TimedOut {
+        warn!(
+            device = device.name,
+            "udev is still at work after the image was written"
+        );
     }
     Ok(deployed)
 }
@@ -141,7 +154,7 @@ fn finish(
         node,
         rebuilds,
     };
-    match (fit_to_disk(staged, &mut table), drive) {
+    match (table.fit_to_disk(staged), drive) {
         (Ok(()), _) => {}
         (Err(error), Some(_)) => return Err(target.error(error)),
         (Err(error), None) => {
@@ -160,29 +173,6 @@ fn finish(
             source,
         })?;
     Ok((u32::from_le_bytes(signature), table))
-}
-
-/// Move the backup of a GPT to the disk's end, and have its protective entry cover the disk: an
-/// image is nearly always smaller than the disk it goes to.
-fn fit_to_disk(medium: &dyn Medium, table: &mut Table) -> Result<(), TableError> {
-    let Table::Gpt(gpt) = table else {
-        return Ok(());
-    };
-    if let Some(damage) = gpt.damage() {
-        warn!(
-            damage,
-            "the image's first GPT is damaged, its backup is used"
-        );
-    } else if gpt.backup_is_at_end() {
-        return Ok(());
-    }
-    gpt.move_backup_to_end()?;
-    gpt.write(medium)?;
-    let mut mbr = Mbr::read(medium)?;
-    if mbr.protect_whole_disk() {
-        mbr.write(medium)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

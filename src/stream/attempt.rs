@@ -1,10 +1,10 @@
 //! One attempt at an image: as many passes over its file as its format needs.
 
-use std::sync::Mutex;
 use std::sync::mpsc;
 use std::thread::{self, Builder, Scope, ScopedJoinHandle};
 use std::time::Instant;
 
+use farrier_plugin::Progress;
 use tracing::info;
 
 use super::buffer::Pool;
@@ -13,6 +13,7 @@ use super::digest::{Algorithm, verify};
 use super::error::{DownloadError, StreamError};
 use super::halt::Halt;
 use super::patience::Patience;
+use super::pipeline::Written;
 use super::ranges;
 use super::request::{ImageRequest, Location};
 use super::sink::{Sink, WRITERS};
@@ -40,6 +41,7 @@ pub(super) struct Attempt<'a, 'm> {
 
 /// What was found out by the first buffer, and outlives the pass that it came in.
 struct Plan<'m> {
+    format: &'static str,
     decoder: Box<dyn Decoder>,
     /// All passes are over this version of the file.
     version: Version,
@@ -50,11 +52,13 @@ struct Plan<'m> {
 struct Passed {
     outcome: Outcome,
     digest: String,
+    /// Bytes of the file.
+    read: u64,
 }
 
 impl<'m> Attempt<'_, 'm> {
     /// All passes, the flush and the comparison of digests.
-    pub(super) fn run(&self) -> Result<Staged<'m>, StreamError> {
+    pub(super) fn run(&self) -> Result<(Staged<'m>, Written), StreamError> {
         let mut plan = None;
         let mut seen: Option<String> = None;
         for number in 1.. {
@@ -66,7 +70,16 @@ impl<'m> Attempt<'_, 'm> {
             }
             match (passed.outcome, plan) {
                 (Outcome::Done { size }, Some(plan)) => {
-                    return self.finish(plan.staged, size, passed.digest);
+                    let algorithm = self.algorithm();
+                    let written = Written {
+                        size,
+                        read: passed.read,
+                        format: plan.format,
+                        checksum: format!("{algorithm}:{}", passed.digest),
+                        digest: self.expected.map(|_| passed.digest.clone()),
+                    };
+                    let staged = self.finish(plan.staged, size, passed.digest)?;
+                    return Ok((staged, written));
                 }
                 (_, again) => plan = again,
             }
@@ -81,11 +94,19 @@ impl<'m> Attempt<'_, 'm> {
         size: u64,
         digest: String,
     ) -> Result<Staged<'m>, StreamError> {
+        // A disk with a large cache may take minutes, and the bar would stand at 100 %.
+        self.halt.context().report_progress(Progress {
+            what: self.stage("flushing"),
+            done: 0,
+            total: None,
+        });
         staged.flush().map_err(|source| StreamError::Disk {
             image: self.request.id.clone(),
             source,
         })?;
         self.compare(&digest)?;
+        staged.check_sector_size()?;
+        staged.read_back(size, &self.halt, &self.stage("reading back"))?;
         staged.finish(size, self.expected.map(|_| digest));
         info!(
             image = %self.request.id,
@@ -141,7 +162,7 @@ impl<'m> Attempt<'_, 'm> {
             return Err(self.source_error(finish(source)));
         };
         let length = version.length();
-        let algorithm = self.expected.map_or(UNASKED, |(algorithm, _)| *algorithm);
+        let algorithm = self.algorithm();
         let verifier = self.start(scope, "image-verify", move || {
             verify(algorithm, received, to_decode)
         })?;
@@ -171,12 +192,7 @@ impl<'m> Attempt<'_, 'm> {
         buffers.raise(decoder.input_buffers());
 
         let (output, extents) = mpsc::channel();
-        let sink = Sink {
-            extents: Mutex::new(extents),
-            staged,
-            halt: &self.halt,
-            image: &self.request.id,
-        };
+        let sink = Sink::new(extents, staged, &self.halt, &self.request.id);
         let ranges = ranges::of(
             self.location,
             self.request,
@@ -184,7 +200,7 @@ impl<'m> Attempt<'_, 'm> {
             patience(),
             version,
         );
-        let (decoded, written) = thread::scope(|inner| {
+        let (decoded, written, read) = thread::scope(|inner| {
             let writers: Vec<_> = (0..WRITERS)
                 .map(|_| self.start(inner, "image-write", || sink.write()))
                 .collect();
@@ -206,9 +222,10 @@ impl<'m> Attempt<'_, 'm> {
                 Err(StreamError::Damaged { .. }) | Ok(_) => pass.input.drain(),
                 Err(_) => self.halt.stop(),
             }
+            let read = pass.input.read();
             drop(pass);
             let written = writers.into_iter().map(finish).collect::<Vec<_>>();
-            Ok::<_, StreamError>((decoded, written))
+            Ok::<_, StreamError>((decoded, written, read))
         })?;
 
         // The error nearest the disk comes first: it is what stopped the others. Then what the
@@ -228,7 +245,11 @@ impl<'m> Attempt<'_, 'm> {
             self.compare(digest)?;
         }
         match (decoded?, source, digest) {
-            (outcome, Ok(()), Some(digest)) => Ok(Passed { outcome, digest }),
+            (outcome, Ok(()), Some(digest)) => Ok(Passed {
+                outcome,
+                digest,
+                read,
+            }),
             (_, source, _) => Err(self.source_error(source)),
         }
     }
@@ -244,6 +265,7 @@ impl<'m> Attempt<'_, 'm> {
         Ok(Passed {
             outcome: Outcome::Done { size: 0 },
             digest: digest.unwrap_or_default(),
+            read: 0,
         })
     }
 
@@ -256,7 +278,7 @@ impl<'m> Attempt<'_, 'm> {
         } else {
             version.length()
         };
-        let decoder = decode::plan(self.request, start, length)?;
+        let decode::Plan { kind, decoder } = decode::plan(self.request, start, length)?;
         if let Some(size) = decoder.size()
             && size > self.medium.size()
         {
@@ -267,10 +289,20 @@ impl<'m> Attempt<'_, 'm> {
             });
         }
         Ok(Plan {
+            format: kind.name(),
             decoder,
             version: version.clone(),
-            staged: Staged::begin(self.medium, &self.request.id)?,
+            staged: Staged::begin(self.medium, &self.request.id, self.request.read_back)?,
         })
+    }
+
+    /// What is being done at another stage than the writing.
+    fn stage(&self, name: &str) -> String {
+        self.request.what.replacen("writing", name, 1)
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        self.expected.map_or(UNASKED, |(algorithm, _)| *algorithm)
     }
 
     fn compare(&self, computed: &str) -> Result<(), StreamError> {

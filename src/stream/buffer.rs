@@ -118,6 +118,20 @@ impl Buffer {
         self
     }
 
+    /// Bytes that fit into its memory.
+    pub(super) fn capacity(&self) -> usize {
+        self.memory.as_ref().map_or(0, |memory| memory.len())
+    }
+
+    /// Remove this many bytes at the start; the others move there.
+    pub(super) fn remove_front(&mut self, count: usize) {
+        let count = count.min(self.length);
+        if let Some(memory) = &mut self.memory {
+            memory.copy_within(count..self.length, 0);
+        }
+        self.length -= count;
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.memory
             .as_ref()

@@ -1,5 +1,6 @@
 //! Why an image did not get onto a medium.
 
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
@@ -55,7 +56,7 @@ pub enum StreamError {
         image: String,
         /// Which rule, and where.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// Flushing or blanking the medium failed.
     #[error("Unable to write image {image}")]
@@ -88,17 +89,52 @@ pub enum StreamError {
     Format {
         /// Which rule it breaks.
         reason: String,
+        /// What makes an image of it that can be written.
+        #[source]
+        conversion: Option<Conversion>,
     },
-    /// An image format that this version does not decode.
-    #[error(
-        "Image {image} is in the format {format}, which is not offered yet: convert it to raw, or \
-         have the conductor do so ([agent]stream_raw_images and [DEFAULT]force_raw_images)"
-    )]
+    /// An image in a format that is not written.
+    #[error("Image {image} is in the format {format}, which is not written: {remedy}")]
     FormatNotOffered {
         /// The image's id.
         image: String,
         /// The format.
         format: String,
+        /// What can be done about it.
+        remedy: String,
+    },
+    /// The image, whose size is known only at its end, goes on behind the device's.
+    #[error("Image {image} makes more than the {device_size} bytes of the device")]
+    Overflow {
+        /// The image's id.
+        image: String,
+        /// Bytes of the device.
+        device_size: u64,
+    },
+    /// The disk does not give back what it was given.
+    #[error(
+        "What the disk gives back is not what image {image} was written as, although every write \
+         succeeded: the disk, its cable or its controller drops or changes data. Replace it"
+    )]
+    ReadBack {
+        /// The image's id.
+        image: String,
+    },
+    /// The image is made for disks of another sector size. The text begins as the reference's
+    /// (contract/data-plane 1.9).
+    #[error(
+        "Unable to find a valid partition table on the disk after writing the image. The image may \
+         be corrupted or it uses a different sector size than the device. Error: the GPT of image \
+         {image} is made for sectors of {image_sector} bytes, and this disk has sectors of \
+         {device_sector} bytes"
+    )]
+    SectorSize {
+        /// The image's id.
+        image: String,
+        /// Bytes of a sector as the image's GPT counts.
+        image_sector: u32,
+        /// Bytes of a sector of the disk.
+        device_sector: u32,
     },
     /// The machine cannot run the stages.
     #[error("Could not start the stages that write image {image}")]
@@ -121,6 +157,11 @@ pub enum StreamError {
     },
 }
 
+/// The command that turns an image of a refused format into one that can be written.
+#[derive(Debug, thiserror::Error)]
+#[error("convert it with `{0}`")]
+pub struct Conversion(pub(super) String);
+
 /// Why bytes did not arrive. URLs stand here without their query, which may hold a temporary
 /// signature, and the body of an error reply is left out because some servers echo the query there.
 #[derive(Debug, thiserror::Error)]
@@ -133,7 +174,7 @@ pub enum DownloadError {
     },
     /// The HTTP client could not be set up.
     #[error("Could not set up the HTTP client")]
-    Client(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Client(#[source] Box<dyn Error + Send + Sync>),
     /// `image_download_max_duration` is over.
     #[error("Download exceeded max allowed time ({seconds} seconds)")]
     Deadline {
@@ -231,6 +272,23 @@ pub enum DownloadError {
     },
 }
 
+/// Why a redirect was not followed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RedirectError {
+    /// It leads to where it came from.
+    #[error("The redirects go round in a loop, through {to}")]
+    Loop {
+        /// Where it leads, without its query.
+        to: String,
+    },
+    /// It leads ever on.
+    #[error("More than {limit} redirects follow each other")]
+    TooMany {
+        /// How many are followed.
+        limit: usize,
+    },
+}
+
 impl StreamError {
     /// The class that the conductor knows this error by (contract/data-plane 1.4, 1.7, 1.8).
     pub fn kind(&self) -> ErrorKind {
@@ -239,9 +297,12 @@ impl StreamError {
             Self::Checksum { .. } => ErrorKind::ImageChecksum,
             Self::ChecksumUnusable { .. } => ErrorKind::Rest,
             Self::ChecksumFile { .. } | Self::DownloadEverywhere { .. } => ErrorKind::ImageDownload,
-            Self::Disk { .. } | Self::Stages { .. } | Self::TooLarge { .. } => {
-                ErrorKind::ImageWrite
-            }
+            Self::Disk { .. }
+            | Self::Overflow { .. }
+            | Self::ReadBack { .. }
+            | Self::Stages { .. }
+            | Self::TooLarge { .. } => ErrorKind::ImageWrite,
+            Self::SectorSize { .. } => ErrorKind::Deployment,
             Self::Download {
                 source: DownloadError::Deadline { .. },
                 ..
@@ -259,9 +320,32 @@ impl DownloadError {
     /// those that speak of time: 408, 425 and 429 (RFC 9110, 8470, 6585).
     pub(super) fn may_pass(&self) -> bool {
         match self {
-            Self::Short { .. } | Self::Stalled { .. } | Self::Transport { .. } => true,
+            Self::Short { .. } | Self::Stalled { .. } => true,
+            Self::Transport { source, .. } => !is_final(source),
             Self::Status { status, .. } => *status >= 500 || matches!(status, 408 | 425 | 429),
             _ => false,
         }
     }
+}
+
+/// Whether a failed connection would only fail again: a redirect that cannot be followed, or a
+/// certificate that is not accepted.
+fn is_final(error: &reqwest::Error) -> bool {
+    if error.is_redirect() || error.is_builder() {
+        return true;
+    }
+    let mut next = error.source();
+    while let Some(cause) = next {
+        // An I/O error is silent about the error within it, which is where TLS puts its own.
+        let inner = cause
+            .downcast_ref::<io::Error>()
+            .and_then(|error| error.get_ref())
+            .and_then(|error| error.downcast_ref::<rustls::Error>());
+        let tls = cause.downcast_ref::<rustls::Error>().or(inner);
+        if let Some(rustls::Error::InvalidCertificate(_)) = tls {
+            return true;
+        }
+        next = cause.source();
+    }
+    false
 }

@@ -28,14 +28,16 @@ mod decode;
 mod digest;
 mod download;
 mod error;
+mod format;
 mod halt;
 mod patience;
 mod pipeline;
 mod ranges;
+mod read_back;
 mod remote;
 mod request;
+mod sector_size;
 mod sink;
-mod sniff;
 mod source;
 mod staged;
 #[cfg(test)]
@@ -46,7 +48,7 @@ mod text;
 mod version;
 
 pub use digest::Algorithm;
-pub use error::{DownloadError, StreamError};
+pub use error::{Conversion, DownloadError, StreamError};
 pub use pipeline::{Written, stage, write};
 pub use request::{Checksum, Credentials, Format, ImageRequest, Location, Proxies};
 pub use staged::{HEAD_SIZE, Staged};

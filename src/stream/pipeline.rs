@@ -12,7 +12,8 @@ use super::error::{DownloadError, StreamError};
 use super::halt::{Halt, LOOK};
 use super::request::{Checksum, ImageRequest, Location};
 use super::staged::Staged;
-use super::{checksum_file, sniff, text};
+use super::{checksum_file, format, text};
+use crate::block::table::{Table, TableError};
 use crate::config::Options;
 use crate::sys::block_device::Medium;
 use crate::sys::log::chain;
@@ -25,24 +26,47 @@ const CHECKSUM_FILE_LIMIT: u64 = 1 << 20;
 pub struct Written {
     /// Bytes of the image on the disk.
     pub size: u64,
+    /// Bytes of the image's file.
+    pub read: u64,
+    /// What the file was found to be: `raw`, `gpt`, `iso`, `qcow2`, or a compression around one of
+    /// the first three.
+    pub format: &'static str,
+    /// The file's digest behind the algorithm's name: `sha256:` where nothing was promised.
+    pub checksum: String,
     /// The digest that was verified, in lower-case hexadecimal; `None` where none was promised.
     pub digest: Option<String>,
 }
 
-/// Write an image and make it bootable at once: [`stage`], then [`Staged::commit`].
+/// Write an image and make it bootable at once: [`stage`], the backup of a GPT moved to the end of
+/// the disk, then [`Staged::commit`].
 pub fn write(
     request: &ImageRequest,
     options: &Options,
     medium: &dyn Medium,
     context: &dyn Context,
 ) -> Result<Written, StreamError> {
-    let staged = stage(request, options, medium, context)?;
-    let written = Written {
-        size: staged.image_size(),
-        digest: staged.digest().map(str::to_owned),
-    };
+    let (staged, written) = stage_image(request, options, medium, context)?;
+    fit_to_disk(&staged, &request.id);
     staged.commit()?;
     Ok(written)
+}
+
+/// Move the backup of an image's GPT to the end of its disk, as a deploy does. A plain file keeps
+/// the image's own bytes.
+fn fit_to_disk(staged: &Staged<'_>, image: &str) {
+    if staged.is_plain_file() {
+        return;
+    }
+    let fitted = Table::read(staged).and_then(|mut table| table.fit_to_disk(staged));
+    match fitted {
+        // An image need not have partitions.
+        Ok(()) | Err(TableError::Absent { .. }) => {}
+        Err(error) => warn!(
+            image,
+            error = %chain(&error),
+            "the backup of the partition table stays where the image has it"
+        ),
+    }
 }
 
 /// Write all of an image except its head, verified and flushed.
@@ -56,7 +80,16 @@ pub fn stage<'m>(
     medium: &'m dyn Medium,
     context: &dyn Context,
 ) -> Result<Staged<'m>, StreamError> {
-    sniff::check_declared(request)?;
+    stage_image(request, options, medium, context).map(|(staged, _)| staged)
+}
+
+fn stage_image<'m>(
+    request: &ImageRequest,
+    options: &Options,
+    medium: &'m dyn Medium,
+    context: &dyn Context,
+) -> Result<(Staged<'m>, Written), StreamError> {
+    format::check_declared(request)?;
     let run = Run {
         request,
         options,
@@ -112,7 +145,7 @@ impl<'m> Run<'_, 'm> {
     ///
     /// A wrong digest is tried again, since something on the way may have damaged the bytes; the
     /// same wrong digest twice is the image's own.
-    fn location(&self, location: &Location) -> Result<Staged<'m>, StreamError> {
+    fn location(&self, location: &Location) -> Result<(Staged<'m>, Written), StreamError> {
         let mut left = self.options.image_download_connection_retries;
         let mut seen = None;
         loop {
@@ -143,7 +176,7 @@ impl<'m> Run<'_, 'm> {
         }
     }
 
-    fn attempt(&self, location: &Location) -> Result<Staged<'m>, StreamError> {
+    fn attempt(&self, location: &Location) -> Result<(Staged<'m>, Written), StreamError> {
         let attempt = Attempt {
             request: self.request,
             options: self.options,

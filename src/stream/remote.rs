@@ -105,7 +105,9 @@ impl<'a> Remote<'a> {
         DownloadError::Status {
             location: self.answered(response),
             status: status.as_u16(),
-            hint: if closed && resumes {
+            hint: if status.is_redirection() {
+                " (a redirect that cannot be followed)"
+            } else if closed && resumes {
                 " (while resuming: the temporary URL has probably expired)"
             } else if closed && is_signed(response) {
                 " (the temporary URL has probably expired, or its signature is wrong)"

@@ -29,6 +29,9 @@ pub struct ImageRequest {
     pub proxies: Proxies,
     /// What is being done, for the person who watches: `writing image to /dev/sda`.
     pub what: String,
+    /// Whether all that was written is read from the disk again and compared before the head makes
+    /// it bootable (option `verify_written_image`).
+    pub read_back: bool,
 }
 
 /// A place that bytes come from: an `http:`, `https:` or `file:` URL.

@@ -1,8 +1,12 @@
 //! A medium on which all is written except its head.
 
+use std::io::IoSlice;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::error::StreamError;
+use super::halt::Halt;
+use super::read_back::{ReadBack, Sum};
+use super::sector_size;
 use crate::sys::aligned::AlignedBuffer;
 use crate::sys::block_device::{DiskError, Medium};
 
@@ -27,11 +31,18 @@ pub struct Staged<'m> {
     image: String,
     size: u64,
     digest: Option<String>,
+    /// Of all that the medium was given, where it shall be read back.
+    sum: Option<Sum>,
 }
 
 impl<'m> Staged<'m> {
-    /// Zero both ends of the medium, flush, and hold an empty head.
-    pub(super) fn begin(medium: &'m dyn Medium, image: &str) -> Result<Self, StreamError> {
+    /// Zero both ends of the medium, flush, and hold an empty head. With `read_back` a sum of all
+    /// that is written is kept, for [`Staged::read_back`].
+    pub(super) fn begin(
+        medium: &'m dyn Medium,
+        image: &str,
+        read_back: bool,
+    ) -> Result<Self, StreamError> {
         let head = HEAD_SIZE.min(medium.size());
         let staged = Self {
             medium,
@@ -39,6 +50,7 @@ impl<'m> Staged<'m> {
             image: image.to_owned(),
             size: 0,
             digest: None,
+            sum: read_back.then(Sum::new),
         };
         let tail = medium.size().saturating_sub(HEAD_SIZE).max(head);
         medium
@@ -52,6 +64,40 @@ impl<'m> Staged<'m> {
     pub(super) fn finish(&mut self, size: u64, digest: Option<String>) {
         self.size = size;
         self.digest = digest;
+    }
+
+    /// Read the first `size` bytes of the medium but its head from the disk itself, and compare them
+    /// with what was written, where that was asked for. Everything must be flushed.
+    pub(super) fn read_back(
+        &self,
+        size: u64,
+        halt: &Halt<'_>,
+        what: &str,
+    ) -> Result<(), StreamError> {
+        let Some(sum) = &self.sum else {
+            return Ok(());
+        };
+        let read_back = ReadBack {
+            medium: self.medium,
+            sum,
+            halt,
+            image: &self.image,
+            what,
+        };
+        read_back.compare(self.held_back().min(size), size)
+    }
+
+    /// Refuse a GPT that this medium's sector size hides. A plain file has none to speak of.
+    pub(super) fn check_sector_size(&self) -> Result<(), StreamError> {
+        let device_sector = self.medium.logical_block_size();
+        match sector_size::misfit(&self.held(), device_sector) {
+            Some(image_sector) if !self.medium.is_plain_file() => Err(StreamError::SectorSize {
+                image: self.image.clone(),
+                image_sector,
+                device_sector,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Bytes of the image on the disk.
@@ -77,14 +123,54 @@ impl<'m> Staged<'m> {
             })
             .and_then(|()| self.medium.flush())
             .and_then(|()| self.medium.write_at(0, &head[..boot_record]))
-            .and_then(|()| self.medium.flush());
-        outcome.map_err(|source| {
+            .and_then(|()| self.medium.flush())
+            .map_err(|source| self.disk_error(source))
+            .and_then(|()| self.compare_head(&head));
+        outcome.inspect_err(|_| {
             // What failed here may still have put the boot record down; the first error is the
             // one to tell.
             let _ = self.medium.zero_range(0, head.len() as u64);
             let _ = self.medium.flush();
-            self.disk_error(source)
         })
+    }
+
+    /// The head is small enough to be compared as it is.
+    fn compare_head(&self, head: &[u8]) -> Result<(), StreamError> {
+        if self.sum.is_none() {
+            return Ok(());
+        }
+        let mut found = AlignedBuffer::zeroed(head.len());
+        self.medium
+            .read_at(0, &mut found)
+            .map_err(|source| self.disk_error(source))?;
+        if *found != *head {
+            return Err(StreamError::ReadBack {
+                image: self.image.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Write what does not belong to the head.
+    fn write_parts(&self, offset: u64, parts: &[IoSlice<'_>]) -> Result<(), DiskError> {
+        match parts {
+            [part] => self.medium.write_at(offset, part)?,
+            parts => self.medium.write_vectored_at(offset, parts)?,
+        }
+        let Some(sum) = &self.sum else {
+            return Ok(());
+        };
+        let mut at = offset;
+        for part in parts {
+            sum.add(at, part);
+            at += part.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Bytes at the start of the medium that are held back.
+    pub(super) fn held_back(&self) -> u64 {
+        HEAD_SIZE.min(self.medium.size())
     }
 
     fn held(&self) -> MutexGuard<'_, AlignedBuffer> {
@@ -132,8 +218,19 @@ impl Medium for Staged<'_> {
         if in_head == data.len() {
             return Ok(());
         }
-        self.medium
-            .write_at(offset + in_head as u64, &data[in_head..])
+        self.write_parts(offset + in_head as u64, &[IoSlice::new(&data[in_head..])])
+    }
+
+    fn write_vectored_at(&self, offset: u64, parts: &[IoSlice<'_>]) -> Result<(), DiskError> {
+        if offset >= self.held_back() {
+            return self.write_parts(offset, parts);
+        }
+        let mut at = offset;
+        for part in parts {
+            self.write_at(at, part)?;
+            at += part.len() as u64;
+        }
+        Ok(())
     }
 
     fn zero_range(&self, offset: u64, length: u64) -> Result<(), DiskError> {
@@ -152,6 +249,10 @@ impl Medium for Staged<'_> {
 
     fn flush(&self) -> Result<(), DiskError> {
         self.medium.flush()
+    }
+
+    fn is_plain_file(&self) -> bool {
+        self.medium.is_plain_file()
     }
 }
 

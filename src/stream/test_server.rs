@@ -1,12 +1,14 @@
 //! An HTTP server for tests that misbehaves on request: it speaks to the socket itself, because a
 //! library would not let it cut a body or lie about a length.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// What came.
 #[derive(Clone, Debug)]
@@ -25,16 +27,23 @@ pub(crate) struct Reply {
     pub(crate) body: Arc<Vec<u8>>,
     /// Where in the body to start.
     pub(crate) from: usize,
+    /// Where in the body to end.
+    pub(crate) to: usize,
     /// Close the connection after so many bytes of the body.
     pub(crate) cut_at: Option<usize>,
     /// Stop sending after so many bytes of the body, and keep the connection.
     pub(crate) stall_at: Option<usize>,
     /// Announce this length instead of the true one; `Some(None)` announces none.
     pub(crate) announce: Option<Option<usize>>,
+    /// Hang up without a word.
+    pub(crate) silent: bool,
+    /// Send so many bytes at a time, with a pause of so many milliseconds after each.
+    pub(crate) drip: Option<(usize, u64)>,
 }
 
 /// The server; it ends when dropped.
 pub(crate) struct TestServer {
+    scheme: &'static str,
     address: SocketAddr,
     requests: Arc<Mutex<Vec<Request>>>,
     stop: Arc<AtomicBool>,
@@ -44,6 +53,22 @@ pub(crate) struct TestServer {
 impl TestServer {
     /// Answer the n-th request (from 0) with what this function says.
     pub(crate) fn start(answer: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::run(None, answer)
+    }
+
+    /// The same over TLS.
+    pub(crate) fn start_tls(
+        config: ServerConfig,
+        answer: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        Self::run(Some(Arc::new(config)), answer)
+    }
+
+    fn run(
+        tls: Option<Arc<ServerConfig>>,
+        answer: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -61,9 +86,20 @@ impl TestServer {
                     let answer = Arc::clone(&answer);
                     let requests = Arc::clone(&requests);
                     let stop = Arc::clone(&stop);
+                    let tls = tls.clone();
                     handlers.push(thread::spawn(move || {
+                        let socket = stream.unwrap();
+                        let mut stream = socket.try_clone().unwrap();
                         // A client that hangs up is what some tests are about.
-                        let _ = serve(stream.unwrap(), &*answer, &requests, &stop);
+                        let _ = match tls {
+                            None => serve(&mut stream, &*answer, &requests, &stop),
+                            Some(config) => {
+                                let connection = ServerConnection::new(config).unwrap();
+                                let mut stream = StreamOwned::new(connection, stream);
+                                serve(&mut stream, &*answer, &requests, &stop)
+                            }
+                        };
+                        let _ = socket.shutdown(Shutdown::Both);
                     }));
                 }
                 for handler in handlers {
@@ -72,6 +108,7 @@ impl TestServer {
             }
         });
         Self {
+            scheme,
             address,
             requests,
             stop,
@@ -80,7 +117,7 @@ impl TestServer {
     }
 
     pub(crate) fn url(&self, target: &str) -> String {
-        format!("http://{}{target}", self.address)
+        format!("{}://{}{target}", self.scheme, self.address)
     }
 
     pub(crate) fn requests(&self) -> Vec<Request> {
@@ -108,12 +145,16 @@ impl Request {
 
     /// First byte of a `Range`.
     pub(crate) fn range(&self) -> Option<usize> {
-        let range = self.header("range")?;
-        range
-            .strip_prefix("bytes=")?
-            .strip_suffix('-')?
-            .parse()
-            .ok()
+        self.bounds().0
+    }
+
+    /// First byte of a `Range`, and its last where it names one.
+    fn bounds(&self) -> (Option<usize>, Option<usize>) {
+        self.header("range")
+            .and_then(|range| range.strip_prefix("bytes=")?.split_once('-'))
+            .map_or((None, None), |(first, last)| {
+                (first.parse().ok(), last.parse().ok())
+            })
     }
 }
 
@@ -124,6 +165,9 @@ impl Reply {
             headers: vec![("ETag".to_owned(), "\"one\"".to_owned())],
             body: Arc::clone(body),
             from: 0,
+            to: body.len(),
+            drip: None,
+            silent: false,
             cut_at: None,
             stall_at: None,
             announce: None,
@@ -140,13 +184,12 @@ impl Reply {
     /// The whole or the part that the request asks for.
     pub(crate) fn ranged(body: &Arc<Vec<u8>>, request: &Request) -> Self {
         let mut reply = Self::ok(body);
-        if let Some(from) = request.range() {
+        if let (Some(from), last) = request.bounds() {
             reply.status = 206;
             reply.from = from;
-            reply.headers.push((
-                "Content-Range".to_owned(),
-                format!("bytes {from}-{}/{}", body.len() - 1, body.len()),
-            ));
+            reply.to = last.map_or(body.len(), |last| last + 1).min(body.len());
+            let range = format!("bytes {from}-{}/{}", reply.to - 1, body.len());
+            reply = reply.header("Content-Range", &range);
         }
         reply
     }
@@ -171,6 +214,18 @@ impl Reply {
     }
 
     #[must_use]
+    pub(crate) fn silent(mut self) -> Self {
+        self.silent = true;
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn drip(mut self, bytes: usize, milliseconds: u64) -> Self {
+        self.drip = Some((bytes, milliseconds));
+        self
+    }
+
+    #[must_use]
     pub(crate) fn announce(mut self, length: Option<usize>) -> Self {
         self.announce = Some(length);
         self
@@ -178,33 +233,22 @@ impl Reply {
 }
 
 fn serve(
-    mut stream: TcpStream,
+    stream: &mut (impl Read + Write),
     answer: &(impl Fn(usize, &Request) -> Reply + ?Sized),
     requests: &Mutex<Vec<Request>>,
     stop: &AtomicBool,
 ) -> std::io::Result<()> {
-    let mut lines = BufReader::new(stream.try_clone()?).lines();
-    let first = lines.next().unwrap_or_else(|| Ok(String::new()))?;
-    let mut request = Request {
-        target: first.split(' ').nth(1).unwrap_or_default().to_owned(),
-        headers: Vec::new(),
-    };
-    for line in lines {
-        let line = line?;
-        let Some((name, value)) = line.split_once(": ") else {
-            break;
-        };
-        request
-            .headers
-            .push((name.to_lowercase(), value.to_owned()));
-    }
+    let request = read_request(stream)?;
     let number = {
         let mut requests = requests.lock().unwrap();
         requests.push(request.clone());
         requests.len() - 1
     };
     let reply = answer(number, &request);
-    let body = &reply.body[reply.from..];
+    if reply.silent {
+        return Ok(());
+    }
+    let body = &reply.body[reply.from..reply.to];
     let mut head = format!(
         "HTTP/1.1 {} Whatever\r\nConnection: close\r\n",
         reply.status
@@ -218,11 +262,44 @@ fn serve(
     head.push_str("\r\n");
     stream.write_all(head.as_bytes())?;
     let end = reply.cut_at.or(reply.stall_at).unwrap_or(body.len());
-    stream.write_all(&body[..end.min(body.len())])?;
+    let body = &body[..end.min(body.len())];
+    match reply.drip {
+        None => stream.write_all(body)?,
+        Some((bytes, pause)) => {
+            for drop in body.chunks(bytes) {
+                stream.write_all(drop)?;
+                stream.flush()?;
+                if stop.load(Ordering::SeqCst) {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(pause));
+            }
+        }
+    }
+    stream.flush()?;
     if reply.stall_at.is_some() {
         while !stop.load(Ordering::SeqCst) {
             thread::sleep(Duration::from_millis(20));
         }
     }
-    stream.shutdown(Shutdown::Both)
+    Ok(())
+}
+
+fn read_request(stream: &mut impl Read) -> std::io::Result<Request> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8_lossy(&head);
+    let mut lines = head.lines();
+    let target = lines.next().and_then(|line| line.split(' ').nth(1));
+    Ok(Request {
+        target: target.unwrap_or_default().to_owned(),
+        headers: lines
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+            .collect(),
+    })
 }

@@ -2,24 +2,31 @@
 //! offers for it behind one trait, so that tests can put a failing medium in its place.
 #![expect(unsafe_code, reason = "ioctl on block devices")]
 
+mod error;
 mod partitions;
+mod zeros;
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{FallocateFlags, Flock, FlockArg, fallocate};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::uio::pwritev;
+
+pub use error::DiskError;
+use error::open_error;
+use zeros::Zeroing;
 
 use crate::sys::aligned::{ALIGNMENT, AlignedBuffer, is_aligned};
 
 /// Bytes that go through one bounce buffer, where data is not aligned for direct I/O.
 const BOUNCE: usize = 1 << 20;
 
-/// Bytes that one BLKZEROOUT is asked for. The call cannot be interrupted, so that a device which
-/// really writes its zeros is asked in pieces of about a second.
-const ZEROOUT: u64 = 128 << 20;
+/// Parts that one vectored write takes (IOV_MAX of limits.h).
+pub const MOST_PARTS: usize = 1024;
 
 /// Something that holds bytes at offsets: a disk, a file, or a test's memory with faults in it.
 ///
@@ -39,94 +46,27 @@ pub trait Medium: Send + Sync {
     /// Write the data at this offset. Fast where data and offset are aligned, correct anyway.
     fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), DiskError>;
 
+    /// Write these parts, one behind the other from this offset on; in one go where each of them
+    /// is aligned.
+    fn write_vectored_at(&self, offset: u64, parts: &[IoSlice<'_>]) -> Result<(), DiskError> {
+        let mut at = offset;
+        for part in parts {
+            self.write_at(at, part)?;
+            at += part.len() as u64;
+        }
+        Ok(())
+    }
+
     /// Make these bytes read as zeros.
     fn zero_range(&self, offset: u64, length: u64) -> Result<(), DiskError>;
 
     /// Bring all that was written onto the medium itself.
     fn flush(&self) -> Result<(), DiskError>;
-}
 
-/// What could not be done with a disk.
-#[derive(Debug, thiserror::Error)]
-pub enum DiskError {
-    /// Something else uses the device.
-    #[error(
-        "{} is in use: it is mounted, part of an array or volume group, or opened by another \
-         program",
-        path.display()
-    )]
-    Busy {
-        /// The device.
-        path: PathBuf,
-        /// The kernel's answer.
-        #[source]
-        source: io::Error,
-    },
-    /// It could not be flushed: what was written may be lost.
-    #[error("Could not flush {}", path.display())]
-    Flush {
-        /// The device.
-        path: PathBuf,
-        /// The kernel's answer.
-        #[source]
-        source: io::Error,
-    },
-    /// It could not be opened.
-    #[error("Could not open {}", path.display())]
-    Open {
-        /// The device.
-        path: PathBuf,
-        /// The kernel's answer.
-        #[source]
-        source: io::Error,
-    },
-    /// The range is not on the device.
-    #[error("{length} bytes at offset {offset} do not lie on {} of {size} bytes", path.display())]
-    OutOfRange {
-        /// The device.
-        path: PathBuf,
-        /// First byte.
-        offset: u64,
-        /// Bytes.
-        length: u64,
-        /// The device's bytes.
-        size: u64,
-    },
-    /// The kernel did not take the new partition table.
-    #[error("The kernel did not take the partition table of {}", path.display())]
-    Partitions {
-        /// The device.
-        path: PathBuf,
-        /// The kernel's answer.
-        #[source]
-        source: io::Error,
-    },
-    /// Reading failed.
-    #[error("Could not read {length} bytes at offset {offset} of {}", path.display())]
-    Read {
-        /// The device.
-        path: PathBuf,
-        /// First byte.
-        offset: u64,
-        /// Bytes.
-        length: u64,
-        /// The kernel's answer.
-        #[source]
-        source: io::Error,
-    },
-    /// Writing failed.
-    #[error("Could not write {length} bytes at offset {offset} of {}", path.display())]
-    Write {
-        /// The device.
-        path: PathBuf,
-        /// First byte.
-        offset: u64,
-        /// Bytes.
-        length: u64,
-        /// The kernel's answer.
-        #[source]
-        source: io::Error,
-    },
+    /// Whether this is a plain file, whose block size is a convention and not the hardware's.
+    fn is_plain_file(&self) -> bool {
+        false
+    }
 }
 
 /// A block device or a plain file, opened for this process alone.
@@ -136,6 +76,7 @@ pub struct Disk {
     kind: Kind,
     size: u64,
     logical_block_size: u32,
+    zeroing: Zeroing,
 }
 
 #[derive(Debug)]
@@ -204,6 +145,7 @@ impl Disk {
             kind,
             size,
             logical_block_size,
+            zeroing: Zeroing::default(),
         })
     }
 
@@ -248,28 +190,17 @@ impl Disk {
         file.write_all_at(&bounce, start)
     }
 
-    fn zero_natively(&self, offset: u64, length: u64) -> io::Result<()> {
-        match &self.kind {
-            Kind::Device(file) => zero_out(file, offset, length),
-            Kind::File { buffered, .. } => fallocate(
-                &**buffered,
-                FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE,
-                offset.cast_signed(),
-                length.cast_signed(),
-            )
-            .map_err(io::Error::from),
-        }
-    }
-
-    fn write_zeros(&self, offset: u64, length: u64) -> Result<(), DiskError> {
-        let zeros = AlignedBuffer::zeroed(BOUNCE.min(length as usize));
-        let mut done = 0;
-        while done < length {
-            let count = (length - done).min(zeros.len() as u64);
-            self.write_at(offset + done, &zeros[..count as usize])?;
-            done += count;
-        }
-        Ok(())
+    /// The descriptor that takes all these parts in one write from this offset on.
+    fn vectored(&self, offset: u64, parts: &[IoSlice<'_>]) -> Option<&File> {
+        let (file, unit) = match &self.kind {
+            Kind::Device(file) => (&**file, u64::from(self.logical_block_size)),
+            Kind::File { direct, .. } => (direct.as_ref()?, ALIGNMENT as u64),
+        };
+        let fits = |part: &IoSlice<'_>| {
+            part.is_empty() || is_aligned(part) && (part.len() as u64).is_multiple_of(unit)
+        };
+        (parts.len() <= MOST_PARTS && offset.is_multiple_of(unit) && parts.iter().all(fits))
+            .then_some(file)
     }
 
     /// The descriptor of a plain file that takes this access.
@@ -377,24 +308,39 @@ impl Medium for Disk {
         Ok(())
     }
 
+    /// One pwritev(2) where every part is aligned for direct I/O. What the kernel leaves of it, as
+    /// before a full file system's end or a bad block, goes part by part, which tells the error.
+    fn write_vectored_at(&self, offset: u64, parts: &[IoSlice<'_>]) -> Result<(), DiskError> {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        self.check_range(offset, length as u64)?;
+        let mut done = 0;
+        if let Some(file) = self.vectored(offset, parts) {
+            done = loop {
+                match pwritev(file, parts, offset.cast_signed()) {
+                    Err(Errno::EINTR) => {}
+                    outcome => break outcome,
+                }
+            }
+            .map_err(|errno| self.write_error(offset, length, errno.into()))?;
+            if done == length {
+                return Ok(());
+            }
+        }
+        let mut at = offset;
+        for part in parts {
+            let skip = done.min(part.len());
+            done -= skip;
+            self.write_at(at + skip as u64, &part[skip..])?;
+            at += part.len() as u64;
+        }
+        Ok(())
+    }
+
     /// BLKZEROOUT for a device, a punched hole for a file, and plain writing for whatever part of
     /// the range these do not take. Never a discard: Linux gives no guarantee of zeros after it.
     fn zero_range(&self, offset: u64, length: u64) -> Result<(), DiskError> {
         self.check_range(offset, length)?;
-        let block = u64::from(self.logical_block_size);
-        let end = offset + length;
-        let first = offset.next_multiple_of(block).min(end);
-        let last = (end - end % block).max(first);
-        self.write_zeros(offset, first - offset)?;
-        let mut at = first;
-        while at < last {
-            let count = ZEROOUT.min(last - at);
-            if self.zero_natively(at, count).is_err() {
-                self.write_zeros(at, count)?;
-            }
-            at += count;
-        }
-        self.write_zeros(last, end - last)
+        self.make_zeros(offset, length)
     }
 
     fn flush(&self) -> Result<(), DiskError> {
@@ -404,28 +350,9 @@ impl Medium for Disk {
             source,
         })
     }
-}
 
-impl DiskError {
-    /// What the kernel answered, where it was asked.
-    pub fn kernel_error(&self) -> Option<&io::Error> {
-        match self {
-            Self::Busy { source, .. }
-            | Self::Flush { source, .. }
-            | Self::Open { source, .. }
-            | Self::Partitions { source, .. }
-            | Self::Read { source, .. }
-            | Self::Write { source, .. } => Some(source),
-            Self::OutOfRange { .. } => None,
-        }
-    }
-}
-
-fn open_error(path: &Path, source: io::Error) -> DiskError {
-    let path = path.to_owned();
-    match source.raw_os_error() {
-        Some(libc::EBUSY | libc::EWOULDBLOCK) => DiskError::Busy { path, source },
-        _ => DiskError::Open { path, source },
+    fn is_plain_file(&self) -> bool {
+        !self.is_device()
     }
 }
 
@@ -433,7 +360,6 @@ fn open_error(path: &Path, source: io::Error) -> DiskError {
 mod ioctl {
     nix::ioctl_read_bad!(blksszget, nix::request_code_none!(0x12, 104), libc::c_int);
     nix::ioctl_read!(blkgetsize64, 0x12, 114, libc::size_t);
-    nix::ioctl_write_ptr_bad!(blkzeroout, nix::request_code_none!(0x12, 127), [u64; 2]);
 }
 
 /// Size and logical block size, in bytes.
@@ -450,12 +376,6 @@ fn device_geometry(file: &File) -> io::Result<(u64, u32)> {
         .filter(|block| block.is_power_of_two())
         .ok_or_else(|| io::Error::other(format!("a logical block size of {block} bytes")))?;
     Ok((size as u64, block))
-}
-
-fn zero_out(file: &File, offset: u64, length: u64) -> io::Result<()> {
-    // SAFETY: the descriptor is open, and BLKZEROOUT reads two u64: start and length in bytes.
-    unsafe { ioctl::blkzeroout(file.as_raw_fd(), &[offset, length]) }?;
-    Ok(())
 }
 
 #[cfg(test)]

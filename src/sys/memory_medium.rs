@@ -1,8 +1,10 @@
 //! A medium in memory for tests: it remembers every change, can fail at any of them, and can show
 //! what a power cut after any of them would have left.
 
-use std::io;
+use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard};
+use std::thread;
 
 use crate::sys::block_device::{DiskError, Medium};
 
@@ -29,11 +31,15 @@ pub(crate) enum Fault {
     Change(usize, i32),
     /// A write that touches this byte fails with this errno after writing what lies before.
     Byte(u64, i32),
+    /// The block that holds this byte keeps what it holds, and every write says it went well.
+    Loses(u64),
 }
 
 struct State {
     content: Vec<u8>,
     log: Vec<Change>,
+    /// The bytes of the blocks that are being changed at this moment.
+    busy: Vec<Range<u64>>,
 }
 
 impl MemoryMedium {
@@ -51,6 +57,7 @@ impl MemoryMedium {
             state: Mutex::new(State {
                 content,
                 log: Vec::new(),
+                busy: Vec::new(),
             }),
         }
     }
@@ -74,24 +81,63 @@ impl MemoryMedium {
         let mut content = self.initial.clone();
         look(0, &content);
         for (index, change) in self.log().iter().enumerate() {
-            match change {
-                Change::Write { offset, data } => {
-                    content[*offset as usize..][..data.len()].copy_from_slice(data);
-                }
-                Change::Zero { offset, length } => {
-                    content[*offset as usize..][..*length as usize].fill(0);
-                }
-                Change::Flush => {}
-            }
+            change.apply(&mut content);
             look(index + 1, &content);
         }
+    }
+
+    /// What a power cut after so many changes leaves, where the disk has a volatile cache: of the
+    /// changes since the last flush those blocks survive that are `kept`, in any case all before.
+    pub(crate) fn after_power_cut(
+        &self,
+        changes: usize,
+        mut kept: impl FnMut() -> bool,
+    ) -> Vec<u8> {
+        let log = &self.log()[..changes];
+        let flushed = log.iter().rposition(|change| *change == Change::Flush);
+        let block = u64::from(self.logical_block_size);
+        let mut content = self.initial.clone();
+        for (index, change) in log.iter().enumerate() {
+            if flushed.is_some_and(|flushed| index < flushed) {
+                change.apply(&mut content);
+                continue;
+            }
+            let mut after = content.clone();
+            change.apply(&mut after);
+            for start in change.blocks(block).step_by(block as usize) {
+                let range = start as usize..((start + block) as usize).min(content.len());
+                if kept() {
+                    content[range.clone()].copy_from_slice(&after[range]);
+                }
+            }
+        }
+        content
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
 
+    /// Make a change, unless another one is at work in the same blocks: that is a defect of the
+    /// caller's, which a real disk would answer by losing one of the two.
     fn change(&self, change: Change) -> Result<(), DiskError> {
+        let blocks = change.blocks(u64::from(self.logical_block_size));
+        {
+            let mut state = self.state();
+            let clash = state
+                .busy
+                .iter()
+                .find(|busy| busy.start < blocks.end && blocks.start < busy.end);
+            assert_eq!(clash, None, "two changes at once at {blocks:?}");
+            state.busy.push(blocks.clone());
+        }
+        thread::yield_now();
+        let outcome = self.make(change);
+        self.state().busy.retain(|busy| *busy != blocks);
+        outcome
+    }
+
+    fn make(&self, change: Change) -> Result<(), DiskError> {
         let mut state = self.state();
         if let Some(Fault::Change(number, errno)) = self.fault
             && state.log.len() >= number
@@ -101,11 +147,10 @@ impl MemoryMedium {
         match &change {
             Change::Write { offset, data } => {
                 let start = *offset as usize;
-                let mut length = data.len();
                 if let Some(Fault::Byte(byte, errno)) = self.fault
                     && (*offset..*offset + data.len() as u64).contains(&byte)
                 {
-                    length = (byte - offset) as usize;
+                    let length = (byte - offset) as usize;
                     let part = data[..length].to_vec();
                     state.content[start..start + length].copy_from_slice(&part);
                     state.log.push(Change::Write {
@@ -114,12 +159,21 @@ impl MemoryMedium {
                     });
                     return Err(error(&change, errno));
                 }
-                state.content[start..start + length].copy_from_slice(data);
             }
-            Change::Zero { offset, length } => {
-                state.content[*offset as usize..][..*length as usize].fill(0);
+            Change::Zero { .. } | Change::Flush => {}
+        }
+        let lost = match self.fault {
+            Some(Fault::Loses(byte)) => {
+                let block = u64::from(self.logical_block_size);
+                let start = (byte - byte % block) as usize;
+                let end = (start + block as usize).min(state.content.len());
+                Some((start, state.content[start..end].to_vec()))
             }
-            Change::Flush => {}
+            _ => None,
+        };
+        change.apply(&mut state.content);
+        if let Some((start, before)) = lost {
+            state.content[start..start + before.len()].copy_from_slice(&before);
         }
         state.log.push(change);
         Ok(())
@@ -157,12 +211,44 @@ impl Medium for MemoryMedium {
         })
     }
 
+    /// One change, as pwritev(2) is for a disk.
+    fn write_vectored_at(&self, offset: u64, parts: &[IoSlice<'_>]) -> Result<(), DiskError> {
+        self.change(Change::Write {
+            offset,
+            data: parts.iter().flat_map(|part| part.to_vec()).collect(),
+        })
+    }
+
     fn zero_range(&self, offset: u64, length: u64) -> Result<(), DiskError> {
         self.change(Change::Zero { offset, length })
     }
 
     fn flush(&self) -> Result<(), DiskError> {
         self.change(Change::Flush)
+    }
+}
+
+impl Change {
+    /// The whole blocks that it touches.
+    fn blocks(&self, block: u64) -> Range<u64> {
+        let (offset, length) = match self {
+            Self::Write { offset, data } => (*offset, data.len() as u64),
+            Self::Zero { offset, length } => (*offset, *length),
+            Self::Flush => return 0..0,
+        };
+        offset - offset % block..(offset + length).next_multiple_of(block)
+    }
+
+    fn apply(&self, content: &mut [u8]) {
+        match self {
+            Self::Write { offset, data } => {
+                content[*offset as usize..][..data.len()].copy_from_slice(data);
+            }
+            Self::Zero { offset, length } => {
+                content[*offset as usize..][..*length as usize].fill(0);
+            }
+            Self::Flush => {}
+        }
     }
 }
 

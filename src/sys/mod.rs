@@ -6,6 +6,7 @@ pub mod aligned;
 pub mod block_device;
 pub mod boot_times;
 pub mod clock;
+pub mod digest;
 pub mod efivars;
 pub mod ethtool;
 pub mod ipmi;

@@ -1,11 +1,14 @@
 """The lab: a real Ironic conductor, a virtual BMC and QEMU servers in one network namespace."""
 
 from lab.agent import Agent
+from lab.cutter import Cutter
 from lab.disk import Disk
 from lab.hand import Hand
 from lab.image import Image
 from lab.lab import Lab
 from lab.node import Node, ProvisionError
 from lab.server import Server
+from lab.swift import Swift
 
-__all__ = ['Agent', 'Disk', 'Hand', 'Image', 'Lab', 'Node', 'ProvisionError', 'Server']
+__all__ = ['Agent', 'Cutter', 'Disk', 'Hand', 'Image', 'Lab', 'Node', 'ProvisionError', 'Server',
+           'Swift']

@@ -26,7 +26,7 @@ fn lists_are_served_while_requests_wait() {
     // Its progress shows in the list, under a name that the conductor does not read.
     assert_eq!(
         served.list()[0]["progress"],
-        json!({"what": "waiting", "done": 1, "total": 2})
+        json!({"what": "waiting", "done": 1, "total": 2, "rate": null, "remaining": null})
     );
     served.gate.send(Ok(json!("done"))).unwrap();
     for stream in waiting {

@@ -131,18 +131,25 @@ fn an_image_with_a_config_drive_is_deployed_and_nothing_boots_before_the_end() {
 #[test]
 fn a_failure_at_any_change_is_told_and_nothing_boots() {
     let image = Image::of(fixture::gpt(512, 0).content(), Some(&drive(MIB)));
-    let medium = MemoryMedium::used(96 * MIB);
-    image.deploy(&medium).unwrap();
-    let changes = medium.log().len();
-    for number in 1..changes - 1 {
+    // How many changes there are depends on which writes could be merged.
+    for number in 1.. {
         let medium = MemoryMedium::used(96 * MIB).failing(Fault::Change(number, libc::EIO));
-        let error = image.deploy(&medium).unwrap_err();
+        let Err(error) = image.deploy(&medium) else {
+            assert!(medium.log().len() <= number);
+            break;
+        };
         assert!(
             matches!(error.kind(), ErrorKind::ImageWrite | ErrorKind::Deployment),
             "{number}: {error}"
         );
-        let held = medium.content();
-        assert!(held[..4096].iter().all(|byte| *byte == 0), "{number}");
+        // The last flush alone may fail with all in place, and a boot record that may not stay.
+        if medium.content()[..4096].iter().any(|byte| *byte != 0) {
+            let last = medium.log().pop();
+            assert!(
+                matches!(last, Some(Change::Write { offset: 0, .. })),
+                "{number}"
+            );
+        }
     }
 }
 
@@ -230,11 +237,22 @@ fn an_image_without_partitions_never_boots() {
         assert_eq!(text(error), expected);
         assert!(medium.content()[..MIB].iter().all(|byte| *byte == 0));
     }
-    // A table for blocks of 512 bytes on a disk of 4096.
-    let image = Image::of(fixture::gpt(512, 0).content(), None);
-    let medium = MemoryMedium::of(vec![0xaa; 32 * MIB], 4096);
-    let error = text(image.deploy(&medium).unwrap_err());
-    assert!(error.contains("different sector size"), "{error}");
+    for (made_for, sector) in [(512, 4096), (4096, 512)] {
+        let image = Image::of(fixture::gpt(made_for, 0).content(), None);
+        let medium = MemoryMedium::of(vec![0xaa; 32 * MIB], sector);
+        let error = image.deploy(&medium).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Deployment);
+        assert_eq!(
+            text(error),
+            format!(
+                "Unable to find a valid partition table on the disk after writing the image. The \
+                 image may be corrupted or it uses a different sector size than the device. Error: \
+                 the GPT of image one.raw is made for sectors of {made_for} bytes, and this disk \
+                 has sectors of {sector} bytes"
+            )
+        );
+        assert!(medium.content()[..MIB].iter().all(|byte| *byte == 0));
+    }
 }
 
 #[test]

@@ -3,20 +3,33 @@
 //! [`plan`] looks at the image's first bytes and answers with the [`Decoder`] for them, or refuses.
 //! Nothing was written then. The decoder is given the file once, and again as often as it asks.
 
+mod bzip2;
+mod codec;
+mod compressed;
+mod gzip;
 mod input;
+mod members;
 mod qcow2;
 mod raw;
+#[cfg(test)]
+mod tests;
+mod xz;
+mod zstd;
 
 use std::sync::mpsc::Sender;
 
+pub(super) use codec::Compression;
 pub(super) use input::Input;
 
+use self::compressed::Compressed;
+use self::qcow2::Qcow2;
+use self::raw::Raw;
 use super::buffer::Buffer;
 use super::error::StreamError;
+use super::format::{self, Kind};
 use super::halt::Halt;
 use super::ranges::Ranges;
-use super::request::{Format, ImageRequest};
-use super::sniff;
+use super::request::ImageRequest;
 use crate::sys::block_device::Medium;
 
 /// Bytes in a buffer of the image's file: enough that a stage's hand-over costs nothing, few
@@ -82,21 +95,24 @@ pub(super) enum Outcome {
     Again,
 }
 
+/// What an image is, and what decodes it.
+pub(super) struct Plan {
+    pub(super) kind: Kind,
+    pub(super) decoder: Box<dyn Decoder>,
+}
+
 /// The decoder for the image that starts with these bytes: its first buffer, which is full unless
 /// the whole file is smaller. `length` is the file's, where the server told it.
 pub(super) fn plan(
     request: &ImageRequest,
     start: &[u8],
     length: Option<u64>,
-) -> Result<Box<dyn Decoder>, StreamError> {
-    let is_qcow2 = match &request.format {
-        Format::Undeclared => true,
-        Format::Other(word) => word == "qcow2",
-        Format::Raw | Format::Gpt => false,
+) -> Result<Plan, StreamError> {
+    let kind = format::check(request, start)?;
+    let decoder: Box<dyn Decoder> = match kind {
+        Kind::Compressed(compression) => Box::new(Compressed::new(compression, request, start)?),
+        Kind::Qcow2 => Box::new(Qcow2::new(&request.id, start, length)?),
+        _ => Box::new(Raw::new(length)),
     };
-    if is_qcow2 && qcow2::is_qcow2(start) {
-        return Ok(Box::new(qcow2::Qcow2::new(&request.id, start, length)?));
-    }
-    sniff::check_content(request, start)?;
-    Ok(Box::new(raw::Raw::new(length)))
+    Ok(Plan { kind, decoder })
 }

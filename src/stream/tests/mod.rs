@@ -1,7 +1,13 @@
 //! The whole stream against a server and a medium that misbehave.
 
+mod access;
+mod checksum;
+mod compressed;
 mod download;
+mod faults;
+mod loop_disk;
 mod medium;
+mod sink;
 
 use std::sync::Arc;
 
@@ -15,9 +21,9 @@ use super::{
 use crate::config::Options;
 use crate::sys::memory_medium::MemoryMedium;
 
-const MIB: usize = 1 << 20;
+pub(super) const MIB: usize = 1 << 20;
 
-fn image(size: usize) -> Arc<Vec<u8>> {
+pub(super) fn image(size: usize) -> Arc<Vec<u8>> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let bytes = (0..size.div_ceil(8)).flat_map(|_| {
         state ^= state << 13;
@@ -34,7 +40,7 @@ fn sha256(data: &[u8]) -> String {
     digest.finish()
 }
 
-fn request(urls: &[String], content: &[u8]) -> ImageRequest {
+pub(super) fn request(urls: &[String], content: &[u8]) -> ImageRequest {
     ImageRequest {
         id: "one.raw".to_owned(),
         locations: urls
@@ -51,10 +57,11 @@ fn request(urls: &[String], content: &[u8]) -> ImageRequest {
         credentials: Credentials::None,
         proxies: Proxies::default(),
         what: "writing image to memory".to_owned(),
+        read_back: false,
     }
 }
 
-fn options() -> Options {
+pub(super) fn options() -> Options {
     Options {
         image_download_connection_timeout: 1,
         image_download_connection_retries: 3,

@@ -53,11 +53,6 @@ use crate::stream::error::StreamError;
 const LARGE_BUFFERS: usize = 12;
 const SMALL_BUFFERS: usize = 128;
 
-/// Whether these bytes start a qcow2 image.
-pub(super) fn is_qcow2(start: &[u8]) -> bool {
-    start.starts_with(header::MAGIC)
-}
-
 /// The decoder of a qcow2 image.
 pub(super) struct Qcow2 {
     /// The image's id.
@@ -143,6 +138,7 @@ fn refused(image: &str, error: Qcow2Error) -> StreamError {
         | Qcow2Error::Encrypted(_)
         | Qcow2Error::UnknownFeatures(_) => StreamError::Format {
             reason: error.to_string(),
+            conversion: None,
         },
         error => damaged(image, error),
     }

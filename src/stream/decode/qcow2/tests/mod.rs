@@ -80,6 +80,7 @@ fn extents(
         format: Format::Undeclared,
         permitted_formats: Vec::new(),
         inspect: true,
+        read_back: false,
         checksum: None,
         credentials: Credentials::None,
         proxies: Proxies::default(),

@@ -1,7 +1,7 @@
 //! Images that QEMU's own tools make.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// A directory with images, and a source of random numbers for wear.
 pub(super) struct Workshop {
@@ -69,12 +69,23 @@ impl Workshop {
     }
 
     pub(super) fn io(&self, path: &Path, commands: &[String]) {
+        check("qemu-io", &Self::io_arguments(path, commands));
+    }
+
+    /// Change an image, and leave it as a crash does.
+    pub(super) fn io_and_crash(&self, path: &Path, commands: &[String]) {
+        let crash = [commands, &["abort".to_owned()]].concat();
+        let output = output("qemu-io", &Self::io_arguments(path, &crash));
+        assert!(!output.status.success(), "it was killed");
+    }
+
+    fn io_arguments(path: &Path, commands: &[String]) -> Vec<String> {
         let mut arguments = vec!["-f".to_owned(), "qcow2".to_owned()];
         for command in commands {
             arguments.extend(["-c".to_owned(), command.clone()]);
         }
         arguments.push(path.display().to_string());
-        run("qemu-io", &arguments);
+        arguments
     }
 
     /// `qemu-img` with these words; `@` stands for the directory.
@@ -84,7 +95,7 @@ impl Workshop {
             .split_whitespace()
             .map(|word| word.replace('@', &directory))
             .collect();
-        run("qemu-img", &arguments);
+        check("qemu-img", &arguments);
     }
 
     /// What QEMU reads from an image.
@@ -92,20 +103,28 @@ impl Workshop {
         let raw = self.path("converted.raw");
         let arguments = ["convert", "-f", "qcow2", "-O", "raw"].map(str::to_owned);
         let paths = [path, &raw].map(|path| path.display().to_string());
-        run("qemu-img", &[&arguments[..], &paths[..]].concat());
+        check("qemu-img", &[&arguments[..], &paths[..]].concat());
         std::fs::read(raw).unwrap()
     }
 }
 
-fn run(program: &str, arguments: &[String]) {
-    let output = Command::new(program)
-        .args(arguments)
-        .output()
-        .unwrap_or_else(|error| panic!("{program} (Debian's qemu-utils): {error}"));
+fn check(program: &str, arguments: &[String]) {
+    let output = output(program, arguments);
     // qemu-io's exit code does not tell of a write that failed.
     let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success() && !said.contains("failed"),
         "{program} {arguments:?}: {said}"
     );
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test waits for these as long as they take"
+)]
+fn output(program: &str, arguments: &[String]) -> Output {
+    Command::new(program)
+        .args(arguments)
+        .output()
+        .unwrap_or_else(|error| panic!("{program} (of Debian's qemu-utils): {error}"))
 }

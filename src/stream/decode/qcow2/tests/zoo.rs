@@ -169,17 +169,9 @@ fn refcounts_of_every_width() {
     zoo.add("lazy_refcounts=on", 2 * MIB, worn(30, 2 * MIB));
     // Killed: the dirty bit stays.
     zoo.add("lazy_refcounts=on", 2 * MIB, |shop, path| {
-        let script = format!(
-            "qemu-io -f qcow2 -c 'write -P 7 0 1M' -c 'flush' -c 'abort' {} || true",
-            path.display()
-        );
-        let output = std::process::Command::new("sh")
-            .args(["-c", &script])
-            .output();
-        output.unwrap();
+        shop.io_and_crash(path, &["write -P 7 0 1M".to_owned(), "flush".to_owned()]);
         let header = std::fs::read(path).unwrap();
         assert_eq!(header[79] & 1, 1, "the image is dirty");
-        let _ = shop;
     });
     assert_eq!(zoo.count, 9);
 }

@@ -1,0 +1,59 @@
+//! How a format is refused: by name, and with the command that makes an image that can be written.
+
+use super::kind::Kind;
+use crate::stream::error::{Conversion, StreamError};
+use crate::stream::request::ImageRequest;
+
+/// A rule of the contract is broken; its text says which.
+pub(super) fn refused(reason: String, kind: Kind) -> StreamError {
+    StreamError::Format {
+        reason,
+        conversion: conversion(kind.name()).map(Conversion),
+    }
+}
+
+pub(super) fn unexpected(declared: &str, kind: Kind) -> StreamError {
+    refused(
+        format!(
+            "Expected format was {declared}, but image was actually {}",
+            kind.name()
+        ),
+        kind,
+    )
+}
+
+/// Nothing writes this format.
+pub(in crate::stream) fn not_offered(request: &ImageRequest, format: &str) -> StreamError {
+    let remedy = match conversion(format) {
+        Some(command) => format!("convert it with `{command}`"),
+        None => "convert it to raw or qcow2".to_owned(),
+    };
+    StreamError::FormatNotOffered {
+        image: request.id.clone(),
+        format: format.to_owned(),
+        remedy,
+    }
+}
+
+/// The command that makes a raw image of this format. The option `-f` is qemu-img's own name for
+/// it: without it, qemu-img would have to guess.
+fn conversion(format: &str) -> Option<String> {
+    let source = match format {
+        "ploop" | "parallels" => "-f parallels",
+        "qcow2" => "-f qcow2",
+        "qed" => "-f qed",
+        "vdi" => "-f vdi",
+        "vhd" | "vpc" => "-f vpc",
+        "vhdx" => "-f vhdx",
+        "vmdk" => "-f vmdk",
+        "luks" => {
+            return Some(
+                "qemu-img convert -O raw --object secret,id=key,file=PASSPHRASE-FILE --image-opts \
+                 driver=luks,key-secret=key,file.filename=IMAGE IMAGE.raw"
+                    .to_owned(),
+            );
+        }
+        _ => return None,
+    };
+    Some(format!("qemu-img convert {source} -O raw IMAGE IMAGE.raw"))
+}

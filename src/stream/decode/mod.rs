@@ -70,7 +70,7 @@ pub(super) struct Pass<'a> {
 
 /// The decoder of one format, in use from an image's first pass to its last.
 pub(super) trait Decoder: Send {
-    /// Bytes of the disk that the image makes, where that is known beforehand.
+    /// Bytes of the disk that the image makes, or makes at least, where that is known beforehand.
     fn size(&self) -> Option<u64>;
 
     /// Buffers of [`INPUT_BUFFER`] bytes that the file may take up.

@@ -20,7 +20,7 @@ const START: usize = 36 << 10;
 pub(super) struct Compressed {
     compression: Compression,
     /// What the first frame says of itself; others may follow.
-    least: Option<u64>,
+    least: u64,
 }
 
 impl Compressed {
@@ -34,9 +34,9 @@ impl Compressed {
         let compressed = Self {
             compression,
             least: match compression {
-                Compression::Zstd => zstd::size_of_frame(start),
+                Compression::Zstd => zstd::size_of_frame(start).unwrap_or(0),
                 // What the others know of their size stands at their end.
-                _ => None,
+                _ => 0,
             },
         };
         let mut inside = vec![0; START];
@@ -91,7 +91,12 @@ impl Compressed {
 }
 
 impl Decoder for Compressed {
+    /// Only the end tells.
     fn size(&self) -> Option<u64> {
+        None
+    }
+
+    fn least_size(&self) -> u64 {
         self.least
     }
 

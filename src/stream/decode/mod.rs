@@ -70,8 +70,13 @@ pub(super) struct Pass<'a> {
 
 /// The decoder of one format, in use from an image's first pass to its last.
 pub(super) trait Decoder: Send {
-    /// Bytes of the disk that the image makes, or makes at least, where that is known beforehand.
+    /// Bytes of the disk that the image makes, where that is known beforehand.
     fn size(&self) -> Option<u64>;
+
+    /// Bytes of the disk that it makes at least.
+    fn least_size(&self) -> u64 {
+        self.size().unwrap_or(0)
+    }
 
     /// Buffers of [`INPUT_BUFFER`] bytes that the file may take up.
     fn input_buffers(&self) -> usize {

@@ -43,12 +43,12 @@ def test_uefi_server_with_512_mib(lab, image):
                                node.server.console.mark_of_last_start())
 
 
-def test_uefi_server_booted_over_the_network(lab, image):
+def test_uefi_server_booted_over_the_network(lab, compressed_image):
     """The firmware's own PXE fetches iPXE over TFTP, iPXE the rest over HTTP."""
     with lab.enrolled('uefi-network', firmware='uefi', boot='network', firmware_pxe=True,
                       disks=[Disk('sata', 256)], node={'clean': False}) as node:
         node.provide()
-        node.deploy(image, config_drive('by PXE'))
+        node.deploy(compressed_image, config_drive('by PXE'))
         expect_deployed_system(node.server, 'by PXE', node.server.console.mark_of_last_start())
 
 

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use crate::sys::block_device::{Disk, DiskError};
+use crate::sys::log::chain;
 
 /// Bytes of a new file until the image's size is known: larger than any image, and small enough for
 /// ext4 (16 TiB), XFS and tmpfs. Nothing is stored for what is not written.
@@ -36,8 +37,8 @@ pub(super) enum TargetError {
         #[source]
         source: io::Error,
     },
-    #[error("Could not use the target")]
-    Disk(#[source] DiskError),
+    #[error(transparent)]
+    Disk(DiskError),
 }
 
 /// What is written to.
@@ -78,8 +79,13 @@ impl Target {
     }
 
     /// The image is on it, with so many bytes.
+    ///
+    /// A kernel that does not take the new partition table is warned of only: the image is on the
+    /// disk, and not every device has partitions (a loop device may be set up without).
     pub(super) fn keep(self, size: u64) -> Result<(), TargetError> {
-        self.disk.reread_partitions().map_err(TargetError::Disk)?;
+        if let Err(error) = self.disk.reread_partitions() {
+            eprintln!("farrier: the image is written, but: {}", chain(&error));
+        }
         drop(self.disk);
         let Some(mut new) = self.new else {
             return Ok(());

@@ -125,6 +125,13 @@ impl Buffer {
         self.length -= count;
     }
 
+    /// These bytes without a copy, in another pool's care: that pool gives `spare`, an empty buffer
+    /// of the same size, for it.
+    pub(super) fn rehome(mut self, mut spare: Self) -> Self {
+        std::mem::swap(&mut self.home, &mut spare.home);
+        self
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.memory
             .as_ref()

@@ -3,8 +3,11 @@
 pub mod address;
 pub mod certificate;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub mod http;
 pub mod links;
+pub mod mdns;
 pub mod ntp;
 pub mod resolver;
 pub mod tls;

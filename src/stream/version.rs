@@ -98,7 +98,7 @@ impl Part {
             .then_some(part)
     }
 
-    fn parse(value: &str) -> Option<Self> {
+    pub(super) fn parse(value: &str) -> Option<Self> {
         let (range, total) = value.trim().strip_prefix("bytes ")?.split_once('/')?;
         let (first, last) = range.split_once('-')?;
         let start = number(first)?;

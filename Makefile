@@ -51,9 +51,16 @@ lab: ramdisk ## What the lab needs: packages, conductor, images
 	@tests/lab/install
 	@tests/lab/images/build-test-image
 
-test: unit fuzz-briefly lab ## Everything: unit tests, then the real conductor with virtual servers
+# The unit tests wait more than they compute, and the last step of compiling the agent has one
+# thread; so they go side by side, and so do two labs with a server each.
+test: ## Everything: unit tests, then the real conductor with virtual servers
+	@$(MAKE) --no-print-directory -j 2 unit lab
+	@$(MAKE) --no-print-directory fuzz-briefly
+	@echo "== a real conductor hears of a virtual server"
+	build/lab/venv/bin/python -m pytest -q -m alone tests/conductor
 	@echo "== a real conductor deploys virtual servers"
-	build/lab/venv/bin/python -m pytest -q tests/conductor
+	build/lab/venv/bin/python -m pytest -q -m "not alone" -n 2 --dist loadfile --durations=20 \
+	    tests/conductor
 
 demo: lab ## A real Ironic network-boots, inspects, cleans and deploys a virtual server
 	@tests/lab/images/build-demo-image

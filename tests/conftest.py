@@ -1,5 +1,6 @@
-"""One lab for all tests of a run."""
+"""One lab for all tests of a run; with pytest-xdist (`-n 2`) one for each of its workers."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,13 +11,18 @@ sys.path.insert(0, str(Path(__file__).parent))
 from lab import Image, Lab, paths  # noqa: E402  (needs the path above)
 
 
+def pytest_configure(config):
+    config.addinivalue_line('markers', 'alone: measures time, so nothing may run beside it')
+
+
 @pytest.fixture(scope='session')
 def lab():
     """The real conductor, its network and its BMC, up for the whole run."""
     for path in (paths.KERNEL, paths.RAMDISK):
         if not path.exists():
             pytest.exit(f'{path} is missing: `make ramdisk` builds it', returncode=2)
-    with Lab() as lab:
+    worker = os.environ.get('PYTEST_XDIST_WORKER', '')
+    with Lab(paths.LAB / f'run{worker and "-"}{worker}') as lab:
         yield lab
 
 

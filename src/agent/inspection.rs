@@ -136,10 +136,11 @@ fn urls(options: &Options) -> Vec<Url> {
         .filter_map(|text| match Url::parse(text) {
             Ok(url) => Some(url),
             Err(_) => {
-                // `mdns` is the only value that the options let through.
+                // `mdns` is the only value that the options let through, and where it stands alone
+                // it has been replaced by now.
                 warn!(
                     url = text,
-                    "finding the place for inspection data with multicast DNS is not offered yet"
+                    "mdns cannot be one URL among others and is ignored"
                 );
                 None
             }

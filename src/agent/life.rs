@@ -18,7 +18,7 @@ use super::markers::Marker;
 use super::serving::{self, Pulse, Service};
 use super::state::StateFile;
 use super::status::Status;
-use super::{AgentError, clock, network};
+use super::{AgentError, clock, discovery, network};
 use crate::api::Token;
 use crate::command::{CommandTable, Environment, Shutdown};
 use crate::conductor::{Beat, Client, Lookup, LookupAnswer, TokenAnswer};
@@ -72,6 +72,7 @@ pub async fn live(setup: Setup) -> Result<End, AgentError> {
     if state.kept().node.is_some() {
         warn!("an agent before this one has ended; going on with its node");
     }
+    discovery::complete(&live_options, &status).await;
     let options = live_options.current();
     let resolver = Resolver::default();
     let client = Client::new(&options, resolver.clone()).map_err(AgentError::Conductor)?;

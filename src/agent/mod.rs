@@ -1,14 +1,15 @@
 //! The agent's life: start, inspect, look up, serve and heartbeat, end.
 //!
 //! ```text
-//! markers ─▶ state ─▶ clock ─▶ managers ─▶ network ─▶ inspection ─▶ lookup ─▶ certificate
-//!                                                                                  │
-//!   rescued: exit 0 ◀── signals ◀── heartbeats ◀── command API listens ◀───────────┘
+//! markers ─▶ state ─▶ mDNS ─▶ clock ─▶ managers ─▶ network ─▶ inspection ─▶ lookup ─▶ certificate
+//!                                                                                         │
+//!   rescued: exit 0 ◀── signals ◀── heartbeats ◀── command API listens ◀──────────────────┘
 //!   locked down: idle for ever
 //! ```
 
 mod clock;
 mod collectors;
+mod discovery;
 mod error;
 mod identity;
 mod inspection;

@@ -378,9 +378,7 @@ fn base_url(text: &str) -> Result<Url, ConductorError> {
         reason,
     };
     if text == "mdns" {
-        return Err(wrong(
-            "finding the conductor with multicast DNS is not offered yet; set its URL".to_owned(),
-        ));
+        return Err(wrong("mdns cannot be one URL among others".to_owned()));
     }
     let mut url = Url::parse(text).map_err(|error| wrong(error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod client;
+mod endpoint;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use answer::{ConductorConfig, LookupAnswer, TokenAnswer};
 pub use client::{ApiVersion, Client};
+pub use endpoint::{Endpoint, EndpointError, ServiceKind};
 pub use error::ConductorError;
 pub use heartbeat::{Beat, Heartbeats, News};
 pub use inspection::InspectionOutcome;

@@ -127,6 +127,12 @@ pub struct Options {
     pub efi_system_partition_size: u64,
     /// Look for the conductor with mDNS when no `api_url` is set.
     pub use_mdns: bool,
+    /// Options of the group DEFAULT that an mDNS answer may set.
+    pub mdns_allowed_overrides: Vec<String>,
+    /// How often a service is looked for with mDNS.
+    pub mdns_lookup_attempts: u32,
+    /// Addresses of this machine to ask from with mDNS; empty means all.
+    pub mdns_interfaces: Vec<IpAddr>,
     /// Log more.
     pub debug: bool,
     /// The kernel parameter `BOOTIF` as it stands.
@@ -195,6 +201,11 @@ impl Default for Options {
             enable_bios_bootloader_install: false,
             efi_system_partition_size: 550,
             use_mdns: false,
+            mdns_allowed_overrides: ["inspection_callback_url", "ntp_server"]
+                .map(str::to_owned)
+                .to_vec(),
+            mdns_lookup_attempts: 3,
+            mdns_interfaces: Vec::new(),
             debug: false,
             boot_interface: None,
         }

@@ -50,6 +50,17 @@ pub(super) fn in_file(group: &str, name: &str) -> Option<&'static Entry> {
         .find(|entry| entry.group == group && entry.name == name)
 }
 
+impl Options {
+    /// Set the option of the group DEFAULT with this name, as a file would.
+    ///
+    /// # Errors
+    /// What is wrong with the name or the value.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let entry = in_file("DEFAULT", name).ok_or("there is no such option")?;
+        (entry.set)(self, value)
+    }
+}
+
 macro_rules! entries {
     ($($group:literal $name:literal $kernel:expr, $kind:ident, $set:expr;)*) => {
         /// All options, in the contract's order.
@@ -181,6 +192,12 @@ entries! {
     "disk_utils" "efi_system_partition_size" None, Value,
         |o, v| number(v, 1..=MAX).map(|v| o.efi_system_partition_size = v);
     "mdns" "use_mdns" Some("ipa-use-mdns"), Switch, |o, v| boolean(v).map(|v| o.use_mdns = v);
+    "mdns" "allowed_overrides" None, Value,
+        |o, v| { o.mdns_allowed_overrides = list(v); Ok(()) };
+    "mdns" "lookup_attempts" None, Value,
+        |o, v| number(v, 1..=MAX).map(|v| o.mdns_lookup_attempts = v);
+    "mdns" "interfaces" None, Value,
+        |o, v| addresses(v).map(|v| o.mdns_interfaces = v);
 }
 
 /// As many seconds, tries or MiB as anybody could mean; more would overflow a time.
@@ -212,6 +229,11 @@ fn urls(value: &str) -> Result<Vec<String>, String> {
         }
     }
     Ok(urls)
+}
+
+fn addresses(value: &str) -> Result<Vec<IpAddr>, String> {
+    let parsed: Result<_, _> = list(value).iter().map(|item| item.parse()).collect();
+    parsed.map_err(|_| "it is addresses of this machine joined with commas".to_owned())
 }
 
 fn boolean(value: &str) -> Result<bool, String> {

@@ -71,6 +71,14 @@ pub enum NetError {
         /// The hosts that were tried.
         towards: String,
     },
+    /// No service can have this name.
+    #[error("{name:?} is no name of a service: {reason}")]
+    ServiceName {
+        /// The name.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
     /// The kernel's list of addresses could not be read.
     #[error("Could not list this machine's addresses")]
     Addresses(#[source] io::Error),

@@ -7,6 +7,7 @@ mod error;
 pub(crate) mod fuzzing;
 pub mod http;
 pub mod links;
+pub mod mdns;
 pub mod ntp;
 pub mod resolver;
 pub mod tls;

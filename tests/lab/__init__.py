@@ -9,6 +9,7 @@ from lab.lab import Lab
 from lab.node import Node, ProvisionError
 from lab.server import Server
 from lab.swift import Swift
+from lab.terminal import Terminal
 
 __all__ = ['Agent', 'Cutter', 'Disk', 'Hand', 'Image', 'Lab', 'Node', 'ProvisionError', 'Server',
-           'Swift']
+           'Swift', 'Terminal']

@@ -33,6 +33,10 @@ class Bmc:
         if self._emulator:
             self._emulator.stop(grace=15)
 
+    def log(self):
+        """What it did, and how each QEMU ended."""
+        return (self._run.logs / 'bmc.log').read_text(errors='replace')
+
     def power_state(self, uuid):
         """`On` or `Off`."""
         return self._request('GET', f'/Systems/{uuid}')['PowerState']

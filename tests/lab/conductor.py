@@ -1,6 +1,7 @@
 """The conductor: an unmodified Ironic (API and conductor in one process, SQLite)."""
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -92,6 +93,15 @@ class Conductor:
         self._ironic.wait_until(self.answers, 90, f'answer on port {PORT}')
 
 
+@contextlib.contextmanager
+def _made_once():
+    """Held while a file is made that all labs of this build share."""
+    with open(paths.LAB / 'shared.lock', 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@_made_once()
 def _empty_database(config) -> Path:
     """Ironic's empty schema: made once, since the migrations take several seconds."""
     database = paths.LAB / 'empty.sqlite'
@@ -107,6 +117,7 @@ def _empty_database(config) -> Path:
     return database
 
 
+@_made_once()
 def _esp_image() -> Path:
     """An EFI system partition with GRUB, from which Ironic builds bootable ISO images."""
     image = paths.LAB / 'esp.img'
@@ -185,6 +196,7 @@ check_provision_state_interval = 10
 sync_power_state_interval = -1
 file_url_allowed_paths = {run.boot}
 graceful_shutdown_timeout = 1
+enable_mdns = true
 workers_pool_size = 60
 
 [deploy]

@@ -1,7 +1,10 @@
 """A disk of a server: a sparse file on the host, readable and writable while the server is off."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
+
+from lab.write_log import WriteLog, write_log_paths
 
 MIB = 1024 * 1024
 BUSES = ('virtio', 'sata', 'nvme', 'scsi')
@@ -12,7 +15,8 @@ class Disk:
     """What a test asks for.
 
     `bus` is one of BUSES, `sector` the logical sector size in bytes (SATA knows only 512),
-    `rotational` whether the disk says that it spins (SATA and SCSI).
+    `rotational` whether the disk says that it spins (SATA and SCSI), `logged` whether QEMU keeps a
+    log of all writes and flushes (`DiskFile.write_logs`).
     """
 
     bus: str = 'virtio'
@@ -20,6 +24,7 @@ class Disk:
     serial: str = ''
     sector: int = 512
     rotational: bool = False
+    logged: bool = False
 
     def __post_init__(self):
         if self.bus not in BUSES:
@@ -58,8 +63,18 @@ class DiskFile:
             for _ in range(self.disk.size_mib):
                 file.write(block)
 
+    def put(self, path: Path):
+        """The content of another file from the start of the disk on, and nothing after it."""
+        shutil.copy(path, self.path)
+        with open(self.path, 'r+b') as file:
+            file.truncate(self.disk.size_mib * MIB)
+
     def is_zero(self, offset, length):
         return self.read(offset, length).count(0) == length
+
+    def write_logs(self):
+        """The log of each time the server was started, oldest first."""
+        return [WriteLog(path) for path in write_log_paths(self.path) if path.exists()]
 
     def allocated_mib(self):
         """How much the host stores for it: what has been written and not been zeroed away."""

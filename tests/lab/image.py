@@ -14,9 +14,10 @@ class Image:
     url: str
     sha512: str
     size: int
+    disk_format: str = 'raw'
 
     @classmethod
-    def publish(cls, lab, path: Path, name=None):
+    def publish(cls, lab, path: Path, name=None, disk_format='raw'):
         """Puts a file under the HTTP server."""
         target = lab.run.images / (name or path.name)
         if not target.exists():
@@ -27,10 +28,15 @@ class Image:
         target.chmod(0o644)
         with open(target, 'rb') as file:
             digest = hashlib.file_digest(file, 'sha512').hexdigest()
-        return cls(lab.web.url(target.name), digest, target.stat().st_size)
+        return cls(lab.web.url(target.name), digest, target.stat().st_size, disk_format)
+
+    @property
+    def name(self):
+        """The file's name in the run folder's `images`."""
+        return self.url.rpartition('/')[2]
 
     def instance_info(self):
-        """Ironic's instance_info of a whole-disk raw image."""
+        """Ironic's instance_info of this whole-disk image."""
         return {'image_source': self.url, 'image_os_hash_algo': 'sha512',
-                'image_os_hash_value': self.sha512, 'image_disk_format': 'raw',
+                'image_os_hash_value': self.sha512, 'image_disk_format': self.disk_format,
                 'image_type': 'whole-disk'}

@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+from lab.write_log import write_log_paths
+
 OVMF_CODE = Path('/usr/share/OVMF/OVMF_CODE_4M.fd')
 OVMF_VARS = Path('/usr/share/OVMF/OVMF_VARS_4M.fd')
 
@@ -74,10 +76,8 @@ def _disks(hardware, folder, order):
     if any(disk['bus'] == 'scsi' for disk in hardware['disks']):
         arguments += ['-device', 'virtio-scsi-pci,id=scsi']
     for number, disk in enumerate(hardware['disks']):
-        # The host's page cache outlives a killed QEMU, so flushing it to the host's disk would
-        # only cost time.
-        arguments += ['-drive', f'if=none,id=disk{number},format=raw,cache=unsafe,'
-                                f'discard=unmap,file={folder}/disk{number}.img']
+        arguments += ['-drive', f'if=none,id=disk{number},discard=unmap,'
+                                + _disk_file(disk, Path(folder, f'disk{number}.img'))]
         device = {
             'virtio': 'virtio-blk-pci', 'nvme': 'nvme',
             'sata': f'ide-hd,bus=ide.{number}', 'scsi': 'scsi-hd,bus=scsi.0',
@@ -90,6 +90,19 @@ def _disks(hardware, folder, order):
             device += f',rotation_rate={7200 if disk["rotational"] else 1}'
         arguments += ['-device', device]
     return arguments
+
+
+def _disk_file(disk, path):
+    if not disk['logged']:
+        # The host's page cache outlives a killed QEMU, so flushing it to the host's disk would only
+        # cost time.
+        return f'format=raw,cache=unsafe,file={path}'
+    log = next(log for log in write_log_paths(path) if not log.exists())
+    log.touch()
+    # No cache=unsafe here: it drops the flushes before they come to the log.
+    return (f'driver=blklogwrites,file.driver=file,file.filename={path},'
+            f'log.driver=file,log.filename={log},log-sector-size={disk["sector"]},'
+            'log-super-update-interval=1')
 
 
 def _media(media, order):

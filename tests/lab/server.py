@@ -81,6 +81,14 @@ class Server:
     def is_on(self):
         return self._lab.bmc.power_state(self.uuid) == 'On'
 
+    def wait_for_off(self, timeout):
+        """Waits until the machine has switched itself off."""
+        deadline = time.monotonic() + timeout
+        while self.is_on():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f'{self.name} is still on after {timeout} s')
+            time.sleep(0.2)
+
     def power_on(self, device=None):
         """As a person would: `device` is Pxe, Hdd, Cd or None (unchanged)."""
         if device:

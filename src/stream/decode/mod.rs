@@ -9,6 +9,7 @@ mod compressed;
 mod gzip;
 mod input;
 mod members;
+mod qcow2;
 mod raw;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ pub(super) use codec::Compression;
 pub(super) use input::Input;
 
 use self::compressed::Compressed;
+use self::qcow2::Qcow2;
 use self::raw::Raw;
 use super::buffer::Buffer;
 use super::error::StreamError;
@@ -109,7 +111,7 @@ pub(super) fn plan(
     let kind = format::check(request, start)?;
     let decoder: Box<dyn Decoder> = match kind {
         Kind::Compressed(compression) => Box::new(Compressed::new(compression, request, start)?),
-        Kind::Qcow2 => return Err(format::not_offered(request, kind.name())),
+        Kind::Qcow2 => Box::new(Qcow2::new(&request.id, start, length)?),
         _ => Box::new(Raw::new(length)),
     };
     Ok(Plan { kind, decoder })

@@ -1,0 +1,139 @@
+//! Finding the conductor with multicast DNS, where the options ask for that
+//! (contract/control-plane 1.6).
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tracing::{info, warn};
+use url::Url;
+
+use super::status::Status;
+use crate::conductor::{Endpoint, ServiceKind};
+use crate::config::{Live, Options};
+use crate::net::{address, mdns};
+use crate::sys::log::chain;
+
+/// How long an attempt listens; the reference's library gives up after the same time.
+const ATTEMPT: Duration = Duration::from_secs(3);
+
+/// The pause after the first attempt; each further one is twice as long (contract 1.6).
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The pause after a round of attempts that found nothing. The reference dies then and is started
+/// again 30 s later; an agent that is up before its network finds it sooner this way.
+const ROUND: Duration = Duration::from_secs(5);
+
+/// Replace `mdns` in the options by the URLs that are announced, together with the options that
+/// come with them. Where it was asked for by name the agent has nothing else to do and looks until
+/// it finds; `use_mdns` alone is worth one round.
+pub(super) async fn complete(live: &Live, status: &Status) {
+    let options = live.current();
+    if is_mdns(&options.api_url) {
+        let endpoint = find(ServiceKind::Api, live, status).await;
+        adopt_api(&endpoint, live, status);
+    } else if options.api_url.is_empty() && options.use_mdns {
+        match look(ServiceKind::Api, &options, status).await {
+            Some(endpoint) => adopt_api(&endpoint, live, status),
+            None => warn!("no conductor announces itself with multicast DNS"),
+        }
+    }
+    // As it is now: an announcement of the API may have set it.
+    if is_mdns(&live.current().inspection_callback_url) {
+        let endpoint = find(ServiceKind::Inspection, live, status).await;
+        live.change(|options| {
+            endpoint.apply(options);
+            options.inspection_callback_url = vec![inspection_url(&endpoint.url)];
+        });
+    }
+}
+
+fn is_mdns(urls: &[String]) -> bool {
+    matches!(urls, [only] if only == "mdns")
+}
+
+fn adopt_api(endpoint: &Endpoint, live: &Live, status: &Status) {
+    info!(url = %endpoint.url, "the conductor announces itself");
+    status.conductor(endpoint.url.as_str());
+    live.change(|options| {
+        endpoint.apply(options);
+        options.api_url = vec![endpoint.url.to_string()];
+    });
+}
+
+/// Where the announced inspection service takes data.
+fn inspection_url(root: &Url) -> String {
+    format!("{}/v1/continue", root.as_str().trim_end_matches('/'))
+}
+
+/// Look until it is found.
+async fn find(kind: ServiceKind, live: &Live, status: &Status) -> Endpoint {
+    loop {
+        if let Some(endpoint) = look(kind, &live.current(), status).await {
+            return endpoint;
+        }
+        status.trouble(&format!(
+            "nobody on this network announces {} with multicast DNS; trying again",
+            kind.name()
+        ));
+        sleep(ROUND).await;
+    }
+}
+
+/// One round of attempts.
+async fn look(kind: ServiceKind, options: &Options, status: &Status) -> Option<Endpoint> {
+    status.doing("looking for the conductor with multicast DNS");
+    let mut pause = PAUSE;
+    for _ in 0..options.mdns_lookup_attempts {
+        match mdns::find(kind.name(), &options.mdns_interfaces, ATTEMPT).await {
+            Ok(Some(service)) => {
+                let has_route = |host| address::source_towards(host).is_some();
+                match Endpoint::of(&service, has_route) {
+                    Ok(endpoint) => return Some(endpoint),
+                    Err(error) => status.trouble(&chain(&error)),
+                }
+            }
+            Ok(None) => {}
+            Err(error) => status.trouble(&chain(&error)),
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(ROUND);
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_mdns_alone_is_looked_for() {
+        let urls = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|&text| text.to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert!(is_mdns(&urls(&["mdns"])));
+        assert!(!is_mdns(&urls(&["mdns", "http://h/"])));
+        assert!(!is_mdns(&[]));
+    }
+
+    #[test]
+    fn inspection_data_goes_below_the_announced_url() {
+        let url = |text| inspection_url(&Url::parse(text).unwrap());
+        assert_eq!(url("http://h:5050"), "http://h:5050/v1/continue");
+        assert_eq!(url("https://h/base/"), "https://h/base/v1/continue");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_mdns_nothing_is_changed_and_nobody_waits() {
+        let options = Options {
+            api_url: vec!["http://h/".to_owned()],
+            use_mdns: true,
+            ..Options::default()
+        };
+        let live = Live::new(options);
+        complete(&live, &Status::default()).await;
+        assert_eq!(live.current().api_url, ["http://h/"]);
+    }
+}

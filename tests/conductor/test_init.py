@@ -1,0 +1,155 @@
+"""PID 1 of the ramdisk: what it keeps alive, which card owns the default route, and its end.
+
+The conductor has no part in this: an agent without one serves and waits. The second guest is told
+no URL and looks for one.
+"""
+
+import re
+
+import pytest
+
+from lab import Disk, Hand, Terminal, conductor
+from lab.hand import KILL_AGENT
+
+KILL_UDEVD = '''\
+echo "hand: kills udevd"
+for p in /proc/[0-9]*; do
+    read -r name < $p/comm 2>/dev/null || continue
+    [ "$name" = systemd-udevd ] && kill -9 ${p#/proc/}
+done
+'''
+
+DAMAGE_JOURNAL = 'echo "this is no line of a journal" >> /run/farrier/state/commands.jsonl'
+
+LOOK = '''\
+/hand/busybox ip -4 -o address show scope global
+/hand/busybox ip -4 route
+/hand/busybox ip -6 route
+/hand/busybox ps -o pid,ppid,args
+echo "hand: end of the look"
+'''
+
+PARAMETERS = 'console=ttyS0,115200'
+
+
+@pytest.fixture(scope='module')
+def hand():
+    return Hand(look=LOOK, kill_agent=KILL_AGENT, kill_udevd=KILL_UDEVD,
+                damage_journal_and_kill_agent=f'{DAMAGE_JOURNAL}\n{KILL_AGENT}')
+
+
+@pytest.fixture(scope='module')
+def servers(lab, hand):
+    """Two servers that start side by side: one with two cards, booted from the second; one whose
+    kernel parameters ask for a shell, and for a conductor that announces itself. Each has somebody
+    sitting at its second serial line."""
+    ramdisk = hand.into(lab.ramdisk, lab.run.boot / 'init.img')
+    made = {}
+    try:
+        for name, cards in (('two-cards', 2), ('shell', 1)):
+            terminal = Terminal(lab.run.tmp / f'{name}.sock')
+            server = lab.server(name, boot='direct', cards=cards, cpus=1,
+                                disks=[Disk('virtio', 64), Hand.disk()],
+                                arguments=terminal.arguments)
+            made[name] = server, terminal
+            more = {'two-cards': f'BOOTIF=01-{server.cards[-1]["mac"].replace(":", "-")}',
+                    'shell': 'farrier.shell=ttyS1 ipa-api-url=mdns'}[name]
+            server.boot_kernel(lab.kernel, ramdisk, f'{PARAMETERS} {more}')
+            server.power_on('Pxe')
+        for server, terminal in made.values():
+            server.console.wait_for(r'now +(serving|asking the conductor)', 90)
+            terminal.attach()
+        yield made
+    finally:
+        for server, terminal in made.values():
+            terminal.close()
+            lab.remove(server)
+
+
+@pytest.fixture
+def server(servers):
+    return servers['two-cards'][0]
+
+
+def test_boot_interface_owns_the_default_route(lab, hand, server):
+    """Both cards have an address each; only the one that booted leads out."""
+    server.console.wait_for('network .*(?s:.*)network ', 30)
+    seen = look(hand, server)
+    addresses = dict(re.findall(r'\d+: (\S+) +inet (192\.0\.2\.\d+)/24', seen))
+    assert len(addresses) == 2
+    assert all(lab.dhcp.acknowledged(card['mac']) for card in server.cards)
+    owner = re.search(r'booted from (\S+)', server.console.text())[1]
+    assert owner == max(addresses), 'the second card of the bus has the higher name'
+    assert re.findall(r'^default .*dev (\S+)', seen, re.M).count(owner) >= 1
+    assert set(re.findall(r'^default .*dev (\S+)', seen, re.M)) == {owner}
+    for card in addresses:
+        assert re.search(rf'^192\.0\.2\.0/24 dev {card} ', seen, re.M)
+
+
+def test_killed_udevd_is_started_again(hand, server):
+    """It is udevd that moves the hand: a hand that moves again proves it."""
+    mark = server.console.mark()
+    hand.move(server, 'kill_udevd')
+    server.console.wait_for('udevd ended with .*SIGKILL; starting it again', 10, mark)
+    # A change of the disk before udevd is there to listen is heard by nobody.
+    look(hand, server, tries=10)
+
+
+def test_killed_agent_comes_back(hand, server):
+    mark = server.console.mark()
+    hand.move(server, 'kill_agent')
+    server.console.wait_for('agent ended with .*SIGKILL; starting it again', 10, mark)
+    server.console.wait_for(r'now +serving', 30, mark)
+
+
+def test_without_a_usable_journal_nothing_is_served(hand, server):
+    """An agent that cannot know what ran before it must not tell the conductor that all is well."""
+    mark = server.console.mark()
+    hand.move(server, 'damage_journal_and_kill_agent')
+    server.console.wait_for('journal .*commands.jsonl is damaged in line', 30, mark)
+    server.console.wait_for('agent ended with .*; starting it again', 10, mark)
+    assert not re.search(r'now +serving', server.console.text(mark))
+
+
+def test_shell_is_there_only_on_request(hand, servers):
+    server, terminal = servers['shell']
+    terminal.type('echo user $(id -u) says $((6 * 7))')
+    terminal.wait_for('user 0 says 42', 10)
+    assert re.search('busybox sh -l', look(hand, server))
+
+    server, terminal = servers['two-cards']
+    terminal.type('echo user $(id -u) says $((6 * 7))')
+    assert 'sh -l' not in look(hand, server)
+    assert terminal.text() == ''
+
+
+def test_conductor_is_found_with_multicast_dns(lab, servers):
+    """Ironic announces its URL; it has not heard of this server."""
+    server, _ = servers['shell']
+    server.console.wait_for(f'the conductor announces itself url="?{conductor.URL}/', 5)
+    server.console.wait_for('404', 30)
+    assert f'/v1/lookup?addresses={server.mac}' in lab.conductor.log().replace('%3A', ':')
+
+
+def test_power_button_switches_off_in_order(lab, server):
+    mark = server.console.mark()
+    with server.qmp() as qmp:
+        qmp.execute('system_powerdown')
+    server.console.wait_for('SIGTERM: switching off', 10, mark)
+    server.wait_for_off(20)
+    # The machine itself asked QEMU for its end.
+    assert f'{server.name}: QEMU ended: guest-shutdown' in lab.bmc.log()
+
+
+def look(hand, server, tries=1):
+    """What the hand saw."""
+    mark = server.console.mark()
+    for left in reversed(range(tries)):
+        hand.move(server, 'look')
+        try:
+            server.console.wait_for('hand: end of the look', 2 if left else 20, mark)
+            break
+        except TimeoutError:
+            if not left:
+                raise
+    return server.console.text(mark)

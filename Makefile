@@ -9,7 +9,7 @@ CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help build ramdisk demo test unit lab check bench docs clean tools FORCE
+.PHONY: help build ramdisk demo test unit lab check bench fuzz fuzz-briefly docs clean tools FORCE
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,7 @@ lab: ramdisk ## What the lab needs: packages, conductor, images
 # thread; so they go side by side, and so do two labs with a server each.
 test: ## Everything: unit tests, then the real conductor with virtual servers
 	@$(MAKE) --no-print-directory -j 2 unit lab
+	@$(MAKE) --no-print-directory fuzz-briefly
 	@echo "== a real conductor hears of a virtual server"
 	build/lab/venv/bin/python -m pytest -q -m alone tests/conductor
 	@echo "== a real conductor deploys virtual servers"
@@ -65,8 +66,17 @@ demo: lab ## A real Ironic network-boots, inspects, cleans and deploys a virtual
 	@tests/lab/images/build-demo-image
 	@build/lab/venv/bin/python tests/lab/demo.py $(if $(KEEP),--keep)
 
-bench: build ## Streaming speed against the floor of this machine
-	@benches/stream.py build/farrier
+fuzz: tools ## Arbitrary bytes for every parser, SECONDS=60 each
+	@fuzz/run $(or $(SECONDS),60)
+
+fuzz-briefly: tools
+	@echo "== arbitrary bytes for every parser"
+	@fuzz/run 10
+
+bench: build ## Speed against the Python agent and this machine: SIZE=512 ONLY=raw TO=memory ROUNDS=1 for less
+	@benches/install
+	@benches/bench.py build/farrier --size $(or $(SIZE),2048) --rounds $(or $(ROUNDS),3) \
+	    $(if $(ONLY),--only "$(ONLY)") $(if $(TO),--to "$(TO)") $(if $(HASHES),--hashes "$(HASHES)")
 
 docs: tools ## The crate's documentation
 	cargo doc --workspace --no-deps --locked

@@ -59,8 +59,8 @@ class Table:
 
 def columns(rows):
     """Words to the left, figures to the right."""
+    figures = range(1, 3) if len(rows[0]) == 3 else range(3, len(rows[0]) - 1)
     widths = [max(map(len, column)) for column in zip(*rows)]
-    return ['  '.join(cell.rjust(width) if cell[:1].isdigit() or number in range(3, len(row) - 1)
-                      else cell.ljust(width)
+    return ['  '.join(cell.rjust(width) if number in figures else cell.ljust(width)
                       for number, (cell, width) in enumerate(zip(row, widths))).rstrip()
             for row in rows]

@@ -12,6 +12,9 @@ pub mod conductor;
 pub mod config;
 pub mod deploy;
 pub mod erase;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod hardware;
 pub mod init;
 pub mod inventory;

@@ -5,6 +5,8 @@ pub mod fat;
 pub mod fat_writer;
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub mod gpt;
 mod hint_expression;
 pub mod hints;

@@ -26,6 +26,8 @@ mod crypt;
 mod deploy;
 mod document;
 mod flow;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod image;
 mod journal;
 mod log;

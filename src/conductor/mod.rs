@@ -4,6 +4,8 @@ mod answer;
 mod client;
 mod endpoint;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod heartbeat;
 mod inspection;
 mod lookup;

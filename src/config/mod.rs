@@ -2,6 +2,8 @@
 
 mod error;
 mod flags;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod ini;
 mod kernel;
 mod load;

@@ -166,7 +166,7 @@ fn name(number: u16) -> String {
 }
 
 /// The label of an EFI_LOAD_OPTION.
-fn label(option: &[u8]) -> Option<String> {
+pub(super) fn label(option: &[u8]) -> Option<String> {
     let units: Vec<u16> = option
         .get(6..)?
         .chunks_exact(2)

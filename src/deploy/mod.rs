@@ -4,6 +4,8 @@ mod boot_entry;
 mod config_drive;
 mod config_partition;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod image_info;
 mod install_bootloader;
 mod loaders;

@@ -7,6 +7,8 @@
 mod bmc;
 mod boot;
 mod cpu;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod interfaces;
 #[cfg(test)]
 mod machines;

@@ -3,6 +3,8 @@
 pub mod address;
 pub mod certificate;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub mod http;
 pub mod links;
 pub mod mdns;

@@ -112,7 +112,7 @@ async fn ask(server: SocketAddr) -> io::Result<SystemTime> {
 
 /// The transmit time of an answer; `None` where it is not to be used: another mode, a server
 /// without time, a kiss of death, another exchange.
-fn read(answer: &[u8], cookie: u64) -> Option<SystemTime> {
+pub(super) fn read(answer: &[u8], cookie: u64) -> Option<SystemTime> {
     let answer = answer.get(..48)?;
     let (leap, mode, stratum) = (answer[0] >> 6, answer[0] & 0b111, answer[1]);
     let originate = u64::from_be_bytes(answer[24..32].try_into().ok()?);

@@ -111,6 +111,13 @@ impl Buffer {
         Ok(count)
     }
 
+    /// These bytes without a copy, in another pool's care: that pool gives `spare`, an empty buffer
+    /// of the same size, for it.
+    pub(super) fn rehome(mut self, mut spare: Self) -> Self {
+        std::mem::swap(&mut self.home, &mut spare.home);
+        self
+    }
+
     /// Bytes that fit into its memory.
     pub(super) fn capacity(&self) -> usize {
         self.memory.as_ref().map_or(0, |memory| memory.len())
@@ -123,13 +130,6 @@ impl Buffer {
             memory.copy_within(count..self.length, 0);
         }
         self.length -= count;
-    }
-
-    /// These bytes without a copy, in another pool's care: that pool gives `spare`, an empty buffer
-    /// of the same size, for it.
-    pub(super) fn rehome(mut self, mut spare: Self) -> Self {
-        std::mem::swap(&mut self.home, &mut spare.home);
-        self
     }
 
     pub(super) fn is_full(&self) -> bool {

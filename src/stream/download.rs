@@ -19,6 +19,7 @@ pub(super) struct Download<'a> {
     received: u64,
     version: Option<Version>,
     opened: bool,
+    is_verified: bool,
 }
 
 /// Who waits for the bytes.
@@ -39,7 +40,15 @@ impl<'a> Download<'a> {
             received: 0,
             version,
             opened: false,
+            is_verified: false,
         }
+    }
+
+    /// Go on after a failure even where the server does not tell one version from another: a
+    /// digest of the whole is compared in the end.
+    pub(super) fn verified(mut self, is_verified: bool) -> Self {
+        self.is_verified = is_verified;
+        self
     }
 
     /// Hand all bytes to the receiver. A connection that fails is made again, and goes on where the
@@ -72,6 +81,9 @@ impl<'a> Download<'a> {
         let version = Version::of(&response);
         let length = version.length();
         if *self.version.get_or_insert_with(|| version.clone()) != version {
+            return Err(self.remote.changed());
+        }
+        if self.received > 0 && !version.is_telling() && !self.is_verified {
             return Err(self.remote.changed());
         }
         if !self.opened {

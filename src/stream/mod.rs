@@ -29,6 +29,8 @@ mod digest;
 mod download;
 mod error;
 mod format;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod halt;
 mod patience;
 mod pipeline;

@@ -35,9 +35,10 @@ const MOST_HELD: usize = 24 << 20;
 /// takes some.
 const MOST_PIECES: usize = 1 << 14;
 
-/// Nothing came for so long: then what waits is written. So a window never keeps the last buffers
-/// from a decoder that waits for them, and a slow source still leaves the disk few large writes.
-const IDLE: Duration = Duration::from_millis(5);
+/// Nothing came for so long: then what waits is written. So the window never keeps the last buffers
+/// from a decoder that waits for them. Short, since some decoders have pools of a MiB; a slow source
+/// does not need the disk's full rate, and if the disk is slower still, the window fills meanwhile.
+const IDLE: Duration = Duration::from_millis(2);
 
 /// What the writers share.
 ///
@@ -89,6 +90,9 @@ impl<'a> Sink<'a> {
         let outcome = self.write_all();
         if outcome.is_err() {
             self.halt.stop();
+            // A decoder that still sends is told so.
+            let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            queue.extents = None;
         }
         outcome
     }

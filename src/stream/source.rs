@@ -51,7 +51,8 @@ pub(super) fn read(
         outlet,
         current: None,
     };
-    runtime(location)?.block_on(Download::new(remote, version).run(&mut filler))?;
+    let download = Download::new(remote, version).verified(request.checksum.is_some());
+    runtime(location)?.block_on(download.run(&mut filler))?;
     filler.finish(location)
 }
 

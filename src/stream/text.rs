@@ -26,20 +26,25 @@ pub fn fetch(
 ) -> Result<Vec<u8>, DownloadError> {
     let halt = Halt::new(context);
     let patience = Patience::new(options, &halt, Instant::now());
-    let mut collector = Collector {
-        content: Vec::new(),
-        limit,
-    };
-    let remote = Remote::new(location, credentials, proxies, options, patience)?;
-    match runtime(location)?.block_on(Download::new(remote, None).run(&mut collector)) {
-        Ok(()) => Ok(collector.content),
-        Err(DownloadError::Interrupted { .. }) if !halt.is_cancelled() => {
-            Err(DownloadError::Oversized {
-                location: location.to_string(),
-                limit,
-            })
+    let runtime = runtime(location)?;
+    let mut left = options.image_download_connection_retries;
+    loop {
+        let mut collector = Collector {
+            content: Vec::new(),
+            limit,
+        };
+        let remote = Remote::new(location, credentials, proxies, options, patience.clone())?;
+        match runtime.block_on(Download::new(remote, None).run(&mut collector)) {
+            Ok(()) => return Ok(collector.content),
+            Err(DownloadError::Interrupted { .. }) if !halt.is_cancelled() => {
+                return Err(DownloadError::Oversized {
+                    location: location.to_string(),
+                    limit,
+                });
+            }
+            Err(DownloadError::Changed { .. }) if left > 0 => left -= 1,
+            Err(error) => return Err(error),
         }
-        Err(error) => Err(error),
     }
 }
 
@@ -62,5 +67,107 @@ impl Receiver for Collector {
         }
         self.content.extend_from_slice(data);
         ControlFlow::Continue(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use farrier_plugin::SilentContext;
+    use tracing::Level;
+
+    use super::*;
+    use crate::stream::test_server::{Reply, Request, TestServer};
+    use crate::stream::tests::options;
+    use crate::sys::log::chain;
+
+    fn fetched(server: &TestServer, limit: u64) -> Result<Vec<u8>, DownloadError> {
+        fetch(
+            &Location::parse(&server.url("/text?temp_url_sig=secret")).unwrap(),
+            &Credentials::Basic {
+                user: "me".to_owned(),
+                password: "secret".to_owned(),
+            },
+            &Proxies::default(),
+            limit,
+            &options(),
+            &SilentContext,
+        )
+    }
+
+    #[test]
+    fn a_text_of_which_no_version_is_told_is_never_pieced_together() {
+        let (old, new) = (
+            Arc::new(b"old text".to_vec()),
+            Arc::new(b"new text".to_vec()),
+        );
+        let server = TestServer::start(move |number, request| {
+            let mut reply = match number {
+                0 => Reply::ok(&old).cut_at(4),
+                _ => Reply::ranged(&new, request),
+            };
+            reply.headers.retain(|(name, _)| name != "ETag");
+            reply
+        });
+        assert_eq!(fetched(&server, 100).unwrap(), b"new text");
+        let ranges: Vec<_> = server.requests().iter().map(Request::range).collect();
+        assert_eq!(ranges, [None, Some(4), None]);
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_is_not_taken() {
+        let long = Arc::new(vec![b'x'; 101]);
+        for announced in [Some(101), None] {
+            let long = Arc::clone(&long);
+            let server = TestServer::start(move |_, _| Reply::ok(&long).announce(announced));
+            let error = fetched(&server, 100).unwrap_err();
+            assert!(matches!(error, DownloadError::Oversized { limit: 100, .. }));
+            assert_eq!(server.requests().len(), 1);
+        }
+    }
+
+    /// Collects all that is logged.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Neither our own lines nor those of any library tell a secret, whatever the level.
+    #[test]
+    fn no_secret_reaches_the_log() {
+        let text = Arc::new(b"some text".to_vec());
+        let server = TestServer::start(move |number, request| match number {
+            0 => Reply::status(503),
+            1 => Reply::ok(&text).cut_at(4),
+            2 => Reply::status(302).header("Location", "/elsewhere?temp_url_sig=secret"),
+            3 => Reply::ranged(&text, request).cut_at(1),
+            _ => Reply::status(401).header("WWW-Authenticate", "secret"),
+        });
+        let lines = Lines::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(Level::TRACE)
+            .with_ansi(false)
+            .with_writer({
+                let lines = lines.clone();
+                move || lines.clone()
+            })
+            .finish();
+        let error = tracing::subscriber::with_default(subscriber, || fetched(&server, 100));
+        let mut told = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(told.matches("trying again in 0 s").count(), 3, "{told}");
+        told.push_str(&chain(&error.unwrap_err()));
+        assert!(told.contains("has probably expired"), "{told}");
+        assert!(!told.contains("secret"), "{told}");
     }
 }

@@ -66,6 +66,12 @@ impl Version {
         self.length
     }
 
+    /// Whether another content would surely be told from this one. A server that sends neither an
+    /// entity tag nor a date could serve the parts of two contents of one length.
+    pub(super) fn is_telling(&self) -> bool {
+        self.etag.is_some() || self.modified.is_some()
+    }
+
     /// Ask for this version and no other.
     pub(super) fn demand(&self, headers: &mut HeaderMap) {
         match (&self.etag, &self.modified) {
@@ -92,7 +98,7 @@ impl Part {
             .then_some(part)
     }
 
-    fn parse(value: &str) -> Option<Self> {
+    pub(super) fn parse(value: &str) -> Option<Self> {
         let (range, total) = value.trim().strip_prefix("bytes ")?.split_once('/')?;
         let (first, last) = range.split_once('-')?;
         let start = number(first)?;

@@ -436,6 +436,35 @@ mod tests {
     }
 
     #[test]
+    fn parts_follow_each_other_whatever_their_alignment() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), vec![0xaa; 100_000]).unwrap();
+        let disk = Disk::open_exclusive(file.path()).unwrap();
+        let mut whole = AlignedBuffer::zeroed(8192);
+        whole.fill(1);
+        let parts = |parts: &[&[u8]], offset| {
+            let parts: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
+            disk.write_vectored_at(offset, &parts)
+        };
+        parts(&[&whole, &[], &whole[..4096]], 4096).unwrap();
+        parts(&[&[2; 3], &whole, &[3; 5]], 20_000).unwrap();
+        let many = vec![&[4_u8, 5][..]; MOST_PARTS + 1];
+        parts(&many, 40_001).unwrap();
+        assert!(matches!(
+            parts(&[&whole, &whole], 90_000),
+            Err(DiskError::OutOfRange { .. })
+        ));
+        disk.flush().unwrap();
+        let mut expected = vec![0xaa; 100_000];
+        expected[4096..16_384].fill(1);
+        expected[20_000..20_003].fill(2);
+        expected[20_003..28_195].fill(1);
+        expected[28_195..28_200].fill(3);
+        expected[40_001..42_051].copy_from_slice(&[4, 5].repeat(1025));
+        assert!(std::fs::read(file.path()).unwrap() == expected);
+    }
+
+    #[test]
     fn a_range_beyond_the_end_is_refused() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(&[0; 1000]).unwrap();

@@ -35,7 +35,7 @@ pub fn text(kmsg: &Path) -> io::Result<String> {
 
 /// Records are `priority,sequence,microseconds,flags;message`; lines that begin with a space are
 /// their dictionaries.
-fn format(records: &str) -> String {
+pub(super) fn format(records: &str) -> String {
     let mut text = String::with_capacity(records.len());
     for line in records.lines().filter(|line| !line.starts_with(' ')) {
         let Some((prefix, message)) = line.split_once(';') else {

@@ -9,6 +9,8 @@ pub mod clock;
 pub mod digest;
 pub mod efivars;
 pub mod ethtool;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub mod ipmi;
 pub mod kernel_log;
 pub mod link;
@@ -17,7 +19,7 @@ pub mod log;
 pub(crate) mod loop_device;
 pub mod loopback;
 mod mask;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod memory_medium;
 pub mod mount;
 pub mod mounted;

@@ -40,8 +40,8 @@ def write(lab, url, target, content):
     """`farrier write` on the lab's network; nothing it prints tells the signature."""
     digest = hashlib.sha512(content).hexdigest()
     done = subprocess.run(
-        ['ip', 'netns', 'exec', lab.run.namespace, paths.BUILD / 'farrier', 'write', url, target,
-         '--checksum', f'sha512:{digest}'],
+        ['ip', 'netns', 'exec', lab.run.namespace, paths.BUILD / 'farrier', 'write',
+         '--url', url, '--device', target, '--format', 'raw', '--checksum', f'sha512:{digest}'],
         env={**os.environ, 'FARRIER_IMAGE_DOWNLOAD_CONNECTION_RETRY_INTERVAL': '0'},
         capture_output=True, text=True, timeout=120)
     assert signature(url) not in done.stdout + done.stderr
@@ -129,6 +129,7 @@ def test_deployment_through_a_temporary_url(lab, swift, image):
     swift.put_static('system.img', (lab.run.images / 'test.img').read_bytes(), parts=4)
     cuts = [5 * MIB, 10 * MIB, 1 * MIB]
     with lab.enrolled('swift', boot='direct', disks=[Disk('virtio', 256)],
+                      parameters='ipa-image-download-connection-retry-interval=1',
                       node={'clean': False}) as node, \
             Cutter(lab.network, 8082, swift.port, cuts) as cutter:
         node.provide()

@@ -90,6 +90,7 @@ impl Done {
             "rate": self.rate().round(),
             "checksum": self.written.checksum,
             "verified": self.written.digest.is_some(),
+            "peak_memory": peak_memory(),
         })
     }
 
@@ -109,6 +110,17 @@ impl Done {
             }
         )
     }
+}
+
+/// Bytes of memory that this process had at most. Not what getrusage(2) says: that counts what the
+/// process had before it became this program.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
 }
 
 #[cfg(test)]
@@ -159,6 +171,7 @@ mod tests {
         assert_eq!(json["checksum"], checksum);
         assert_eq!(json["verified"], true);
         assert!(json["rate"].as_f64().unwrap() > 0.0, "{json}");
+        assert!(json["peak_memory"].as_u64().unwrap() > 1 << 20, "{json}");
 
         to("none", &["--checksum", &digest]).err().unwrap();
         assert!(!directory.path().join("none").exists());

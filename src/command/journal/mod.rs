@@ -269,6 +269,12 @@ fn now() -> f64 {
         .map_or(0.0, |since| since.as_secs_f64())
 }
 
+/// For a fuzz target: read these lines.
+#[cfg(any(test, fuzzing))]
+pub(super) fn parse(lines: &[u8]) {
+    let _ = line::parse(Path::new("journal"), lines);
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;

@@ -7,10 +7,10 @@ use crate::stream::error::StreamError;
 use crate::stream::format;
 use crate::stream::request::ImageRequest;
 
-/// Bytes in a buffer of the disk's bytes, and buffers: 16 MiB, of which the sink writes one part
-/// while the decompressor fills the other.
+/// Bytes in a buffer of the disk's bytes, and buffers: 32 MiB, of which the sink gathers and writes
+/// one part while the decompressor fills the other.
 const BUFFER: usize = 1 << 20;
-const BUFFERS: usize = 16;
+const BUFFERS: usize = 32;
 
 /// Decompressed bytes that tell what is inside: the volume descriptor of an ISO 9660 file system
 /// lies furthest from the start, in its 17th block of 2 KiB.

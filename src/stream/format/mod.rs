@@ -44,8 +44,8 @@ pub(super) fn check_declared(request: &ImageRequest) -> Result<(), StreamError> 
     }
 }
 
-/// What the image that starts with these bytes is, where it may be written: the bytes of a disk,
-/// a qcow2, or one of the two... compressed; what is inside then is for [`check_inside`].
+/// What the image that starts with these bytes is, where it may be written: the bytes of a disk, a
+/// qcow2, or something compressed; what is inside that is for [`check_inside`].
 pub(super) fn check(request: &ImageRequest, start: &[u8]) -> Result<Kind, StreamError> {
     if !request.inspect && is_disk(&request.format) {
         return Ok(Kind::Raw);

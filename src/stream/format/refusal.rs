@@ -4,11 +4,16 @@ use super::kind::Kind;
 use crate::stream::error::{Conversion, StreamError};
 use crate::stream::request::ImageRequest;
 
-/// A rule of the contract is broken; its text says which.
+/// A rule of the contract is broken; its text says which. What could be written if it were declared
+/// as what it is needs no conversion.
 pub(super) fn refused(reason: String, kind: Kind) -> StreamError {
+    let command = match kind {
+        Kind::Qcow2 => None,
+        kind => conversion(kind.name()),
+    };
     StreamError::Format {
         reason,
-        conversion: conversion(kind.name()).map(Conversion),
+        conversion: command.map(Conversion),
     }
 }
 
@@ -40,7 +45,6 @@ pub(in crate::stream) fn not_offered(request: &ImageRequest, format: &str) -> St
 fn conversion(format: &str) -> Option<String> {
     let source = match format {
         "ploop" | "parallels" => "-f parallels",
-        "qcow2" => "-f qcow2",
         "qed" => "-f qed",
         "vdi" => "-f vdi",
         "vhd" | "vpc" => "-f vpc",

@@ -200,7 +200,7 @@ impl Run {
 
     /// Take the run behind this one in; given back where it is of the other kind.
     fn append(&mut self, next: Self) -> Option<Self> {
-        match (self, next) {
+        match (&mut *self, next) {
             (
                 Self::Data { length, slices },
                 Self::Data {
@@ -227,5 +227,114 @@ impl Run {
             }
             (_, next) => Some(next),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::sys::aligned::AlignedBuffer;
+
+    const MIB: u64 = 1 << 20;
+
+    /// Bytes of data, filled with the number of their MiB.
+    fn data(offset: u64, length: u64) -> Slice {
+        let mut block = AlignedBuffer::zeroed(length as usize);
+        block.fill((offset / MIB) as u8 + 1);
+        Slice::of_block(block, &Arc::default())
+    }
+
+    fn window(pieces: &[(u64, u64)]) -> Window {
+        let mut window = Window::default();
+        for (offset, length) in pieces {
+            window.insert_data(*offset, data(*offset, *length));
+        }
+        window
+    }
+
+    /// Offset and length of the next write, with the number of its parts; 0 for zeros.
+    fn next(window: &mut Window, any: bool) -> Option<(u64, u64, usize)> {
+        window.take(any).map(|write| match write {
+            Write::Zeros { offset, length } => (offset, length, 0),
+            Write::Data { offset, slices } => {
+                let length = slices.iter().map(|slice| slice.len() as u64).sum();
+                (offset, length, slices.len())
+            }
+        })
+    }
+
+    #[test]
+    fn whole_batches_go_at_once_and_the_rest_when_it_must() {
+        for backwards in [false, true] {
+            let mut pieces: Vec<_> = (0..9).map(|number| (number * MIB, MIB)).collect();
+            if backwards {
+                pieces.reverse();
+            }
+            let mut window = window(&pieces);
+            assert_eq!(window.len(), 1);
+            assert_eq!(next(&mut window, false), Some((0, 4 * MIB, 4)));
+            assert_eq!(next(&mut window, false), Some((4 * MIB, 4 * MIB, 4)));
+            assert_eq!(next(&mut window, false), None);
+            assert_eq!(next(&mut window, true), Some((8 * MIB, MIB, 1)));
+            assert!(window.is_empty());
+        }
+    }
+
+    #[test]
+    fn writes_go_up_the_disk_and_start_again() {
+        let mut window = window(&[(10 * MIB, 512), (2 * MIB, 512), (6 * MIB, 512)]);
+        let mut offsets = Vec::new();
+        while let Some((offset, ..)) = next(&mut window, true) {
+            offsets.push(offset / MIB);
+            if offsets.len() == 1 {
+                window.insert_data(MIB, data(MIB, 512));
+                window.insert_data(8 * MIB, data(8 * MIB, 512));
+            }
+        }
+        assert_eq!(offsets, [2, 6, 8, 10, 1]);
+    }
+
+    #[test]
+    fn few_zeros_are_written_and_many_are_asked_for() {
+        let mut window = window(&[(0, 4096), (8192, 4096), (12288 + SHORTEST, 4096)]);
+        window.insert_zeros(4096, 4096);
+        window.insert_zeros(12288, SHORTEST);
+        assert_eq!(next(&mut window, false), None);
+        assert_eq!(next(&mut window, true), Some((0, 12288, 3)));
+        assert_eq!(next(&mut window, true), Some((12288, SHORTEST, 0)));
+        assert_eq!(next(&mut window, true), Some((12288 + SHORTEST, 4096, 1)));
+        // Without end, and still in portions.
+        window.insert_zeros(0, 3 * ZEROS + 1);
+        window.insert_zeros(3 * ZEROS + 1, 4095);
+        assert_eq!(window.len(), 1);
+        for number in 0..3 {
+            let portion = (number * ZEROS, ZEROS, 0);
+            assert_eq!(next(&mut window, false), Some(portion));
+        }
+        assert_eq!(next(&mut window, true), Some((3 * ZEROS, 4096, 1)));
+        assert!(window.is_empty());
+    }
+
+    #[test]
+    fn no_write_has_more_parts_than_the_kernel_takes() {
+        let pieces: Vec<_> = (0..2000).map(|number| (number * 512, 512)).collect();
+        let mut window = window(&pieces);
+        assert_eq!(next(&mut window, true), Some((0, 512 * 1024, PARTS)));
+        assert_eq!(next(&mut window, true), Some((512 * 1024, 512 * 976, 976)));
+    }
+
+    #[test]
+    fn memory_is_counted_until_its_last_part_is_gone() {
+        let held = Arc::new(AtomicUsize::new(0));
+        let whole = Slice::of_block(AlignedBuffer::zeroed(8192), &held);
+        let part = whole.part(4096, 4096);
+        assert_eq!(held.load(Ordering::Relaxed), 8192);
+        drop(whole);
+        assert_eq!((part.len(), held.load(Ordering::Relaxed)), (4096, 8192));
+        drop(part);
+        assert_eq!(held.load(Ordering::Relaxed), 0);
     }
 }

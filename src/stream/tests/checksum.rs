@@ -64,6 +64,8 @@ fn each_algorithm_is_computed_over_the_bytes_as_served() {
         Algorithm::Sha256,
         Algorithm::Sha384,
         Algorithm::Sha512,
+        Algorithm::Sha3x256,
+        Algorithm::Blake2b,
     ] {
         let digest = hexadecimal(algorithm, &content);
         let mut request = request(&[server.url("/one.raw")], &content);

@@ -6,6 +6,8 @@ use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::Duration;
 
+use nix::errno::Errno;
+
 use super::{Disk, DiskError, Kind};
 
 /// How often a re-read of the partition table is tried while something has a partition open, and
@@ -46,7 +48,8 @@ mod ioctl {
 }
 
 impl Disk {
-    /// Have the kernel read the partition table again. Nothing happens for a plain file.
+    /// Have the kernel read the partition table again. Nothing happens for a plain file, and for a
+    /// device that cannot have partitions, as a partition or a loop device made without.
     ///
     /// Waits up to two seconds for partitions that something has open for a moment.
     pub fn reread_partitions(&self) -> Result<(), DiskError> {
@@ -93,8 +96,12 @@ impl Disk {
             return Ok(());
         };
         // SAFETY: the descriptor is open, and BLKRRPART takes no argument.
-        unsafe { ioctl::blkrrpart(file.as_raw_fd()) }?;
-        Ok(())
+        match unsafe { ioctl::blkrrpart(file.as_raw_fd()) } {
+            // The kernel's answer for a device without partitions (block/genhd.c,
+            // disk_scan_partitions).
+            Ok(_) | Err(Errno::EINVAL) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     fn partitions_error(&self, source: io::Error) -> DiskError {

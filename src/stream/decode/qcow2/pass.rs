@@ -226,6 +226,10 @@ impl Reader<'_, '_, '_> {
         if let Some(table) = self.plan.tables.first() {
             return Err(outside("L2 table", table.host()));
         }
+        let snapshots = self.plan.header.snapshots_offset;
+        if snapshots + self.plan.header.snapshots_length > length {
+            return Err(outside("snapshot table", snapshots));
+        }
         let geometry = self.plan.header.geometry;
         while let Some(mapping) = self.plan.map.pop() {
             match mapping.unpack(geometry) {

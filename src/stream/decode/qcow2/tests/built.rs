@@ -210,7 +210,7 @@ fn kinds() -> impl Strategy<Value = Vec<Kind>> {
 }
 
 fn setups() -> impl Strategy<Value = (Limits, usize, bool, bool)> {
-    let limits = (0_usize..5, 40_usize..400, 2_usize..20, 0_usize..40);
+    let limits = (3_usize..7, 40_usize..400, 2_usize..20, 0_usize..40);
     let buffer = prop_oneof![
         Just(4096),
         Just(512),
@@ -233,7 +233,7 @@ fn setups() -> impl Strategy<Value = (Limits, usize, bool, bool)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     /// Whatever the layout and however small the budgets: the disk that the entries describe, each
     /// byte once.

@@ -1,6 +1,9 @@
 //! The decoder as the pipeline runs it: images in memory, extents into a disk in memory.
 
 mod built;
+mod damaged;
+mod qemu;
+mod zoo;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;

@@ -1,0 +1,175 @@
+#!/usr/bin/python3
+"""Makes the seeds and the dictionary of each fuzz target: corpus.py FOLDER.
+
+Text is written here; disks, file systems and images are made by the tools that make them elsewhere.
+"""
+
+import base64
+import gzip
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+from images import image_seeds
+
+DIGEST = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'
+UUID = '1be26c0b-03f2-4d2e-ae87-c02d7f33c123'
+STEP = {'interface': 'deploy', 'step': 'write_image', 'args': {}}
+IMAGE = {'id': 'noble.qcow2', 'urls': ['http://192.0.2.1/noble.qcow2'], 'disk_format': 'raw',
+         'checksum': DIGEST, 'os_hash_algo': 'sha256', 'os_hash_value': DIGEST,
+         'stream_raw_images': True, 'node_uuid': UUID, 'proxies': {'http': 'proxy:3128'},
+         'no_proxy': '.example,10.0.0.5', 'configdrive': 'H4sI', 'image_type': 'partition',
+         'image_server_auth_strategy': 'http_basic', 'image_server_user': 'u',
+         'image_server_password': 'p', 'image_request_authorization': 'QmVhcmVyIHg='}
+LOOKUP = {'node': {'uuid': UUID, 'properties': {'root_device': {'size': '>= 10'}}},
+          'config': {'heartbeat_timeout': 300, 'agent_token': 'x' * 43,
+                     'agent_token_required': True, 'agent_md5_checksum_enable': False,
+                     'disable_deep_image_inspection': False, 'permitted_image_formats': ['raw'],
+                     'metrics': {}, 'metrics_statsd': {}}}
+HINTS = ({'size': '>= 100', 'rotational': 'false'}, {'wwn': 's== 0x5000c500aabbccdd'},
+         {'model': '<or> ACME <or> foo', 'vendor': '<in> ac'}, {'serial': '<all-in> AC 00'},
+         {'name': '/dev/sda', 'hctl': 's!= 1:0:0:0', 'by_path': 's== /dev/disk/by-path/x'})
+COMMANDS = ({'name': 'standby.sync', 'params': {}},
+            {'name': 'deploy.execute_deploy_step',
+             'params': {'step': STEP, 'node': {'uuid': UUID}, 'ports': [{'address': '52:54'}],
+                        'deploy_version': {'generic_hardware_manager': '1.2'}}})
+JOURNAL = [{'journal': {'version': 1, 'boot': 'b'}},
+           {'started': {'id': UUID, 'name': 'standby.sync', 'at': 1.5}},
+           {'ended': {'id': UUID, 'status': 'SUCCEEDED', 'error': None, 'result': {}, 'at': 2.5}},
+           {'started': {'id': UUID, 'name': 'clean', 'at': 3}}, {'refused': {'id': UUID}}]
+
+TEXT = {
+    'checksum_file': (
+        [f'image\n{DIGEST}\n', f'image\n{DIGEST}  image\n{DIGEST} *other\n',
+         f'image\nSHA256 (image) = {DIGEST}\n', f'image\n# {DIGEST}\nimage: {DIGEST}\n'],
+        ['SHA256 (', ') = ', ' *', '  ', DIGEST, 'image', '\n', '\r\n', '#']),
+    'config_file': (
+        ['[DEFAULT]\nipa-api-url = http://192.0.2.1\ndebug: true\n', '# c\n; c\n[a]\nb = "c"\n d\n',
+         "[metrics]\nbackend='noop'\nlist = a,\n  b,\n  c\n"],
+        ['[DEFAULT]', ']', ' = ', ': ', '\n  ', '#', ';', '"', "'", '$', '\\']),
+    'content_range': (['bytes 0-0/1', 'bytes 100-199/200', 'bytes 5-6/*', 'bytes */200'],
+                      ['bytes ', '-', '/', '*', '18446744073709551615', '+1']),
+    'kernel_parameters': (
+        ['ipa-api-url=http://192.0.2.1 ipa-debug=1 boot_method=vmedia BOOTIF=01-52-54', 'a="b c" d'],
+        ['ipa-', 'ipa-api-url=', 'boot_method=vmedia', '"', '=', ' ']),
+    'kernel_log': (
+        ['6,339,5140900,-;NET: Registered\n SUBSYSTEM=acpi\n DEVICE=+acpi:PNP0A03\n',
+         '30,340,5690716,c,caller=T1;udevd\\x20[80]\n'], [',-;', '\n ', ',', ';', '\\x0a']),
+    'secrets': (
+        ['agent_token=abc password: "x y" http://u:p@h/a?temp_url_sig=1&temp_url_expires=2 Bearer x',
+         '{"agent_token": "abc", "configdrive": "H4sI", "os_hash_value": "z"}'],
+        ['agent_token', 'password', 'temp_url_sig=', '://', '@', '"', ': ', '=', 'Bearer ', '***']),
+    'root_device_hints': (
+        [json.dumps(hint) for hint in HINTS],
+        ['<in> ', '<or> ', '<all-in> ', 's== ', 's!= ', 's>= ', '>= ', '!= ', '<= ', '"size"',
+         '"wwn"', '"rotational"', '"name"', '"by_path"', '"hctl"', '1e400']),
+    'lookup_answer': ([json.dumps(LOOKUP), json.dumps({**LOOKUP, 'config': {}})],
+                      [f'"{key}": ' for key in (*LOOKUP, *LOOKUP['config'], 'uuid')]),
+    'command_body': ([json.dumps(command) for command in COMMANDS],
+                     ['"name": ', '"params": ', '"step": ', '"node": ', '"ports": ', '"uuid": ']),
+    'image_info': ([json.dumps(IMAGE), json.dumps({**IMAGE, 'checksum': 'http://192.0.2.1/SUMS',
+                                                   'os_hash_algo': None, 'os_hash_value': None})],
+                   [f'"{key}": ' for key in IMAGE] + ['"sha512"', '"gpt"', '"iso"', '"unknown"']),
+    'journal': (['\n'.join(map(json.dumps, JOURNAL[:length])) + '\n' for length in (1, 3, 5)],
+                ['{"journal": ', '{"started": ', '{"ended": ', '{"refused": ', '"id": ', '"SUCCEEDED"',
+                 '"FAILED"', '"RUNNING"', UUID]),
+}
+
+
+def structure(kind, handle, area, *strings):
+    """A structure of the firmware's table."""
+    head = bytes([kind, 4 + len(area)]) + handle.to_bytes(2, 'little')
+    return head + area + b''.join(text + b'\0' for text in strings or (b'',)) + b'\0'
+
+
+def binary():
+    """Seeds of formats that are simpler to write than to have made."""
+    path = '\\EFI\\debian\\shimx64.efi\0'.encode('utf-16-le')
+    device = bytes([4, 1, 42, 0]) + bytes(38) + bytes([4, 4]) + (len(path) + 4).to_bytes(2, 'little')
+    yield 'boot_entry', (b'\1\0\0\0' + (len(device) + len(path) + 4).to_bytes(2, 'little')
+                         + 'Debian\0'.encode('utf-16-le') + device + path + b'\x7f\xff\4\0')
+    yield 'ntp_answer', b'\x24\1\0\0' + bytes(20) + b'\1' * 8 + b'\2' * 8 + b'\xeb\1\1\1\0\0\0\1'
+    naa = b'\1\3\0\x08\x50\0\xc5\0\xaa\xbb\xcc\xdd'
+    yield 'vpd', b'\0\x83\0\x18' + naa + b'\1\x13' + naa[2:]
+    yield 'vpd', b'\0\x80\0\x08 AC0001 '
+    yield 'vpd', b'\0\x83\0\x1c\2\1\0\x10ACME    12345678\2\2\0\4wxyz'
+    modules = (structure(17, 7, (0x1000).to_bytes(2, 'little') + bytes(6) + b'\0\x40' + bytes(26))
+               + structure(16, 0x1000, b'\3\3\6' + bytes(16)))
+    yield 'smbios', (b'_SM3_\0\x18\3\2\0\1' + bytes(13)
+                     + structure(0, 0, b'\1\2\0\xf0\3' + bytes(15), b'SeaBIOS', b'1.16', b'04/01/2014')
+                     + structure(1, 1, b'\1\2\0\3' + bytes(19), b'ACME', b'X1', b'SN')
+                     + structure(4, 2, bytes(12) + b'\1' + bytes(25), b'CPU') + modules
+                     + structure(127, 3, b''))
+
+
+def tool(*command, stdin=''):
+    subprocess.run(command, input=stdin, text=True, check=True, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
+
+
+def made_by_tools(folder):
+    """Seeds of file systems and partition tables."""
+    disk = folder / 'disk'
+
+    def blank(size):
+        disk.write_bytes(bytes(size))
+        return disk
+
+    tool('/usr/sbin/sfdisk', blank(64 << 10), stdin='label: gpt\nfirst-lba: 34\ngrain: 512\n'
+         'start=34,size=8,type=U\nstart=42,size=8,name=root\n')
+    yield 'gpt', disk.read_bytes()
+    tool('/usr/sbin/sfdisk', blank(64 << 10),
+         stdin='label: dos\ngrain: 512\n1,8\n9,64,E\n10,8\n20,8\n')
+    yield 'mbr', disk.read_bytes()
+    (folder / 'tree').mkdir()
+    (folder / 'tree' / 'meta_data.json').write_text('{"uuid": "x"}')
+    for width, size in (('12', 64 << 10), ('16', 4300 << 10)):
+        tool('/usr/sbin/mkfs.fat', '-F', width, '-s', '1', '-n', 'CONFIG-2', blank(size))
+        tool('mcopy', '-s', '-i', disk, folder / 'tree', '::/')
+        yield 'fat', disk.read_bytes()[:128 << 10]
+    tool('xorriso', '-as', 'mkisofs', '-R', '-J', '-V', 'config-2', '-o', folder / 'iso',
+         folder / 'tree')
+    # The padding at its end holds nothing.
+    iso = (folder / 'iso').read_bytes()[:64 << 10]
+    yield 'iso9660', iso
+    for content in (iso, disk.read_bytes()[:8192], b'{}'):
+        yield 'config_drive', base64.b64encode(gzip.compress(content))
+
+
+DICTIONARIES = {
+    'gpt': [b'EFI PART', b'\0\0\1\0', b'\x5c\0\0\0', b'\x80\0\0\0'],
+    'mbr': [b'\x55\xaa', b'\x80', b'\xee', b'\x05', b'\x0f'],
+    'fat': [b'\xeb\x3c\x90', b'FAT12   ', b'FAT16   ', b'FAT32   ', b'\xf8\xff', b'\xff\x0f',
+            b'..         \x10', b'\x55\xaa'],
+    'iso9660': [b'CD001', b'RR\5\1\x81', b'NM', b'CE\x1c\1', b'SP\7\1\xbe\xef', b'%/E', b';1'],
+    'config_drive': [b'H4sIA', b'====', b'\n'],
+    'boot_entry': [b'\x7f\xff\4\0', b'\4\1', b'\4\4', b'\0\0'],
+    'ntp_answer': [b'\x24', b'\x1c', b'\1', b'RATE', b'DENY'],
+    'vpd': [b'\0\x80', b'\0\x83', b'\1\3', b'\2\1', b'\3\x08', b'naa.', b'eui.'],
+    'smbios': [b'_SM_', b'_SM3_', b'\0\0', b'\x7f\4', b'\x11\x28', b'\x10\x17'],
+}
+
+
+def main(folder):
+    dictionaries = {target: [token.encode() for token in tokens]
+                    for target, (_, tokens) in TEXT.items()} | DICTIONARIES
+    seeds = [(target, seed.encode()) for target, (texts, _) in TEXT.items() for seed in texts]
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = pathlib.Path(scratch)
+        seeds += [*binary(), *made_by_tools(scratch)]
+        for target, seed, tokens in image_seeds(scratch):
+            seeds.append((target, seed))
+            dictionaries[target] = tokens
+    for number, (target, seed) in enumerate(seeds):
+        (folder / 'seeds' / target).mkdir(parents=True, exist_ok=True)
+        (folder / 'seeds' / target / f'{number}').write_bytes(seed)
+    (folder / 'dictionaries').mkdir(exist_ok=True)
+    for target, tokens in dictionaries.items():
+        lines = (''.join(f'\\x{byte:02x}' for byte in token) for token in tokens)
+        (folder / 'dictionaries' / target).write_text(''.join(f'"{line}"\n' for line in lines))
+
+
+if __name__ == '__main__':
+    main(pathlib.Path(sys.argv[1]))

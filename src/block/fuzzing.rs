@@ -1,0 +1,149 @@
+//! The fuzz targets of this room.
+
+use farrier_plugin::BlockDevice;
+use flate2::Crc;
+use serde_json::Value;
+
+use super::fat::{Entry, Fat};
+use super::gpt::Gpt;
+use super::hints::RootDeviceHints;
+use super::mbr::Mbr;
+use super::{iso9660, vpd};
+use crate::sys::memory_medium::MemoryMedium;
+
+/// A small disk whose GPT is read, moved and written back. The checksums are made right first, or
+/// hardly an input would get past them.
+pub(crate) fn gpt(data: &[u8]) {
+    for block_size in [512, 4096] {
+        let mut content = data.to_vec();
+        seal(&mut content, block_size);
+        let medium = MemoryMedium::of(content, block_size as u32);
+        let Ok(mut table) = Gpt::read(&medium) else {
+            continue;
+        };
+        table.partitions();
+        table.damage();
+        if table.move_backup_to_end().is_ok() {
+            assert!(table.backup_is_at_end());
+            table.write(&medium).expect("the medium takes every write");
+            let again = Gpt::read(&medium).expect("what was written is read");
+            assert_eq!(again.partitions(), table.partitions());
+        }
+    }
+}
+
+/// A small disk with an MBR.
+pub(crate) fn mbr(data: &[u8]) {
+    let medium = MemoryMedium::of(data.to_vec(), 512);
+    if let Ok(mut table) = Mbr::read(&medium) {
+        table.partitions();
+        table.disk_signature();
+        table.is_protective();
+        table.primary_count();
+        table.protect_whole_disk();
+    }
+}
+
+/// A FAT file system, walked two levels deep.
+pub(crate) fn fat(data: &[u8]) {
+    let medium = MemoryMedium::of(data.to_vec(), 512);
+    let Ok(Some(fat)) = Fat::open(&medium, 0, data.len() as u64) else {
+        return;
+    };
+    let _ = fat.label();
+    let visit = |entries: Vec<Entry>| -> Vec<Entry> {
+        entries
+            .iter()
+            .take(16)
+            .flat_map(|entry| {
+                if entry.is_directory {
+                    return fat.directory(entry).unwrap_or_default();
+                }
+                if let Ok(content) = fat.read(entry, 1 << 16) {
+                    assert!(content.len() <= 1 << 16);
+                }
+                Vec::new()
+            })
+            .collect()
+    };
+    visit(visit(fat.root().unwrap_or_default()));
+}
+
+/// An ISO 9660 image.
+pub(crate) fn iso9660(data: &[u8]) {
+    let _ = iso9660::read(data);
+}
+
+/// Root device hints as JSON, the way they stand in a node.
+pub(crate) fn root_device_hints(data: &[u8]) {
+    if let Ok(value) = serde_json::from_slice::<Value>(data)
+        && let Ok(hints) = RootDeviceHints::parse(&value)
+    {
+        hints.names_one_device();
+        hints.matches(&device());
+    }
+}
+
+/// Vital product data pages 0x80 and 0x83.
+pub(crate) fn vpd(data: &[u8]) {
+    vpd::unit_serial(data);
+    vpd::identity(data);
+}
+
+/// Make the checksums of both copies of a GPT right, as far as its numbers lie in the data.
+fn seal(content: &mut [u8], block: usize) {
+    let sum = |bytes: &[u8]| {
+        let mut crc = Crc::new();
+        crc.update(bytes);
+        crc.sum().to_le_bytes()
+    };
+    let last = (content.len() / block).saturating_sub(1);
+    for own in [1, last] {
+        let at = own * block;
+        let number = |offset: usize| -> Option<usize> {
+            let bytes = content.get(at + offset..)?.get(..4)?;
+            Some(u32::from_le_bytes(bytes.try_into().ok()?) as usize)
+        };
+        let (Some(size), Some(start), Some(count), Some(each)) =
+            (number(12), number(72), number(80), number(84))
+        else {
+            continue;
+        };
+        let entries = count.checked_mul(each).and_then(|length| {
+            let start = start.checked_mul(block)?;
+            content.get(start..start.checked_add(length)?)
+        });
+        if let Some(crc) = entries.map(sum) {
+            content[at + 88..at + 92].copy_from_slice(&crc);
+        }
+        content[at + 16..at + 20].fill(0);
+        if let Some(crc) = content[at..].get(..size.min(block)).map(sum) {
+            content[at + 16..at + 20].copy_from_slice(&crc);
+        }
+    }
+}
+
+fn device() -> BlockDevice {
+    let text = |text: &str| Some(text.to_owned());
+    BlockDevice {
+        name: "/dev/sda".to_owned(),
+        model: text("ACME D8 480"),
+        size: 480_103_981_056,
+        rotational: false,
+        wwn: text("0x5000c500aabbccdd"),
+        serial: text("AC0001"),
+        vendor: text("ACME"),
+        wwn_with_extension: None,
+        wwn_vendor_extension: None,
+        hctl: text("0:0:0:0"),
+        by_path: text("/dev/disk/by-path/pci-0000:00:1f.2-ata-1"),
+        logical_sectors: 512,
+        physical_sectors: 4096,
+        tran: text("sata"),
+        uuid: None,
+        partuuid: None,
+        all_serials: vec!["AC0001".to_owned()],
+        all_wwns: Vec::new(),
+        extra: Default::default(),
+    }
+}

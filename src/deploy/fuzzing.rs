@@ -1,0 +1,50 @@
+//! The fuzz targets of this room.
+
+use std::sync::Arc;
+
+use farrier_plugin::{SilentContext, StepArguments};
+use serde_json::{Map, Value};
+
+use super::config_drive::ConfigDrive;
+use super::image_info::{ImageInfo, is_url};
+use crate::config::Options;
+
+/// The value of a `Boot####` variable.
+pub(crate) fn boot_entry(data: &[u8]) {
+    super::boot_entry::label(data);
+}
+
+/// A config drive as the conductor sends it, unless that is a URL, then what it holds.
+pub(crate) fn config_drive(data: &[u8]) {
+    let text: Arc<str> = String::from_utf8_lossy(data).into();
+    if is_url(&text) {
+        return;
+    }
+    if let Ok(drive) = ConfigDrive::decode(&text, "node", &Options::default(), &SilentContext)
+        && drive.size() < 1 << 20
+        && let Ok(content) = drive.unpacked()
+    {
+        assert_eq!(content.len() as u64, drive.size());
+    }
+}
+
+/// The arguments of the step `write_image`.
+pub(crate) fn image_info(data: &[u8]) {
+    let Ok(Value::Object(image_info)) = serde_json::from_slice(data) else {
+        return;
+    };
+    let mut values = Map::new();
+    values.insert("image_info".to_owned(), Value::Object(image_info));
+    let arguments = StepArguments {
+        values,
+        large: Arc::default(),
+    };
+    let options = Options::default();
+    if let Ok(info) = ImageInfo::parse(&arguments, &options) {
+        info.id();
+        info.node();
+        info.is_partition_image();
+        info.config_drive();
+        let _ = info.request(&options, "writing image");
+    }
+}

@@ -1,0 +1,68 @@
+//! What the fuzz targets in `fuzz/` run: each of them feeds arbitrary bytes to one parser.
+//!
+//! A target lives in its parser's room, so that the parser itself can stay private.
+
+use crate::{block, command, conductor, config, deploy, inventory, net, stream, sys};
+
+/// Name of a target, and what it does with an input.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    ("boot_entry", deploy::fuzzing::boot_entry),
+    ("checksum_file", stream::fuzzing::checksum_file),
+    ("command_body", command::fuzzing::command_body),
+    ("config_drive", deploy::fuzzing::config_drive),
+    ("config_file", config::fuzzing::config_file),
+    ("content_range", stream::fuzzing::content_range),
+    ("fat", block::fuzzing::fat),
+    ("gpt", block::fuzzing::gpt),
+    // The same for each format; what differs is the corpus.
+    ("image_bzip2", stream::fuzzing::image),
+    ("image_gzip", stream::fuzzing::image),
+    ("image_plain", stream::fuzzing::image),
+    ("image_qcow2", stream::fuzzing::image),
+    ("image_xz", stream::fuzzing::image),
+    ("image_zstd", stream::fuzzing::image),
+    ("image_info", deploy::fuzzing::image_info),
+    ("iso9660", block::fuzzing::iso9660),
+    ("journal", command::fuzzing::journal),
+    ("kernel_log", sys::fuzzing::kernel_log),
+    ("kernel_parameters", config::fuzzing::kernel_parameters),
+    ("lookup_answer", conductor::fuzzing::lookup_answer),
+    ("mbr", block::fuzzing::mbr),
+    ("ntp_answer", net::fuzzing::ntp_answer),
+    ("root_device_hints", block::fuzzing::root_device_hints),
+    ("secrets", sys::fuzzing::secrets),
+    ("smbios", inventory::fuzzing::smbios),
+    ("vpd", block::fuzzing::vpd),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a fuzz target once found stays in `fuzz/regressions/TARGET/`.
+    #[test]
+    fn what_was_found_once_is_survived() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/regressions");
+        for (name, target) in TARGETS {
+            for file in std::fs::read_dir(folder.join(name)).into_iter().flatten() {
+                target(&std::fs::read(file.unwrap().path()).unwrap());
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn every_target_takes_any_bytes(input in prop::collection::vec(any::<u8>(), 0..2000)) {
+            TARGETS.iter().for_each(|(_, target)| target(&input));
+        }
+    }
+}

@@ -287,7 +287,7 @@ impl Answers {
 
 /// Whether only multicast DNS knows this host.
 fn is_local(host: &Name) -> bool {
-    host.iter().last() == Some(b"local".as_slice())
+    host.iter().next_back() == Some(b"local".as_slice())
 }
 
 /// `key=value` (RFC 6763 section 6.3). What is no UTF-8, or has no key, is nothing we know.

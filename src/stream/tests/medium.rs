@@ -186,7 +186,7 @@ fn what_is_no_raw_disk_is_refused_by_name() {
         // A qcow2 is written, but this is none behind its first bytes.
         let is_named = match error {
             StreamError::FormatNotOffered { .. } => name != "qcow2",
-            StreamError::Damaged { .. } => name == "qcow2",
+            StreamError::Format { .. } | StreamError::Damaged { .. } => name == "qcow2",
             _ => false,
         };
         assert!(is_named, "{error}");

@@ -32,17 +32,19 @@ class Table:
         self.floors.append((name, f'{self.rate(run):.0f}', f'{self.cpu(run):.2f}'))
 
     def pair(self, image, algorithm, target, ours, theirs):
-        """Of hash: rate, of that of the hash alone. Of floor: CPU, of receiving and hashing."""
+        """Of hash: rate, of that of the hash alone. Of floor: CPU, of receiving and hashing. Both for
+        files that are as large as their disk."""
         cells = [image, algorithm, target]
         good = [not isinstance(run, Refused) for run in (ours, theirs)]
         cells += [f'{self.rate(run):.0f}' if fine else 'refused'
                   for run, fine in zip((ours, theirs), good)]
         cells.append(f'{theirs.seconds / ours.seconds:.2f}' if all(good) else '-')
         hash_rate = self.hash_rate[algorithm]
-        cells.append(f'{self.rate(ours) / hash_rate:.2f}' if good[0] else '-')
+        is_raw = good[0] and image == 'raw'
+        cells.append(f'{self.rate(ours) / hash_rate:.2f}' if is_raw else '-')
         cells += [f'{self.cpu(run):.2f}' if fine else '-' for run, fine in zip((ours, theirs), good)]
         floor = self.receive_cpu + (1 << 30) / 1e6 / hash_rate
-        cells.append(f'{self.cpu(ours) / floor:.2f}' if good[0] else '-')
+        cells.append(f'{self.cpu(ours) / floor:.2f}' if is_raw else '-')
         cells += [f'{run.peak_mib:.0f}' if fine else '-'
                   for run, fine in zip((ours, theirs), good)]
         cells.append(ours.note if good[0] else str(ours)[:60])

@@ -59,8 +59,8 @@ TEXT = {
          '30,340,5690716,c,caller=T1;udevd\\x20[80]\n'], [',-;', '\n ', ',', ';', '\\x0a']),
     'secrets': (
         ['agent_token=abc password: "x y" http://u:p@h/a?temp_url_sig=1&temp_url_expires=2 Bearer x',
-         '{"agent_token": "abc", "configdrive": "H4sI", "os_hash_value": "z"}'],
-        ['agent_token', 'password', 'temp_url_sig=', '://', '@', '"', ': ', '=', 'Bearer ', '***']),
+         '{"agent_token": "abc", "configdrive": "\0", "os_hash_value": "z"}'],
+        ['agent_token', 'password', 'temp_url_sig=', '://', '@', '"', ': ', '=', 'Bearer ', '***', '\0']),
     'root_device_hints': (
         [json.dumps(hint) for hint in HINTS],
         ['<in> ', '<or> ', '<all-in> ', 's== ', 's!= ', 's>= ', '>= ', '!= ', '<= ', '"size"',

@@ -1,6 +1,7 @@
 """One lab for all tests of a run; with pytest-xdist (`-n 2`) one for each of its workers."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -33,3 +34,11 @@ def image(lab):
         pytest.exit(f'{paths.TEST_IMAGE} is missing: `tests/lab/images/build-test-image` builds '
                     'it', returncode=2)
     return Image.publish(lab, paths.TEST_IMAGE)
+
+
+@pytest.fixture
+def compressed_image(lab, image):
+    """The same inside zstd; a conductor has no word for that and declares it raw."""
+    path = lab.run.tmp / f'{image.name}.zst'
+    subprocess.run(['zstd', '-q', '-f', lab.run.images / image.name, '-o', path], check=True)
+    return Image.publish(lab, path)

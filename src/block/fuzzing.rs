@@ -15,7 +15,7 @@ use crate::sys::memory_medium::MemoryMedium;
 /// hardly an input would get past them.
 pub(crate) fn gpt(data: &[u8]) {
     for block_size in [512, 4096] {
-        let mut content = data.to_vec();
+        let mut content = data[..data.len() - data.len() % block_size].to_vec();
         seal(&mut content, block_size);
         let medium = MemoryMedium::of(content, block_size as u32);
         let Ok(mut table) = Gpt::read(&medium) else {

@@ -101,6 +101,7 @@ impl Gpt {
     pub fn move_backup_to_end(&mut self) -> Result<(), TableError> {
         let last_usable = (self.blocks - 1)
             .checked_sub(self.entries_blocks() + 1)
+            .filter(|last| *last >= u64_at(&self.header, field::FIRST_USABLE))
             .ok_or_else(|| TableError::damaged("the disk is too small for its entries"))?;
         if let Some((index, _)) = self
             .used()

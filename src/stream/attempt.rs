@@ -279,9 +279,8 @@ impl<'m> Attempt<'_, 'm> {
             version.length()
         };
         let decode::Plan { kind, decoder } = decode::plan(self.request, start, length)?;
-        if let Some(size) = decoder.size()
-            && size > self.medium.size()
-        {
+        let size = decoder.least_size();
+        if size > self.medium.size() {
             return Err(StreamError::TooLarge {
                 image: self.request.id.clone(),
                 size,

@@ -3,7 +3,7 @@
 
 use std::io::{self, IoSlice};
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crate::sys::block_device::{DiskError, Medium};
@@ -115,7 +115,8 @@ impl MemoryMedium {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+        // A thread that panicked on a defect must not hide it behind others' panics.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Make a change, unless another one is at work in the same blocks: that is a defect of the

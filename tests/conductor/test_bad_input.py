@@ -1,5 +1,6 @@
 """What goes wrong says so to the operator, and leaves nothing that could boot."""
 
+import random
 import time
 from dataclasses import replace
 
@@ -9,13 +10,15 @@ from lab import Disk, Hand, Image
 from lab.disk import MIB
 from lab.hand import KILL_AGENT
 
+BAD_MIB = 20
 ABSENT = '192.0.2.77'
 
 
 @pytest.fixture(scope='module')
 def node(lab):
     """One booted guest that every test here asks for something impossible."""
-    with lab.enrolled('bad-input', boot='direct', disks=[Disk('virtio', 256)],
+    disks = [Disk('virtio', 256), Disk('virtio', 256, serial='WORN', bad_mib=BAD_MIB)]
+    with lab.enrolled('bad-input', boot='direct', disks=disks,
                       node={'clean': False, 'fast_track': True}) as node:
         node.provide()
         yield node
@@ -41,6 +44,23 @@ def test_image_larger_than_the_disk(lab, node):
     error = node.fail_to_deploy(Image.publish(lab, path))
     assert str(300 * MIB) in error and str(256 * MIB) in error
     assert node.server.disks[0].is_zero(0, MIB)
+
+
+def test_disk_with_a_bad_spot(lab, node):
+    """The error comes from the middle of the disk, while several writes are under way."""
+    path = lab.run.tmp / 'noise.img'
+    path.write_bytes(random.randbytes(2 * BAD_MIB * MIB))
+    disk = node.server.disks[1]
+    disk.fill()
+    hints = node.show()['properties']['root_device']
+    node.update(**{'properties/root_device': {'serial': 'WORN'}})
+    try:
+        error = node.fail_to_deploy(Image.publish(lab, path))
+    finally:
+        node.update(**{'properties/root_device': hints})
+    assert 'Could not write' in error and '/dev/vdb' in error
+    assert 'Input/output error' in error
+    assert disk.is_zero(0, MIB), 'the old system must not boot either'
 
 
 def test_no_disk_matches_the_hints(node, image):

@@ -31,33 +31,3 @@ def test_bios_server_booted_over_the_network(lab, image):
         node.undeploy()
         assert server.disks[0].is_zero(0, 17 * 1024), 'the deployed partition table is still there'
         assert not server.is_on()
-
-
-def test_uefi_server_with_512_mib(lab, image):
-    """Direct boot; the firmware starts the deployed system from the entry the agent wrote."""
-    with lab.enrolled('uefi-direct', firmware='uefi', boot='direct', memory_mib=512,
-                      disks=[Disk('nvme', 256)], node={'clean': False}) as node:
-        node.provide()
-        node.deploy(image, config_drive('five hundred and twelve'))
-        expect_deployed_system(node.server, 'five hundred and twelve',
-                               node.server.console.mark_of_last_start())
-
-
-def test_uefi_server_booted_over_the_network(lab, image):
-    """The firmware's own PXE fetches iPXE over TFTP, iPXE the rest over HTTP."""
-    with lab.enrolled('uefi-network', firmware='uefi', boot='network', firmware_pxe=True,
-                      disks=[Disk('sata', 256)], node={'clean': False}) as node:
-        node.provide()
-        node.deploy(image, config_drive('by PXE'))
-        expect_deployed_system(node.server, 'by PXE', node.server.console.mark_of_last_start())
-
-
-def test_uefi_server_booted_from_virtual_media(lab, image):
-    """The token and the parameters come on the ISO that the conductor builds."""
-    with lab.enrolled('vmedia', firmware='uefi', boot='vmedia', disks=[Disk('scsi', 256)],
-                      node={'clean': False}) as node:
-        node.provide()
-        node.deploy(image, config_drive('on a disc'))
-        text = node.server.console.text()
-        assert 'boot_method=vmedia' in text
-        expect_deployed_system(node.server, 'on a disc', node.server.console.mark_of_last_start())

@@ -36,12 +36,13 @@ def target(lab):
     path.unlink()
 
 
-def write(lab, url, target, content):
+def write(lab, url, target, content, disk_format='raw'):
     """`farrier write` on the lab's network; nothing it prints tells the signature."""
     digest = hashlib.sha512(content).hexdigest()
     done = subprocess.run(
         ['ip', 'netns', 'exec', lab.run.namespace, paths.BUILD / 'farrier', 'write',
-         '--url', url, '--device', target, '--format', 'raw', '--checksum', f'sha512:{digest}'],
+         '--url', url, '--device', target, '--format', disk_format,
+         '--checksum', f'sha512:{digest}'],
         env={**os.environ, 'FARRIER_IMAGE_DOWNLOAD_CONNECTION_RETRY_INTERVAL': '0'},
         capture_output=True, text=True, timeout=120)
     assert signature(url) not in done.stdout + done.stderr
@@ -99,6 +100,28 @@ def test_object_replaced_between_two_connections(lab, swift, content, target, ki
             assert done.returncode != 0
             assert 'failed to verify against checksum' in done.stderr
             assert target.read_bytes()[:MIB] == bytes(MIB)
+
+
+@pytest.mark.parametrize('kind', ['plain', 'static', 'dynamic'])
+def test_map_at_the_end_of_the_file(lab, swift, target, kind):
+    """The map of a resized qcow2 is fetched by ranges, and the file is read once."""
+    content = os.urandom(20 * MIB)
+    raw, qcow2 = lab.run.tmp / 'resized.raw', lab.run.tmp / 'resized.qcow2'
+    raw.write_bytes(content)
+    for command in (['convert', '-O', 'qcow2', '-o', 'cluster_size=4096', raw, qcow2],
+                    ['resize', qcow2, '4G']):
+        subprocess.run(['qemu-img', *command], check=True, capture_output=True)
+    put(swift, kind, 'resized.qcow2', qcow2.read_bytes())
+    os.truncate(target, 4096 * MIB)
+    with Cutter(lab.network, 8082, swift.port, [9 * MIB]) as cutter:
+        url = swift.temporary_url('resized.qcow2', port=cutter.port)
+        done = write(lab, url, target, qcow2.read_bytes(), 'qcow2')
+    assert done.returncode == 0, done.stderr
+    with open(target, 'rb') as disk:
+        assert disk.read(len(content)) == content
+        assert disk.read(MIB) == bytes(MIB)
+    assert cutter.ranges.count(None) == 1
+    assert 2 < len(cutter.ranges) < 20
 
 
 def test_url_that_has_expired(lab, swift, content, target):

@@ -16,7 +16,8 @@ class Disk:
 
     `bus` is one of BUSES, `sector` the logical sector size in bytes (SATA knows only 512),
     `rotational` whether the disk says that it spins (SATA and SCSI), `logged` whether QEMU keeps a
-    log of all writes and flushes (`DiskFile.write_logs`).
+    log of all writes and flushes (`DiskFile.write_logs`), `bad_mib` a MiB whose first sector cannot
+    be written.
     """
 
     bus: str = 'virtio'
@@ -25,6 +26,7 @@ class Disk:
     sector: int = 512
     rotational: bool = False
     logged: bool = False
+    bad_mib: int | None = None
 
     def __post_init__(self):
         if self.bus not in BUSES:

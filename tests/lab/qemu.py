@@ -1,6 +1,7 @@
 """The QEMU command line of a server."""
 
 import shutil
+from errno import EIO
 from pathlib import Path
 
 from lab.write_log import write_log_paths
@@ -93,6 +94,12 @@ def _disks(hardware, folder, order):
 
 
 def _disk_file(disk, path):
+    if disk['bad_mib'] is not None:
+        # blkdebug counts in sectors of 512 bytes, whatever the disk's are.
+        fault = f'errno={EIO},file.inject-error.0.sector={disk["bad_mib"] * 2048}'
+        return ('format=raw,cache=unsafe,file.driver=blkdebug,file.image.driver=file,'
+                f'file.image.filename={path},file.inject-error.0.event=none,'
+                f'file.inject-error.0.iotype=write,file.inject-error.0.{fault}')
     if not disk['logged']:
         # The host's page cache outlives a killed QEMU, so flushing it to the host's disk would only
         # cost time.

@@ -4,8 +4,15 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use crate::block::settle;
 use crate::sys::block_device::{Disk, DiskError};
+use crate::sys::log::chain;
+use crate::sys::root::Root;
+
+/// How long udev may take to name the new partitions.
+const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 
 /// Bytes of a new file until the image's size is known: larger than any image, and small enough for
 /// ext4 (16 TiB), XFS and tmpfs. Nothing is stored for what is not written.
@@ -36,8 +43,8 @@ pub(super) enum TargetError {
         #[source]
         source: io::Error,
     },
-    #[error("Could not use the target")]
-    Disk(#[source] DiskError),
+    #[error(transparent)]
+    Disk(DiskError),
 }
 
 /// What is written to.
@@ -77,10 +84,20 @@ impl Target {
         Ok(Self { disk, new })
     }
 
-    /// The image is on it, with so many bytes.
+    /// The image is on it, with so many bytes. Its partitions have their names when this is done.
+    ///
+    /// A kernel that does not take the new partition table is warned of only: the image is on the
+    /// disk, and not every device has partitions (a loop device may be set up without).
     pub(super) fn keep(self, size: u64) -> Result<(), TargetError> {
-        self.disk.reread_partitions().map_err(TargetError::Disk)?;
+        if let Err(error) = self.disk.reread_partitions() {
+            eprintln!("farrier: the image is written, but: {}", chain(&error));
+        }
+        let is_device = self.disk.is_device();
+        // udev looks at a disk once it is unlocked.
         drop(self.disk);
+        if is_device {
+            settle::wait(&Root::system(), SETTLE_LIMIT);
+        }
         let Some(mut new) = self.new else {
             return Ok(());
         };

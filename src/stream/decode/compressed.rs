@@ -1,7 +1,7 @@
 //! The bytes of a disk, compressed as a whole.
 
 use super::codec::{Compression, CompressionError, Step};
-use super::{Content, Decoder, Extent, Outcome, Pass};
+use super::{Content, Decoder, Extent, Outcome, Pass, zstd};
 use crate::stream::buffer::Pool;
 use crate::stream::error::StreamError;
 use crate::stream::format;
@@ -19,6 +19,8 @@ const START: usize = 36 << 10;
 /// A compressed image.
 pub(super) struct Compressed {
     compression: Compression,
+    /// What the first frame says of itself; others may follow.
+    least: u64,
 }
 
 impl Compressed {
@@ -29,7 +31,14 @@ impl Compressed {
         request: &ImageRequest,
         start: &[u8],
     ) -> Result<Self, StreamError> {
-        let compressed = Self { compression };
+        let compressed = Self {
+            compression,
+            least: match compression {
+                Compression::Zstd => zstd::size_of_frame(start).unwrap_or(0),
+                // What the others know of their size stands at their end.
+                _ => 0,
+            },
+        };
         let mut inside = vec![0; START];
         let count = compressed
             .peek(start, &mut inside)
@@ -82,9 +91,13 @@ impl Compressed {
 }
 
 impl Decoder for Compressed {
-    /// Only the end tells: what a header says is that of its own frame.
+    /// Only the end tells.
     fn size(&self) -> Option<u64> {
         None
+    }
+
+    fn least_size(&self) -> u64 {
+        self.least
     }
 
     fn pass(&mut self, pass: &mut Pass<'_>) -> Result<Outcome, StreamError> {

@@ -74,6 +74,11 @@ pub(super) trait Decoder: Send {
     /// Bytes of the disk that the image makes, where that is known beforehand.
     fn size(&self) -> Option<u64>;
 
+    /// Bytes of the disk that it makes at least.
+    fn least_size(&self) -> u64 {
+        self.size().unwrap_or(0)
+    }
+
     /// Buffers of [`INPUT_BUFFER`] bytes that the file may take up.
     fn input_buffers(&self) -> usize {
         INPUT_BUFFERS

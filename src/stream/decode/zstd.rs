@@ -1,7 +1,9 @@
 //! Zstandard (RFC 8878), by libzstd.
 
 use zstd::zstd_safe::zstd_sys::ZSTD_ErrorCode;
-use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, get_error_name};
+use zstd::zstd_safe::{
+    DCtx, DParameter, InBuffer, OutBuffer, get_error_name, get_frame_content_size,
+};
 
 use super::codec::{Codec, CompressionError, Step, WINDOW_LIMIT};
 
@@ -60,6 +62,12 @@ impl Codec for Zstd {
         self.between = left == 0;
         Ok(step)
     }
+}
+
+/// Decompressed bytes of the frame that starts here, where it says so; the tool writes that wherever
+/// it reads a file and not a pipe.
+pub(super) fn size_of_frame(start: &[u8]) -> Option<u64> {
+    get_frame_content_size(start).ok().flatten()
 }
 
 /// The library's error. The numbers of errors are fixed for ever (zstd_errors.h), and the return

@@ -256,6 +256,18 @@ fn a_bomb_ends_at_the_devices_end() {
 }
 
 #[test]
+fn a_frame_that_tells_its_size_is_refused_before_anything_is_written() {
+    let packed = zstd::bulk::compress(&vec![0; 3 * MIB], 1).unwrap();
+    let medium = MemoryMedium::used(2 * MIB);
+    let error = write_file(&packed, |_| {}, &medium).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Image one.raw of 3145728 bytes does not fit onto a device of 2097152 bytes"
+    );
+    assert_eq!(medium.log(), []);
+}
+
+#[test]
 fn nothing_but_a_disk_may_be_inside() {
     let content = disk(MIB);
     let mut qcow2 = content.clone();

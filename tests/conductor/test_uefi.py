@@ -1,0 +1,34 @@
+"""Servers whose firmware is UEFI: it starts the deployed system from the entry that the agent wrote."""
+
+from conductor.expectations import config_drive, expect_deployed_system
+from lab import Disk
+
+
+def test_uefi_server_with_512_mib(lab, image):
+    """Direct boot, with little memory."""
+    with lab.enrolled('uefi-direct', firmware='uefi', boot='direct', memory_mib=512,
+                      disks=[Disk('nvme', 256)], node={'clean': False}) as node:
+        node.provide()
+        node.deploy(image, config_drive('five hundred and twelve'))
+        expect_deployed_system(node.server, 'five hundred and twelve',
+                               node.server.console.mark_of_last_start())
+
+
+def test_uefi_server_booted_over_the_network(lab, compressed_image):
+    """The firmware's own PXE fetches iPXE over TFTP, iPXE the rest over HTTP."""
+    with lab.enrolled('uefi-network', firmware='uefi', boot='network', firmware_pxe=True,
+                      disks=[Disk('sata', 256)], node={'clean': False}) as node:
+        node.provide()
+        node.deploy(compressed_image, config_drive('by PXE'))
+        expect_deployed_system(node.server, 'by PXE', node.server.console.mark_of_last_start())
+
+
+def test_uefi_server_booted_from_virtual_media(lab, image):
+    """The token and the parameters come on the ISO that the conductor builds."""
+    with lab.enrolled('vmedia', firmware='uefi', boot='vmedia', disks=[Disk('scsi', 256)],
+                      node={'clean': False}) as node:
+        node.provide()
+        node.deploy(image, config_drive('on a disc'))
+        text = node.server.console.text()
+        assert 'boot_method=vmedia' in text
+        expect_deployed_system(node.server, 'on a disc', node.server.console.mark_of_last_start())

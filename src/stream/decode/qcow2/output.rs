@@ -166,7 +166,7 @@ impl<'a> Output<'a> {
     }
 
     /// Zeros that the device is asked to make.
-    pub(super) fn zeros(&mut self, offset: u64, length: u64) -> Result<(), Failure> {
+    pub(super) fn zeros(&self, offset: u64, length: u64) -> Result<(), Failure> {
         let length = length.min(self.size.saturating_sub(offset));
         if length == 0 {
             return Ok(());

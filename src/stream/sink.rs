@@ -165,6 +165,11 @@ impl<'a> Sink<'a> {
             Content::Data(data) => data.len() as u64,
             Content::Zeros(length) => *length,
         };
+        if length == 0 {
+            // The decoder waits for memory: nothing more comes before something is written.
+            queue.idle = true;
+            return Ok(());
+        }
         let end = offset.saturating_add(length);
         if end > self.staged.size() {
             return Err(StreamError::TooLarge {

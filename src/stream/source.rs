@@ -142,7 +142,7 @@ fn read_file(
     let interrupted = || DownloadError::Interrupted {
         location: location.to_string(),
     };
-    let mut file = File::open(&path).map_err(file_error)?;
+    let file = File::open(&path).map_err(file_error)?;
     let changed = || DownloadError::Changed {
         location: location.to_string(),
     };
@@ -155,12 +155,14 @@ fn read_file(
         .opened
         .send(opened.clone())
         .map_err(|_| interrupted())?;
+    // No more than was announced, or a file that grows as fast as it is read would never end.
+    let mut reader = (&file).take(opened.length().unwrap_or(u64::MAX));
     loop {
         let mut buffer = outlet.pool.take(outlet.halt).ok_or_else(interrupted)?;
         let mut ended = false;
         while !buffer.is_full() && !ended {
             patience.check(location)?;
-            ended = match buffer.fill_with(|free| file.read(free)) {
+            ended = match buffer.fill_with(|free| reader.read(free)) {
                 Ok(count) => count == 0,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => false,
                 Err(error) => return Err(file_error(error)),

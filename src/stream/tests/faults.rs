@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{Seek, SeekFrom, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
@@ -372,6 +374,81 @@ fn a_server_that_stalls_again_and_again_is_given_up() {
     );
     let ranges: Vec<_> = server.requests().iter().map(Request::range).collect();
     assert_eq!(ranges, [None, Some(1000)]);
+}
+
+#[test]
+fn a_server_that_asks_for_a_pause_gets_it() {
+    let content = image(2 * MIB);
+    for (status, pause) in [(429, "1"), (503, "Sun, 06 Nov 1994 08:49:37 GMT")] {
+        let server = TestServer::start({
+            let content = Arc::clone(&content);
+            move |number, request| match number {
+                0 => Reply::ok(&content).cut_at(MIB),
+                1 => Reply::status(status).header("Retry-After", pause),
+                _ => Reply::ranged(&content, request),
+            }
+        });
+        let medium = MemoryMedium::used(4 * MIB);
+        let began = Instant::now();
+        written(&request(&url(&server), &content), &options(), &medium).unwrap();
+        assert_written(&medium, &content);
+        if pause == "1" {
+            assert!(began.elapsed() >= Duration::from_secs(1));
+        }
+        let ranges: Vec<_> = server.requests().iter().map(Request::range).collect();
+        assert_eq!(ranges, [None, Some(MIB), Some(MIB)]);
+    }
+}
+
+/// Makes the file longer so many times, whenever a stage asks whether to go on.
+struct Growing {
+    file: fs::File,
+    left: AtomicUsize,
+}
+
+impl Context for Growing {
+    fn report_progress(&self, _: Progress) {}
+
+    fn is_cancelled(&self) -> bool {
+        let take_one = |left: usize| left.checked_sub(1);
+        let order = Ordering::SeqCst;
+        if self.left.fetch_update(order, order, take_one).is_ok() {
+            (&self.file).write_all(b"more").unwrap();
+        }
+        false
+    }
+}
+
+#[test]
+fn a_local_file_that_is_written_to_is_not_taken() {
+    let content = image(2 * MIB);
+    for (times, fits) in [(1, false), (usize::MAX, false), (0, true)] {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&content).unwrap();
+        let mut request = request(&[format!("file://{}", file.path().display())], &content);
+        if !fits {
+            request.checksum = None;
+        }
+        let growing = Growing {
+            file: file.reopen().unwrap(),
+            left: times.into(),
+        };
+        (&growing.file).seek(SeekFrom::End(0)).unwrap();
+        let medium = MemoryMedium::used(8 * MIB);
+        let outcome = write(&request, &options(), &medium, &growing);
+        if times == usize::MAX {
+            let error = outcome.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ImageDownload);
+            assert!(
+                chain(&error).ends_with("changed while it was read"),
+                "{error}"
+            );
+            assert!(head_is_blank(&medium.content()));
+        } else {
+            let size = outcome.unwrap().size;
+            assert_eq!(size, file.path().metadata().unwrap().len());
+        }
+    }
 }
 
 #[test]

@@ -132,7 +132,7 @@ def made_by_tools(folder):
     tool('xorriso', '-as', 'mkisofs', '-R', '-J', '-V', 'config-2', '-o', folder / 'iso',
          folder / 'tree')
     # The padding at its end holds nothing.
-    iso = (folder / 'iso').read_bytes()[:64 << 10]
+    iso = (folder / 'iso').read_bytes()[:120 << 10]
     yield 'iso9660', iso
     for content in (iso, disk.read_bytes()[:8192], b'{}'):
         yield 'config_drive', base64.b64encode(gzip.compress(content))

@@ -35,9 +35,11 @@ const MOST_HELD: usize = 24 << 20;
 /// takes some.
 const MOST_PIECES: usize = 1 << 14;
 
-/// Nothing came for so long: then what waits is written. So the window never keeps the last buffers
-/// from a decoder that waits for them. Short, since some decoders have pools of a MiB; a slow source
-/// does not need the disk's full rate, and if the disk is slower still, the window fills meanwhile.
+/// Nothing came for so long: then half of what waits is written, whatever comes meanwhile. So the
+/// window never keeps the last buffers from a decoder that waits for them, and one that lives on few
+/// buffers is not made to wait again for each that it gets back. Short, since some decoders have pools
+/// of a MiB; a slow source does not need the disk's full rate, and if the disk is slower still, the
+/// window fills meanwhile.
 const IDLE: Duration = Duration::from_millis(2);
 
 /// What the writers share.
@@ -57,8 +59,9 @@ struct Queue {
     extents: Option<Receiver<Extent>>,
     window: Window,
     edges: Edges,
-    /// Nothing has come for some time.
-    idle: bool,
+    /// While more than this waits, it is written: set when nothing came for some time, or the decoder
+    /// says that nothing will.
+    drain_to: u64,
     /// Bytes of memory that waiting and flying pieces hold.
     held: Arc<AtomicUsize>,
 }
@@ -76,7 +79,7 @@ impl<'a> Sink<'a> {
                 extents: Some(extents),
                 window: Window::default(),
                 edges: Edges::new(u64::from(staged.logical_block_size())),
-                idle: false,
+                drain_to: u64::MAX,
                 held: Arc::default(),
             }),
             staged,
@@ -120,7 +123,7 @@ impl<'a> Sink<'a> {
                 return Ok(None);
             }
             self.take_in(&mut queue)?;
-            let all = queue.is_pressed();
+            let all = queue.must_write();
             if let Some(write) = queue.window.take(all) {
                 return Ok(Some(write));
             }
@@ -136,7 +139,7 @@ impl<'a> Sink<'a> {
             };
             match next {
                 Ok(extent) => self.accept(&mut queue, extent)?,
-                Err(RecvTimeoutError::Timeout) => queue.idle = true,
+                Err(RecvTimeoutError::Timeout) => queue.drain_to = queue.window.load() / 2,
                 Err(RecvTimeoutError::Disconnected) => queue.extents = None,
             }
         }
@@ -158,12 +161,16 @@ impl<'a> Sink<'a> {
 
     /// Sort one extent into head, edges and window.
     fn accept(&self, queue: &mut Queue, extent: Extent) -> Result<(), StreamError> {
-        queue.idle = false;
         let Extent { offset, content } = extent;
         let length = match &content {
             Content::Data(data) => data.len() as u64,
             Content::Zeros(length) => *length,
         };
+        if length == 0 {
+            // The decoder waits for memory: nothing more comes before something is written.
+            queue.drain_to = queue.drain_to.min(queue.window.load() / 2);
+            return Ok(());
+        }
         let end = offset.saturating_add(length);
         if end > self.staged.size() {
             return Err(StreamError::TooLarge {
@@ -239,8 +246,11 @@ impl<'a> Sink<'a> {
 
 impl Queue {
     /// Whether what waits must be written even if it could still grow.
-    fn is_pressed(&self) -> bool {
-        self.idle
+    fn must_write(&mut self) -> bool {
+        if self.window.load() <= self.drain_to {
+            self.drain_to = u64::MAX;
+        }
+        self.drain_to < u64::MAX
             || self.extents.is_none()
             || self.window.len() >= MOST_PIECES
             || self.held.load(Ordering::Relaxed) >= MOST_HELD

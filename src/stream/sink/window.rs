@@ -13,6 +13,9 @@ pub(super) const BATCH: u64 = 4 << 20;
 /// at a cancellation bounds them.
 const ZEROS: u64 = 128 << 20;
 
+/// What a piece counts beside its bytes.
+const PIECE: u64 = 1024;
+
 /// Parts of one write (IOV_MAX of limits.h).
 const PARTS: usize = crate::sys::block_device::MOST_PARTS;
 
@@ -22,6 +25,8 @@ pub(super) struct Window {
     runs: BTreeMap<u64, Run>,
     /// The offsets of those runs that are worth a write already.
     ready: BTreeSet<u64>,
+    /// Bytes of data in all runs.
+    bytes: u64,
     /// Where the last write ended: the next one is the nearest behind it, from the disk's end
     /// again from its start, as a lift goes. So a rotating disk seeks little, and nothing waits for
     /// ever.
@@ -95,6 +100,11 @@ impl Window {
     /// Pieces that could not be merged.
     pub(super) fn len(&self) -> usize {
         self.runs.len()
+    }
+
+    /// How much waits: bytes, and something for each piece, since zeros take none.
+    pub(super) fn load(&self) -> u64 {
+        self.bytes + self.runs.len() as u64 * PIECE
     }
 
     /// Everything from here on that fits into one write; few zeros between data are written.
@@ -182,12 +192,15 @@ impl Window {
         if run.length() >= enough {
             self.ready.insert(offset);
         }
+        self.bytes += run.bytes();
         self.runs.insert(offset, run);
     }
 
     fn remove(&mut self, offset: u64) -> Option<Run> {
         self.ready.remove(&offset);
-        self.runs.remove(&offset)
+        let run = self.runs.remove(&offset)?;
+        self.bytes -= run.bytes();
+        Some(run)
     }
 }
 
@@ -195,6 +208,14 @@ impl Run {
     fn length(&self) -> u64 {
         match self {
             Self::Data { length, .. } | Self::Zeros { length } => *length,
+        }
+    }
+
+    /// Bytes that are no zeros.
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Data { length, .. } => *length,
+            Self::Zeros { .. } => 0,
         }
     }
 
@@ -274,12 +295,13 @@ mod tests {
                 pieces.reverse();
             }
             let mut window = window(&pieces);
-            assert_eq!(window.len(), 1);
+            assert_eq!((window.len(), window.load()), (1, 9 * MIB + PIECE));
             assert_eq!(next(&mut window, false), Some((0, 4 * MIB, 4)));
             assert_eq!(next(&mut window, false), Some((4 * MIB, 4 * MIB, 4)));
             assert_eq!(next(&mut window, false), None);
             assert_eq!(next(&mut window, true), Some((8 * MIB, MIB, 1)));
             assert!(window.is_empty());
+            assert_eq!(window.load(), 0);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use nix::mount::{MsFlags, mount, umount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
@@ -38,7 +38,9 @@ struct Mounted<'a>(&'a Path);
 
 impl Drop for Mounted<'_> {
     fn drop(&mut self) {
-        umount(self.0).unwrap();
+        // A loop device that is detached goes with its last user, who may be anybody that looks
+        // at all devices just now.
+        umount2(self.0, MntFlags::MNT_DETACH).unwrap();
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) struct Pool {
     limit: PoolLimit,
     home: Sender<AlignedBuffer>,
     free: Receiver<AlignedBuffer>,
+    /// The memory of the next buffer, where that was looked for before.
+    ready: Option<AlignedBuffer>,
 }
 
 /// How many buffers a pool may make; it can be raised while the pool is in use.
@@ -40,6 +42,7 @@ impl Pool {
             limit: PoolLimit(Arc::new(AtomicUsize::new(count))),
             home,
             free,
+            ready: None,
         }
     }
 
@@ -58,15 +61,33 @@ impl Pool {
         })
     }
 
+    /// Whether [`Pool::take`] would have to wait.
+    pub(super) fn is_exhausted(&mut self) -> bool {
+        if self.ready.is_none() {
+            self.ready = self.memory_at_hand();
+        }
+        self.ready.is_none()
+    }
+
+    fn memory_at_hand(&mut self) -> Option<AlignedBuffer> {
+        if let Some(memory) = self.ready.take() {
+            return Some(memory);
+        }
+        if let Ok(memory) = self.free.try_recv() {
+            return Some(memory);
+        }
+        // Made on demand, so that a small image needs little.
+        if self.made < self.limit.0.load(Ordering::Relaxed) {
+            self.made += 1;
+            return Some(AlignedBuffer::zeroed(self.size));
+        }
+        None
+    }
+
     fn memory(&mut self, halt: &Halt<'_>) -> Option<AlignedBuffer> {
         loop {
-            if let Ok(memory) = self.free.try_recv() {
+            if let Some(memory) = self.memory_at_hand() {
                 return Some(memory);
-            }
-            // Made on demand, so that a small image needs little.
-            if self.made < self.limit.0.load(Ordering::Relaxed) {
-                self.made += 1;
-                return Some(AlignedBuffer::zeroed(self.size));
             }
             match self.free.recv_timeout(LOOK) {
                 Ok(memory) => return Some(memory),

@@ -59,7 +59,8 @@ struct Queue {
     extents: Option<Receiver<Extent>>,
     window: Window,
     edges: Edges,
-    /// While more than this waits, it is written: set when nothing came for some time.
+    /// While more than this waits, it is written: set when nothing came for some time, or the decoder
+    /// says that nothing will.
     drain_to: u64,
     /// Bytes of memory that waiting and flying pieces hold.
     held: Arc<AtomicUsize>,
@@ -165,6 +166,11 @@ impl<'a> Sink<'a> {
             Content::Data(data) => data.len() as u64,
             Content::Zeros(length) => *length,
         };
+        if length == 0 {
+            // The decoder waits for memory: nothing more comes before something is written.
+            queue.drain_to = queue.drain_to.min(queue.window.load() / 2);
+            return Ok(());
+        }
         let end = offset.saturating_add(length);
         if end > self.staged.size() {
             return Err(StreamError::TooLarge {

@@ -50,7 +50,8 @@ pub(super) struct Extent {
 pub(super) enum Content {
     /// These bytes.
     Data(Buffer),
-    /// So many zeros.
+    /// So many zeros. None at all say that the decoder waits for buffers, so that there is no point
+    /// in waiting for neighbours of what came.
     Zeros(u64),
 }
 

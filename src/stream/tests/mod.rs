@@ -7,6 +7,7 @@ mod download;
 mod faults;
 mod loop_disk;
 mod medium;
+mod qcow2;
 mod sink;
 
 use std::sync::Arc;

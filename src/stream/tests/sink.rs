@@ -176,7 +176,7 @@ pub(super) fn made(limit: usize) -> impl Strategy<Value = Made> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     /// The medium itself panics where two writes meet in a block.
     #[test]

@@ -306,6 +306,8 @@ mod tests {
         Header::parse(&bytes)
     }
 
+    type Change = fn(&mut [u8]);
+
     #[test]
     fn a_usual_header_is_read() {
         let parsed = Header::parse(&header()).unwrap();
@@ -348,7 +350,7 @@ mod tests {
     #[test]
     fn what_is_not_accepted_is_named() {
         use Qcow2Error::{BackingFile, ClusterBits, Corrupt, DataFile, Encrypted, UnknownFeatures};
-        let cases: [(fn(&mut [u8]), Qcow2Error); 11] = [
+        let cases: [(Change, Qcow2Error); 11] = [
             (|b| put_u32(b, 4, 1), Qcow2Error::Version(1)),
             (|b| put_u64(b, 8, 0x200), BackingFile),
             (|b| put_u32(b, 20, 8), ClusterBits(8)),
@@ -364,7 +366,7 @@ mod tests {
         for (change, expected) in cases {
             assert_eq!(changed(change).unwrap_err(), expected);
         }
-        let invalid: [fn(&mut [u8]); 12] = [
+        let invalid: [Change; 12] = [
             |b| put_u32(b, 36, 1),
             |b| put_u32(b, 36, u32::MAX),
             |b| put_u64(b, 40, 0x30200),

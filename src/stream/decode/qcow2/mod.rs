@@ -49,9 +49,9 @@ use self::workers::Workers;
 use super::{Decoder, Outcome, Pass};
 use crate::stream::error::StreamError;
 
-/// Buffers for data that is not compressed: 12 MiB for long runs, 8 MiB for scattered clusters.
-const LARGE_BUFFERS: usize = 12;
-const SMALL_BUFFERS: usize = 128;
+/// Large, small and tiny buffers for data that is not compressed: 12 MiB for long runs, 6 MiB for
+/// scattered clusters, and 8 MiB (alignment included) for those of the smallest sizes.
+const BUFFERS: [usize; 3] = [12, 96, 1024];
 
 /// The decoder of a qcow2 image.
 pub(super) struct Qcow2 {
@@ -70,7 +70,7 @@ impl Qcow2 {
         Ok(Self {
             image: image.to_owned(),
             plan,
-            pools: Pools::new(LARGE_BUFFERS, SMALL_BUFFERS, 0),
+            pools: Pools::new(BUFFERS, 0),
             worker_pools: workers::pools(cluster),
         })
     }

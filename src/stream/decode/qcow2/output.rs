@@ -13,6 +13,8 @@ use crate::stream::halt::Halt;
 const LARGE: usize = INPUT_BUFFER;
 /// Bytes of a buffer for scattered clusters, of which many are under way at once.
 const SMALL: usize = 64 << 10;
+/// Bytes of a buffer for scattered clusters of the smallest sizes, of which there are thousands.
+const TINY: usize = 4 << 10;
 /// From here on a run goes into large buffers.
 const LONG: usize = 2 * SMALL;
 
@@ -40,17 +42,19 @@ pub(super) struct Pools {
     large: Pool,
     large_size: usize,
     small: Pool,
+    tiny: Pool,
 }
 
 impl Pools {
-    /// At most so many large and small buffers; a large one takes at least a cluster of so many
-    /// bytes.
-    pub(super) fn new(large: usize, small: usize, cluster: usize) -> Self {
+    /// At most so many large, small and tiny buffers; a large one takes at least a cluster of so
+    /// many bytes.
+    pub(super) fn new([large, small, tiny]: [usize; 3], cluster: usize) -> Self {
         let large_size = LARGE.max(cluster);
         Self {
             large: Pool::new(large_size, large),
             large_size,
             small: Pool::new(SMALL, small),
+            tiny: Pool::new(TINY, tiny),
         }
     }
 }
@@ -154,12 +158,15 @@ impl<'a> Output<'a> {
         if length < buffer.len() || length != self.pools.large_size {
             return self.data(offset, &buffer);
         }
+        if self.pools.large.is_exhausted() {
+            self.send(0, Content::Zeros(0))?;
+        }
         let spare = self.pools.large.take(self.halt).ok_or(Failure::Gone)?;
         self.send(offset, Content::Data(buffer.rehome(spare)))
     }
 
     /// Zeros that the device is asked to make.
-    pub(super) fn zeros(&mut self, offset: u64, length: u64) -> Result<(), Failure> {
+    pub(super) fn zeros(&self, offset: u64, length: u64) -> Result<(), Failure> {
         let length = length.min(self.size.saturating_sub(offset));
         if length == 0 {
             return Ok(());
@@ -194,11 +201,15 @@ impl<'a> Output<'a> {
             self.flush()?;
             // What outgrew a small buffer is a long run.
             let is_long = expected > LONG || least > SMALL || follows;
-            let (pool, room) = if is_long {
-                (&mut self.pools.large, self.pools.large_size)
-            } else {
-                (&mut self.pools.small, SMALL)
+            let (pool, room) = match expected {
+                _ if is_long => (&mut self.pools.large, self.pools.large_size),
+                ..=TINY => (&mut self.pools.tiny, TINY),
+                _ => (&mut self.pools.small, SMALL),
             };
+            if pool.is_exhausted() {
+                // The sink shall not wait for more before it gives buffers back.
+                send(&self.to, self.halt, 0, Content::Zeros(0))?;
+            }
             let buffer = pool.take(self.halt).ok_or(Failure::Gone)?;
             self.current = Some(Current {
                 offset,
@@ -210,11 +221,19 @@ impl<'a> Output<'a> {
     }
 
     fn send(&self, offset: u64, content: Content) -> Result<(), Failure> {
-        if self.halt.is_set() {
-            return Err(Failure::Gone);
-        }
-        self.to
-            .send(Extent { offset, content })
-            .map_err(|_| Failure::Gone)
+        send(&self.to, self.halt, offset, content)
     }
+}
+
+fn send(
+    to: &Sender<Extent>,
+    halt: &Halt<'_>,
+    offset: u64,
+    content: Content,
+) -> Result<(), Failure> {
+    if halt.is_set() {
+        return Err(Failure::Gone);
+    }
+    to.send(Extent { offset, content })
+        .map_err(|_| Failure::Gone)
 }

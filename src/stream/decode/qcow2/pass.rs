@@ -182,7 +182,10 @@ impl Reader<'_, '_, '_> {
             taken.extend(served.claims.iter().cloned());
             taken.sort_unstable_by_key(|part| part.start);
             let mut from = range.start;
-            for part in taken.into_iter().chain([range.end..range.end]) {
+            for part in taken
+                .into_iter()
+                .chain(std::iter::once(range.end..range.end))
+            {
                 if part.start > from {
                     self.keep_part(&range, data, from..part.start);
                 }

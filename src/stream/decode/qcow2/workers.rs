@@ -18,15 +18,15 @@ const JOB: usize = 1 << 20;
 /// Jobs that wait for a thread.
 const WAITING: usize = 2;
 
-/// Large buffers that all threads have together.
-const BUFFERS: usize = 12;
+/// Large, small and tiny buffers that all threads have together: 14 MiB.
+const BUFFERS: [usize; 3] = [12, 32, 128];
 
 /// The buffers of each thread. There are two threads even on a single processor, where one may
 /// wait for the disk; more than four would only outrun the disk.
 pub(super) fn pools(cluster: usize) -> Vec<Pools> {
     let count = thread::available_parallelism().map_or(2, |count| count.get().clamp(2, 4));
     (0..count)
-        .map(|_| Pools::new(BUFFERS / count, 16, cluster))
+        .map(|_| Pools::new(BUFFERS.map(|buffers| buffers / count), cluster))
         .collect()
 }
 

@@ -55,10 +55,12 @@ fn refusals(file: &[u8]) -> [String; 2] {
     })
 }
 
+type Damage = fn(&mut Vec<u8>);
+
 #[test]
 fn each_damage_is_named() {
     let whole = image();
-    let cases: Vec<(&str, fn(&mut Vec<u8>))> = vec![
+    let cases: Vec<(&str, Damage)> = vec![
         ("has a backing file", |f| put(f, 8, 0x200)),
         ("has data_file set", |f| put(f, 72, 4)),
         ("marked as corrupt", |f| put(f, 72, 2)),
@@ -72,7 +74,7 @@ fn each_damage_is_named() {
         ("L1 table's offset is not", |f| put(f, 40, 0x30001)),
         ("L1 table", |f| put(f, 40, 1 << 40)),
         ("L1 table at offset 0 lies over its header", |f| {
-            put(f, 40, 0)
+            put(f, 40, 0);
         }),
         ("refcount table", |f| put(f, 48, 1 << 40)),
         ("there is no refcount table", |f| f[56..60].fill(0)),

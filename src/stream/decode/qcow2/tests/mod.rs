@@ -138,6 +138,9 @@ fn decode(file: &[u8], setup: &Setup) -> Result<(Vec<u8>, Effort), StreamError> 
     let mut disk = Vec::new();
     let mut written = Vec::new();
     let (size, effort) = extents(file, setup, |Extent { offset, content }| {
+        if matches!(content, Content::Zeros(0)) {
+            return;
+        }
         let start = offset as usize;
         let length = match &content {
             Content::Data(data) => data.len(),

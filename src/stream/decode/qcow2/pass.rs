@@ -191,6 +191,10 @@ impl Reader<'_, '_, '_> {
                 }
                 from = from.max(part.end);
             }
+            // Its first sector may be shared with a cluster that was served, so it is no gap.
+            if let Some(host) = served.straddles {
+                self.keep_part(&range, data, host.max(range.start)..range.end);
+            }
             return;
         }
         match served.straddles {

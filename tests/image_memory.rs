@@ -55,7 +55,7 @@ impl Image {
         file.write_all(&header).unwrap();
         file.seek(SeekFrom::Start(2 * cluster)).unwrap();
         for number in 0..tables {
-            let entry = (table + number) * cluster | 1 << 63;
+            let entry = ((table + number) * cluster) | (1 << 63);
             file.write_all(&entry.to_be_bytes()).unwrap();
         }
         let mut entries = vec![0_u64; (tables * per_table) as usize];

@@ -6,14 +6,18 @@
     clippy::unwrap_used,
     reason = "a test's helpers fail the test by panicking"
 )]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the environment is set, which the agent does for no program"
+)]
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Output};
 use std::thread;
 
+use farrier::sys::process::{Output, Program};
 use nix::sys::resource::{UsageWho, getrusage};
 
 const MIB: usize = 1 << 20;
@@ -53,14 +57,22 @@ fn block() -> Vec<u8> {
 
 fn write(url: &str, device: &Path) -> Output {
     File::create(device).unwrap().set_len(DISK as u64).unwrap();
-    Command::new(env!("CARGO_BIN_EXE_farrier"))
-        .args(["write", "--no-checksum", "--format", "raw", "--url", url])
-        .arg("--device")
-        .arg(device)
-        .env("FARRIER_IMAGE_DOWNLOAD_CONNECTION_RETRY_INTERVAL", "0")
-        .env("FARRIER_IMAGE_DOWNLOAD_CONNECTION_RETRIES", "30")
-        .output()
-        .unwrap()
+    [
+        "FARRIER_IMAGE_DOWNLOAD_CONNECTION_RETRY_INTERVAL=0",
+        "FARRIER_IMAGE_DOWNLOAD_CONNECTION_RETRIES=30",
+        env!("CARGO_BIN_EXE_farrier"),
+        "write",
+        "--no-checksum",
+        "--format=raw",
+        "--url",
+        url,
+        "--device",
+        device.to_str().unwrap(),
+    ]
+    .into_iter()
+    .fold(Program::new("/usr/bin/env"), Program::arg)
+    .output()
+    .unwrap()
 }
 
 /// What the disk holds, piece by piece: a program that is started counts the peak of the one that
@@ -91,7 +103,7 @@ fn memory_is_bounded_whatever_the_server_does() {
         while stream.write_all(&block).is_ok() {}
     });
     let done = write(&endless, &disk);
-    let said = String::from_utf8_lossy(&done.stderr);
+    let said = &done.stderr;
     assert!(!done.status.success());
     assert!(said.contains("does not fit onto a device"), "{said}");
     assert_eq!(megabytes(&disk).next(), Some(vec![0; MIB]));
@@ -124,11 +136,7 @@ fn memory_is_bounded_whatever_the_server_does() {
         }
     });
     let done = write(&cutting, &disk);
-    assert!(
-        done.status.success(),
-        "{}",
-        String::from_utf8_lossy(&done.stderr)
-    );
+    assert!(done.status.success(), "{}", done.stderr);
     let block = block();
     assert!(megabytes(&disk).all(|held| held == block));
     assert_bounded();

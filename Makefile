@@ -59,8 +59,8 @@ test: ## Everything: unit tests, then the real conductor with virtual servers
 	@echo "== a real conductor hears of a virtual server"
 	build/lab/venv/bin/python -m pytest -q -m alone tests/conductor
 	@echo "== a real conductor deploys virtual servers"
-	build/lab/venv/bin/python -m pytest -q -m "not alone" -n 2 --dist loadfile --durations=20 \
-	    tests/conductor
+	build/lab/venv/bin/python -m pytest -q -m "not alone" -n 2 --dist loadfile \
+	    --no-loadscope-reorder --durations=20 tests/conductor
 
 demo: lab ## A real Ironic network-boots, inspects, cleans and deploys a virtual server
 	@tests/lab/images/build-demo-image

@@ -6,10 +6,6 @@
     clippy::unwrap_used,
     reason = "a test's helpers fail the test by panicking"
 )]
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the environment is set, which the agent does for no program"
-)]
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::error::Qcow2Error;
 use super::fetched::Fetched;
+use super::geometry::SECTOR;
 use super::look_back::LookBack;
 use super::map::{Mapping, Source, append};
 use super::output::{Failure, Output};
@@ -121,7 +122,7 @@ impl Reader<'_, '_, '_> {
                         let place = (part.start - start) as usize..(part.end - start) as usize;
                         self.output.data(guest_start, &data[place])?;
                     }
-                    served.claim(part);
+                    served.claim(part, false);
                     if host + length > end {
                         again.push(mapping);
                     } else if served.whole.is_some() {
@@ -139,7 +140,7 @@ impl Reader<'_, '_, '_> {
                         served.straddles = served.straddles.or(Some(host));
                         again.push(mapping);
                     } else {
-                        served.claim(host.max(start)..host + length);
+                        served.claim(host.max(start)..host + length, true);
                         self.inflate(mapping, host..host + length, guest, data)?;
                     }
                 }
@@ -178,18 +179,33 @@ impl Reader<'_, '_, '_> {
     fn keep(&mut self, data: &[u8], served: &Served) {
         let range = self.position..self.position + data.len() as u64;
         if !self.is_map_complete() {
-            let mut taken = self.plan.metadata.within(&range);
-            taken.extend(served.claims.iter().cloned());
-            taken.sort_unstable_by_key(|part| part.start);
-            let mut from = range.start;
-            for part in taken
+            let mut taken: Vec<Claim> = self
+                .plan
+                .metadata
+                .within(&range)
                 .into_iter()
-                .chain(std::iter::once(range.end..range.end))
+                .map(|part| Claim {
+                    part,
+                    is_compressed: false,
+                })
+                .chain(served.claims.iter().cloned())
+                .collect();
+            taken.sort_unstable_by_key(|claim| claim.part.start);
+            let mut from = range.start;
+            for Claim {
+                part,
+                is_compressed,
+            } in taken
             {
                 if part.start > from {
                     self.keep_part(&range, data, from..part.start);
                 }
-                from = from.max(part.end);
+                // A cluster that no table spoke of yet may start in the last sector.
+                let shared = if is_compressed { SECTOR } else { 0 };
+                from = from.max(part.end.saturating_sub(shared));
+            }
+            if from < range.end {
+                self.keep_part(&range, data, from..range.end);
             }
             // Its first sector may be shared with a cluster that was served, so it is no gap.
             if let Some(host) = served.straddles {
@@ -208,7 +224,6 @@ impl Reader<'_, '_, '_> {
 
     /// All buffers but the last are of whole sectors, so rounding stays within the buffer.
     fn keep_part(&mut self, range: &Range<u64>, data: &[u8], part: Range<u64>) {
-        use super::geometry::SECTOR;
         let start = (part.start / SECTOR * SECTOR).max(range.start);
         let end = part.end.next_multiple_of(SECTOR).min(range.end);
         let place = (start - range.start) as usize..(end - range.start) as usize;
@@ -288,18 +303,35 @@ impl Reader<'_, '_, '_> {
 #[derive(Default)]
 struct Served {
     /// The parts of the file that were handed on, in order, neighbours as one.
-    claims: Vec<Range<u64>>,
+    claims: Vec<Claim>,
     /// The buffer is one part of the disk, which starts here, and was not copied yet.
     whole: Option<u64>,
     /// Where the first compressed cluster starts that goes on behind the buffer.
     straddles: Option<u64>,
 }
 
+/// A part of the file that was handed on.
+#[derive(Clone)]
+struct Claim {
+    part: Range<u64>,
+    /// What ends it is compressed, and may share its last sector with others, even small ones as a
+    /// whole.
+    is_compressed: bool,
+}
+
 impl Served {
-    fn claim(&mut self, part: Range<u64>) {
+    fn claim(&mut self, part: Range<u64>, is_compressed: bool) {
         match self.claims.last_mut() {
-            Some(last) if part.start <= last.end => last.end = last.end.max(part.end),
-            _ => self.claims.push(part),
+            Some(last) if part.start <= last.part.end && (is_compressed || !last.is_compressed) => {
+                if part.end >= last.part.end {
+                    last.part.end = part.end;
+                    last.is_compressed = is_compressed;
+                }
+            }
+            _ => self.claims.push(Claim {
+                part,
+                is_compressed,
+            }),
         }
     }
 }

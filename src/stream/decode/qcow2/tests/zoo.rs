@@ -29,6 +29,11 @@ fn compare(shop: &Workshop, path: &PathBuf, name: &str) {
             },
             ..Setup::default()
         },
+        // Buffers that end within clusters and before tables.
+        Setup {
+            buffer: 64 << 10,
+            ..Setup::default()
+        },
         Setup {
             limits: small,
             buffer: 96 << 10,
@@ -41,8 +46,10 @@ fn compare(shop: &Workshop, path: &PathBuf, name: &str) {
             .unwrap_or_else(|error| panic!("{name}, {number}: {}", message(&error)));
         let difference = difference(&disk, &expected);
         assert_eq!(difference, None, "{name}, {number}: {effort:?}");
-        if number < 2 {
-            // The look-back is enough, or the ranges give what would have taken another pass.
+        // The look-back is enough, or the ranges give what would have taken another pass. Tiny
+        // clusters of two tables that share one sector may need it.
+        let cluster_bits = file[23];
+        if number < 2 || number == 2 && cluster_bits >= 12 {
             assert_eq!(effort.passes, 1, "{name}, {number}");
         }
     }

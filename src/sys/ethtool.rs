@@ -50,10 +50,12 @@ pub fn link_facts(root: &Root, interface: &str) -> LinkFacts {
     ) else {
         return LinkFacts::default();
     };
-    LinkFacts {
+    let facts = LinkFacts {
         permanent_address: permanent_address(&socket, interface).ok().flatten(),
         speed_mbps: speed(&socket, interface).ok().flatten(),
-    }
+    };
+    root.remember("ethtool", interface, &facts);
+    facts
 }
 
 /// `struct ethtool_perm_addr` with its room.

@@ -11,6 +11,7 @@ pub mod efivars;
 pub mod ethtool;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+pub mod hex;
 pub mod ipmi;
 pub mod kernel_log;
 pub mod link;
@@ -30,3 +31,4 @@ pub mod process;
 pub(crate) mod recording;
 pub mod root;
 pub mod service;
+pub mod witness;

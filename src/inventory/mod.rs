@@ -12,6 +12,7 @@ pub(crate) mod fuzzing;
 mod interfaces;
 #[cfg(test)]
 mod machines;
+pub mod mask;
 mod memory;
 mod smbios;
 mod system_vendor;

@@ -1,5 +1,7 @@
 //! LLDP frames, and the pieces that they consist of (IEEE 802.1AB-2016, clause 8).
 
+use farrier_plugin::LldpTlvs;
+
 use crate::sys::hex;
 
 /// Destination, source and type.
@@ -10,9 +12,6 @@ pub(super) const END: u8 = 0;
 pub(super) const CHASSIS_ID: u8 = 1;
 pub(super) const PORT_ID: u8 = 2;
 const TIME_TO_LIVE: u8 = 3;
-
-/// One frame's pieces as the conductor gets them: type and lower-case hexadecimal value.
-pub type WireTlvs = Vec<(u8, String)>;
 
 /// One piece: its type (7 bits) and at most 511 bytes of value.
 pub(super) type Tlv<'f> = (u8, &'f [u8]);
@@ -54,7 +53,7 @@ impl Frame {
     /// short frame up with becomes one more `[0, ""]`. Nothing reads those; and a switch that fills
     /// up with something else would have it taken for a chassis or a port, where the conductor's
     /// hooks let the last one win.
-    pub(super) fn to_wire(&self) -> WireTlvs {
+    pub(super) fn to_wire(&self) -> LldpTlvs {
         self.tlvs()
             .map(|(kind, value)| (kind, hex::encode(value)))
             .collect()

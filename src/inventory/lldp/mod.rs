@@ -9,11 +9,10 @@ use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use farrier_plugin::NetworkInterface;
+use farrier_plugin::{LldpData, NetworkInterface};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tracing::{info, warn};
 
-pub use frame::WireTlvs;
 pub use neighbour::Neighbour;
 
 use self::frame::Frame;
@@ -57,7 +56,6 @@ pub struct Announcements {
     /// For each interface that was listened at, one frame of each neighbour, in the order in which
     /// they came.
     frames: BTreeMap<String, Vec<Frame>>,
-    hints: Vec<String>,
 }
 
 impl Announcements {
@@ -67,18 +65,15 @@ impl Announcements {
     ///
     /// An interface that cannot be listened at is told in the log and left out.
     pub fn listen(root: &Root, interfaces: &[NetworkInterface], limit: Duration) -> Self {
-        let mut heard = if root.is_system() {
+        let heard = if root.is_system() {
             Self::heard(root, interfaces, limit)
         } else {
             Self::recorded(root, interfaces)
         };
-        heard.hints = interfaces
+        let silent = interfaces
             .iter()
-            .filter(|interface| heard.is_silent(&interface.name))
-            .filter(|interface| has_link(root, &interface.name))
-            .filter_map(|interface| firmware::hint(root, interface))
-            .collect();
-        for hint in &heard.hints {
+            .filter(|interface| heard.is_silent(&interface.name));
+        for hint in hints(root, silent) {
             warn!("{hint}");
         }
         heard
@@ -89,7 +84,7 @@ impl Announcements {
     ///
     /// The first, because one neighbour must not take the place of another: that of a virtual
     /// switch behind the real one, which announces itself more often.
-    pub fn to_wire(&self) -> BTreeMap<String, WireTlvs> {
+    pub fn to_wire(&self) -> LldpData {
         self.frames
             .iter()
             .map(|(interface, frames)| {
@@ -97,11 +92,6 @@ impl Announcements {
                 (interface.clone(), first.unwrap_or_default())
             })
             .collect()
-    }
-
-    /// What keeps interfaces with a link from being heard, and what can be done about it.
-    pub fn hints(&self) -> &[String] {
-        &self.hints
     }
 
     fn recorded(root: &Root, interfaces: &[NetworkInterface]) -> Self {
@@ -211,6 +201,25 @@ impl Announcements {
     fn is_silent(&self, interface: &str) -> bool {
         self.frames.get(interface).is_some_and(Vec::is_empty)
     }
+}
+
+/// A frame as the conductor would get it; `None` where it is no announcement.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn wire_form(frame: &[u8]) -> Option<farrier_plugin::LldpTlvs> {
+    Frame::new(frame).map(|frame| frame.to_wire())
+}
+
+/// What keeps those of these silent interfaces from being heard that have a link, and what can be
+/// done about it.
+pub fn hints<'i>(
+    root: &Root,
+    silent: impl IntoIterator<Item = &'i NetworkInterface>,
+) -> Vec<String> {
+    silent
+        .into_iter()
+        .filter(|interface| has_link(root, &interface.name))
+        .filter_map(|interface| firmware::hint(root, interface))
+        .collect()
 }
 
 /// One interface that is listened at.

@@ -124,7 +124,7 @@ fn this_machine_has_an_inventory_and_logs() {
 #[test]
 fn what_switches_announce_is_in_the_inventory_where_it_is_asked_for() {
     let recording = Recording::unpack(
-        "/sys/class/net/eno1/address = 52:54:00:aa:bb:01\n/sys/class/net/eno1/device/\n\
+        "/sys/block/\n/sys/class/net/eno1/address = 52:54:00:aa:bb:01\n/sys/class/net/eno1/device/\n\
          /sys/class/net/eno2/address = 52:54:00:aa:bb:02\n/sys/class/net/eno2/device/\n\
          /recorded/lldp.json = {\"eno1\": [\"0180c200000e52540000000188cc\
          020704001b21aabbcc04020731060200780000\"]}",

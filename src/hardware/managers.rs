@@ -45,7 +45,8 @@ impl Managers {
         Self::discover_at(options, Root::system(), true, context)
     }
 
-    fn discover_at(
+    /// The same on the machine that this root shows, which can be a recorded one.
+    pub fn discover_at(
         options: Live,
         root: Root,
         may_destroy: bool,

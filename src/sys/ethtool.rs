@@ -62,11 +62,13 @@ pub fn link_facts(root: &Root, interface: &str) -> LinkFacts {
     ) else {
         return LinkFacts::default();
     };
-    LinkFacts {
+    let facts = LinkFacts {
         permanent_address: permanent_address(&socket, interface).ok().flatten(),
         speed_mbps: speed(&socket, interface).ok().flatten(),
         private_flags: private_flags(&socket, interface).unwrap_or_default(),
-    }
+    };
+    root.remember("ethtool", interface, &facts);
+    facts
 }
 
 /// `struct ethtool_perm_addr` with its room.

@@ -35,3 +35,4 @@ pub mod process;
 pub(crate) mod recording;
 pub mod root;
 pub mod service;
+pub mod witness;

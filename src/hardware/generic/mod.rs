@@ -221,7 +221,7 @@ impl HardwareManager for GenericHardwareManager {
             bmc_v6address: self.bmc_v6address()?,
             system_vendor: self.system_vendor_info()?,
             boot: self.boot_info()?,
-            hostname: inventory::hostname(),
+            hostname: inventory::hostname(&self.root),
             bmc_mac: self.bmc_mac()?,
         })
     }

@@ -66,7 +66,15 @@ impl Announcements {
     /// An interface that cannot be listened at is told in the log and left out.
     pub fn listen(root: &Root, interfaces: &[NetworkInterface], limit: Duration) -> Self {
         let heard = if root.is_system() {
-            Self::heard(root, interfaces, limit)
+            let heard = Self::heard(&root.unwitnessed(), interfaces, limit);
+            for (interface, frames) in &heard.frames {
+                let frames: Vec<String> = frames
+                    .iter()
+                    .map(|frame| hex::encode(frame.bytes()))
+                    .collect();
+                root.remember(RECORDED, interface, frames);
+            }
+            heard
         } else {
             Self::recorded(root, interfaces)
         };
@@ -256,8 +264,8 @@ fn wait(ears: &[Ear<'_>], time: Duration) {
 
 /// Whether this interface stands on another one.
 fn is_stacked(root: &Root, interface: &str) -> bool {
-    let members = root.names(format!("/sys/class/net/{interface}"));
-    members.iter().any(|member| member.starts_with("lower_"))
+    let lower = root.names_beginning(format!("/sys/class/net/{interface}"), "lower_");
+    !lower.is_empty()
 }
 
 fn has_link(root: &Root, interface: &str) -> bool {

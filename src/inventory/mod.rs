@@ -10,6 +10,7 @@ mod cpu;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod interfaces;
+pub mod lldp;
 #[cfg(test)]
 mod machines;
 mod memory;

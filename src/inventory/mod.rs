@@ -7,6 +7,7 @@
 mod bmc;
 mod boot;
 mod cpu;
+mod dmi;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod interfaces;
@@ -22,6 +23,7 @@ mod usb;
 pub use bmc::{Bmc, bmc};
 pub use boot::{boot_info, hostname};
 pub use cpu::cpu;
+pub use dmi::dmi;
 pub use interfaces::interfaces;
 pub use memory::memory;
 pub use numa::{Core, NodeInterface, NodeMemory, NumaTopology, numa_topology};

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use farrier_plugin::{BlockDevice, Node};
 use serde_json::Value;
 
+use crate::block::hint_expression::ExpressionError;
 use crate::block::hints::{HintError, InvalidHints, RootDeviceHints};
 use crate::block::list::{BlockError, ListedDevice, all_devices};
 use crate::block::raid_name::RaidName;
@@ -64,12 +65,13 @@ impl SkipList {
                 Some(Value::String(name)) => {
                     list.volume_names.insert(name.clone());
                 }
-                Some(_) => {
+                Some(name) => {
                     return Err(SkipError::Invalid(InvalidHints {
                         hints: entry.to_string(),
-                        reason: HintError::WrongType {
+                        reason: HintError::Expression(ExpressionError::NotAString {
                             hint: "volume_name".to_owned(),
-                        },
+                            value: name.to_string(),
+                        }),
                     }));
                 }
                 None => list

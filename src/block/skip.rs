@@ -169,17 +169,20 @@ impl SkipList {
         let mut kept = BTreeSet::new();
         let mut others = Vec::new();
         for device in tree.0 {
-            match &device.raid_name {
-                RaidName::None => {}
+            let name = match &device.raid_name {
+                RaidName::None if is_array(device) => None,
+                RaidName::None => continue,
                 RaidName::Unreadable => {
                     return Err(SkipError::UnreadableArray {
                         device: device.device.name.clone(),
                     });
                 }
-                RaidName::Known(name) if self.volume_names.contains(name) => {
-                    kept.insert(device.kname.as_str());
-                }
-                RaidName::Known(name) => others.push((device.kname.as_str(), name)),
+                RaidName::Known(name) => Some(name.as_str()),
+            };
+            if name.is_some_and(|name| self.volume_names.contains(name)) {
+                kept.insert(device.kname.as_str());
+            } else {
+                others.push((device.kname.as_str(), name));
             }
         }
         let holders: BTreeSet<&str> = kept.iter().flat_map(|kname| tree.above(kname)).collect();
@@ -190,7 +193,7 @@ impl SkipList {
                 .iter()
                 .any(|holder| holders.contains(holder))
             {
-                if name == ESP {
+                if name == Some(ESP) {
                     kept.insert(kname);
                 } else {
                     shared.insert(kname);
@@ -199,6 +202,11 @@ impl SkipList {
         }
         Ok((kept, shared))
     }
+}
+
+/// A broken array has the type `md`, another one that of its level.
+fn is_array(device: &ListedDevice) -> bool {
+    device.kind == "md" || device.kind.contains("raid")
 }
 
 /// All devices with what lies on what.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use farrier_plugin::{
-    BlockDevice, Context, ErrorKind, HardwareManager, Inventory, ManagerError, Node, Port, Step,
-    StepArguments, StepKind,
+    BlockDevice, Context, ErrorKind, HardwareManager, Inventory, LldpData, ManagerError, Node,
+    Port, Step, StepArguments, StepKind,
 };
 use serde_json::Value;
 use tracing::{info, warn};
@@ -211,6 +211,13 @@ impl Managers {
             inventory.bmc_mac = None;
         }
         Ok(inventory)
+    }
+
+    /// What switches announce by LLDP. The first caller waits for it, as long as the options let
+    /// it.
+    pub fn collect_lldp_data(&self) -> Result<LldpData, ManagerError> {
+        self.dispatcher
+            .first("collect_lldp_data", |manager| manager.collect_lldp_data())
     }
 
     /// The disk that an image would go to now, by the node's root device hints.

@@ -24,6 +24,10 @@ mod mask;
 pub(crate) mod memory_medium;
 pub mod mount;
 pub mod mounted;
+pub mod netlink;
+#[cfg(test)]
+pub(crate) mod network_namespace;
+pub mod packet;
 pub mod page_cache;
 pub mod power;
 pub mod process;

@@ -4,6 +4,8 @@ mod page;
 mod record;
 #[cfg(test)]
 mod snapshots;
+#[cfg(test)]
+mod speed;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

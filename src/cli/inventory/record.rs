@@ -73,14 +73,14 @@ fn read(root: &Root) -> Result<(Seen, Value, Arc<Inventory>), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::recording::{Recording, machines};
+    use crate::sys::recording::{Recording, machines, scratch};
 
     #[test]
     fn a_recording_of_any_machine_replays_the_same() {
         for machine in machines() {
             let recording = Recording::of(&machine);
             let root = recording.root();
-            let directory = tempfile::tempdir().unwrap();
+            let directory = scratch();
             record(&root, directory.path(), false).unwrap();
             let replayed = Root::at(directory.path());
             assert_eq!(
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn this_machine_can_be_recorded() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = scratch();
         record(&Root::system(), directory.path(), false).unwrap();
         assert!(directory.path().join("proc/cpuinfo").is_file());
         assert!(directory.path().join("recorded/ethtool.json").is_file());
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn nothing_is_overwritten() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = scratch();
         fs::write(directory.path().join("mine"), "").unwrap();
         let error = record(&Root::system(), directory.path(), false).unwrap_err();
         assert!(error.contains("must be new or empty"), "{error}");

@@ -9,7 +9,7 @@ use super::*;
 use crate::block::list::all_devices;
 use crate::inventory::smbios::Smbios;
 use crate::inventory::{bmc, boot_info, cpu, interfaces, memory, system_vendor};
-use crate::sys::recording::{Recording, machines};
+use crate::sys::recording::{Recording, machines, scratch};
 use crate::sys::root::Root;
 use crate::sys::witness::Witness;
 
@@ -32,7 +32,7 @@ fn recorded(root: &Root) -> Seen {
 
 /// The masked recording, written out.
 fn replay(seen: Seen) -> (tempfile::TempDir, Root) {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = scratch();
     masked(seen).write(directory.path()).unwrap();
     let root = Root::at(directory.path());
     (directory, root)

@@ -14,6 +14,7 @@ pub mod lldp;
 #[cfg(test)]
 mod machines;
 mod memory;
+mod memory_modules;
 mod smbios;
 mod system_vendor;
 
@@ -22,6 +23,7 @@ pub use boot::{boot_info, hostname};
 pub use cpu::cpu;
 pub use interfaces::interfaces;
 pub use memory::memory;
+pub use memory_modules::{MemoryModule, memory_modules};
 pub use smbios::{Smbios, Structure};
 pub use system_vendor::system_vendor;
 

@@ -30,7 +30,9 @@ LOOKUP = {'node': {'uuid': UUID, 'properties': {'root_device': {'size': '>= 10'}
                      'metrics': {}, 'metrics_statsd': {}}}
 HINTS = ({'size': '>= 100', 'rotational': 'false'}, {'wwn': 's== 0x5000c500aabbccdd'},
          {'model': '<or> ACME <or> foo', 'vendor': '<in> ac'}, {'serial': '<all-in> AC 00'},
-         {'name': '/dev/sda', 'hctl': 's!= 1:0:0:0', 'by_path': 's== /dev/disk/by-path/x'})
+         {'name': '/dev/sda', 'hctl': 's!= 1:0:0:0', 'by_path': 's== /dev/disk/by-path/x'},
+         {'size': '<range-in> [ 10 447.5 )', 'tran': 's<= sata'}, {'size': '<or> 10 <or> 447'},
+         {'wwn_with_extension': 's> 0x', 'wwn_vendor_extension': 's!= 0x1', 'rotational': 0})
 COMMANDS = ({'name': 'standby.sync', 'params': {}},
             {'name': 'deploy.execute_deploy_step',
              'params': {'step': STEP, 'node': {'uuid': UUID}, 'ports': [{'address': '52:54'}],
@@ -63,8 +65,10 @@ TEXT = {
         ['agent_token', 'password', 'temp_url_sig=', '://', '@', '"', ': ', '=', 'Bearer ', '***', '\0']),
     'root_device_hints': (
         [json.dumps(hint) for hint in HINTS],
-        ['<in> ', '<or> ', '<all-in> ', 's== ', 's!= ', 's>= ', '>= ', '!= ', '<= ', '"size"',
-         '"wwn"', '"rotational"', '"name"', '"by_path"', '"hctl"', '1e400']),
+        ['<in> ', '<or> ', '<all-in> ', '<range-in> [ ', ' )', 's== ', 's!= ', 's>= ', 's<= ', 's> ',
+         's< ', '>= ', '!= ', '<= ', '== ', '= ', '> ', '< ', '%20', '"size": ', '"wwn": ',
+         '"rotational": ', '"name": ', '"by_path": ', '"hctl": ', '"tran": ', '"serial": ',
+         '"model": ', '"vendor": ', '"wwn_with_extension": ', 'true', 'null', '1e400', '-1']),
     'lookup_answer': ([json.dumps(LOOKUP), json.dumps({**LOOKUP, 'config': {}})],
                       [f'"{key}": ' for key in (*LOOKUP, *LOOKUP['config'], 'uuid')]),
     'command_body': ([json.dumps(command) for command in COMMANDS],

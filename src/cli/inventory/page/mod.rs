@@ -5,10 +5,11 @@ mod table;
 mod tests;
 
 use farrier_plugin::{BlockDevice, Inventory, NetworkInterface};
+use serde_json::Value;
 
 use self::table::{Table, printable};
 use crate::inventory::lldp::{self, Neighbour};
-use crate::inventory::{MemoryModule, memory_modules};
+use crate::inventory::{Smbios, dmi};
 use crate::sys::root::Root;
 
 const BY_PATH: &str = "/dev/disk/by-path/";
@@ -133,8 +134,9 @@ fn counted(count: u64, one: &str, many: &str) -> String {
 fn memory(root: &Root, inventory: &Inventory) -> String {
     let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
     let memory = &inventory.memory;
-    let modules = memory_modules(root);
-    let (used, empty): (Vec<_>, Vec<_>) = modules.iter().partition(|module| module.size.is_some());
+    let slots = memory_slots(root);
+    let size = |slot: &Value| said(slot, "Size");
+    let (used, empty): (Vec<_>, Vec<_>) = slots.iter().partition(|slot| !size(slot).is_empty());
     let mut lines = facts(&[
         (
             "plugged in",
@@ -147,7 +149,7 @@ fn memory(root: &Root, inventory: &Inventory) -> String {
         ("usable", memory.total.map(gib).unwrap_or_default()),
         (
             "slots",
-            if modules.is_empty() {
+            if slots.is_empty() {
                 String::new()
             } else {
                 format!("{} used, {} empty", used.len(), empty.len())
@@ -155,8 +157,9 @@ fn memory(root: &Root, inventory: &Inventory) -> String {
         ),
     ]);
     let mut table = Table::new(&["SLOT", "SIZE", "TYPE", "SPEED", "MAKER", "PART", "SERIAL"]);
-    for module in &used {
-        table.row(module_row(module));
+    for slot in &used {
+        let cells = ["Locator", "Size", "Type", "Speed", "Manufacturer", "Part Number", "Serial Number"];
+        table.row(cells.map(|key| said(slot, key)));
     }
     if !used.is_empty() {
         lines.push_str(&table.lines());
@@ -164,24 +167,26 @@ fn memory(root: &Root, inventory: &Inventory) -> String {
     lines
 }
 
-fn module_row(module: &MemoryModule) -> [String; 7] {
-    let size = module.size.unwrap_or_default() >> 20;
-    [
-        module.slot.clone().unwrap_or_default(),
-        if size.is_multiple_of(1024) {
-            format!("{} GiB", size / 1024)
-        } else {
-            format!("{size} MiB")
-        },
-        module.kind.unwrap_or_default().to_owned(),
-        module
-            .speed
-            .map(|speed| format!("{speed} MT/s"))
-            .unwrap_or_default(),
-        module.maker.clone().unwrap_or_default(),
-        module.part_number.clone().unwrap_or_default(),
-        module.serial_number.clone().unwrap_or_default(),
-    ]
+/// What the firmware says of each place for a memory module, in dmidecode's words.
+fn memory_slots(root: &Root) -> Vec<Value> {
+    let mut dmi = Smbios::read(root).map(|smbios| dmi(&smbios)).unwrap_or_default();
+    let devices = dmi.get_mut("memory").map(|memory| memory["devices"].take());
+    match devices {
+        Some(Value::Array(devices)) => devices,
+        _ => Vec::new(),
+    }
+}
+
+/// Empty for all the ways in which firmware says that it does not know.
+fn said(slot: &Value, key: &str) -> String {
+    const NOTHING: [&str; 7] = [
+        "NO DIMM", "No Module Installed", "None", "Not Provided", "Not Specified", "Other", "Unknown",
+    ];
+    let text = slot[key].as_str().unwrap_or_default().trim();
+    if NOTHING.contains(&text) || text.starts_with('<') {
+        return String::new();
+    }
+    text.to_owned()
 }
 
 fn disks(disks: &[BlockDevice]) -> String {
@@ -199,15 +204,22 @@ fn disks(disks: &[BlockDevice]) -> String {
                 if disk.rotational { "rotating" } else { "solid" },
             ]),
             format!("{}/{}", disk.logical_sectors, disk.physical_sectors),
-            words([
-                disk.vendor.as_deref().unwrap_or_default(),
-                disk.model.as_deref().unwrap_or_default(),
-            ]),
+            disk_model(disk),
             disk.serial.clone().unwrap_or_default(),
             path.strip_prefix(BY_PATH).unwrap_or(path).to_owned(),
         ]);
     }
     table.lines()
+}
+
+/// Vendor and model, where the vendor says more than how the disk is attached.
+fn disk_model(disk: &BlockDevice) -> String {
+    let vendor = disk.vendor.as_deref().unwrap_or_default().trim();
+    let model = disk.model.as_deref().unwrap_or_default().trim();
+    if vendor == "ATA" || model.starts_with(vendor) {
+        return model.to_owned();
+    }
+    words([vendor, model])
 }
 
 /// As disks are sold: in powers of ten.

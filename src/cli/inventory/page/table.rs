@@ -32,7 +32,7 @@ impl Table {
     }
 
     /// The lines, indented by one gap. A column in which nothing is known is left out. Where the
-    /// table is wider than the page, the last column goes below each row.
+    /// table is wider than the page, the last column goes below each row, with its name.
     pub(super) fn lines(&self) -> String {
         let columns: Vec<usize> = (0..self.heads.len())
             .filter(|column| self.rows.iter().any(|row| !row[*column].is_empty()))
@@ -50,33 +50,43 @@ impl Table {
         } else {
             columns.len()
         };
-        let heads: Vec<String> = self.heads.iter().map(|head| (*head).to_owned()).collect();
+        let columns = || columns.iter().copied().zip(widths.iter().copied());
         let mut text = String::new();
-        for row in std::iter::once(&heads).chain(&self.rows) {
-            let cells = columns.iter().zip(&widths).map(|(column, width)| {
-                let cell = row[*column].as_str();
-                (if cell.is_empty() { UNKNOWN } else { cell }, *width)
-            });
-            let mut line = String::new();
-            for (index, (cell, width)) in cells.enumerate() {
-                if index == beside {
-                    push_line(&mut text, &line);
-                    line = GAP.repeat(2);
+        push_line(
+            &mut text,
+            columns()
+                .take(beside)
+                .map(|(column, width)| (self.heads[column], width)),
+        );
+        for row in &self.rows {
+            push_line(
+                &mut text,
+                columns().take(beside).map(|(column, width)| {
+                    let cell = row[column].as_str();
+                    (if cell.is_empty() { UNKNOWN } else { cell }, width)
+                }),
+            );
+            for (column, _) in columns().skip(beside) {
+                if !row[column].is_empty() {
+                    let head = self.heads[column].to_lowercase();
+                    text.push_str(&format!("{GAP}{GAP}{head} {}\n", row[column]));
                 }
-                line.push_str(GAP);
-                line.push_str(cell);
-                line.extend(std::iter::repeat_n(
-                    ' ',
-                    width.saturating_sub(self::width(cell)),
-                ));
             }
-            push_line(&mut text, &line);
         }
         text
     }
 }
 
-fn push_line(text: &mut String, line: &str) {
+fn push_line<'c>(text: &mut String, cells: impl Iterator<Item = (&'c str, usize)>) {
+    let mut line = String::new();
+    for (cell, columns) in cells {
+        line.push_str(GAP);
+        line.push_str(cell);
+        line.extend(std::iter::repeat_n(
+            ' ',
+            columns.saturating_sub(width(cell)),
+        ));
+    }
     text.push_str(line.trim_end());
     text.push('\n');
 }
@@ -126,7 +136,7 @@ mod tests {
         let long = "x".repeat(95);
         assert_eq!(
             table(&[["sda", "1 TB", &long]]),
-            format!("  NAME  SIZE\n      PATH\n  sda   1 TB\n      {long}\n")
+            format!("  NAME  SIZE\n  sda   1 TB\n    path {long}\n")
         );
     }
 

@@ -43,6 +43,36 @@ fn a_machine_that_says_nothing_has_a_page() {
 }
 
 #[test]
+fn what_keeps_switch_ports_from_being_seen_is_said_at_the_end() {
+    let recording = Recording::unpack(
+        "/recorded/ethtool.json = {\"eno1\": {\"private_flags\": {\"fw-lldp-agent\": true}}}\n\
+         /sys/class/net/eno1/carrier = 1",
+    );
+    let interface = |name: &str, driver: &str, lldp| NetworkInterface {
+        name: name.to_owned(),
+        has_carrier: true,
+        driver: Some(driver.to_owned()),
+        pci_address: Some("0000:3b:00.0".to_owned()),
+        lldp,
+        ..NetworkInterface::default()
+    };
+    let inventory = Inventory {
+        interfaces: vec![
+            interface("eno1", "ice", Some(Vec::new())),
+            interface("eno2", "tg3", Some(Vec::new())),
+            interface("eno3", "tg3", None),
+        ],
+        ..Inventory::default()
+    };
+    let page = for_person(&recording.root(), &inventory);
+    let (_, hints) = page.split_once("HINTS\n").unwrap();
+    let hints: Vec<&str> = hints.trim_end().lines().collect();
+    assert_eq!(hints.len(), 2, "{hints:?}");
+    assert!(hints[0].starts_with("  eno1 has a link but heard no LLDP"));
+    assert!(hints[1].starts_with("  no LLDP heard on eno2: "));
+}
+
+#[test]
 fn sizes_are_those_on_the_label() {
     assert_eq!(decimal_size(960_197_124_096), "960.2 GB");
     assert_eq!(decimal_size(7_681_501_126_656), "7.7 TB");

@@ -158,7 +158,15 @@ fn memory(root: &Root, inventory: &Inventory) -> String {
     ]);
     let mut table = Table::new(&["SLOT", "SIZE", "TYPE", "SPEED", "MAKER", "PART", "SERIAL"]);
     for slot in &used {
-        let cells = ["Locator", "Size", "Type", "Speed", "Manufacturer", "Part Number", "Serial Number"];
+        let cells = [
+            "Locator",
+            "Size",
+            "Type",
+            "Speed",
+            "Manufacturer",
+            "Part Number",
+            "Serial Number",
+        ];
         table.row(cells.map(|key| said(slot, key)));
     }
     if !used.is_empty() {
@@ -169,7 +177,9 @@ fn memory(root: &Root, inventory: &Inventory) -> String {
 
 /// What the firmware says of each place for a memory module, in dmidecode's words.
 fn memory_slots(root: &Root) -> Vec<Value> {
-    let mut dmi = Smbios::read(root).map(|smbios| dmi(&smbios)).unwrap_or_default();
+    let mut dmi = Smbios::read(root)
+        .map(|smbios| dmi(&smbios))
+        .unwrap_or_default();
     let devices = dmi.get_mut("memory").map(|memory| memory["devices"].take());
     match devices {
         Some(Value::Array(devices)) => devices,
@@ -180,7 +190,13 @@ fn memory_slots(root: &Root) -> Vec<Value> {
 /// Empty for all the ways in which firmware says that it does not know.
 fn said(slot: &Value, key: &str) -> String {
     const NOTHING: [&str; 7] = [
-        "NO DIMM", "No Module Installed", "None", "Not Provided", "Not Specified", "Other", "Unknown",
+        "NO DIMM",
+        "No Module Installed",
+        "None",
+        "Not Provided",
+        "Not Specified",
+        "Other",
+        "Unknown",
     ];
     let text = slot[key].as_str().unwrap_or_default().trim();
     if NOTHING.contains(&text) || text.starts_with('<') {

@@ -338,6 +338,8 @@ fn hints(root: &Root, interfaces: &[NetworkInterface]) -> String {
     let silent: Vec<&NetworkInterface> = interfaces
         .iter()
         .filter(|interface| interface.lldp.as_ref().is_some_and(Vec::is_empty))
+        // InfiniBand, which has a client id, has no LLDP.
+        .filter(|interface| interface.client_id.is_none())
         .collect();
     let known = lldp::hints(root, silent.iter().copied());
     let others: Vec<&str> = silent

@@ -115,7 +115,7 @@ fn collect(
 ) -> Result<(), String> {
     match name {
         "default" => default_data(managers, names, added),
-        "lldp" => Err("farrier does not offer this collector yet".to_owned()),
+        "lldp" => lldp(managers, added),
         "logs" => {
             logs(managers, added);
             Ok(())
@@ -167,6 +167,14 @@ fn root_disk(managers: &Managers, added: &mut Added) -> Result<(), String> {
 
 fn no_disk(error: &ManagerError) -> bool {
     error.kind() == ErrorKind::DeviceNotFound
+}
+
+fn lldp(managers: &Managers, added: &mut Added) -> Result<(), String> {
+    let heard = managers
+        .collect_lldp_data()
+        .map_err(|error| error.chain())?;
+    added.insert("lldp_raw".to_owned(), json!(heard));
+    Ok(())
 }
 
 /// Never a failure: data without logs are better than none.

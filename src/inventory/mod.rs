@@ -12,6 +12,7 @@ mod dmi;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod interfaces;
+pub mod lldp;
 #[cfg(test)]
 mod machines;
 mod memory;

@@ -30,3 +30,4 @@ pub mod process;
 pub(crate) mod recording;
 pub mod root;
 pub mod service;
+pub mod split_mix;

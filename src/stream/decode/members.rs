@@ -94,11 +94,7 @@ impl<M: Member> Codec for Members<M> {
             self.complete += 1;
             self.state = State::Between(0);
         } else if taken == 0 && made == 0 {
-            return Err(if ended {
-                CompressionError::Truncated
-            } else {
-                CompressionError::Corrupt("it cannot be read on".to_owned())
-            });
+            return Err(CompressionError::stuck(ended));
         }
         Ok(Step {
             taken,

@@ -6,6 +6,7 @@
 
 mod bmc;
 mod boot;
+mod collector;
 mod cpu;
 mod dmi;
 #[cfg(any(test, fuzzing))]
@@ -24,6 +25,7 @@ mod usb;
 
 pub use bmc::{Bmc, bmc};
 pub use boot::{boot_info, hostname};
+pub use collector::Collector;
 pub use cpu::cpu;
 pub use dmi::dmi;
 pub use interfaces::interfaces;

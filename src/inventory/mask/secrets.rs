@@ -188,19 +188,24 @@ fn is_telling(serial: &str) -> bool {
     has(u8::is_ascii_digit) && serial.len() >= if has(u8::is_ascii_alphabetic) { 4 } else { 7 }
 }
 
-/// The same shape with the number at its end: `S4EV-12B` becomes `X0XX-01X` for 1.
-fn serial_mask(serial: &str, number: u32) -> String {
-    let mut mask: Vec<u8> = serial
-        .bytes()
-        .map(|byte| match byte {
+/// Every letter an X, every digit a 0.
+pub(super) fn shape(text: &mut [u8]) {
+    for byte in text {
+        *byte = match *byte {
             b'a'..=b'z' => b'x',
             b'A'..=b'Z' => b'X',
             b'0'..=b'9' => b'0',
             // Bytes above ASCII would no longer be UTF-8 if one was kept without the others.
             other if other.is_ascii() => other,
             _ => b'x',
-        })
-        .collect();
+        };
+    }
+}
+
+/// The same shape with the number at its end: `S4EV-12B` becomes `X0XX-01X` for 1.
+fn serial_mask(serial: &str, number: u32) -> String {
+    let mut mask = serial.as_bytes().to_vec();
+    shape(&mut mask);
     let digits: Vec<u8> = number.to_string().into_bytes();
     let places = |test: fn(&u8) -> bool| -> Vec<usize> {
         (0..mask.len()).filter(|at| test(&mask[*at])).collect()

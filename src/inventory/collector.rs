@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 use tracing::warn;
 
-use crate::inventory::{InventoryError, Smbios, dmi, numa_topology, pci_devices, usb_devices};
+use crate::inventory::{
+    InventoryError, Smbios, dmi, extra_hardware, numa_topology, pci_devices, usb_devices,
+};
 use crate::sys::root::Root;
 
 /// A collector that an operator can name in `inspection_collectors`.
@@ -11,6 +13,8 @@ use crate::sys::root::Root;
 pub enum Collector {
     /// `dmi-decode`: firmware, processors and memory modules.
     DmiDecode,
+    /// `extra-hardware`: facts by category, item and name.
+    ExtraHardware,
     /// `numa-topology`: memory, cores and network cards by NUMA node.
     NumaTopology,
     /// `pci-devices`: all PCI devices.
@@ -21,8 +25,9 @@ pub enum Collector {
 
 impl Collector {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::DmiDecode,
+        Self::ExtraHardware,
         Self::NumaTopology,
         Self::PciDevices,
         Self::UsbDevices,
@@ -39,6 +44,7 @@ impl Collector {
     pub fn name(self) -> &'static str {
         match self {
             Self::DmiDecode => "dmi-decode",
+            Self::ExtraHardware => "extra-hardware",
             Self::NumaTopology => "numa-topology",
             Self::PciDevices => "pci-devices",
             Self::UsbDevices => "usb-devices",
@@ -49,6 +55,7 @@ impl Collector {
     pub fn key(self) -> &'static str {
         match self {
             Self::DmiDecode => "dmi",
+            Self::ExtraHardware => "data",
             Self::NumaTopology => "numa_topology",
             Self::PciDevices => "pci_devices",
             Self::UsbDevices => "usb_devices",
@@ -68,6 +75,7 @@ impl Collector {
                 let smbios = Smbios::read(root).unwrap_or_else(|| Smbios::new(&[], Vec::new()));
                 Ok(Some(json!(dmi(&smbios))))
             }
+            Self::ExtraHardware => Ok(Some(json!(extra_hardware(root)?))),
             Self::NumaTopology => match numa_topology(root) {
                 Ok(topology) => Ok(Some(json!(topology))),
                 // No failure to the reference, whose key is missing then, too.
@@ -95,6 +103,7 @@ mod tests {
             collect(Collector::DmiDecode).unwrap(),
             Some(json!({"bios": {}, "cpu": [], "memory": {"devices": []}}))
         );
+        assert!(collect(Collector::ExtraHardware).is_err());
         assert_eq!(collect(Collector::NumaTopology).unwrap(), None);
         assert!(collect(Collector::PciDevices).is_err());
         assert_eq!(collect(Collector::UsbDevices).unwrap(), Some(json!([])));

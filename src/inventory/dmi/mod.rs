@@ -14,6 +14,7 @@ mod rows;
 
 use serde_json::{Map, Value, json};
 
+pub(super) use self::memory::words as memory_words;
 use crate::inventory::Smbios;
 
 /// Structure types (DSP0134, 7).

@@ -16,6 +16,7 @@ mod interfaces;
 pub mod lldp;
 #[cfg(test)]
 mod machines;
+pub mod mask;
 mod memory;
 mod numa;
 mod pci;

@@ -4,17 +4,17 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use farrier_plugin::SilentContext;
+use farrier_plugin::{Inventory, SilentContext};
 use serde_json::{Value, json};
 
 use crate::block::list;
 use crate::config::{Live, Options};
 use crate::hardware::Managers;
+use crate::inventory::mask::masked;
 use crate::sys::root::Root;
 use crate::sys::witness::{Seen, Witness, make_empty};
 
-/// The member of the facts that is the inventory, and the file that it is saved in.
-const INVENTORY: &str = "inventory";
+/// The inventory of the recording, as a replay shows it.
 const INVENTORY_FILE: &str = "inventory.json";
 
 /// Read the machine of this root into a directory, which is new or empty, and say what was done.
@@ -28,21 +28,18 @@ pub(super) fn record(root: &Root, directory: &Path, mask: bool) -> Result<String
     make_empty(directory).map_err(|error| {
         format!("The directory {place} must be new or empty, and writable: {error}")
     })?;
-    let (seen, live) = read(root)?;
-    if mask {
-        return Err("--mask is not there yet".to_owned());
-    }
+    let (seen, live, _) = read(root)?;
+    let seen = if mask { masked(seen) } else { seen };
     seen.write(directory)
         .map_err(|error| format!("Cannot write to {place}: {error}"))?;
-    let (_, replayed) = read(&Root::at(directory))?;
+    let (_, replayed, inventory) = read(&Root::at(directory))?;
     if !mask && replayed != live {
         return Err(format!(
             "The recording in {place} does not give the same inventory as the machine; did the \
              machine change while it was read?"
         ));
     }
-    let text =
-        serde_json::to_string_pretty(&replayed[INVENTORY]).map_err(|error| error.to_string())?;
+    let text = serde_json::to_string_pretty(&*inventory).map_err(|error| error.to_string())?;
     fs::write(directory.join(INVENTORY_FILE), text + "\n")
         .map_err(|error| format!("Cannot write {INVENTORY_FILE} to {place}: {error}"))?;
     Ok(format!(
@@ -54,7 +51,7 @@ pub(super) fn record(root: &Root, directory: &Path, mask: bool) -> Result<String
 }
 
 /// Everything that is ever asked of a machine, in its wire form, and what was read for it.
-fn read(root: &Root) -> Result<(Seen, Value), String> {
+fn read(root: &Root) -> Result<(Seen, Value, Arc<Inventory>), String> {
     let witness = Arc::<Witness>::default();
     let root = root.witnessed(Arc::clone(&witness));
     let options = Options {
@@ -69,8 +66,8 @@ fn read(root: &Root) -> Result<(Seen, Value), String> {
     list::all_devices(&root).map_err(|error| error.to_string())?;
     // Collectors of an inspection read more: each is called here with this root, and what it gives
     // is one more member, so that the replay is compared with it.
-    let facts = json!({ INVENTORY: &*inventory });
-    Ok((witness.seen(), facts))
+    let facts = json!({ "inventory": &*inventory });
+    Ok((witness.seen(), facts, inventory))
 }
 
 #[cfg(test)]
@@ -91,8 +88,8 @@ mod tests {
                 list::all_devices(&root).unwrap(),
                 "{machine}"
             );
-            let (again, facts) = read(&replayed).unwrap();
-            let (seen, live) = read(&root).unwrap();
+            let (again, facts, _) = read(&replayed).unwrap();
+            let (seen, live, _) = read(&root).unwrap();
             assert_eq!(facts, live, "{machine}");
             assert_eq!(again, seen, "{machine}");
         }

@@ -6,6 +6,7 @@ mod interfaces;
 mod logs;
 mod pstore;
 mod steps;
+mod storage;
 
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
@@ -119,24 +120,21 @@ impl HardwareManager for GenericHardwareManager {
         Ok(support::GENERIC)
     }
 
-    /// Assemble arrays, load what talks to the management controller, and wait for the root disk
+    /// Bring up multipath and arrays, load what talks to the management controller, and wait for the
+    /// root disk
     /// (contract/control-plane 8.8). Only where this machine is ours: looking at the inventory of a
     /// running system changes nothing there.
     fn initialize(&self, _context: &dyn Context) -> Result<(), ManagerError> {
         if self.may_destroy {
-            settle::wait(&self.root, SETTLE_LIMIT);
-            for program in [
-                Program::new("/sbin/mdadm").arg("--assemble").arg("--scan"),
-                Program::new("/sbin/modprobe")
-                    .arg("-a")
-                    .arg("ipmi_msghandler")
-                    .arg("ipmi_devintf")
-                    .arg("ipmi_si"),
-            ] {
-                // Neither need be there: most machines have no array, and some no controller.
-                if let Err(error) = program.run() {
-                    debug!(%error, "of no use at start");
-                }
+            storage::assemble(&self.root, SETTLE_LIMIT);
+            let ipmi = Program::new("/sbin/modprobe")
+                .arg("-a")
+                .arg("ipmi_msghandler")
+                .arg("ipmi_devintf")
+                .arg("ipmi_si");
+            // Some machines have no controller.
+            if let Err(error) = ipmi.run() {
+                debug!(%error, "no management controller at start");
             }
         }
         if let Some(peers) = self.peers.upgrade() {

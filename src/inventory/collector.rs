@@ -93,7 +93,7 @@ impl Collector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::recording::Recording;
+    use crate::sys::recording::{Recording, machines};
 
     #[test]
     fn an_empty_machine_fails_only_where_the_reference_does() {
@@ -107,6 +107,29 @@ mod tests {
         assert_eq!(collect(Collector::NumaTopology).unwrap(), None);
         assert!(collect(Collector::PciDevices).is_err());
         assert_eq!(collect(Collector::UsbDevices).unwrap(), Some(json!([])));
+    }
+
+    #[test]
+    fn every_recorded_machine_and_this_one_are_collected() {
+        let recordings: Vec<Recording> = machines()
+            .iter()
+            .map(|machine| Recording::of(machine))
+            .collect();
+        assert!(recordings.len() >= 5);
+        for root in recordings
+            .iter()
+            .map(Recording::root)
+            .chain([Root::system()])
+        {
+            let data = Collector::ExtraHardware.collect(&root).unwrap().unwrap();
+            let is_fact = |fact: &Value| fact.as_array().is_some_and(|fact| fact.len() == 4);
+            assert!(data.as_array().unwrap().iter().all(is_fact));
+            let dmi = Collector::DmiDecode.collect(&root).unwrap().unwrap();
+            assert!(dmi["memory"].is_object());
+            for collector in [Collector::NumaTopology, Collector::UsbDevices] {
+                collector.collect(&root).unwrap();
+            }
+        }
     }
 
     #[test]

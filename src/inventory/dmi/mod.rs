@@ -23,6 +23,10 @@ const PROCESSOR: u8 = 4;
 const MEMORY_ARRAY: u8 = 16;
 const MEMORY_DEVICE: u8 = 17;
 
+/// The most structures that are described; a machine with 32 sockets and all slots full has some
+/// 800. A table of 16 MiB could hold millions, which would become a GiB of JSON.
+pub(super) const MOST_STRUCTURES: usize = 8192;
+
 /// `{"bios": {…}, "cpu": [{…}], "memory": {…, "devices": [{…}]}}` (contract/data-plane 9.4).
 ///
 /// `bios` is the last structure of its type. `memory` is the first array, without its handle, with
@@ -34,7 +38,7 @@ pub fn dmi(smbios: &Smbios) -> Map<String, Value> {
     let mut array = None;
     let mut device_count = 0;
     let mut devices = Vec::new();
-    for structure in smbios.structures() {
+    for structure in smbios.structures().take(MOST_STRUCTURES) {
         match structure.kind {
             FIRMWARE => bios = firmware::firmware(&structure),
             PROCESSOR => processors.push(processor::processor(&structure, smbios.version())),

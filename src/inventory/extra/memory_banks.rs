@@ -1,7 +1,7 @@
 //! Facts of the memory: how much, and each module.
 
 use super::{Fact, Facts};
-use crate::inventory::dmi::memory_words;
+use crate::inventory::dmi::{MOST_STRUCTURES, memory_words};
 use crate::inventory::{Smbios, Structure, memory};
 use crate::sys::root::Root;
 
@@ -11,12 +11,16 @@ const DEVICE: u8 = 17;
 
 const MIB: u64 = 1 << 20;
 
-/// Total, then the banks (modules and empty slots) of main memory in the firmware's order.
-///
-/// The reference reports no bank at all where there is only one, since lshw does not number that.
-pub(super) fn add(root: &Root, smbios: &Smbios, list: &mut Vec<Fact>) {
+/// All memory, by the rule of the inventory.
+pub(super) fn add_total(root: &Root, list: &mut Vec<Fact>) {
     let total = memory(root).physical_mb.filter(|size| *size > 0);
     Facts::of(list, "memory", "total").add("size", total.map(|size| (size * MIB).to_string()));
+}
+
+/// The banks (modules and empty slots) of main memory in the firmware's order.
+///
+/// The reference reports no bank at all where there is only one, since lshw does not number that.
+pub(super) fn add_banks(smbios: &Smbios, list: &mut Vec<Fact>) {
     // Video memory, flash, non-volatile memory and caches.
     let others: Vec<u16> = smbios
         .structures()
@@ -24,10 +28,11 @@ pub(super) fn add(root: &Root, smbios: &Smbios, list: &mut Vec<Fact>) {
         .map(|array| array.handle)
         .collect();
     let mut count = 0u32;
-    for device in smbios.structures().filter(|device| {
+    for device in smbios.structures().take(MOST_STRUCTURES) {
         let is_other = |array: u16| others.contains(&array);
-        device.kind == DEVICE && !device.word(0x04).is_some_and(is_other)
-    }) {
+        if device.kind != DEVICE || device.word(0x04).is_some_and(is_other) {
+            continue;
+        }
         bank(&device, Facts::of(list, "memory", format!("bank:{count}")));
         count += 1;
     }

@@ -50,11 +50,21 @@ pub fn extra_hardware(root: &Root) -> Result<Vec<Fact>, InventoryError> {
     let mut list = Vec::new();
     disks::add(root, &mut list);
     system::add_machine(&smbios, &mut list);
-    memory_banks::add(root, &smbios, &mut list);
+    memory_banks::add_total(root, &mut list);
+    memory_banks::add_banks(&smbios, &mut list);
     network::add(root, &mut list)?;
     processors::add(root, &mut list);
     system::add_kernel(root, &parameters, &mut list);
     Ok(list)
+}
+
+/// The facts that the firmware's table alone tells.
+#[cfg(any(test, fuzzing))]
+pub(super) fn firmware_facts(smbios: &Smbios) -> Vec<Fact> {
+    let mut list = Vec::new();
+    system::add_machine(smbios, &mut list);
+    memory_banks::add_banks(smbios, &mut list);
+    list
 }
 
 impl<'l> Facts<'l> {

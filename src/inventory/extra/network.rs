@@ -43,7 +43,7 @@ fn bus(device: &str) -> Option<String> {
 }
 
 fn speed(megabits: u64) -> String {
-    if megabits % 1000 == 0 {
+    if megabits.is_multiple_of(1000) {
         format!("{}Gbit/s", megabits / 1000)
     } else {
         format!("{megabits}Mbit/s")

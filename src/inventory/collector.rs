@@ -93,7 +93,7 @@ impl Collector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::recording::{Recording, machines};
+    use crate::sys::recording::{Recording, machines, place};
 
     #[test]
     fn an_empty_machine_fails_only_where_the_reference_does() {
@@ -130,6 +130,33 @@ mod tests {
                 collector.collect(&root).unwrap();
             }
         }
+    }
+
+    /// `collectors.json` is what the reference reported of the same machine: its functions were run
+    /// on the recorded files, its parser on what dmidecode 3.4 and lshw 02.19 print of them, and
+    /// the lists were sorted.
+    #[test]
+    fn a_machine_with_two_nodes_is_collected_as_by_the_reference() {
+        let folder = place("qemu-numa");
+        let reference = std::fs::read(folder.join("collectors.json")).unwrap();
+        let reference: Value = serde_json::from_slice(&reference).unwrap();
+        let recording = Recording::of("qemu-numa");
+        let collect = |collector: Collector| collector.collect(&recording.root()).unwrap().unwrap();
+        for collector in [
+            Collector::DmiDecode,
+            Collector::NumaTopology,
+            Collector::PciDevices,
+        ] {
+            assert_eq!(collect(collector), reference[collector.key()]);
+        }
+        // The serial adapter has a neighbour, so that the reference does not see it.
+        let usb = |product: &str, handle: &str| json!({"product": product, "vendor": "QEMU", "handle": handle});
+        let reader = usb("QEMU USB CCID", "USB:1:5");
+        assert_eq!(reference["usb_devices"], json!([reader]));
+        assert_eq!(
+            collect(Collector::UsbDevices),
+            json!([usb("QEMU USB SERIAL", "USB:1:3"), reader])
+        );
     }
 
     #[test]

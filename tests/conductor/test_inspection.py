@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from lab import Disk, Port, Switch, conductor
+from lab import Disk, Port, Switch, bmc, conductor
 
 MEMORY_MIB = 768
 COLLECTORS = 'default,lldp,logs'
@@ -15,10 +15,21 @@ CHASSIS = '00:1b:21:aa:bb:cc'
 def stranger(lab):
     """A server with UEFI that no node stands for; started first, so that both boot side by side.
 
-    It is told where inspection data go, and no conductor: it looks nothing up.
+    It is told where inspection data go, and no conductor: it looks nothing up. By its serial number
+    an inspection rule knows its BMC, with which the conductor switches it off in the end.
     """
     server = lab.server('discovered', firmware='uefi', boot='direct', cpus=1,
                         disks=[Disk('virtio', 64)])
+    rule = lab.api.post('/v1/inspection_rules', {
+        'conditions': [{'op': 'eq', 'args': {'values': [
+            '{inventory[system_vendor][serial_number]}', server.serial]}}],
+        'actions': [{'op': 'set-attribute', 'args': {'path': f'/{path}', 'value': value}}
+                    for path, value in {
+                        'name': server.name,
+                        'driver_info/redfish_address': bmc.URL,
+                        'driver_info/redfish_verify_ca': False,
+                        'driver_info/redfish_system_id': f'/redfish/v1/Systems/{server.uuid}',
+                    }.items()]})
     try:
         server.boot_kernel(lab.kernel, lab.ramdisk,
                            f'console=ttyS0,115200 BOOTIF={server.mac} '
@@ -27,6 +38,7 @@ def stranger(lab):
         server.power_on('Pxe')
         yield server
     finally:
+        lab.api.delete(f'/v1/inspection_rules/{rule["uuid"]}')
         lab.remove(server)
 
 
@@ -108,7 +120,6 @@ def test_unknown_server_is_enrolled(lab, stranger):
     node = wait_for_node_with(lab, stranger.mac, 90)
     try:
         assert node['driver'] == 'redfish'
-        assert node['name'] is None
         port, = ports_of(lab, node['uuid'])
         assert port['address'] == stranger.mac
         assert port['pxe_enabled'] is True
@@ -116,6 +127,8 @@ def test_unknown_server_is_enrolled(lab, stranger):
         assert stored['plugin_data']['auto_discovered'] is True
         node = lab.api.get(f'/v1/nodes/{node["uuid"]}')
         assert node['provision_state'] == 'enroll'
+        assert node['name'] == stranger.name, 'the rule with its serial number applied'
+        assert not stranger.is_on()
         assert stored['inventory']['boot'] == {'current_boot_mode': 'uefi',
                                                'pxe_interface': stranger.mac}
         assert 'boot_mode:uefi' in node['properties']['capabilities']

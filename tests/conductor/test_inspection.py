@@ -8,7 +8,7 @@ from lab import Disk, Port, Switch, conductor
 from lab.api import ApiError
 
 MEMORY_MIB = 768
-COLLECTORS = 'default,lldp,logs'
+COLLECTORS = 'default,pci-devices,lldp,logs'
 CHASSIS = '00:1b:21:aa:bb:cc'
 
 
@@ -64,6 +64,7 @@ def test_properties_are_set(inspected):
     capabilities = dict(pair.split(':') for pair in properties['capabilities'].split(','))
     assert capabilities['boot_mode'] == 'bios'
     assert capabilities['cpu_hugepages'] == 'true'
+    assert capabilities['virtio_net'] == '2', 'cards, counted by the alias of the lab'
 
 
 def test_ports_know_their_switch_port(lab, inspected):

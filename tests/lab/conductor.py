@@ -206,8 +206,9 @@ workers_pool_size = 60
 
 [inspector]
 # The default hooks, and those that read more of what the agent says.
-hooks = $default_hooks,boot-mode,cpus,cpu-capabilities,memory,root-device,physical-network,local-link-connection,parse-lldp
+hooks = $default_hooks,boot-mode,cpus,cpu-capabilities,memory,root-device,pci-devices,physical-network,local-link-connection,parse-lldp
 physical_network_cidr_map = {network.SUBNET}:lab
+pci_device_alias = {{"vendor_id": "1af4", "product_id": "1000", "name": "virtio_net"}}
 
 [auto_discovery]
 enabled = true

@@ -43,10 +43,12 @@ impl Identity {
             ])
             .filter(|_| has_own_names)
             .map(collapse);
+        let map = multipath_names(root, sysfs);
         let serials = [
             lsblk_serial,
             udev_value(udev, "SERIAL_SHORT"),
             udev_value(udev, "SERIAL"),
+            map.as_ref().map(|(serial, _)| serial.clone()),
             own.unit_serial,
             own.short_serial,
             own.long_serial,
@@ -55,6 +57,7 @@ impl Identity {
         let wwns = [
             lsblk_wwn.map(str::to_owned),
             udev_value(udev, "WWN"),
+            map.as_ref().and_then(|(_, wwn)| wwn.clone()),
             own.wwn_with_extension.clone(),
             own.wwn,
         ];
@@ -78,6 +81,21 @@ impl Identity {
             all_wwns,
         }
     }
+}
+
+/// Serial number and world wide name of a multipath map, from its UUID: `mpath-` and what scsi_id
+/// says of each path, a digit for the kind of name (3: NAA, 2: EUI-64) and the name.
+///
+/// udev has the same as `DM_SERIAL` and `DM_WWN` where multipath-tools' script kpartx_id runs, which
+/// needs a shell.
+fn multipath_names(root: &Root, sysfs: &str) -> Option<(String, Option<String>)> {
+    let uuid = root.attribute(format!("{sysfs}/dm/uuid"))?;
+    let serial = uuid.strip_prefix("mpath-")?;
+    let name = serial
+        .strip_prefix(['2', '3'])
+        .filter(|name| matches!(name.len(), 16 | 32))
+        .filter(|name| name.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    Some((serial.to_owned(), name.map(|name| format!("0x{name}"))))
 }
 
 /// What the kernel itself says.

@@ -11,6 +11,7 @@ pub mod efivars;
 pub mod ethtool;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+pub mod hex;
 pub mod ipmi;
 pub mod kernel_log;
 pub mod link;
@@ -23,6 +24,10 @@ mod mask;
 pub(crate) mod memory_medium;
 pub mod mount;
 pub mod mounted;
+pub mod netlink;
+#[cfg(test)]
+pub(crate) mod network_namespace;
+pub mod packet;
 pub mod page_cache;
 pub mod power;
 pub mod process;
@@ -31,3 +36,4 @@ pub(crate) mod recording;
 pub mod root;
 pub mod service;
 pub mod split_mix;
+pub mod witness;

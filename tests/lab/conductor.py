@@ -199,6 +199,15 @@ graceful_shutdown_timeout = 1
 enable_mdns = true
 workers_pool_size = 60
 
+[inspector]
+# The default hooks, and those that read more of what the agent says.
+hooks = $default_hooks,boot-mode,cpus,cpu-capabilities,memory,root-device,physical-network,local-link-connection,parse-lldp
+physical_network_cidr_map = {network.SUBNET}:lab
+
+[auto_discovery]
+enabled = true
+driver = redfish
+
 [deploy]
 http_root = {run.http}
 http_url = {http}

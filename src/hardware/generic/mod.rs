@@ -2,17 +2,19 @@
 
 mod deploy;
 mod erase;
+mod interfaces;
 mod logs;
 mod pstore;
 mod steps;
+mod storage;
 
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use farrier_plugin::{
-    BlockDevice, BootInfo, Context, Cpu, ErrorKind, HardwareManager, Inventory, ManagerError,
-    ManagerVersion, Memory, NetworkInterface, Node, Port, Step, StepArguments, StepKind,
-    SystemVendor, support,
+    BlockDevice, BootInfo, Context, Cpu, ErrorKind, HardwareManager, Inventory, LldpData,
+    ManagerError, ManagerVersion, Memory, NetworkInterface, Node, Port, Step, StepArguments,
+    StepKind, SystemVendor, support,
 };
 use serde_json::Value;
 use tracing::{debug, info};
@@ -23,6 +25,7 @@ use crate::block::{list, settle};
 use crate::config::Live;
 use crate::hardware::disk_wait;
 use crate::hardware::dispatch::Dispatcher;
+use crate::inventory::lldp::Announcements;
 use crate::inventory::{self, Bmc};
 use crate::sys::page_cache;
 use crate::sys::process::Program;
@@ -41,6 +44,8 @@ pub(super) struct GenericHardwareManager {
     may_destroy: bool,
     /// Asked once: the management controller takes seconds to answer.
     bmc: OnceLock<Bmc>,
+    /// Listened to once: switches speak every 30 s.
+    announcements: OnceLock<Announcements>,
     /// The answer to `get_partition_uuids`, once an image was written.
     written: Mutex<Option<Value>>,
 }
@@ -58,6 +63,7 @@ impl GenericHardwareManager {
             peers,
             may_destroy,
             bmc: OnceLock::new(),
+            announcements: OnceLock::new(),
             written: Mutex::default(),
         }
     }
@@ -114,24 +120,21 @@ impl HardwareManager for GenericHardwareManager {
         Ok(support::GENERIC)
     }
 
-    /// Assemble arrays, load what talks to the management controller, and wait for the root disk
+    /// Bring up multipath and arrays, load what talks to the management controller, and wait for the
+    /// root disk
     /// (contract/control-plane 8.8). Only where this machine is ours: looking at the inventory of a
     /// running system changes nothing there.
     fn initialize(&self, _context: &dyn Context) -> Result<(), ManagerError> {
         if self.may_destroy {
-            settle::wait(&self.root, SETTLE_LIMIT);
-            for program in [
-                Program::new("/sbin/mdadm").arg("--assemble").arg("--scan"),
-                Program::new("/sbin/modprobe")
-                    .arg("-a")
-                    .arg("ipmi_msghandler")
-                    .arg("ipmi_devintf")
-                    .arg("ipmi_si"),
-            ] {
-                // Neither need be there: most machines have no array, and some no controller.
-                if let Err(error) = program.run() {
-                    debug!(%error, "of no use at start");
-                }
+            storage::assemble(&self.root, SETTLE_LIMIT);
+            let ipmi = Program::new("/sbin/modprobe")
+                .arg("-a")
+                .arg("ipmi_msghandler")
+                .arg("ipmi_devintf")
+                .arg("ipmi_si");
+            // Some machines have no controller.
+            if let Err(error) = ipmi.run() {
+                debug!(%error, "no management controller at start");
             }
         }
         if let Some(peers) = self.peers.upgrade() {
@@ -141,13 +144,11 @@ impl HardwareManager for GenericHardwareManager {
     }
 
     fn list_network_interfaces(&self) -> Result<Vec<NetworkInterface>, ManagerError> {
-        inventory::interfaces(&self.root).map_err(|source| {
-            ManagerError::new(
-                ErrorKind::CommandExecution,
-                "Network interfaces could not be listed",
-            )
-            .with_source(source)
-        })
+        interfaces::list(self)
+    }
+
+    fn collect_lldp_data(&self) -> Result<LldpData, ManagerError> {
+        interfaces::lldp(self)
     }
 
     fn cpus(&self) -> Result<Cpu, ManagerError> {
@@ -218,7 +219,7 @@ impl HardwareManager for GenericHardwareManager {
             bmc_v6address: self.bmc_v6address()?,
             system_vendor: self.system_vendor_info()?,
             boot: self.boot_info()?,
-            hostname: inventory::hostname(),
+            hostname: inventory::hostname(&self.root),
             bmc_mac: self.bmc_mac()?,
         })
     }

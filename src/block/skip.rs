@@ -249,3 +249,6 @@ fn not_a_list(value: &Value) -> SkipError {
         reason: HintError::NotAList,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -113,7 +113,7 @@ fn sockets(root: &Root, cpus: &BTreeSet<u32>, cpuinfo: &str) -> Option<u32> {
         .filter(|count| *count > 0)
 }
 
-fn value<'c>(cpuinfo: &'c str, name: &str) -> Option<&'c str> {
+pub(super) fn value<'c>(cpuinfo: &'c str, name: &str) -> Option<&'c str> {
     values(cpuinfo, name).find(|value| !value.is_empty())
 }
 
@@ -128,7 +128,7 @@ fn values<'c>(cpuinfo: &'c str, name: &str) -> impl Iterator<Item = &'c str> {
 /// A kernel list of numbers: `0-3,8`.
 ///
 /// A range is cut at 65536 members, eight times what Linux can be built for.
-fn parse_cpu_list(list: &str) -> BTreeSet<u32> {
+pub(super) fn parse_cpu_list(list: &str) -> BTreeSet<u32> {
     const MOST: u32 = 65_536;
     let mut numbers = BTreeSet::new();
     for part in list.trim().split(',') {

@@ -9,6 +9,7 @@ mod boot;
 mod collector;
 mod cpu;
 mod dmi;
+mod extra;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod interfaces;
@@ -28,6 +29,7 @@ pub use boot::{boot_info, hostname};
 pub use collector::Collector;
 pub use cpu::cpu;
 pub use dmi::dmi;
+pub use extra::{Fact, extra_hardware};
 pub use interfaces::interfaces;
 pub use memory::memory;
 pub use numa::{Core, NodeInterface, NodeMemory, NumaTopology, numa_topology};

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::block::list;
 use crate::config::{Live, Options};
 use crate::hardware::Managers;
+use crate::inventory::Collector;
 use crate::inventory::mask::masked;
 use crate::sys::root::Root;
 use crate::sys::witness::{Seen, Witness, make_empty};
@@ -70,9 +71,11 @@ fn read(root: &Root, lldp: bool) -> Result<(Seen, Value, Arc<Inventory>), String
     let inventory = managers.inventory().map_err(|error| error.chain())?;
     // Partitions are not in the inventory, but hints and skip lists match them.
     list::all_devices(&root).map_err(|error| error.to_string())?;
-    // Collectors of an inspection read more: each is called here with this root, and what it gives
-    // is one more member, so that the replay is compared with it.
-    let facts = json!({ "inventory": &*inventory });
+    let mut facts = json!({ "inventory": &*inventory });
+    // Inspections read more. A collector that finds nothing here finds nothing in the replay.
+    for collector in Collector::ALL {
+        facts[collector.key()] = json!(collector.collect(&root).ok().flatten());
+    }
     Ok((witness.seen(), facts, inventory))
 }
 

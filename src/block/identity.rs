@@ -26,9 +26,17 @@ impl Identity {
     ///
     /// `has_own_names` is false for partitions and for devices on top of others, for which lsblk
     /// gives neither model nor serial; udev's inherited properties still count.
-    pub(crate) fn read(root: &Root, sysfs: &str, udev: &UdevRecord, has_own_names: bool) -> Self {
+    ///
+    /// `vendor` is the device's own, read already.
+    pub(crate) fn read(
+        root: &Root,
+        sysfs: &str,
+        vendor: Option<&str>,
+        udev: &UdevRecord,
+        has_own_names: bool,
+    ) -> Self {
         let own = if has_own_names {
-            KernelNames::read(root, sysfs)
+            KernelNames::read(root, sysfs, vendor)
         } else {
             KernelNames::default()
         };
@@ -111,7 +119,7 @@ struct KernelNames {
 }
 
 impl KernelNames {
-    fn read(root: &Root, sysfs: &str) -> Self {
+    fn read(root: &Root, sysfs: &str, vendor: Option<&str>) -> Self {
         let attribute = |name: &str| {
             root.attribute(format!("{sysfs}/{name}"))
                 .map(|value| collapse(&value))
@@ -120,16 +128,17 @@ impl KernelNames {
         let scsi = page("vpd_pg83")
             .map(|page| vpd::identity(&page))
             .unwrap_or_default();
+        let model = attribute("device/model");
         let long_serial = scsi.long_serial.or_else(|| {
             let parts = [
-                attribute("device/vendor")?,
-                attribute("device/model")?,
+                collapse(vendor?),
+                model.clone()?,
                 scsi.short_serial.clone()?,
             ];
             Some(format!("0{}", parts.join("_").replace(' ', "_")))
         });
         Self {
-            model: attribute("device/model"),
+            model,
             // `serial` beside the queue is virtio's and that of some others; `device/serial` is
             // NVMe's and that of memory cards.
             unit_serial: page("vpd_pg80")

@@ -24,7 +24,7 @@ usage: farrier [run] [FLAGS]        be the agent (what the ramdisk does)
        farrier inventory [--json] [--lldp] [--replay DIRECTORY]
                                     show what this machine is, or a recorded one; --lldp: wait
                                     for switches to say which port it is plugged into
-       farrier inventory --record DIRECTORY [--mask] [--replay DIRECTORY]
+       farrier inventory --record DIRECTORY [--mask] [--lldp] [--replay DIRECTORY]
                                     save what the inventory is read from, to be replayed
                                     elsewhere; --mask: without serial numbers, UUIDs, addresses
        farrier write --url URL --device PATH (--checksum ALGORITHM:DIGEST|URL | --no-checksum)

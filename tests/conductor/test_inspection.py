@@ -5,9 +5,10 @@ import time
 import pytest
 
 from lab import Disk, Port, Switch, conductor
+from lab.api import ApiError
 
 MEMORY_MIB = 768
-COLLECTORS = 'default,lldp,logs'
+COLLECTORS = 'default,pci-devices,lldp,logs'
 CHASSIS = '00:1b:21:aa:bb:cc'
 
 
@@ -15,10 +16,15 @@ CHASSIS = '00:1b:21:aa:bb:cc'
 def stranger(lab):
     """A server with UEFI that no node stands for; started first, so that both boot side by side.
 
-    It is told where inspection data go, and no conductor: it looks nothing up.
+    It is told where inspection data go, and no conductor: it looks nothing up. An inspection rule
+    gives it its name by its serial number.
     """
     server = lab.server('discovered', firmware='uefi', boot='direct', cpus=1,
                         disks=[Disk('virtio', 64)])
+    rule = lab.api.post('/v1/inspection_rules', {
+        'conditions': [{'op': 'eq', 'args': {'values': [
+            '{inventory[system_vendor][serial_number]}', server.serial]}}],
+        'actions': [{'op': 'set-attribute', 'args': {'path': '/name', 'value': server.name}}]})
     try:
         server.boot_kernel(lab.kernel, lab.ramdisk,
                            f'console=ttyS0,115200 BOOTIF={server.mac} '
@@ -27,6 +33,7 @@ def stranger(lab):
         server.power_on('Pxe')
         yield server
     finally:
+        lab.api.delete(f'/v1/inspection_rules/{rule["uuid"]}')
         lab.remove(server)
 
 
@@ -57,6 +64,7 @@ def test_properties_are_set(inspected):
     capabilities = dict(pair.split(':') for pair in properties['capabilities'].split(','))
     assert capabilities['boot_mode'] == 'bios'
     assert capabilities['cpu_hugepages'] == 'true'
+    assert capabilities['virtio_net'] == '2', 'cards, counted by the alias of the lab'
 
 
 def test_ports_know_their_switch_port(lab, inspected):
@@ -107,8 +115,7 @@ def test_unknown_server_is_enrolled(lab, stranger):
     """Where the conductor is configured for discovery; the node has the port that it came from."""
     node = wait_for_node_with(lab, stranger.mac, 90)
     try:
-        assert node['driver'] == 'redfish'
-        assert node['name'] is None
+        assert node['driver'] == conductor.DISCOVERY_DRIVER
         port, = ports_of(lab, node['uuid'])
         assert port['address'] == stranger.mac
         assert port['pxe_enabled'] is True
@@ -116,6 +123,7 @@ def test_unknown_server_is_enrolled(lab, stranger):
         assert stored['plugin_data']['auto_discovered'] is True
         node = lab.api.get(f'/v1/nodes/{node["uuid"]}')
         assert node['provision_state'] == 'enroll'
+        assert node['name'] == stranger.name, 'the rule with its serial number applied'
         assert stored['inventory']['boot'] == {'current_boot_mode': 'uefi',
                                                'pxe_interface': stranger.mac}
         assert 'boot_mode:uefi' in node['properties']['capabilities']
@@ -151,9 +159,11 @@ def wait_for_inventory(lab, node, timeout):
     """What is stored at the end of an inspection."""
     deadline = time.monotonic() + timeout
     while True:
-        state = lab.api.get(f'/v1/nodes/{node}')
-        assert not state['last_error'], state['last_error']
-        if state['inspection_finished_at'] and not state['reservation']:
+        try:
             return lab.api.get(f'/v1/nodes/{node}/inventory')
-        assert time.monotonic() < deadline, f'{state["provision_state"]} after {timeout} s'
-        time.sleep(0.5)
+        except ApiError as error:
+            assert error.status == 404, error
+        error = lab.api.get(f'/v1/nodes/{node}')['last_error']
+        assert not error, error
+        assert time.monotonic() < deadline, f'no inventory after {timeout} s'
+        time.sleep(0.2)

@@ -4,6 +4,8 @@ mod page;
 mod record;
 #[cfg(test)]
 mod snapshots;
+#[cfg(test)]
+mod speed;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -41,7 +43,7 @@ pub(super) fn main(arguments: &[String]) -> ExitCode {
         .as_ref()
         .map_or_else(Root::system, Root::at);
     if let Some(directory) = &arguments.record {
-        return match record::record(&root, directory, arguments.mask) {
+        return match record::record(&root, directory, arguments.mask, arguments.lldp) {
             Ok(told) => say(&told),
             Err(why) => failed("recorded", &why),
         };

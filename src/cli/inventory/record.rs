@@ -24,16 +24,21 @@ const INVENTORY_FILE: &str = "inventory.json";
 /// answers under `recorded`, and `inventory.json`: the inventory that a replay shows. Without a
 /// mask that is the machine's own, which is compared, so that a recording that cannot stand for its
 /// machine is never handed on.
-pub(super) fn record(root: &Root, directory: &Path, mask: bool) -> Result<String, String> {
+pub(super) fn record(
+    root: &Root,
+    directory: &Path,
+    mask: bool,
+    lldp: bool,
+) -> Result<String, String> {
     let place = directory.display();
     make_empty(directory).map_err(|error| {
         format!("The directory {place} must be new or empty, and writable: {error}")
     })?;
-    let (seen, live, _) = read(root)?;
+    let (seen, live, _) = read(root, lldp)?;
     let seen = if mask { masked(seen) } else { seen };
     seen.write(directory)
         .map_err(|error| format!("Cannot write to {place}: {error}"))?;
-    let (_, replayed, inventory) = read(&Root::at(directory))?;
+    let (_, replayed, inventory) = read(&Root::at(directory), lldp)?;
     if !mask && replayed != live {
         return Err(format!(
             "The recording in {place} does not give the same inventory as the machine; did the \
@@ -52,11 +57,12 @@ pub(super) fn record(root: &Root, directory: &Path, mask: bool) -> Result<String
 }
 
 /// Everything that is ever asked of a machine, in its wire form, and what was read for it.
-fn read(root: &Root) -> Result<(Seen, Value, Arc<Inventory>), String> {
+fn read(root: &Root, lldp: bool) -> Result<(Seen, Value, Arc<Inventory>), String> {
     let witness = Arc::<Witness>::default();
     let root = root.witnessed(Arc::clone(&witness));
     let options = Options {
         disk_wait_attempts: 0,
+        collect_lldp: lldp,
         ..Options::default()
     };
     // Only the generic manager: what a plugin reads cannot be recorded.
@@ -76,23 +82,23 @@ fn read(root: &Root) -> Result<(Seen, Value, Arc<Inventory>), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::recording::{Recording, machines};
+    use crate::sys::recording::{Recording, machines, scratch};
 
     #[test]
     fn a_recording_of_any_machine_replays_the_same() {
         for machine in machines() {
             let recording = Recording::of(&machine);
             let root = recording.root();
-            let directory = tempfile::tempdir().unwrap();
-            record(&root, directory.path(), false).unwrap();
+            let directory = scratch();
+            record(&root, directory.path(), false, true).unwrap();
             let replayed = Root::at(directory.path());
             assert_eq!(
                 list::all_devices(&replayed).unwrap(),
                 list::all_devices(&root).unwrap(),
                 "{machine}"
             );
-            let (again, facts, _) = read(&replayed).unwrap();
-            let (seen, live, _) = read(&root).unwrap();
+            let (again, facts, _) = read(&replayed, true).unwrap();
+            let (seen, live, _) = read(&root, true).unwrap();
             assert_eq!(facts, live, "{machine}");
             assert_eq!(again, seen, "{machine}");
         }
@@ -100,17 +106,17 @@ mod tests {
 
     #[test]
     fn this_machine_can_be_recorded() {
-        let directory = tempfile::tempdir().unwrap();
-        record(&Root::system(), directory.path(), false).unwrap();
+        let directory = scratch();
+        record(&Root::system(), directory.path(), false, false).unwrap();
         assert!(directory.path().join("proc/cpuinfo").is_file());
         assert!(directory.path().join("recorded/ethtool.json").is_file());
     }
 
     #[test]
     fn nothing_is_overwritten() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = scratch();
         fs::write(directory.path().join("mine"), "").unwrap();
-        let error = record(&Root::system(), directory.path(), false).unwrap_err();
+        let error = record(&Root::system(), directory.path(), false, false).unwrap_err();
         assert!(error.contains("must be new or empty"), "{error}");
     }
 }

@@ -26,7 +26,7 @@ use crate::config::Live;
 use crate::hardware::disk_wait;
 use crate::hardware::dispatch::Dispatcher;
 use crate::inventory::lldp::Announcements;
-use crate::inventory::{self, Bmc};
+use crate::inventory::{self, Bmc, Smbios};
 use crate::sys::page_cache;
 use crate::sys::process::Program;
 use crate::sys::root::Root;
@@ -70,6 +70,10 @@ impl GenericHardwareManager {
 
     fn bmc(&self) -> &Bmc {
         self.bmc.get_or_init(|| inventory::bmc(&self.root))
+    }
+
+    fn smbios(&self) -> Option<Smbios> {
+        Smbios::read(&self.root)
     }
 
     /// All managers, for questions that another one may know better.
@@ -152,11 +156,11 @@ impl HardwareManager for GenericHardwareManager {
     }
 
     fn cpus(&self) -> Result<Cpu, ManagerError> {
-        Ok(inventory::cpu(&self.root))
+        Ok(inventory::cpu(&self.root, self.smbios().as_ref()))
     }
 
     fn memory(&self) -> Result<Memory, ManagerError> {
-        Ok(inventory::memory(&self.root))
+        Ok(inventory::memory(&self.root, self.smbios().as_ref()))
     }
 
     fn list_block_devices(
@@ -206,18 +210,21 @@ impl HardwareManager for GenericHardwareManager {
     }
 
     fn system_vendor_info(&self) -> Result<SystemVendor, ManagerError> {
-        Ok(inventory::system_vendor(&self.root))
+        Ok(inventory::system_vendor(&self.root, self.smbios().as_ref()))
     }
 
     fn list_hardware_info(&self) -> Result<Inventory, ManagerError> {
+        // Read once for the three that want it.
+        let smbios = self.smbios();
+        let smbios = smbios.as_ref();
         Ok(Inventory {
             interfaces: self.list_network_interfaces()?,
-            cpu: self.cpus()?,
+            cpu: inventory::cpu(&self.root, smbios),
             disks: self.devices(false)?,
-            memory: self.memory()?,
+            memory: inventory::memory(&self.root, smbios),
             bmc_address: self.bmc_address()?,
             bmc_v6address: self.bmc_v6address()?,
-            system_vendor: self.system_vendor_info()?,
+            system_vendor: inventory::system_vendor(&self.root, smbios),
             boot: self.boot_info()?,
             hostname: inventory::hostname(&self.root),
             bmc_mac: self.bmc_mac()?,

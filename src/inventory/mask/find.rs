@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::secrets::{Secrets, is_part_of};
-use super::{SMBIOS_TABLE, smbios};
+use super::{SMBIOS_TABLE, lldp, smbios};
 use crate::sys::hex;
 use crate::sys::witness::{Entry, Seen};
 
@@ -34,6 +34,9 @@ pub(super) fn secrets(seen: &Seen) -> Secrets {
             Entry::Link(target) => scan(&mut secrets, &target.to_string_lossy()),
             Entry::Directory => {}
         }
+    }
+    if let Some(frames) = seen.answers.get("lldp") {
+        secrets.macs.extend(lldp::macs(frames));
     }
     for answers in seen.answers.values() {
         for (asked, answer) in answers {

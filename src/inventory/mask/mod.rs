@@ -1,7 +1,8 @@
 //! Taking out of a recording what names one machine, so that it can be given away.
 //!
 //! Masked are serial numbers, asset tags, UUIDs, world wide names, the last three octets of MACs, IP
-//! addresses, the host name and the kernel command line but for `BOOTIF`. What tells kinds of
+//! addresses, the host name, the kernel command line but for `BOOTIF`, and how a switch, its ports and
+//! VLANs are called. What tells kinds of
 //! machines apart stays: makers, models, firmware, the makers' parts of WWNs and MACs, sizes, where
 //! things are plugged in, and the names of arrays.
 //!
@@ -12,6 +13,7 @@
 
 mod addresses;
 mod find;
+mod lldp;
 mod secrets;
 mod smbios;
 
@@ -63,6 +65,7 @@ pub fn masked(mut seen: Seen) -> Seen {
         match interface.as_str() {
             "addresses" => addresses::mask(&mut answers, &masks),
             "ipmi" => addresses::mask_controller(&mut answers),
+            "lldp" => lldp::mask(&mut answers),
             _ => {}
         }
         result.answers.insert(interface, answers);

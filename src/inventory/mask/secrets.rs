@@ -1,5 +1,6 @@
 //! Secrets and their masks.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::sys::hex;
@@ -22,13 +23,19 @@ pub(super) struct Secrets {
 /// What to replace by what, of the same length.
 #[derive(Debug, Default)]
 pub(super) struct Masks {
-    /// Serial numbers that also stand inside other text, between other characters than letters and
-    /// digits.
-    words: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// Everything that is too long to stand anywhere by chance.
-    anywhere: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// By the first byte of the secret, so that a text is gone through once.
+    replacements: BTreeMap<u8, Vec<Replacement>>,
     serials: BTreeMap<String, String>,
     macs: BTreeMap<[u8; 6], [u8; 6]>,
+}
+
+#[derive(Debug)]
+struct Replacement {
+    secret: Vec<u8>,
+    mask: Vec<u8>,
+    /// Only between other characters than letters and digits: the secret is short enough to stand
+    /// in something else by chance.
+    is_word: bool,
 }
 
 /// Digits of a world wide name that say who made the disk: the format and 24 bits of the maker.
@@ -53,13 +60,15 @@ impl Masks {
         for (number, serial) in (1..).zip(secrets.serials) {
             let mask = serial_mask(&serial, number);
             if is_telling(&serial) {
-                let inside = (hex::encode(serial.as_bytes()), hex::encode(mask.as_bytes()));
-                masks.anywhere(inside.0, inside.1);
-                masks
-                    .words
-                    .insert(serial.clone().into(), mask.clone().into());
+                // NVMe's names have serial numbers in hexadecimal.
+                masks.anywhere(hex::encode(serial.as_bytes()), hex::encode(mask.as_bytes()));
+                masks.add(serial.as_bytes(), mask.as_bytes(), true);
             }
             masks.serials.insert(serial, mask);
+        }
+        for replacements in masks.replacements.values_mut() {
+            // The longest that fits counts.
+            replacements.sort_by_key(|replacement| Reverse(replacement.secret.len()));
         }
         masks
     }
@@ -72,12 +81,20 @@ impl Masks {
     /// Bytes with all secrets masked.
     pub(super) fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
         let mut masked = bytes.to_vec();
-        for (secret, mask) in self.anywhere.iter().rev() {
-            replace(&mut masked, secret, mask, false);
-        }
-        // The longer of two that begin the same comes first.
-        for (secret, mask) in self.words.iter().rev() {
-            replace(&mut masked, secret, mask, true);
+        let mut at = 0;
+        while let Some(first) = bytes.get(at) {
+            let candidates = self.replacements.get(first).into_iter().flatten();
+            let found = candidates
+                .filter(|candidate| stands_at(bytes, at, &candidate.secret, candidate.is_word))
+                .map(|candidate| &candidate.mask)
+                .next();
+            match found {
+                Some(mask) => {
+                    masked[at..at + mask.len()].copy_from_slice(mask);
+                    at += mask.len();
+                }
+                None => at += 1,
+            }
         }
         masked
     }
@@ -100,7 +117,7 @@ impl Masks {
         self.anywhere(secret.to_owned(), mask.to_owned());
         self.anywhere(secret.to_uppercase(), mask.to_uppercase());
         if let (Some(secret), Some(mask)) = (hex::decode(secret), hex::decode(mask)) {
-            self.anywhere.insert(secret, mask);
+            self.add(&secret, &mask, false);
         }
     }
 
@@ -113,8 +130,7 @@ impl Masks {
             let [secret, mask] = [uuid, mask].map(|uuid| grouped(&uuid, separator, groups));
             self.hexadecimal(&secret, &mask);
         }
-        self.anywhere.insert(mixed(uuid).into(), mixed(mask).into());
-        self.anywhere.insert(uuid.into(), mask.into());
+        self.add(&mixed(uuid), &mixed(mask), false);
     }
 
     fn mac(&mut self, mac: [u8; 6], number: u32) {
@@ -124,12 +140,24 @@ impl Masks {
             let [secret, mask] = [mac, mask].map(|mac| grouped(&mac, separator, &[1, 2, 3, 4, 5]));
             self.hexadecimal(&secret, &mask);
         }
-        self.anywhere.insert(mac.into(), mask.into());
         self.macs.insert(mac, mask);
     }
 
     fn anywhere(&mut self, secret: String, mask: String) {
-        self.anywhere.insert(secret.into(), mask.into());
+        self.add(secret.as_bytes(), mask.as_bytes(), false);
+    }
+
+    fn add(&mut self, secret: &[u8], mask: &[u8], is_word: bool) {
+        if let Some(first) = secret.first() {
+            self.replacements
+                .entry(*first)
+                .or_default()
+                .push(Replacement {
+                    secret: secret.to_owned(),
+                    mask: mask.to_owned(),
+                    is_word,
+                });
+        }
     }
 }
 
@@ -160,19 +188,24 @@ fn is_telling(serial: &str) -> bool {
     has(u8::is_ascii_digit) && serial.len() >= if has(u8::is_ascii_alphabetic) { 4 } else { 7 }
 }
 
-/// The same shape with the number at its end: `S4EV-12B` becomes `X0XX-01X` for 1.
-fn serial_mask(serial: &str, number: u32) -> String {
-    let mut mask: Vec<u8> = serial
-        .bytes()
-        .map(|byte| match byte {
+/// Every letter an X, every digit a 0.
+pub(super) fn shape(text: &mut [u8]) {
+    for byte in text {
+        *byte = match *byte {
             b'a'..=b'z' => b'x',
             b'A'..=b'Z' => b'X',
             b'0'..=b'9' => b'0',
             // Bytes above ASCII would no longer be UTF-8 if one was kept without the others.
             other if other.is_ascii() => other,
             _ => b'x',
-        })
-        .collect();
+        };
+    }
+}
+
+/// The same shape with the number at its end: `S4EV-12B` becomes `X0XX-01X` for 1.
+fn serial_mask(serial: &str, number: u32) -> String {
+    let mut mask = serial.as_bytes().to_vec();
+    shape(&mut mask);
     let digits: Vec<u8> = number.to_string().into_bytes();
     let places = |test: fn(&u8) -> bool| -> Vec<usize> {
         (0..mask.len()).filter(|at| test(&mask[*at])).collect()
@@ -190,39 +223,17 @@ fn serial_mask(serial: &str, number: u32) -> String {
 
 /// Whether masking this serial number also masks a part of that text.
 pub(super) fn is_part_of(serial: &str, text: &str) -> bool {
-    let mut masked = text.as_bytes().to_vec();
-    is_telling(serial) && {
-        replace(&mut masked, serial.as_bytes(), &vec![0; serial.len()], true);
-        masked != text.as_bytes()
-    }
+    is_telling(serial)
+        && text
+            .match_indices(serial)
+            .any(|(at, _)| stands_at(text.as_bytes(), at, serial.as_bytes(), true))
 }
 
-fn replace(bytes: &mut [u8], secret: &[u8], mask: &[u8], as_word: bool) {
-    let is_part = |byte: Option<&u8>| as_word && byte.is_some_and(u8::is_ascii_alphanumeric);
-    let mut at = 0;
-    while let Some(found) = find(&bytes[at..], secret) {
-        let start = at + found;
-        let end = start + secret.len();
-        let before = start.checked_sub(1).and_then(|before| bytes.get(before));
-        if is_part(before) || is_part(bytes.get(end)) {
-            at = start + 1;
-        } else {
-            bytes[start..end].copy_from_slice(mask);
-            at = end;
-        }
-    }
-}
-
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    let first = *wanted.first()?;
-    let mut at = 0;
-    loop {
-        at += bytes.get(at..)?.iter().position(|byte| *byte == first)?;
-        if bytes[at..].starts_with(wanted) {
-            return Some(at);
-        }
-        at += 1;
-    }
+fn stands_at(bytes: &[u8], at: usize, secret: &[u8], is_word: bool) -> bool {
+    let is_part = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+    bytes[at..].starts_with(secret)
+        && !(is_word && (is_part(before) || is_part(bytes.get(at + secret.len()))))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::*;
 use crate::block::list::all_devices;
 use crate::inventory::smbios::Smbios;
 use crate::inventory::{bmc, boot_info, cpu, interfaces, memory, system_vendor};
-use crate::sys::recording::{Recording, machines};
+use crate::sys::recording::{Recording, machines, scratch};
 use crate::sys::root::Root;
 use crate::sys::witness::Witness;
 
@@ -18,14 +18,21 @@ fn recorded(root: &Root) -> Seen {
     let root = root.witnessed(Arc::clone(&witness));
     let _ = interfaces(&root);
     let _ = all_devices(&root);
-    let _ = (cpu(&root), memory(&root), bmc(&root));
-    let _ = (boot_info(&root), system_vendor(&root));
+    let _ = (
+        cpu(&root, Smbios::read(&root).as_ref()),
+        memory(&root, Smbios::read(&root).as_ref()),
+        bmc(&root),
+    );
+    let _ = (
+        boot_info(&root),
+        system_vendor(&root, Smbios::read(&root).as_ref()),
+    );
     witness.seen()
 }
 
 /// The masked recording, written out.
 fn replay(seen: Seen) -> (tempfile::TempDir, Root) {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = scratch();
     masked(seen).write(directory.path()).unwrap();
     let root = Root::at(directory.path());
     (directory, root)
@@ -81,8 +88,16 @@ fn a_masked_machine_is_the_same_kind_of_machine() {
             };
             assert_eq!(kind(plain), kind(masked), "{machine}");
         }
-        assert_eq!(cpu(&root), cpu(&masked), "{machine}");
-        assert_eq!(memory(&root), memory(&masked), "{machine}");
+        assert_eq!(
+            cpu(&root, Smbios::read(&root).as_ref()),
+            cpu(&masked, Smbios::read(&masked).as_ref()),
+            "{machine}"
+        );
+        assert_eq!(
+            memory(&root, Smbios::read(&root).as_ref()),
+            memory(&masked, Smbios::read(&masked).as_ref()),
+            "{machine}"
+        );
         let plain = interfaces(&root).unwrap();
         let masked_interfaces = interfaces(&masked).unwrap();
         assert_eq!(plain.len(), masked_interfaces.len(), "{machine}");
@@ -189,6 +204,43 @@ fn of_the_command_line_only_the_boot_interface_stays() {
         boot_interface(b"ipa-api-url=http://10.0.0.1 BOOTIF=01-aa-bb quiet\n"),
         b"BOOTIF=01-aa-bb\n"
     );
+}
+
+#[test]
+fn switches_are_masked_too() {
+    let tlv = |kind: u8, content: &[u8]| [&[kind << 1, content.len() as u8], content].concat();
+    let switch = [0x74, 0x83, 0xef, 0x11, 0x22, 0x33];
+    let frame = [
+        &[0x01, 0x80, 0xc2, 0, 0, 0x0e][..],
+        &switch,
+        &[0x88, 0xcc],
+        &tlv(1, &[&[4][..], &switch].concat()),
+        &tlv(2, b"\x05Ethernet1/7"),
+        &tlv(3, &[0, 120]),
+        &tlv(4, b"to db-17"),
+        &tlv(5, b"leaf4.example"),
+        &tlv(6, b"ACME OS 4.2"),
+        &tlv(8, &[5, 1, 10, 1, 2, 3, 2, 0, 0, 0, 1, 0]),
+        &tlv(127, b"\x00\x80\xc2\x03\x00\x6e\x06tenant"),
+        &[0, 0],
+    ]
+    .concat();
+    let mut seen = Seen::default();
+    let answers = Map::from_iter([("eno1".to_owned(), json!([hex::encode(&frame)]))]);
+    seen.answers.insert("lldp".to_owned(), answers);
+    let masked = masked(seen);
+    let masked = masked.answers["lldp"]["eno1"][0].as_str().unwrap();
+    let masked = hex::decode(masked).unwrap();
+    assert_eq!(masked.len(), frame.len());
+    for kept in [&b"Ethernet1/7"[..], b"ACME OS 4.2"] {
+        assert!(holds(&masked, kept), "{kept:?}");
+    }
+    for gone in [&switch[..], b"db-17", b"leaf4", b"tenant", &[10, 1, 2, 3]] {
+        assert!(!holds(&masked, gone), "{gone:?}");
+    }
+    // The source and the chassis are still the same.
+    assert_eq!(masked[6..12], masked[17..23]);
+    assert_eq!(masked[6..12], [0x74, 0x83, 0xef, 0, 0, 1]);
 }
 
 #[test]

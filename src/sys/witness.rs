@@ -177,3 +177,82 @@ fn inside(path: &Path) -> PathBuf {
         .filter(|component| matches!(component, Component::Normal(_)))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::sys::recording::{Recording, scratch};
+    use crate::sys::root::Root;
+
+    const TREE: &str = "/sys/devices/x/vda/size = 8\n/sys/devices/x/vda/model = M\n\
+        /sys/devices/x/vda/vda1/partition = 1\n/sys/block/vda -> ../devices/x/vda\n\
+        /sys/class/block -> ../block\n/dev/vda #= 01 02 03 04\n/dev/none -> nowhere\n\
+        /proc/secret = not asked for";
+
+    fn recorded(read: impl Fn(&Root)) -> (tempfile::TempDir, Root) {
+        let recording = Recording::unpack(TREE);
+        let witness = Arc::<Witness>::default();
+        read(&recording.root().witnessed(Arc::clone(&witness)));
+        let directory = scratch();
+        witness.seen().write(directory.path()).unwrap();
+        let root = Root::at(directory.path());
+        (directory, root)
+    }
+
+    #[test]
+    fn what_was_read_is_there_and_nothing_else() {
+        let (_directory, root) = recorded(|root| {
+            root.attribute("/sys/class/block/vda/size");
+            root.attribute("/sys/class/block/vda/serial");
+            root.names_beginning("/sys/block/vda", "vda");
+            root.read_disk("/dev/vda", 1, 2).unwrap();
+            root.remember("ethtool", "eno1", 7);
+            root.remember_interface("ipmi");
+        });
+        assert_eq!(root.number("/sys/class/block/vda/size"), Some(8));
+        assert_eq!(root.names("/sys/block/vda"), ["size", "vda1"]);
+        assert!(root.is_dir("/sys/block/vda/vda1"));
+        assert_eq!(root.read_disk("/dev/vda", 1, 2).unwrap(), [2, 3]);
+        assert!(root.read_disk("/dev/vda", 0, 2).is_err());
+        assert!(!root.exists("/proc") && !root.exists("/dev/none"));
+        let answers = |interface| root.recorded::<Map<String, Value>>(interface);
+        assert_eq!(answers("ethtool").unwrap()["eno1"], 7);
+        assert_eq!(answers("ipmi"), Some(Map::new()));
+        assert_eq!(answers("lldp"), None);
+    }
+
+    #[test]
+    fn a_file_that_is_only_looked_for_is_there_without_its_content() {
+        let (_directory, root) = recorded(|root| {
+            assert!(root.exists("/proc/secret"));
+            root.unwitnessed().exists("/sys/block/vda/model");
+        });
+        assert_eq!(root.read("/proc/secret").unwrap(), b"");
+        assert!(!root.exists("/sys"));
+    }
+
+    #[test]
+    fn nothing_is_written_outside_the_directory() {
+        let outside = scratch();
+        let mut seen = Seen::default();
+        let mut add = |path: &str, entry| seen.entries.insert(PathBuf::from(path), entry);
+        // What a machine that changes under the reader could look like.
+        add("/sys/way", Entry::Link(outside.path().to_owned()));
+        add("/sys/way/out", Entry::File(b"x".to_vec()));
+        add("/../up", Entry::File(b"x".to_vec()));
+        let directory = scratch();
+        assert!(seen.write(directory.path()).is_err());
+        assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+        assert!(directory.path().join("up").exists());
+    }
+
+    #[test]
+    fn a_directory_with_something_in_it_is_refused() {
+        let directory = scratch();
+        make_empty(&directory.path().join("new")).unwrap();
+        let error = make_empty(directory.path()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::DirectoryNotEmpty);
+    }
+}

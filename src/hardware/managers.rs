@@ -10,12 +10,14 @@ use farrier_plugin::{
 use serde_json::Value;
 use tracing::{info, warn};
 
+use crate::block::list;
 use crate::config::Live;
 use crate::erase;
 use crate::hardware::disk_wait;
 use crate::hardware::dispatch::{Dispatcher, Ranked};
 use crate::hardware::generic::GenericHardwareManager;
 use crate::hardware::logs;
+use crate::hardware::plugin::{Devices, Installed, Refused};
 use crate::hardware::steps::{self, Offer};
 use crate::sys::log;
 use crate::sys::root::Root;
@@ -25,14 +27,15 @@ use crate::sys::root::Root;
 /// Every method blocks for as long as the hardware needs, so callers run it on a thread of its own.
 pub struct Managers {
     pub(super) dispatcher: Arc<Dispatcher>,
+    plugins: Installed,
     options: Live,
     node: Mutex<Option<Node>>,
     inventory: Mutex<Option<Arc<Inventory>>>,
 }
 
 impl Managers {
-    /// Find all managers and initialise them: the generic one, which can take as long as the
-    /// options let it wait for the root disk.
+    /// Find all managers and initialise them: plugins, and the generic one, which can take as long
+    /// as the options let it wait for the root disk.
     ///
     /// Disks are only ever erased or written where `/` lies in memory, as in the ramdisk.
     pub fn discover(options: Live, context: &dyn Context) -> Result<Self, ManagerError> {
@@ -54,11 +57,14 @@ impl Managers {
         let dispatcher = Arc::<Dispatcher>::default();
         let generic = GenericHardwareManager::new(
             options.clone(),
-            root,
+            root.clone(),
             Arc::downgrade(&dispatcher),
             may_destroy,
         );
-        Self::start(options, dispatcher, vec![Arc::new(generic)], context)
+        let plugins = Installed::start(&options.current(), &devices_of(root));
+        let mut managers: Vec<Arc<dyn HardwareManager>> = plugins.managers().collect();
+        managers.push(Arc::new(generic));
+        Self::start(options, dispatcher, plugins, managers, context)
     }
 
     /// Rank these managers by their support for this machine and initialise them in that order.
@@ -72,12 +78,19 @@ impl Managers {
         managers: Vec<Arc<dyn HardwareManager>>,
         context: &dyn Context,
     ) -> Result<Self, ManagerError> {
-        Self::start(options, Arc::default(), managers, context)
+        Self::start(
+            options,
+            Arc::default(),
+            Installed::default(),
+            managers,
+            context,
+        )
     }
 
     fn start(
         options: Live,
         dispatcher: Arc<Dispatcher>,
+        plugins: Installed,
         managers: Vec<Arc<dyn HardwareManager>>,
         context: &dyn Context,
     ) -> Result<Self, ManagerError> {
@@ -99,6 +112,7 @@ impl Managers {
         }
         Ok(Self {
             dispatcher,
+            plugins,
             options,
             node: Mutex::default(),
             inventory: Mutex::default(),
@@ -115,6 +129,7 @@ impl Managers {
         node: &Node,
         ports: &[Port],
     ) -> Result<BTreeMap<String, Vec<Step>>, ManagerError> {
+        self.require()?;
         let method = format!("get_{}_steps", kind.word());
         let offers = self
             .dispatcher
@@ -154,10 +169,33 @@ impl Managers {
         ports: &[Port],
         arguments: &StepArguments,
     ) -> Result<Value, ManagerError> {
+        // Once more: one that has been dropped since must not be stood in for either.
+        self.require()?;
         info!(kind = kind.word(), step = name, "executing step");
         self.dispatcher.first(name, |manager| {
             manager.execute_step(context, name, node, ports, arguments)
         })
+    }
+
+    /// The plugins that are not used, with the reason.
+    pub fn refused(&self) -> &[Refused] {
+        self.plugins.refused()
+    }
+
+    /// Fails where a manager that the site requires does not answer.
+    fn require(&self) -> Result<(), ManagerError> {
+        let names: Vec<String> = self
+            .dispatcher
+            .ranked()
+            .iter()
+            .flat_map(|ranked| {
+                let manager = &ranked.manager;
+                [manager.class_name().to_owned(), manager.version().name]
+            })
+            .collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        self.plugins
+            .require(&self.options.current().required_hardware_managers, &names)
     }
 
     /// This machine is that node from now on. Where its UUID is another than before, waits for the
@@ -280,6 +318,16 @@ impl Managers {
             .all("full_sync", |manager| manager.full_sync())?;
         Ok(())
     }
+}
+
+/// The machine's disks for plugins that ask for them: read from the kernel, never by dispatch.
+fn devices_of(root: Root) -> Devices {
+    Arc::new(move |include_partitions| {
+        list::list_block_devices(&root, include_partitions).map_err(|source| {
+            ManagerError::new(ErrorKind::BlockDevice, "Block devices could not be listed")
+                .with_source(source)
+        })
+    })
 }
 
 /// What a mutex guards is replaced whole, so a panic elsewhere cannot have left it half done.

@@ -8,9 +8,11 @@ mod dispatch;
 mod generic;
 mod logs;
 mod managers;
+mod plugin;
 mod steps;
 
 #[cfg(test)]
 mod fake;
 
 pub use managers::Managers;
+pub use plugin::Refused;

@@ -90,9 +90,7 @@ impl ErrorKind {
 
     /// The class of this name on the wire; `None` for a name that the conductor does not know.
     pub fn from_type_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.type_name() == name)
+        Self::ALL.into_iter().find(|kind| kind.type_name() == name)
     }
 
     const ALL: [Self; 30] = [

@@ -18,9 +18,7 @@ pub mod protocol;
 mod serve;
 mod step;
 
-pub use context::{
-    Context, LogLevel, ProgramOutput, ProgramRequest, Progress, SilentContext,
-};
+pub use context::{Context, LogLevel, ProgramOutput, ProgramRequest, Progress, SilentContext};
 pub use error::{ErrorKind, ManagerError};
 pub use inventory::{
     BlockDevice, BootInfo, Cpu, Firmware, Inventory, Memory, NetworkInterface, SystemVendor,

@@ -125,12 +125,10 @@ impl Server {
     fn take(self: Arc<Self>, id: Id, method: String, params: Value) {
         self.calls().running.insert(id.clone());
         let (server, own_id) = (Arc::clone(&self), id.clone());
-        let started = thread::Builder::new()
-            .name(method.clone())
-            .spawn(move || {
-                let result = server.run(&own_id, &method, params);
-                server.finish(own_id, result);
-            });
+        let started = thread::Builder::new().name(method.clone()).spawn(move || {
+            let result = server.run(&own_id, &method, params);
+            server.finish(own_id, result);
+        });
         if let Err(error) = started {
             self.finish(
                 id,

@@ -43,9 +43,8 @@ pub fn call(
     method: &str,
     params: Value,
 ) -> Result<Value, Failure> {
-    let partitions = |params: &Value| {
-        params.get("include_partitions").and_then(Value::as_bool) == Some(true)
-    };
+    let partitions =
+        |params: &Value| params.get("include_partitions").and_then(Value::as_bool) == Some(true);
     match method {
         "evaluate_hardware_support" => answer(manager.evaluate_hardware_support()),
         "initialize" => answer(manager.initialize(context)),

@@ -41,7 +41,12 @@ pub fn device_from_wire(wire: &Value) -> Result<BlockDevice, serde_json::Error> 
     let text = |name: &str| wire.get(name).and_then(Value::as_str).map(str::to_owned);
     let texts = |name: &str, first: &Option<String>| {
         let mut all: Vec<String> = first.iter().cloned().collect();
-        for text in wire.get(name).and_then(Value::as_array).into_iter().flatten() {
+        for text in wire
+            .get(name)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
             if let Some(text) = text.as_str()
                 && !all.iter().any(|known| known == text)
             {

@@ -145,9 +145,14 @@ impl Id {
     fn read(value: Value) -> Result<Self, MessageError> {
         match value {
             Value::String(text) => Ok(Self::Text(text)),
-            Value::Number(number) => number.as_i64().map(Self::Number).ok_or(
-                MessageError::NotAMessage("\"id\" is a number that is not whole"),
-            ),
+            Value::Number(number) => {
+                number
+                    .as_i64()
+                    .map(Self::Number)
+                    .ok_or(MessageError::NotAMessage(
+                        "\"id\" is a number that is not whole",
+                    ))
+            }
             _ => Err(MessageError::NotAMessage(
                 "\"id\" is neither a number nor a text",
             )),

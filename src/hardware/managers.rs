@@ -87,7 +87,7 @@ impl Managers {
         )
     }
 
-    fn start(
+    pub(super) fn start(
         options: Live,
         dispatcher: Arc<Dispatcher>,
         plugins: Installed,

@@ -4,6 +4,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -34,24 +35,23 @@ pub struct ControlGroup {
 }
 
 impl ControlGroup {
-    /// The group of this name with these limits, with nothing in it: what an agent before this one
-    /// left there is killed.
+    /// A new group with these limits, whose name begins like this.
     ///
     /// A kernel that lacks a controller leaves its limit out; that is logged.
     ///
     /// # Errors
     /// There is no hierarchy of version 2, or it may not be written.
     pub fn create(name: &str, limits: Limits) -> io::Result<Self> {
-        let mount = MOUNTS
-            .iter()
-            .map(Path::new)
-            .find(|mount| mount.join("cgroup.controllers").exists())
-            .ok_or_else(|| {
-                io::Error::new(io::ErrorKind::NotFound, "no cgroup v2 hierarchy is mounted")
-            })?;
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let mount = mount().ok_or_else(|| {
+            io::Error::new(io::ErrorKind::NotFound, "no cgroup v2 hierarchy is mounted")
+        })?;
         let parent = mount.join(PARENT);
+        // The process is in the name, so that `farrier plugins` beside a running agent does not
+        // meet the agent's groups.
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
         let group = Self {
-            path: parent.join(name),
+            path: parent.join(format!("{name}.{number}.{}", std::process::id())),
         };
         make_folder(&parent)?;
         make_folder(&group.path)?;
@@ -63,7 +63,6 @@ impl ControlGroup {
                 );
             }
         }
-        group.kill();
         for (file, value) in [
             ("memory.max", limits.memory.to_string()),
             ("memory.swap.max", "0".to_owned()),
@@ -121,6 +120,33 @@ impl Drop for ControlGroup {
     fn drop(&mut self) {
         note(fs::remove_dir(&self.path), "removing the group");
     }
+}
+
+/// Kill what processes that are gone have left in groups of theirs, and remove those groups: an
+/// agent that was killed could not.
+pub fn clear_leftovers() {
+    let Some(parent) = mount().map(|mount| mount.join(PARENT)) else {
+        return;
+    };
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.rsplit('.').next());
+        let is_group = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if let Some(owner) = owner.filter(|owner| owner.parse::<u32>().is_ok())
+            && is_group
+            && !Path::new("/proc").join(owner).exists()
+        {
+            let left = ControlGroup { path: entry.path() };
+            left.kill();
+        }
+    }
+}
+
+fn mount() -> Option<&'static Path> {
+    MOUNTS
+        .iter()
+        .map(Path::new)
+        .find(|mount| mount.join("cgroup.controllers").exists())
 }
 
 fn make_folder(path: &Path) -> io::Result<()> {

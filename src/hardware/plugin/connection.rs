@@ -109,7 +109,11 @@ impl Connection {
                     source,
                 })
         };
-        start("input", Box::new(move || write_all(input, &queue)))?;
+        let (own_name, own_shared) = (name.to_owned(), Arc::clone(&shared));
+        start(
+            "input",
+            Box::new(move || own_shared.write_all(&own_name, input, &queue)),
+        )?;
         let (own_name, own_shared) = (name.to_owned(), Arc::clone(&shared));
         start(
             "output",
@@ -381,17 +385,20 @@ fn log(manager: &str, params: &Value) {
     }
 }
 
-/// Write what is queued. Ends with the plugin, or with the agent's side of the connection, which
-/// closes the plugin's stdin.
-fn write_all(mut input: ChildStdin, queue: &Receiver<Vec<u8>>) {
-    while let Ok(line) = queue.recv() {
-        if input.write_all(&line).is_err() {
-            return;
+impl Shared {
+    /// Write what is queued. Ends with the plugin, or with the agent's side of the connection, which
+    /// closes the plugin's stdin.
+    fn write_all(&self, name: &str, mut input: ChildStdin, queue: &Receiver<Vec<u8>>) {
+        while let Ok(line) = queue.recv() {
+            if input.write_all(&line).is_err() {
+                // Mostly because it died, which the reader tells better.
+                thread::sleep(END_LIMIT);
+                self.end(name, Some("closed its input and was killed".to_owned()));
+                return;
+            }
         }
     }
-}
 
-impl Shared {
     /// Read messages until the output ends or one breaks a rule.
     fn read_all(&self, name: &str, output: ChildStdout) {
         let mut output = BufReader::new(output);

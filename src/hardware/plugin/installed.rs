@@ -10,6 +10,7 @@ use tracing::{error, warn};
 
 use super::{Devices, Found, PluginError, PluginManager, find};
 use crate::config::Options;
+use crate::sys::control_group;
 use crate::sys::log::chain;
 
 /// The plugins that were found, and what became of them.
@@ -38,6 +39,7 @@ impl Installed {
     /// `disabled_hardware_managers` leaves out those that it names. Both go by a plugin's name, that
     /// of its file or folder: what is disabled is not even started.
     pub(in crate::hardware) fn start(options: &Options, devices: &Devices) -> Self {
+        control_group::clear_leftovers();
         let mut installed = Self {
             directories: options.hardware_manager_directories.clone(),
             ..Self::default()
@@ -75,6 +77,11 @@ impl Installed {
         self.managers
             .iter()
             .map(|manager| Arc::clone(manager) as Arc<dyn HardwareManager>)
+    }
+
+    /// The plugins that run.
+    pub(in crate::hardware) fn running(&self) -> &[Arc<PluginManager>] {
+        &self.managers
     }
 
     /// Those that are not used, and why.

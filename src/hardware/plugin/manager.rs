@@ -65,6 +65,11 @@ impl PluginManager {
         Ok(manager)
     }
 
+    /// The plugin's name.
+    pub(in crate::hardware) fn name(&self) -> &str {
+        self.keeper.name()
+    }
+
     /// Whether this is one of its names: the plugin's, the manager's or the class's.
     pub(in crate::hardware) fn is_called(&self, name: &str) -> bool {
         let introduction = self.keeper.introduction();

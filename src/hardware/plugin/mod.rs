@@ -12,6 +12,9 @@ mod keeper;
 mod manager;
 mod stderr;
 
+#[cfg(test)]
+mod tests;
+
 use error::PluginError;
 use finder::{Found, find};
 pub(super) use installed::Installed;

@@ -30,7 +30,9 @@ LOOKUP = {'node': {'uuid': UUID, 'properties': {'root_device': {'size': '>= 10'}
                      'metrics': {}, 'metrics_statsd': {}}}
 HINTS = ({'size': '>= 100', 'rotational': 'false'}, {'wwn': 's== 0x5000c500aabbccdd'},
          {'model': '<or> ACME <or> foo', 'vendor': '<in> ac'}, {'serial': '<all-in> AC 00'},
-         {'name': '/dev/sda', 'hctl': 's!= 1:0:0:0', 'by_path': 's== /dev/disk/by-path/x'})
+         {'name': '/dev/sda', 'hctl': 's!= 1:0:0:0', 'by_path': 's== /dev/disk/by-path/x'},
+         {'size': '<range-in> [ 10 447.5 )', 'tran': 's<= sata'}, {'size': '<or> 10 <or> 447'},
+         {'wwn_with_extension': 's> 0x', 'wwn_vendor_extension': 's!= 0x1', 'rotational': 0})
 COMMANDS = ({'name': 'standby.sync', 'params': {}},
             {'name': 'deploy.execute_deploy_step',
              'params': {'step': STEP, 'node': {'uuid': UUID}, 'ports': [{'address': '52:54'}],
@@ -63,8 +65,10 @@ TEXT = {
         ['agent_token', 'password', 'temp_url_sig=', '://', '@', '"', ': ', '=', 'Bearer ', '***', '\0']),
     'root_device_hints': (
         [json.dumps(hint) for hint in HINTS],
-        ['<in> ', '<or> ', '<all-in> ', 's== ', 's!= ', 's>= ', '>= ', '!= ', '<= ', '"size"',
-         '"wwn"', '"rotational"', '"name"', '"by_path"', '"hctl"', '1e400']),
+        ['<in> ', '<or> ', '<all-in> ', '<range-in> [ ', ' )', 's== ', 's!= ', 's>= ', 's<= ', 's> ',
+         's< ', '>= ', '!= ', '<= ', '== ', '= ', '> ', '< ', '%20', '"size": ', '"wwn": ',
+         '"rotational": ', '"name": ', '"by_path": ', '"hctl": ', '"tran": ', '"serial": ',
+         '"model": ', '"vendor": ', '"wwn_with_extension": ', 'true', 'null', '1e400', '-1']),
     'lookup_answer': ([json.dumps(LOOKUP), json.dumps({**LOOKUP, 'config': {}})],
                       [f'"{key}": ' for key in (*LOOKUP, *LOOKUP['config'], 'uuid')]),
     'command_body': ([json.dumps(command) for command in COMMANDS],
@@ -91,6 +95,15 @@ def binary():
     yield 'boot_entry', (b'\1\0\0\0' + (len(device) + len(path) + 4).to_bytes(2, 'little')
                          + 'Debian\0'.encode('utf-16-le') + device + path + b'\x7f\xff\4\0')
     yield 'ntp_answer', b'\x24\1\0\0' + bytes(20) + b'\1' * 8 + b'\2' * 8 + b'\xeb\1\1\1\0\0\0\1'
+    tlvs = ((1, b'\4\0\x1b!\xaa\xbb\xcc'), (2, b'\5Ethernet1/7'), (3, b'\0x'), (4, b'rack 4'),
+            (5, b'leaf-12'), (6, b'EOS'), (8, b'\5\1\xc0\0\2\xc8\2\0\0\0\1\0'), (127, b'\0\x80\xc2\1\0d'),
+            (127, b'\0\x80\xc2\3\0d\6tenant'), (127, b'\0\x80\xc2\7\3\0\0\0\1'),
+            (127, b'\0\x12\x0f\4\x24\x14'), (0, b''))
+    yield 'lldp', b'\1\x80\xc2\0\0\x0e\x52\x54\0\0\0\1\x88\xcc' + b''.join(
+        (kind << 9 | len(value)).to_bytes(2, 'big') + value for kind, value in tlvs)
+    yield 'ipmi_answers', b''.join(bytes([len(answer)]) + answer for answer in (
+        b'\0\0\0\0', b'\2', b'\1\1\1', b'\0\2\x20\1\x0d\xb8' + bytes(11) + b'\1\x40\0',
+        b'\x3c\xec\xef\xaa\xbb\xcc', b'\xc0\0\2\x83', b'\0'))
     naa = b'\1\3\0\x08\x50\0\xc5\0\xaa\xbb\xcc\xdd'
     yield 'vpd', b'\0\x83\0\x18' + naa + b'\1\x13' + naa[2:]
     yield 'vpd', b'\0\x80\0\x08 AC0001 '
@@ -148,6 +161,8 @@ DICTIONARIES = {
     'boot_entry': [b'\x7f\xff\4\0', b'\4\1', b'\4\4', b'\0\0'],
     'ntp_answer': [b'\x24', b'\x1c', b'\1', b'RATE', b'DENY'],
     'vpd': [b'\0\x80', b'\0\x83', b'\1\3', b'\2\1', b'\3\x08', b'naa.', b'eui.'],
+    'lldp': [b'\xfe\6\0\x80\xc2', b'\xfe\6\0\x12\x0f', b'\4\0', b'\5\1', b'\5\2', b'\2\7\4', b'\0\0'],
+    'ipmi_answers': [b'\4\xc0\0\2\1', b'\1\2', b'\3\1\1\1', b'\x14\0\2', b'\x14\0\x80'],
     'smbios': [b'_SM_', b'_SM3_', b'\0\0', b'\x7f\4', b'\x11\x28', b'\x10\x17'],
 }
 

@@ -74,14 +74,17 @@ install() {
 
     # udev: device manager, its helpers, and only the rules that inventory, root device hints and
     # interface names need. Left out on purpose: 64-md-raid-assembly (arrays are assembled by the
-    # agent, after settling), dm and LVM activation, seats, sound, input, video.
+    # agent, after settling), 60-multipath (it would ask multipath about each disk before anything
+    # else; the agent starts multipath where it sees a disk twice), kpartx and LVM activation, seats,
+    # sound, input, video.
     farrier_take \
         /usr/bin/udevadm /usr/lib/systemd/systemd-udevd \
         /usr/lib/udev/{ata_id,cdrom_id,scsi_id} \
         /usr/lib/systemd/network/{73-usb-net-by-mac,99-default}.link
     for _rule in \
-        50-firmware 50-udev-default 60-block 60-cdrom_id 60-infiniband 60-persistent-storage \
-        73-special-net-names 75-net-description 80-debian-compat 80-drivers 80-net-setup-link; do
+        50-firmware 50-udev-default 55-dm 56-dm-mpath 60-block 60-cdrom_id 60-infiniband \
+        60-persistent-storage 60-persistent-storage-dm 63-md-raid-arrays 73-special-net-names \
+        75-net-description 80-debian-compat 80-drivers 80-net-setup-link 95-dm-notify; do
         farrier_take "/usr/lib/udev/rules.d/$_rule.rules"
     done
     # Compiled by image/chroot from 20-net-ifname.hwdb alone (the whole base is 12 MB).
@@ -89,6 +92,11 @@ install() {
 
     # modprobe: the kernel starts /sbin/modprobe itself for file systems, nls tables and crypto.
     farrier_take /usr/bin/kmod /usr/sbin/modprobe
+
+    # Arrays and multipath, started by the agent. The modules of multipath are its path checkers and
+    # priorities for kinds of storage; foreign is NVMe's own multipath, which needs none.
+    farrier_take /usr/sbin/{mdadm,mdmon,dmsetup,multipath,multipathd} \
+        /usr/lib/multipath/lib{check,prio}*.so
 
     # dhcpcd, with the module that makes it wait until udev has named an interface, and that
     # module's library. dhcpcd's hook script is not taken: the hook is farrier itself, so that no

@@ -13,10 +13,9 @@ use crate::hardware::Managers;
 const DEFAULT: &str = "default,logs";
 
 /// Collectors of the reference that are not offered yet.
-const NOT_YET: [&str; 6] = [
+const NOT_YET: [&str; 5] = [
     "dmi-decode",
     "extra-hardware",
-    "lldp",
     "numa-topology",
     "pci-devices",
     "usb-devices",
@@ -46,6 +45,7 @@ impl Collected {
             info!(collector = name, "collecting");
             let result = match name.as_str() {
                 "default" => collected.default_data(managers, &names),
+                "lldp" => collected.lldp(managers),
                 "logs" => {
                     collected.logs(managers);
                     Ok(())
@@ -116,6 +116,14 @@ impl Collected {
         }
     }
 
+    fn lldp(&mut self, managers: &Managers) -> Result<(), String> {
+        let heard = managers
+            .collect_lldp_data()
+            .map_err(|error| error.chain())?;
+        self.data.insert("lldp_raw".to_owned(), json!(heard));
+        Ok(())
+    }
+
     /// Never a failure: data without logs are better than none.
     fn logs(&mut self, managers: &Managers) {
         match managers.collect_logs() {
@@ -145,5 +153,5 @@ fn names(options: &Options) -> Vec<String> {
 }
 
 fn is_known(name: &str) -> bool {
-    matches!(name, "default" | "logs") || NOT_YET.contains(&name)
+    matches!(name, "default" | "lldp" | "logs") || NOT_YET.contains(&name)
 }

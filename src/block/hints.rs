@@ -15,20 +15,20 @@ pub const DEFAULT_MINIMUM_BYTES: u64 = 4 * GIB;
 
 const GIB: u64 = 1 << 30;
 
-/// The hints that there are, as the reference lists them.
+/// The hints that there are, in the order in which the reference lists them.
 const NAMES: [&str; 12] = [
-    "by_path",
-    "hctl",
+    "size",
     "model",
+    "wwn",
+    "serial",
+    "vendor",
+    "wwn_with_extension",
+    "wwn_vendor_extension",
     "name",
     "rotational",
-    "serial",
-    "size",
+    "hctl",
+    "by_path",
     "tran",
-    "vendor",
-    "wwn",
-    "wwn_vendor_extension",
-    "wwn_with_extension",
 ];
 
 /// Hints that were read and found valid. A device must meet all of them.
@@ -69,12 +69,6 @@ pub enum HintError {
     /// A list of hints that is not a list.
     #[error("A list of hints must be a list of objects of names and expressions")]
     NotAList,
-    /// A hint that is a list, an object or null.
-    #[error("Root device hint \"{hint}\" must be a text, a number or a truth value")]
-    WrongType {
-        /// The hint's name.
-        hint: String,
-    },
     /// A hint whose expression does not parse.
     #[error(transparent)]
     Expression(ExpressionError),
@@ -112,8 +106,8 @@ enum Condition {
 }
 
 impl RootDeviceHints {
-    /// The node's hints: `instance_info.root_device`, else `properties.root_device`. An empty
-    /// object counts as none.
+    /// The node's hints: `instance_info.root_device`, else `properties.root_device`. What is empty
+    /// counts as none, as in the reference: an empty object, list or text, 0 and false.
     pub fn from_node(node: &Node) -> Result<Option<Self>, InvalidHints> {
         let hints = ["instance_info", "properties"]
             .iter()
@@ -189,7 +183,14 @@ pub fn select<'h, 'd>(
 }
 
 fn is_empty(hints: &Value) -> bool {
-    hints.as_object().is_some_and(Map::is_empty)
+    match hints {
+        Value::Null => true,
+        Value::Bool(flag) => !flag,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(object) => object.is_empty(),
+    }
 }
 
 fn read_conditions(source: &Map<String, Value>) -> Result<BTreeMap<String, Condition>, HintError> {
@@ -211,20 +212,21 @@ fn read_conditions(source: &Map<String, Value>) -> Result<BTreeMap<String, Condi
 }
 
 fn read_condition(name: &str, value: &Value) -> Result<Condition, HintError> {
-    let expression = match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        Value::Bool(flag) => flag.to_string(),
-        Value::Null | Value::Array(_) | Value::Object(_) => {
-            return Err(HintError::WrongType {
-                hint: name.to_owned(),
-            });
-        }
+    let text = match value {
+        Value::String(text) => Some(text.clone()),
+        _ => None,
     };
+    let as_text = || text.clone().unwrap_or_else(|| value.to_string());
     match name {
-        "size" => NumberCondition::parse(name, &expression).map(Condition::Number),
-        "rotational" => parse_boolean(name, &expression).map(Condition::Flag),
-        _ => TextCondition::parse(name, &expression).map(Condition::Text),
+        "size" => NumberCondition::parse(name, &as_text()).map(Condition::Number),
+        "rotational" => parse_boolean(name, &as_text()).map(Condition::Flag),
+        _ => match text {
+            Some(text) => TextCondition::parse(name, &text).map(Condition::Text),
+            None => Err(ExpressionError::NotAString {
+                hint: name.to_owned(),
+                value: value.to_string(),
+            }),
+        },
     }
     .map_err(HintError::Expression)
 }
@@ -383,6 +385,29 @@ mod tests {
                     }
                 }
                 Err(_) => prop_assert!(devices.iter().all(|d| d.size < DEFAULT_MINIMUM_BYTES)),
+            }
+        }
+
+        #[test]
+        fn the_order_of_the_listing_does_not_matter_without_hints(
+            (devices, shuffled) in proptest::collection::vec(any_device(), 0..6)
+                .prop_flat_map(|devices| (Just(devices.clone()), Just(devices).prop_shuffle())),
+        ) {
+            let place = |device: &BlockDevice| (device.size, device.name.clone());
+            prop_assert_eq!(
+                select(None, &devices).ok().map(place),
+                select(None, &shuffled).ok().map(place)
+            );
+        }
+
+        #[test]
+        fn what_is_selected_meets_the_hints(
+            devices in proptest::collection::vec(any_device(), 0..6), (name, value, _) in any_hint(),
+        ) {
+            let hints = RootDeviceHints::parse(&json!({ name: value })).unwrap();
+            match select(&hints, &devices) {
+                Ok(selected) => prop_assert!(hints.matches(selected)),
+                Err(_) => prop_assert!(!devices.iter().any(|device| hints.matches(device))),
             }
         }
 

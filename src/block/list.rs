@@ -92,7 +92,8 @@ pub fn all_devices(root: &Root) -> Result<Vec<ListedDevice>, BlockError> {
         let Some(whole) = read_device(root, &by_paths, &kname, &sysfs, None) else {
             continue;
         };
-        for part in root.names(&sysfs) {
+        // A partition's name begins with its disk's; the rest of the directory is attributes.
+        for part in root.names_beginning(&sysfs, &kname) {
             let part_sysfs = format!("{sysfs}/{part}");
             if root.exists(format!("{part_sysfs}/partition")) {
                 devices.extend(read_device(

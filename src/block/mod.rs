@@ -8,6 +8,8 @@ pub(crate) mod fixture;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 pub mod gpt;
+#[cfg(test)]
+mod hint_cases;
 mod hint_expression;
 pub mod hints;
 pub mod holders;

@@ -1,14 +1,13 @@
 //! The name of a software RAID array, which `skip_block_devices` can protect it by.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-
 use crate::sys::root::Root;
 
 /// `MD_SB_MAGIC`, `linux/raid/md_p.h`.
 const MAGIC: u32 = 0xa92b_4efc;
 /// Offset and size of `set_name` in `struct mdp_superblock_1`.
 const NAME: std::ops::Range<usize> = 32..64;
+/// As much of the superblock as is read: up to its name.
+const LENGTH: usize = 64;
 const SECTOR: u64 = 512;
 
 /// What is known of an array's name.
@@ -41,18 +40,14 @@ pub(crate) fn raid_name(root: &Root, sysfs: &str) -> RaidName {
         .find_map(|member| {
             let sectors = root.number(format!("/sys/class/block/{member}/size"))?;
             let device = format!("/dev/{}", member.replace('!', "/"));
-            let device = File::open(root.path(device)).ok()?;
-            let mut superblock = [0; 256];
-            device
-                .read_exact_at(&mut superblock, offset(sectors)?)
-                .ok()?;
+            let superblock = root.read_disk(&device, offset(sectors)?, LENGTH).ok()?;
             name_in(&superblock)
         })
         .map_or(RaidName::Unreadable, RaidName::Known)
 }
 
 /// The name in a superblock of version 1; `None` where it is not one.
-fn name_in(superblock: &[u8; 256]) -> Option<String> {
+fn name_in(superblock: &[u8]) -> Option<String> {
     if !superblock.starts_with(&MAGIC.to_le_bytes()) {
         return None;
     }
@@ -71,6 +66,9 @@ pub(crate) fn without_host(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::FileExt;
+
     use proptest::prelude::*;
 
     use super::*;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use farrier_plugin::{BlockDevice, Node};
 use serde_json::Value;
 
+use crate::block::hint_expression::ExpressionError;
 use crate::block::hints::{HintError, InvalidHints, RootDeviceHints};
 use crate::block::list::{BlockError, ListedDevice, all_devices};
 use crate::block::raid_name::RaidName;
@@ -64,12 +65,13 @@ impl SkipList {
                 Some(Value::String(name)) => {
                     list.volume_names.insert(name.clone());
                 }
-                Some(_) => {
+                Some(name) => {
                     return Err(SkipError::Invalid(InvalidHints {
                         hints: entry.to_string(),
-                        reason: HintError::WrongType {
+                        reason: HintError::Expression(ExpressionError::NotAString {
                             hint: "volume_name".to_owned(),
-                        },
+                            value: name.to_string(),
+                        }),
                     }));
                 }
                 None => list
@@ -167,17 +169,20 @@ impl SkipList {
         let mut kept = BTreeSet::new();
         let mut others = Vec::new();
         for device in tree.0 {
-            match &device.raid_name {
-                RaidName::None => {}
+            let name = match &device.raid_name {
+                RaidName::None if is_array(device) => None,
+                RaidName::None => continue,
                 RaidName::Unreadable => {
                     return Err(SkipError::UnreadableArray {
                         device: device.device.name.clone(),
                     });
                 }
-                RaidName::Known(name) if self.volume_names.contains(name) => {
-                    kept.insert(device.kname.as_str());
-                }
-                RaidName::Known(name) => others.push((device.kname.as_str(), name)),
+                RaidName::Known(name) => Some(name.as_str()),
+            };
+            if name.is_some_and(|name| self.volume_names.contains(name)) {
+                kept.insert(device.kname.as_str());
+            } else {
+                others.push((device.kname.as_str(), name));
             }
         }
         let holders: BTreeSet<&str> = kept.iter().flat_map(|kname| tree.above(kname)).collect();
@@ -188,7 +193,7 @@ impl SkipList {
                 .iter()
                 .any(|holder| holders.contains(holder))
             {
-                if name == ESP {
+                if name == Some(ESP) {
                     kept.insert(kname);
                 } else {
                     shared.insert(kname);
@@ -197,6 +202,11 @@ impl SkipList {
         }
         Ok((kept, shared))
     }
+}
+
+/// A broken array has the type `md`, another one that of its level.
+fn is_array(device: &ListedDevice) -> bool {
+    device.kind == "md" || device.kind.contains("raid")
 }
 
 /// All devices with what lies on what.

@@ -21,7 +21,11 @@ const HELP: &str = "\
 The agent that a data centre boots into RAM on every bare-metal server.
 
 usage: farrier [run] [FLAGS]        be the agent (what the ramdisk does)
-       farrier inventory [--json]   show what this machine is
+       farrier inventory [--json] [--replay DIRECTORY]
+                                    show what this machine is, or a recorded one
+       farrier inventory --record DIRECTORY [--mask] [--replay DIRECTORY]
+                                    save what the inventory is read from, to be replayed
+                                    elsewhere; --mask: without serial numbers, UUIDs, addresses
        farrier write --url URL --device PATH (--checksum ALGORITHM:DIGEST|URL | --no-checksum)
                      [--format FORMAT] [--verify-device] [--json] [--force]
                                     write an image (URL or path; raw, iso, qcow2, or raw inside

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use farrier_plugin::{
-    BlockDevice, Context, ErrorKind, HardwareManager, Inventory, ManagerError, Node, Port, Step,
-    StepArguments, StepKind,
+    BlockDevice, Context, ErrorKind, HardwareManager, Inventory, LldpData, ManagerError, Node,
+    Port, Step, StepArguments, StepKind,
 };
 use serde_json::Value;
 use tracing::{info, warn};
@@ -48,7 +48,8 @@ impl Managers {
         Self::discover_at(options, Root::system(), true, context)
     }
 
-    fn discover_at(
+    /// The same on the machine that this root shows, which can be a recorded one.
+    pub fn discover_at(
         options: Live,
         root: Root,
         may_destroy: bool,
@@ -248,6 +249,13 @@ impl Managers {
             inventory.bmc_mac = None;
         }
         Ok(inventory)
+    }
+
+    /// What switches announce by LLDP. The first caller waits for it, as long as the options let
+    /// it.
+    pub fn collect_lldp_data(&self) -> Result<LldpData, ManagerError> {
+        self.dispatcher
+            .first("collect_lldp_data", |manager| manager.collect_lldp_data())
     }
 
     /// The disk that an image would go to now, by the node's root device hints.

@@ -44,7 +44,8 @@ pub fn bmc(root: &Root) -> Bmc {
         debug!("no IPMI device: no management controller to report");
         return Bmc::default();
     };
-    match read_channels(&mut ipmi) {
+    let mut ask = |channel, parameter, set| lan_parameter(&mut ipmi, channel, parameter, set);
+    match read_channels(&mut ask) {
         Ok(bmc) => bmc,
         Err(error) => {
             warn!(%error, "cannot read the management controller's addresses");
@@ -53,19 +54,23 @@ pub fn bmc(root: &Root) -> Bmc {
     }
 }
 
-fn read_channels(ipmi: &mut Ipmi) -> Result<Bmc, IpmiError> {
+/// Gives the data of a LAN parameter by channel, number and set; `None` where the controller
+/// refuses.
+type Ask<'a> = dyn FnMut(u8, u8, u8) -> Result<Option<Vec<u8>>, IpmiError> + 'a;
+
+pub(super) fn read_channels(ask: &mut Ask<'_>) -> Result<Bmc, IpmiError> {
     let mut bmc = Bmc::default();
     for channel in CHANNELS {
-        let Some(ipv4) = lan_parameter(ipmi, channel, IP_ADDRESS, 0)? else {
+        let Some(ipv4) = ask(channel, IP_ADDRESS, 0)? else {
             continue;
         };
         let ipv4 = <[u8; 4]>::try_from(ipv4.as_slice())
             .ok()
             .map(Ipv4Addr::from)
             .filter(|address| !address.is_unspecified());
-        let ipv6 = ipv6_address(ipmi, channel)?;
+        let ipv6 = ipv6_address(ask, channel)?;
         if bmc.mac.is_none() && (ipv4.is_some() || ipv6.is_some_and(is_reachable)) {
-            bmc.mac = lan_parameter(ipmi, channel, MAC_ADDRESS, 0)?.and_then(|mac| mac_text(&mac));
+            bmc.mac = ask(channel, MAC_ADDRESS, 0)?.and_then(|mac| mac_text(&mac));
         }
         bmc.address = bmc
             .address
@@ -83,18 +88,17 @@ fn read_channels(ipmi: &mut Ipmi) -> Result<Bmc, IpmiError> {
 }
 
 /// The first active address: dynamic ones before static ones, as the reference asks for them.
-fn ipv6_address(ipmi: &mut Ipmi, channel: u8) -> Result<Option<Ipv6Addr>, IpmiError> {
-    let enabled =
-        lan_parameter(ipmi, channel, IPV6_ENABLES, 0)?.and_then(|enables| enables.first().copied());
+fn ipv6_address(ask: &mut Ask<'_>, channel: u8) -> Result<Option<Ipv6Addr>, IpmiError> {
+    let enabled = ask(channel, IPV6_ENABLES, 0)?.and_then(|enables| enables.first().copied());
     // 1: IPv6 only, 2: both.
     if !matches!(enabled, Some(1 | 2)) {
         return Ok(None);
     }
-    let status = lan_parameter(ipmi, channel, IPV6_STATUS, 0)?.unwrap_or_default();
+    let status = ask(channel, IPV6_STATUS, 0)?.unwrap_or_default();
     let count = |at: usize| status.get(at).copied().unwrap_or(1).min(MOST_ADDRESSES);
     for (parameter, count) in [(IPV6_DYNAMIC, count(1)), (IPV6_STATIC, count(0))] {
         for set in 0..count {
-            let answer = lan_parameter(ipmi, channel, parameter, set)?;
+            let answer = ask(channel, parameter, set)?;
             if let Some(address) = answer.and_then(|answer| active_address(parameter, &answer)) {
                 return Ok(Some(address));
             }

@@ -19,10 +19,8 @@ pub fn boot_info(root: &Root) -> BootInfo {
     }
 }
 
-/// The kernel's host name; empty where it is not text.
-pub fn hostname() -> String {
-    nix::unistd::gethostname()
-        .ok()
-        .and_then(|name| name.into_string().ok())
+/// The kernel's host name; empty where it is not known.
+pub fn hostname(root: &Root) -> String {
+    root.attribute("/proc/sys/kernel/hostname")
         .unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! The processors.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use farrier_plugin::Cpu;
 
@@ -28,7 +28,7 @@ pub fn cpu(root: &Root) -> Cpu {
             .or_else(|| Smbios::read(root)?.processor_version()),
         frequency: greatest_frequency(root, &numbers),
         count: present.map_or(in_cpuinfo, |cpus| cpus.len()) as u32,
-        architecture: std::env::consts::ARCH.to_owned(),
+        architecture: architecture(root),
         flags: first(&["flags", "Features"])
             .unwrap_or_default()
             .split_whitespace()
@@ -36,6 +36,27 @@ pub fn cpu(root: &Root) -> Cpu {
             .collect(),
         socket_count: sockets(root, &numbers, &cpuinfo),
     }
+}
+
+/// The machine's name for its processors, `uname -m`: `x86_64`, `aarch64`. Empty for a recording
+/// that does not hold it.
+fn architecture(root: &Root) -> String {
+    const RECORDED: &str = "uname";
+    const MACHINE: &str = "machine";
+    // Linux 6.1 and later.
+    if let Some(architecture) = root.attribute("/proc/sys/kernel/arch") {
+        return architecture;
+    }
+    if !root.is_system() {
+        return root
+            .recorded::<BTreeMap<String, String>>(RECORDED)
+            .and_then(|mut uname| uname.remove(MACHINE))
+            .unwrap_or_default();
+    }
+    // The agent has no 32-bit builds, so its own architecture is the machine's.
+    let architecture = std::env::consts::ARCH;
+    root.remember(RECORDED, MACHINE, architecture);
+    architecture.to_owned()
 }
 
 /// The greatest frequency that any processor can run at, in MHz with four decimals; empty where

@@ -1,6 +1,7 @@
 //! The fuzz targets of this room.
 
-use super::Smbios;
+use super::lldp::{self, Neighbour};
+use super::{Smbios, bmc};
 
 /// The firmware's table, behind an entry point of 24 bytes.
 pub(crate) fn smbios(data: &[u8]) {
@@ -18,4 +19,31 @@ pub(crate) fn smbios(data: &[u8]) {
             structure.double_word(offset);
         }
     }
+}
+
+/// A frame from a switch, in the conductor's form and in words.
+pub(crate) fn lldp(data: &[u8]) {
+    if let Some(tlvs) = lldp::wire_form(data) {
+        let neighbour = Neighbour::of_wire(&tlvs);
+        assert!(
+            neighbour
+                .chassis_id
+                .is_none_or(|id| !id.chars().any(char::is_control))
+        );
+    }
+}
+
+/// What a management controller answers to the questions about its network: each answer behind a
+/// byte with its length.
+pub(crate) fn ipmi_answers(data: &[u8]) {
+    let mut rest = data;
+    let bmc = bmc::read_channels(&mut |_, _, _| {
+        let Some((length, after)) = rest.split_first() else {
+            return Ok(None);
+        };
+        let (answer, after) = after.split_at(usize::from(*length).min(after.len()));
+        rest = after;
+        Ok(Some(answer.to_vec()))
+    });
+    assert!(bmc.is_ok_and(|bmc| bmc.address.is_some() && bmc.v6address.is_some()));
 }

@@ -7,22 +7,31 @@
 mod bmc;
 mod boot;
 mod cpu;
+mod dmi;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod interfaces;
+pub mod lldp;
 #[cfg(test)]
 mod machines;
 mod memory;
+mod numa;
+mod pci;
 mod smbios;
 mod system_vendor;
+mod usb;
 
 pub use bmc::{Bmc, bmc};
 pub use boot::{boot_info, hostname};
 pub use cpu::cpu;
+pub use dmi::dmi;
 pub use interfaces::interfaces;
 pub use memory::memory;
+pub use numa::{Core, NodeInterface, NodeMemory, NumaTopology, numa_topology};
+pub use pci::{PciDevice, pci_devices};
 pub use smbios::{Smbios, Structure};
 pub use system_vendor::system_vendor;
+pub use usb::{UsbDevice, usb_devices};
 
 /// Why a part of the inventory could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -33,5 +42,30 @@ pub enum InventoryError {
     NoSysfs {
         /// Where it was looked for.
         path: String,
+    },
+    /// There is no PCI bus.
+    #[error(
+        "Cannot list PCI devices: {path} is not a directory; is sysfs mounted, and has this machine PCI?"
+    )]
+    NoPci {
+        /// Where it was looked for.
+        path: String,
+    },
+    /// A file of the kernel cannot be read.
+    #[error("Cannot read {path}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file of the kernel does not hold what it is documented to hold.
+    #[error("{path} {what}; the kernel documents otherwise")]
+    Malformed {
+        /// The file or directory.
+        path: String,
+        /// What is wrong with it.
+        what: &'static str,
     },
 }

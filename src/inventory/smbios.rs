@@ -113,6 +113,11 @@ impl Smbios {
 }
 
 impl Structure<'_> {
+    /// The length of the formatted area with its header, as the structure gives it itself.
+    pub fn length(&self) -> usize {
+        self.area.len()
+    }
+
     /// The byte at this offset.
     pub fn byte(&self, offset: usize) -> Option<u8> {
         self.area.get(offset).copied()
@@ -130,14 +135,26 @@ impl Structure<'_> {
         Some(u32::from_le_bytes(bytes.try_into().ok()?))
     }
 
+    /// The 64-bit number at this offset.
+    pub fn quad_word(&self, offset: usize) -> Option<u64> {
+        let low = self.double_word(offset)?;
+        let high = self.double_word(offset.checked_add(4)?)?;
+        Some(u64::from(high) << 32 | u64::from(low))
+    }
+
+    /// The string of this number as the firmware wrote it; they are counted from 1, and an empty
+    /// one cannot be.
+    pub fn string_bytes(&self, number: u8) -> Option<&[u8]> {
+        self.strings
+            .split(|byte| *byte == 0)
+            .nth(usize::from(number).checked_sub(1)?)
+            .filter(|bytes| !bytes.is_empty())
+    }
+
     /// The string whose number stands at this offset: trimmed, without control characters, bytes
     /// that are not UTF-8 as U+FFFD. `None` where there is none or nothing is left of it.
     pub fn string(&self, offset: usize) -> Option<String> {
-        let number = usize::from(self.byte(offset)?);
-        let bytes = self
-            .strings
-            .split(|byte| *byte == 0)
-            .nth(number.checked_sub(1)?)?;
+        let bytes = self.string_bytes(self.byte(offset)?)?;
         let text: String = String::from_utf8_lossy(bytes)
             .chars()
             .filter(|c| !c.is_control())

@@ -43,6 +43,15 @@ pub fn hardware_addresses(root: &Path) -> Vec<String> {
         .collect()
 }
 
+/// Bring these interfaces up; one that does not go is told and left.
+pub fn set_up<'n>(names: impl IntoIterator<Item = &'n str>) {
+    for name in names {
+        if let Err(error) = link::set_up(name) {
+            warn!(interface = name, %error, "could not be brought up");
+        }
+    }
+}
+
 /// Take all of those interfaces down; one that does not go is told and left (contract 10.3).
 pub fn set_all_down(root: &Path) {
     for name in names(root) {

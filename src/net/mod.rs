@@ -13,5 +13,6 @@ pub mod resolver;
 pub mod tls;
 #[cfg(test)]
 mod tls_tests;
+pub mod vlans;
 
 pub use error::NetError;

@@ -78,8 +78,8 @@ impl<'m> Attempt<'_, 'm> {
                         checksum: format!("{algorithm}:{}", passed.digest),
                         digest: self.expected.map(|_| passed.digest.clone()),
                     };
-                    let staged = self.finish(plan.staged, size, passed.digest)?;
-                    return Ok((staged, written));
+                    self.finish(&plan.staged, size, &passed.digest)?;
+                    return Ok((plan.staged, written));
                 }
                 (_, again) => plan = again,
             }
@@ -88,12 +88,7 @@ impl<'m> Attempt<'_, 'm> {
         unreachable!("the passes end with an outcome or an error")
     }
 
-    fn finish(
-        &self,
-        mut staged: Staged<'m>,
-        size: u64,
-        digest: String,
-    ) -> Result<Staged<'m>, StreamError> {
+    fn finish(&self, staged: &Staged<'_>, size: u64, digest: &str) -> Result<(), StreamError> {
         // A disk with a large cache may take minutes, and the bar would stand at 100 %.
         self.halt.context().report_progress(Progress {
             what: self.stage("flushing"),
@@ -104,17 +99,16 @@ impl<'m> Attempt<'_, 'm> {
             image: self.request.id.clone(),
             source,
         })?;
-        self.compare(&digest)?;
+        self.compare(digest)?;
         staged.check_sector_size()?;
         staged.read_back(size, &self.halt, &self.stage("reading back"))?;
-        staged.finish(size, self.expected.map(|_| digest));
         info!(
             image = %self.request.id,
             location = %self.location,
             size,
             "the image is staged and verified"
         );
-        Ok(staged)
+        Ok(())
     }
 
     /// The file once, from its first to its last byte.

@@ -29,8 +29,6 @@ pub struct Staged<'m> {
     medium: &'m dyn Medium,
     head: Mutex<AlignedBuffer>,
     image: String,
-    size: u64,
-    digest: Option<String>,
     /// Of all that the medium was given, where it shall be read back.
     sum: Option<Sum>,
 }
@@ -48,8 +46,6 @@ impl<'m> Staged<'m> {
             medium,
             head: Mutex::new(AlignedBuffer::zeroed(head as usize)),
             image: image.to_owned(),
-            size: 0,
-            digest: None,
             sum: read_back.then(Sum::new),
         };
         let tail = medium.size().saturating_sub(HEAD_SIZE).max(head);
@@ -59,11 +55,6 @@ impl<'m> Staged<'m> {
             .and_then(|()| medium.flush())
             .map_err(|source| staged.disk_error(source))?;
         Ok(staged)
-    }
-
-    pub(super) fn finish(&mut self, size: u64, digest: Option<String>) {
-        self.size = size;
-        self.digest = digest;
     }
 
     /// Read the first `size` bytes of the medium but its head from the disk itself, and compare them
@@ -98,16 +89,6 @@ impl<'m> Staged<'m> {
             }),
             _ => Ok(()),
         }
-    }
-
-    /// Bytes of the image on the disk.
-    pub fn image_size(&self) -> u64 {
-        self.size
-    }
-
-    /// The digest that was verified, in lower-case hexadecimal.
-    pub fn digest(&self) -> Option<&str> {
-        self.digest.as_deref()
     }
 
     /// Write the head, its first 4 KiB last, with a flush before, between and after.

@@ -45,6 +45,9 @@ impl Addresses {
                     .push(address);
             }
         }
+        for (interface, addresses) in &addresses {
+            root.remember("addresses", interface, addresses);
+        }
         Self(addresses)
     }
 

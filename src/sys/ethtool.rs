@@ -1,4 +1,5 @@
-//! What a network driver says of its card: permanent address and link modes, by `SIOCETHTOOL`.
+//! What a network driver says of its card: permanent address, link modes and flags of its own, by
+//! `SIOCETHTOOL`.
 #![expect(unsafe_code, reason = "ioctl")]
 
 use std::collections::BTreeMap;
@@ -12,10 +13,18 @@ use serde::{Deserialize, Serialize};
 use crate::sys::root::Root;
 
 /// `linux/ethtool.h`.
+const ETHTOOL_GSTRINGS: u32 = 0x1b;
 const ETHTOOL_GPERMADDR: u32 = 0x20;
+const ETHTOOL_GPFLAGS: u32 = 0x27;
+const ETHTOOL_GSSET_INFO: u32 = 0x37;
 const ETHTOOL_GLINKSETTINGS: u32 = 0x4c;
 /// `MAX_ADDR_LEN`, `linux/netdevice.h`: InfiniBand uses 20 of them.
 const MAX_ADDRESS: usize = 32;
+/// `ETH_SS_PRIV_FLAGS` and `ETH_GSTRING_LEN`.
+const PRIVATE_FLAGS: u32 = 2;
+const NAME_LENGTH: usize = 32;
+/// As many as one request tells.
+const MAX_FLAGS: usize = 32;
 /// Words of 32 bits that one link mode mask is given room for; Linux 6.12 uses 4.
 const MAX_MASK_WORDS: usize = 16;
 const SPEED_UNKNOWN: u32 = u32::MAX;
@@ -31,6 +40,9 @@ pub struct LinkFacts {
     /// where neither is known, as with virtio.
     #[serde(default)]
     pub speed_mbps: Option<u64>,
+    /// The driver's own switches by name (`ethtool --show-priv-flags`); most drivers have none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub private_flags: BTreeMap<String, bool>,
 }
 
 /// Ask the driver of this interface, or the recording. Nothing is an error: a driver that answers
@@ -50,10 +62,13 @@ pub fn link_facts(root: &Root, interface: &str) -> LinkFacts {
     ) else {
         return LinkFacts::default();
     };
-    LinkFacts {
+    let facts = LinkFacts {
         permanent_address: permanent_address(&socket, interface).ok().flatten(),
         speed_mbps: speed(&socket, interface).ok().flatten(),
-    }
+        private_flags: private_flags(&socket, interface).unwrap_or_default(),
+    };
+    root.remember("ethtool", interface, &facts);
+    facts
 }
 
 /// `struct ethtool_perm_addr` with its room.
@@ -86,6 +101,31 @@ struct LinkSettings {
     masks: [u32; 3 * MAX_MASK_WORDS],
 }
 
+/// `struct ethtool_sset_info` with its room.
+#[repr(C)]
+struct StringSetSize {
+    command: u32,
+    reserved: u32,
+    sets: u64,
+    size: u32,
+}
+
+/// `struct ethtool_gstrings` with its room.
+#[repr(C)]
+struct Strings {
+    command: u32,
+    set: u32,
+    count: u32,
+    names: [[u8; NAME_LENGTH]; MAX_FLAGS],
+}
+
+/// `struct ethtool_value`.
+#[repr(C)]
+struct Flags {
+    command: u32,
+    bits: u32,
+}
+
 fn permanent_address(socket: &OwnedFd, interface: &str) -> io::Result<Option<String>> {
     let mut request = PermanentAddress {
         command: ETHTOOL_GPERMADDR,
@@ -111,6 +151,46 @@ fn speed(socket: &OwnedFd, interface: &str) -> io::Result<Option<u64>> {
     request.mask_words = request.mask_words.saturating_abs();
     ethtool(socket, interface, &mut request)?;
     Ok(greatest_speed(&request.masks[..words], request.speed))
+}
+
+fn private_flags(socket: &OwnedFd, interface: &str) -> io::Result<BTreeMap<String, bool>> {
+    let mut size = StringSetSize {
+        command: ETHTOOL_GSSET_INFO,
+        reserved: 0,
+        sets: 1 << PRIVATE_FLAGS,
+        size: 0,
+    };
+    ethtool(socket, interface, &mut size)?;
+    // The kernel writes as many names as there are, whatever room there is.
+    if size.sets == 0 || size.size as usize > MAX_FLAGS {
+        return Ok(BTreeMap::new());
+    }
+    let mut strings = Strings {
+        command: ETHTOOL_GSTRINGS,
+        set: PRIVATE_FLAGS,
+        count: size.size,
+        names: [[0; NAME_LENGTH]; MAX_FLAGS],
+    };
+    ethtool(socket, interface, &mut strings)?;
+    let mut flags = Flags {
+        command: ETHTOOL_GPFLAGS,
+        bits: 0,
+    };
+    ethtool(socket, interface, &mut flags)?;
+    let count = (strings.count as usize).min(MAX_FLAGS);
+    Ok(named_flags(&strings.names[..count], flags.bits))
+}
+
+fn named_flags(names: &[[u8; NAME_LENGTH]], bits: u32) -> BTreeMap<String, bool> {
+    names
+        .iter()
+        .enumerate()
+        .map(|(bit, name)| {
+            let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+            let name = String::from_utf8_lossy(name).into_owned();
+            (name, bits & (1 << bit) != 0)
+        })
+        .collect()
 }
 
 /// One request; the kernel writes its answer over it.
@@ -197,6 +277,9 @@ mod tests {
         assert_eq!(size_of::<PermanentAddress>(), 8 + MAX_ADDRESS);
         assert_eq!(mem::offset_of!(LinkSettings, mask_words), 15);
         assert_eq!(mem::offset_of!(LinkSettings, masks), 48);
+        assert_eq!(mem::offset_of!(StringSetSize, size), 16);
+        assert_eq!(mem::offset_of!(Strings, names), 12);
+        assert_eq!(size_of::<Flags>(), 8);
     }
 
     #[test]
@@ -219,6 +302,20 @@ mod tests {
             Some("52:54:00:1a:b0:01")
         );
         assert_eq!(address_text(&[]), None);
+    }
+
+    #[test]
+    fn flags_have_the_names_of_their_bits() {
+        let mut names = [[0; NAME_LENGTH]; 2];
+        names[0][..3].copy_from_slice(b"MFP");
+        names[1][..15].copy_from_slice(b"disable-fw-lldp");
+        assert_eq!(
+            named_flags(&names, 0b10),
+            BTreeMap::from([
+                ("MFP".to_owned(), false),
+                ("disable-fw-lldp".to_owned(), true)
+            ])
+        );
     }
 
     #[test]

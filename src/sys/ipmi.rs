@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::sys::hex;
 use crate::sys::root::Root;
 
 /// How long one answer may take. Controllers answer within 100 ms, or not at all; the driver itself
@@ -22,6 +23,10 @@ const BMC_CHANNEL: i16 = 0x0f;
 const RESPONSE: i32 = 1;
 /// `IPMI_MAX_MSG_LENGTH`.
 const MESSAGE_LIMIT: usize = 272;
+
+/// What a recording has in place of an answer, where there was none.
+const NO_ANSWER: &str = "timeout";
+const FAILED: &str = "failed";
 
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +55,7 @@ pub enum IpmiError {
 /// An open management controller, or a recorded one.
 #[derive(Debug)]
 pub struct Ipmi {
+    root: Root,
     source: Source,
     next_id: libc::c_long,
 }
@@ -64,14 +70,20 @@ impl Ipmi {
     /// The first IPMI device of the machine; `None` where there is none that can be opened.
     ///
     /// A recording holds `{"0c02 01030000": "0011c0000283"}` as `ipmi`: network function and
-    /// command, data, and the answer with its completion code, all in hexadecimal.
+    /// command, data, and the answer with its completion code, all in hexadecimal; or `timeout` or
+    /// `failed`.
     pub fn open(root: &Root) -> Option<Self> {
         let source = if root.is_system() {
             Source::Device(open_device(root)?)
         } else {
             Source::Recorded(root.recorded("ipmi")?)
         };
-        Some(Self { source, next_id: 0 })
+        root.remember_interface("ipmi");
+        Some(Self {
+            root: root.clone(),
+            source,
+            next_id: 0,
+        })
     }
 
     /// Send a request and wait for its answer, which comes without its completion code.
@@ -82,17 +94,25 @@ impl Ipmi {
         data: &[u8],
     ) -> Result<Vec<u8>, IpmiError> {
         self.next_id += 1;
+        let request = format!("{network_function:02x}{command:02x} {}", hex::encode(data));
         let answer = match &self.source {
             Source::Device(device) => {
-                exchange(device, self.next_id, network_function, command, data)?
+                let answer = exchange(device, self.next_id, network_function, command, data);
+                let recorded = match &answer {
+                    Ok(answer) => hex::encode(answer),
+                    Err(IpmiError::Timeout) => NO_ANSWER.to_owned(),
+                    Err(_) => FAILED.to_owned(),
+                };
+                self.root.remember("ipmi", &request, recorded);
+                answer?
             }
-            Source::Recorded(answers) => {
-                let request = format!("{network_function:02x}{command:02x} {}", to_hex(data));
-                answers
-                    .get(&request)
-                    .and_then(|answer| from_hex(answer))
-                    .ok_or(IpmiError::NotRecorded { request })?
-            }
+            Source::Recorded(answers) => match answers.get(&request).map(String::as_str) {
+                Some(NO_ANSWER) => return Err(IpmiError::Timeout),
+                Some(FAILED) => return Err(driver(nix::Error::EIO)),
+                answer => answer
+                    .and_then(hex::decode)
+                    .ok_or(IpmiError::NotRecorded { request })?,
+            },
         };
         match answer.split_first() {
             Some((0, rest)) => Ok(rest.to_vec()),
@@ -255,20 +275,6 @@ fn receive(device: &File) -> Result<(i32, libc::c_long, Vec<u8>), IpmiError> {
 
 fn driver(error: nix::Error) -> IpmiError {
     IpmiError::Driver(error.into())
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() {
-        return None;
-    }
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok())
-        .collect()
 }
 
 #[cfg(test)]

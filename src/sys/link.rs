@@ -15,6 +15,16 @@ mod ioctl {
 
 /// Take an interface down, as `ip link set X down` does. Needs CAP_NET_ADMIN.
 pub fn set_down(name: &str) -> io::Result<()> {
+    change(name, false)
+}
+
+/// Bring an interface up, as `ip link set X up` does. Needs CAP_NET_ADMIN. Its link follows when the
+/// card and the switch have agreed on a speed, which takes seconds.
+pub fn set_up(name: &str) -> io::Result<()> {
+    change(name, true)
+}
+
+fn change(name: &str, up: bool) -> io::Result<()> {
     let mut request = request(name)?;
     let socket = socket(
         AddressFamily::Inet,
@@ -27,7 +37,13 @@ pub fn set_down(name: &str) -> io::Result<()> {
     // is the member that is read and written here.
     unsafe {
         ioctl::interface_flags(socket.as_raw_fd(), &raw mut request)?;
-        request.ifr_ifru.ifru_flags &= !(libc::IFF_UP as libc::c_short);
+        let before = request.ifr_ifru.ifru_flags;
+        let flag = libc::IFF_UP as libc::c_short;
+        let after = if up { before | flag } else { before & !flag };
+        if after == before {
+            return Ok(());
+        }
+        request.ifr_ifru.ifru_flags = after;
         ioctl::set_interface_flags(socket.as_raw_fd(), &raw const request)?;
     }
     Ok(())

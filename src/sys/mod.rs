@@ -12,6 +12,7 @@ pub mod efivars;
 pub mod ethtool;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+pub mod hex;
 pub mod ipmi;
 pub mod kernel_log;
 pub mod link;
@@ -24,6 +25,10 @@ mod mask;
 pub(crate) mod memory_medium;
 pub mod mount;
 pub mod mounted;
+pub mod netlink;
+#[cfg(test)]
+pub(crate) mod network_namespace;
+pub mod packet;
 pub mod page_cache;
 pub mod plugin_process;
 pub mod power;
@@ -32,3 +37,4 @@ pub mod process;
 pub(crate) mod recording;
 pub mod root;
 pub mod service;
+pub mod witness;

@@ -23,6 +23,26 @@ use tempfile::TempDir;
 
 use crate::sys::root::Root;
 
+/// Where the recorded machines are.
+const MACHINES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/machines");
+
+/// The names of all machines that there are recordings of, sorted.
+pub(crate) fn machines() -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(MACHINES)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| place(name).is_dir())
+        .collect();
+    names.sort();
+    assert!(!names.is_empty());
+    names
+}
+
+/// The directory of a machine: `tree.txt` and what is kept beside it.
+pub(crate) fn place(machine: &str) -> PathBuf {
+    Path::new(MACHINES).join(machine)
+}
+
 /// A recorded machine, gone when dropped.
 pub(crate) struct Recording {
     dir: TempDir,
@@ -31,10 +51,7 @@ pub(crate) struct Recording {
 impl Recording {
     /// The machine of this name under `tests/fixtures/machines`.
     pub(crate) fn of(machine: &str) -> Self {
-        let listing = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/fixtures/machines")
-            .join(machine)
-            .join("tree.txt");
+        let listing = place(machine).join("tree.txt");
         Self::unpack(&fs::read_to_string(listing).unwrap())
     }
 

@@ -8,13 +8,22 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::sys::hex;
+use crate::sys::witness::Witness;
+
 /// Where a recorded tree keeps the kernel's answers, one JSON file for each interface: `ethtool`,
-/// `addresses`, `ipmi`.
+/// `addresses`, `ipmi`. Each is an object: what was asked about, and the answer.
 pub const RECORDED: &str = "/recorded";
+
+/// The interface under which parts of disks are recorded: `{"/dev/sda1@4096": "fc4e2ba9…"}`.
+const DISKS: &str = "disks";
 
 /// A file above this size is cut: nothing that is read whole comes near it (the largest, an SMBIOS
 /// table, is some hundred KiB), and a broken driver must not fill the memory.
@@ -24,22 +33,38 @@ const FILE_LIMIT: u64 = 16 * 1024 * 1024;
 const LINK_LIMIT: u32 = 40;
 
 /// The machine itself, or a recorded tree.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Root {
     base: PathBuf,
+    /// Who is told of everything that is read.
+    witness: Option<Arc<Witness>>,
 }
 
 impl Root {
     /// The machine that this process runs on.
     pub fn system() -> Self {
-        Self {
-            base: PathBuf::from("/"),
-        }
+        Self::at("/")
     }
 
     /// The recorded tree below this directory.
     pub fn at(base: impl Into<PathBuf>) -> Self {
-        Self { base: base.into() }
+        Self {
+            base: base.into(),
+            witness: None,
+        }
+    }
+
+    /// The same root, and this witness remembers what is read through it and its clones.
+    pub fn witnessed(&self, witness: Arc<Witness>) -> Self {
+        Self {
+            base: self.base.clone(),
+            witness: Some(witness),
+        }
+    }
+
+    /// The same root without a witness, for what is no part of a recording: waiting, polling.
+    pub fn unwitnessed(&self) -> Self {
+        Self::at(&self.base)
     }
 
     /// Whether this is the machine itself, so that the kernel can be asked.
@@ -52,16 +77,20 @@ impl Root {
     /// Links of a recorded tree are followed inside the tree, absolute ones too, so that a
     /// recording never answers from the machine it is replayed on. A path that is not there is
     /// still named, for the error message; a link to nowhere is named so that opening it fails.
+    /// A witness sees the links on the way, and not what is done with the path.
     pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();
         if self.is_system() {
+            if self.witness.is_some() {
+                self.follow(path);
+            }
             return path.to_owned();
         }
-        if let Some(resolved) = self.resolve(path) {
+        if let Some(resolved) = self.follow(path) {
             return self.join(&resolved);
         }
         match (
-            path.parent().and_then(|parent| self.resolve(parent)),
+            path.parent().and_then(|parent| self.follow(parent)),
             path.file_name(),
         ) {
             (Some(parent), Some(name)) if !self.join(&parent.join(name)).is_symlink() => {
@@ -73,11 +102,33 @@ impl Root {
 
     /// A whole file, at most 16 MiB of it.
     pub fn read(&self, path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+        let path = path.as_ref();
         let mut content = Vec::new();
         fs::File::open(self.path(path))?
             .take(FILE_LIMIT)
             .read_to_end(&mut content)?;
+        if let Some((witness, resolved)) = self.seen(path) {
+            witness.saw_file(resolved, content.clone());
+        }
         Ok(content)
+    }
+
+    /// So many bytes of a disk, from this offset.
+    pub fn read_disk(&self, path: &str, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let key = format!("{path}@{offset}");
+        let answers = self.recorded::<serde_json::Map<_, _>>(DISKS);
+        let recorded = answers
+            .as_ref()
+            .and_then(|answers| hex::decode(answers.get(&key)?.as_str()?));
+        if let Some(bytes) = recorded
+            && bytes.len() == length
+        {
+            return Ok(bytes);
+        }
+        let mut bytes = vec![0; length];
+        fs::File::open(self.path(path))?.read_exact_at(&mut bytes, offset)?;
+        self.remember(DISKS, &key, hex::encode(&bytes));
+        Ok(bytes)
     }
 
     /// A whole file as text; bytes that are not UTF-8 become U+FFFD, as a vendor's strings in
@@ -101,24 +152,48 @@ impl Root {
 
     /// The names in a directory, sorted; none where there is no such directory.
     pub fn names(&self, path: impl AsRef<Path>) -> Vec<String> {
+        self.names_beginning(path, "")
+    }
+
+    /// The names in a directory that begin so, sorted. Says less about the rest of the directory
+    /// than [`Self::names`]: a recording holds only these.
+    pub fn names_beginning(&self, path: impl AsRef<Path>, prefix: &str) -> Vec<String> {
+        let path = path.as_ref();
         let Ok(entries) = fs::read_dir(self.path(path)) else {
             return Vec::new();
         };
         let mut names: Vec<String> = entries
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| name.starts_with(prefix))
             .collect();
         names.sort();
+        if let Some((witness, resolved)) = self.seen(path) {
+            witness.saw_directory(resolved.clone());
+            for name in &names {
+                self.saw(witness, resolved.join(name));
+            }
+        }
         names
     }
 
     /// Whether something is there, links followed.
     pub fn exists(&self, path: impl AsRef<Path>) -> bool {
-        self.path(path).exists()
+        let path = path.as_ref();
+        let exists = self.path(path).exists();
+        if exists && let Some((witness, resolved)) = self.seen(path) {
+            self.saw(witness, resolved);
+        }
+        exists
     }
 
     /// Whether a directory is there, links followed.
     pub fn is_dir(&self, path: impl AsRef<Path>) -> bool {
-        self.path(path).is_dir()
+        let path = path.as_ref();
+        let is_dir = self.path(path).is_dir();
+        if is_dir && let Some((witness, resolved)) = self.seen(path) {
+            witness.saw_directory(resolved);
+        }
+        is_dir
     }
 
     /// The last part of what a link points to: the driver's name for `device/driver`.
@@ -129,8 +204,17 @@ impl Root {
 
     /// The same file by a path of the machine without links; `None` where it is not there.
     pub fn resolve(&self, path: impl AsRef<Path>) -> Option<PathBuf> {
+        let resolved = self.follow(path.as_ref())?;
+        if let Some(witness) = &self.witness {
+            self.saw(witness, resolved.clone());
+        }
+        Some(resolved)
+    }
+
+    /// What [`Self::resolve`] does, and the witness sees the links only.
+    fn follow(&self, path: &Path) -> Option<PathBuf> {
         let mut resolved = PathBuf::from("/");
-        let mut rest: VecDeque<OsString> = parts(path.as_ref());
+        let mut rest: VecDeque<OsString> = parts(path);
         let mut links = 0;
         while let Some(part) = rest.pop_front() {
             if part == ".." {
@@ -147,6 +231,9 @@ impl Root {
                 return None;
             }
             let target = fs::read_link(here).ok()?;
+            if let Some(witness) = &self.witness {
+                witness.saw_link(resolved.clone(), target.clone());
+            }
             if target.is_absolute() {
                 resolved = PathBuf::from("/");
             } else {
@@ -166,7 +253,53 @@ impl Root {
             return None;
         }
         let path = Path::new(RECORDED).join(format!("{interface}.json"));
-        serde_json::from_slice(&self.read(path).ok()?).ok()
+        let content = self.unwitnessed().read(path).ok()?;
+        if let Some(witness) = &self.witness
+            && let Ok(answers) = serde_json::from_slice(&content)
+        {
+            witness.heard_all(interface, answers);
+        }
+        serde_json::from_slice(&content).ok()
+    }
+
+    /// Tell the witness, where there is one, what a kernel interface answered: beside
+    /// [`Self::recorded`], which gives an object of all these answers when it is replayed.
+    ///
+    /// ```ignore
+    /// root.remember("lldp", "eno1", &frames);
+    /// ```
+    pub fn remember(&self, interface: &str, asked: &str, answer: impl Serialize) {
+        if let Some(witness) = &self.witness
+            // What cannot be JSON cannot be replayed either.
+            && let Ok(answer) = serde_json::to_value(answer)
+        {
+            witness.heard(interface, asked, answer);
+        }
+    }
+
+    /// Tell the witness that this interface is there, even if nothing will be asked.
+    pub fn remember_interface(&self, interface: &str) {
+        if let Some(witness) = &self.witness {
+            witness.heard_all(interface, serde_json::Map::new());
+        }
+    }
+
+    /// The witness, and what this path is without links; `None` where either is missing.
+    fn seen(&self, path: &Path) -> Option<(&Witness, PathBuf)> {
+        let witness = self.witness.as_deref()?;
+        Some((witness, self.follow(path)?))
+    }
+
+    /// What is at this path, whose parent has no links, is kept by its kind.
+    fn saw(&self, witness: &Witness, path: PathBuf) {
+        let here = self.join(&path);
+        if let Ok(target) = fs::read_link(&here) {
+            witness.saw_link(path, target);
+        } else if here.is_dir() {
+            witness.saw_directory(path);
+        } else {
+            witness.saw_existing(path);
+        }
     }
 
     fn join(&self, path: &Path) -> PathBuf {

@@ -1,6 +1,8 @@
 //! The hardware inventory in its wire form (contract/data-plane 8.1). Field names and nullness are
 //! the conductor's; sizes are bytes unless a field says otherwise.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -30,6 +32,12 @@ pub struct Inventory {
     pub bmc_mac: Option<String>,
 }
 
+/// The pieces of one LLDP announcement as `[type, hex]`, in their order.
+pub type LldpTlvs = Vec<(u8, String)>;
+
+/// By name of the interface; empty for one that was listened at in vain.
+pub type LldpData = BTreeMap<String, LldpTlvs>;
+
 /// A network interface.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct NetworkInterface {
@@ -44,7 +52,7 @@ pub struct NetworkInterface {
     /// Whether the link is up.
     pub has_carrier: bool,
     /// LLDP as `[type, hex]` pairs, where it was asked for.
-    pub lldp: Option<Vec<(u8, String)>>,
+    pub lldp: Option<LldpTlvs>,
     /// PCI vendor, `0x8086`.
     pub vendor: Option<String>,
     /// PCI device, `0x1572`.

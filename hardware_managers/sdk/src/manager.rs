@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    BlockDevice, BootInfo, Context, Cpu, Inventory, ManagerError, Memory, NetworkInterface, Node,
-    Port, Step, StepArguments, StepKind, SystemVendor,
+    BlockDevice, BootInfo, Context, Cpu, Inventory, LldpData, ManagerError, Memory,
+    NetworkInterface, Node, Port, Step, StepArguments, StepKind, SystemVendor,
 };
 
 /// Support levels (contract/control-plane 8.1). Any larger number is allowed too.
@@ -52,6 +52,11 @@ pub trait HardwareManager: Send + Sync {
     /// Network interfaces.
     fn list_network_interfaces(&self) -> Result<Vec<NetworkInterface>, ManagerError> {
         Err(ManagerError::unsupported("list_network_interfaces"))
+    }
+
+    /// What switches announce by LLDP, as long as the options let it wait for them.
+    fn collect_lldp_data(&self) -> Result<LldpData, ManagerError> {
+        Err(ManagerError::unsupported("collect_lldp_data"))
     }
 
     /// Processors.

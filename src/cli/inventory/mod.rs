@@ -1,8 +1,11 @@
 //! `farrier inventory`: what this machine is, for a person or for a program.
 
 mod page;
+mod record;
+#[cfg(test)]
+mod snapshots;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use farrier_plugin::SilentContext;
@@ -10,31 +13,92 @@ use farrier_plugin::SilentContext;
 use super::{say, wrong_usage};
 use crate::config::{self, Live, Options, Sources};
 use crate::hardware::Managers;
+use crate::sys::root::Root;
 
-/// Show the inventory; `--json` as the conductor gets it.
+/// What the command line asks for.
+#[derive(Debug, Default)]
+struct Arguments {
+    /// As the conductor gets it.
+    json: bool,
+    /// Save what the inventory is made of.
+    record: Option<PathBuf>,
+    /// Without what names this one machine.
+    mask: bool,
+    /// Show a recorded machine instead of this one.
+    replay: Option<PathBuf>,
+}
+
+/// Show the inventory, of this machine or of a recorded one, or record what it is made of.
 pub(super) fn main(arguments: &[String]) -> ExitCode {
-    let json = match arguments {
-        [] => false,
-        [only] if only == "--json" => true,
-        [first, ..] => return wrong_usage(&format!("The argument {first:?} is not known")),
+    let arguments = match Arguments::parse(arguments) {
+        Ok(arguments) => arguments,
+        Err(message) => return wrong_usage(&message),
     };
-    let mut options = config::load(&Sources::of_machine(Path::new("/"), Vec::new()))
-        .map_or_else(|_| Options::default(), |loaded| loaded.options);
-    // Whoever looks at a machine by hand does not want to wait for its disks.
-    options.disk_wait_attempts = 0;
-    let inventory = Managers::discover(Live::new(options), &SilentContext)
-        .and_then(|managers| managers.inventory());
+    let root = arguments
+        .replay
+        .as_ref()
+        .map_or_else(Root::system, Root::at);
+    if let Some(directory) = &arguments.record {
+        return match record::record(&root, directory, arguments.mask) {
+            Ok(told) => say(&told),
+            Err(why) => failed("recorded", &why),
+        };
+    }
+    let inventory = managers(&root).and_then(|managers| managers.inventory());
     match inventory {
-        Ok(inventory) if json => match serde_json::to_string_pretty(&*inventory) {
+        Ok(inventory) if arguments.json => match serde_json::to_string_pretty(&*inventory) {
             Ok(text) => say(&format!("{text}\n")),
-            Err(error) => failed(&error.to_string()),
+            Err(error) => failed("read", &error.to_string()),
         },
         Ok(inventory) => say(&page::for_person(&inventory)),
-        Err(error) => failed(&error.chain()),
+        Err(error) => failed("read", &error.chain()),
     }
 }
 
-fn failed(why: &str) -> ExitCode {
-    eprintln!("farrier: The inventory could not be read: {why}");
+/// The managers of the machine that this root shows. Nothing is changed there.
+fn managers(root: &Root) -> Result<Managers, farrier_plugin::ManagerError> {
+    let mut options = if root.is_system() {
+        config::load(&Sources::of_machine(Path::new("/"), Vec::new()))
+            .map_or_else(|_| Options::default(), |loaded| loaded.options)
+    } else {
+        Options::default()
+    };
+    // Whoever looks at a machine by hand does not want to wait for its disks.
+    options.disk_wait_attempts = 0;
+    if root.is_system() {
+        Managers::discover(Live::new(options), &SilentContext)
+    } else {
+        Managers::discover_at(Live::new(options), root.clone(), false, &SilentContext)
+    }
+}
+
+impl Arguments {
+    fn parse(words: &[String]) -> Result<Self, String> {
+        let mut arguments = Self::default();
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            let mut directory = || {
+                words
+                    .next()
+                    .map(PathBuf::from)
+                    .ok_or_else(|| format!("{word} needs a directory"))
+            };
+            match word.as_str() {
+                "--json" => arguments.json = true,
+                "--mask" => arguments.mask = true,
+                "--record" => arguments.record = Some(directory()?),
+                "--replay" => arguments.replay = Some(directory()?),
+                _ => return Err(format!("The argument {word:?} is not known")),
+            }
+        }
+        if arguments.mask && arguments.record.is_none() {
+            return Err("--mask goes with --record".to_owned());
+        }
+        Ok(arguments)
+    }
+}
+
+fn failed(what: &str, why: &str) -> ExitCode {
+    eprintln!("farrier: The inventory could not be {what}: {why}");
     ExitCode::FAILURE
 }

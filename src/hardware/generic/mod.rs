@@ -2,6 +2,7 @@
 
 mod deploy;
 mod erase;
+mod interfaces;
 mod logs;
 mod pstore;
 mod steps;
@@ -10,9 +11,9 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use farrier_plugin::{
-    BlockDevice, BootInfo, Context, Cpu, ErrorKind, HardwareManager, Inventory, ManagerError,
-    ManagerVersion, Memory, NetworkInterface, Node, Port, Step, StepArguments, StepKind,
-    SystemVendor, support,
+    BlockDevice, BootInfo, Context, Cpu, ErrorKind, HardwareManager, Inventory, LldpData,
+    ManagerError, ManagerVersion, Memory, NetworkInterface, Node, Port, Step, StepArguments,
+    StepKind, SystemVendor, support,
 };
 use serde_json::Value;
 use tracing::{debug, info};
@@ -23,6 +24,7 @@ use crate::block::{list, settle};
 use crate::config::Live;
 use crate::hardware::disk_wait;
 use crate::hardware::dispatch::Dispatcher;
+use crate::inventory::lldp::Announcements;
 use crate::inventory::{self, Bmc};
 use crate::sys::page_cache;
 use crate::sys::process::Program;
@@ -41,6 +43,8 @@ pub(super) struct GenericHardwareManager {
     may_destroy: bool,
     /// Asked once: the management controller takes seconds to answer.
     bmc: OnceLock<Bmc>,
+    /// Listened to once: switches speak every 30 s.
+    announcements: OnceLock<Announcements>,
     /// The answer to `get_partition_uuids`, once an image was written.
     written: Mutex<Option<Value>>,
 }
@@ -58,6 +62,7 @@ impl GenericHardwareManager {
             peers,
             may_destroy,
             bmc: OnceLock::new(),
+            announcements: OnceLock::new(),
             written: Mutex::default(),
         }
     }
@@ -141,13 +146,11 @@ impl HardwareManager for GenericHardwareManager {
     }
 
     fn list_network_interfaces(&self) -> Result<Vec<NetworkInterface>, ManagerError> {
-        inventory::interfaces(&self.root).map_err(|source| {
-            ManagerError::new(
-                ErrorKind::CommandExecution,
-                "Network interfaces could not be listed",
-            )
-            .with_source(source)
-        })
+        interfaces::list(self)
+    }
+
+    fn collect_lldp_data(&self) -> Result<LldpData, ManagerError> {
+        interfaces::lldp(self)
     }
 
     fn cpus(&self) -> Result<Cpu, ManagerError> {
@@ -218,7 +221,7 @@ impl HardwareManager for GenericHardwareManager {
             bmc_v6address: self.bmc_v6address()?,
             system_vendor: self.system_vendor_info()?,
             boot: self.boot_info()?,
-            hostname: inventory::hostname(),
+            hostname: inventory::hostname(&self.root),
             bmc_mac: self.bmc_mac()?,
         })
     }

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::config::Options;
 use crate::hardware::fake::{Answer, FakeManager};
+use crate::sys::recording::Recording;
 
 fn managers(fakes: Vec<Arc<FakeManager>>) -> Managers {
     let options = Options {
@@ -118,6 +119,34 @@ fn this_machine_has_an_inventory_and_logs() {
             ("erase_pstore", 0)
         ]
     );
+}
+
+#[test]
+fn what_switches_announce_is_in_the_inventory_where_it_is_asked_for() {
+    let recording = Recording::unpack(
+        "/sys/block/\n/sys/class/net/eno1/address = 52:54:00:aa:bb:01\n/sys/class/net/eno1/device/\n\
+         /sys/class/net/eno2/address = 52:54:00:aa:bb:02\n/sys/class/net/eno2/device/\n\
+         /recorded/lldp.json = {\"eno1\": [\"0180c200000e52540000000188cc\
+         020704001b21aabbcc04020731060200780000\"]}",
+    );
+    let managers = |collect_lldp| {
+        let options = Options {
+            disk_wait_attempts: 0,
+            collect_lldp,
+            // Never made outside of the ramdisk.
+            enable_vlan_interfaces: "eno1.5".to_owned(),
+            ..Options::default()
+        };
+        Managers::discover_at(Live::new(options), recording.root(), false, &SilentContext).unwrap()
+    };
+    let expected = json!([[1, "04001b21aabbcc"], [2, "0731"], [3, "0078"], [0, ""]]);
+    let with = managers(true).inventory().unwrap();
+    assert_eq!(json!(with.interfaces[0].lldp), expected);
+    assert_eq!(json!(with.interfaces[1].lldp), Value::Null);
+    let without = managers(false);
+    assert_eq!(without.inventory().unwrap().interfaces[0].lldp, None);
+    let raw = without.collect_lldp_data().unwrap();
+    assert_eq!(json!(raw), json!({"eno1": expected}));
 }
 
 #[test]

@@ -1,0 +1,74 @@
+//! Network interfaces with what their switches say of them, and the VLANs that a site asks for.
+
+use std::time::Duration;
+
+use farrier_plugin::{ErrorKind, LldpData, ManagerError, NetworkInterface};
+
+use super::GenericHardwareManager;
+use crate::inventory;
+use crate::inventory::lldp::{Announcements, Neighbour};
+use crate::net::{links, vlans};
+
+/// All interfaces; with LLDP and VLANs where the options ask for them.
+pub(super) fn list(
+    manager: &GenericHardwareManager,
+) -> Result<Vec<NetworkInterface>, ManagerError> {
+    let options = manager.options.current();
+    let mut interfaces = found(manager)?;
+    let heard = if options.collect_lldp {
+        manager
+            .peers()?
+            .first("collect_lldp_data", |peer| peer.collect_lldp_data())?
+    } else {
+        LldpData::new()
+    };
+    // Only where this machine is ours: looking at a running system makes no interfaces there.
+    if manager.may_destroy && !options.enable_vlan_interfaces.is_empty() {
+        let carriers: Vec<_> = interfaces
+            .iter()
+            .map(|interface| carrier(interface, &heard))
+            .collect();
+        vlans::bring_up(&options.enable_vlan_interfaces, &carriers);
+        interfaces = found(manager)?;
+    }
+    for interface in &mut interfaces {
+        interface.lldp = heard.get(&interface.name).cloned();
+    }
+    Ok(interfaces)
+}
+
+/// What switches announce. Listened to once: inspection and inventory get the same, and wait for it
+/// once.
+pub(super) fn lldp(manager: &GenericHardwareManager) -> Result<LldpData, ManagerError> {
+    let interfaces = found(manager)?;
+    let heard = manager.announcements.get_or_init(|| {
+        if manager.may_destroy {
+            // dhcpcd has brought up those that it uses, which are not all.
+            links::set_up(interfaces.iter().map(|interface| interface.name.as_str()));
+        }
+        let limit = Duration::try_from_secs_f64(manager.options.current().lldp_timeout);
+        // Only a time that no clock can hold is none.
+        Announcements::listen(&manager.root, &interfaces, limit.unwrap_or(Duration::MAX))
+    });
+    Ok(heard.to_wire())
+}
+
+fn found(manager: &GenericHardwareManager) -> Result<Vec<NetworkInterface>, ManagerError> {
+    inventory::interfaces(&manager.root).map_err(|source| {
+        ManagerError::new(
+            ErrorKind::CommandExecution,
+            "Network interfaces could not be listed",
+        )
+        .with_source(source)
+    })
+}
+
+fn carrier(interface: &NetworkInterface, heard: &LldpData) -> vlans::Carrier {
+    let tlvs = heard.get(&interface.name).map(Vec::as_slice);
+    let neighbour = Neighbour::of_wire(tlvs.unwrap_or_default());
+    vlans::Carrier {
+        name: interface.name.clone(),
+        mac_address: interface.mac_address.clone(),
+        vlans: neighbour.vlans.iter().map(|(id, _)| *id).collect(),
+    }
+}

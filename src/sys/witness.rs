@@ -1,0 +1,149 @@
+//! Remembering what is read of a machine, so that it can be replayed: the files with their content,
+//! the links, the directories, and the answers of the kernel.
+//!
+//! What was looked for and is not there is not kept: it is not there in the recording either.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Map, Value};
+
+use crate::sys::root::RECORDED;
+
+/// Sees what is read through a [`Root`](crate::sys::root::Root).
+#[derive(Debug, Default)]
+pub struct Witness(Mutex<Seen>);
+
+/// What was read of a machine.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Seen {
+    /// What stands in the tree, by its path on the machine, which has no links.
+    pub entries: BTreeMap<PathBuf, Entry>,
+    /// The answers of the kernel by interface: `ethtool`, `addresses`, `ipmi`.
+    pub answers: BTreeMap<String, Map<String, Value>>,
+}
+
+/// Something in the tree.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Entry {
+    /// A directory; those above other entries need not be named.
+    Directory,
+    /// A file with what was read of it; empty where only its existence counted.
+    File(Vec<u8>),
+    /// A link with its target as it stands.
+    Link(PathBuf),
+}
+
+impl Witness {
+    /// Everything so far.
+    pub fn seen(&self) -> Seen {
+        self.lock().clone()
+    }
+
+    pub(super) fn saw_file(&self, path: PathBuf, content: Vec<u8>) {
+        self.lock().entries.insert(path, Entry::File(content));
+    }
+
+    /// Not a directory and not a link; its content is kept if it was read before or is read later.
+    pub(super) fn saw_existing(&self, path: PathBuf) {
+        self.lock()
+            .entries
+            .entry(path)
+            .or_insert(Entry::File(Vec::new()));
+    }
+
+    pub(super) fn saw_directory(&self, path: PathBuf) {
+        self.lock().entries.insert(path, Entry::Directory);
+    }
+
+    pub(super) fn saw_link(&self, path: PathBuf, target: PathBuf) {
+        self.lock().entries.insert(path, Entry::Link(target));
+    }
+
+    pub(super) fn heard(&self, interface: &str, asked: &str, answer: Value) {
+        self.lock()
+            .answers
+            .entry(interface.to_owned())
+            .or_default()
+            .insert(asked.to_owned(), answer);
+    }
+
+    pub(super) fn heard_all(&self, interface: &str, answers: Map<String, Value>) {
+        self.lock()
+            .answers
+            .entry(interface.to_owned())
+            .or_default()
+            .extend(answers);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    /// Write everything below a directory that is empty or not there yet; nothing is written
+    /// outside it.
+    ///
+    /// # Errors
+    /// The directory holds something, or cannot be written.
+    pub fn write(&self, directory: &Path) -> io::Result<()> {
+        make_empty(directory)?;
+        let recorded = directory.join(inside(Path::new(RECORDED)));
+        fs::create_dir(&recorded)?;
+        for (interface, answers) in &self.answers {
+            let mut text = serde_json::to_vec_pretty(answers)?;
+            text.push(b'\n');
+            fs::write(recorded.join(format!("{interface}.json")), text)?;
+        }
+        // Links come last, so that nothing is ever written through one.
+        for (path, entry) in &self.entries {
+            let place = directory.join(inside(path));
+            match entry {
+                Entry::Directory => fs::create_dir_all(place)?,
+                Entry::File(content) => {
+                    make_parent(&place)?;
+                    fs::write(place, content)?;
+                }
+                Entry::Link(_) => make_parent(&place)?,
+            }
+        }
+        for (path, entry) in &self.entries {
+            if let Entry::Link(target) = entry {
+                symlink(target, directory.join(inside(path)))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Make the directory for its owner alone, or see that it is empty.
+///
+/// # Errors
+/// It holds something, or cannot be made or listed.
+pub fn make_empty(directory: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if fs::read_dir(directory)?.next().is_some() {
+                return Err(io::ErrorKind::DirectoryNotEmpty.into());
+            }
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+fn make_parent(place: &Path) -> io::Result<()> {
+    place.parent().map_or(Ok(()), fs::create_dir_all)
+}
+
+/// A path of the machine as one below the recording's directory.
+fn inside(path: &Path) -> PathBuf {
+    path.components()
+        .filter(|component| matches!(component, Component::Normal(_)))
+        .collect()
+}

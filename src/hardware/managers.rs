@@ -33,6 +33,23 @@ pub struct Managers {
     inventory: Mutex<Option<Arc<Inventory>>>,
 }
 
+/// One of the managers that answer.
+#[derive(Clone, Debug, Eq, PartialEq, serde::Serialize)]
+pub struct RosterEntry {
+    /// The key of its steps on the wire.
+    pub class_name: String,
+    /// Its stable name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// How well it supports this machine; see [`farrier_plugin::support`].
+    pub level: u32,
+    /// The plugin that it comes from; `None` for the agent's own.
+    pub plugin: Option<String>,
+    /// The methods that a plugin declared; empty for the agent's own.
+    pub methods: Vec<String>,
+}
+
 impl Managers {
     /// Find all managers and initialise them: plugins, and the generic one, which can take as long
     /// as the options let it wait for the root disk.
@@ -55,6 +72,18 @@ impl Managers {
         may_destroy: bool,
         context: &dyn Context,
     ) -> Result<Self, ManagerError> {
+        let managers = Self::find(options, root, may_destroy)?;
+        managers.initialize(context);
+        Ok(managers)
+    }
+
+    /// The managers of this machine without initialising any: enough to see which there are and
+    /// what they offer, beside an agent that may be at work.
+    pub fn survey(options: Live) -> Result<Self, ManagerError> {
+        Self::find(options, Root::system(), false)
+    }
+
+    fn find(options: Live, root: Root, may_destroy: bool) -> Result<Self, ManagerError> {
         let dispatcher = Arc::<Dispatcher>::default();
         let generic = GenericHardwareManager::new(
             options.clone(),
@@ -62,10 +91,15 @@ impl Managers {
             Arc::downgrade(&dispatcher),
             may_destroy,
         );
-        let plugins = Installed::start(&options.current(), &devices_of(root));
+        // A recorded machine's plugins are not here, and this one's know nothing of it.
+        let plugins = if root.is_system() {
+            Installed::start(&options.current(), &devices_of(root))
+        } else {
+            Installed::default()
+        };
         let mut managers: Vec<Arc<dyn HardwareManager>> = plugins.managers().collect();
         managers.push(Arc::new(generic));
-        Self::start(options, dispatcher, plugins, managers, context)
+        Self::rank(options, dispatcher, plugins, managers)
     }
 
     /// Rank these managers by their support for this machine and initialise them in that order.
@@ -79,24 +113,29 @@ impl Managers {
         managers: Vec<Arc<dyn HardwareManager>>,
         context: &dyn Context,
     ) -> Result<Self, ManagerError> {
-        Self::start(
-            options,
-            Arc::default(),
-            Installed::default(),
-            managers,
-            context,
-        )
+        let managers = Self::rank(options, Arc::default(), Installed::default(), managers)?;
+        managers.initialize(context);
+        Ok(managers)
     }
 
-    pub(super) fn start(
+    pub(super) fn rank(
         options: Live,
         dispatcher: Arc<Dispatcher>,
         plugins: Installed,
         managers: Vec<Arc<dyn HardwareManager>>,
-        context: &dyn Context,
     ) -> Result<Self, ManagerError> {
         dispatcher.rank(managers)?;
-        for Ranked { manager, level } in dispatcher.ranked() {
+        Ok(Self {
+            dispatcher,
+            plugins,
+            options,
+            node: Mutex::default(),
+            inventory: Mutex::default(),
+        })
+    }
+
+    fn initialize(&self, context: &dyn Context) {
+        for Ranked { manager, level } in self.dispatcher.ranked() {
             info!(
                 manager = manager.class_name(),
                 version = manager.version().version,
@@ -111,13 +150,31 @@ impl Managers {
                 );
             }
         }
-        Ok(Self {
-            dispatcher,
-            plugins,
-            options,
-            node: Mutex::default(),
-            inventory: Mutex::default(),
-        })
+    }
+
+    /// Who answers on this machine, in the order in which they are asked.
+    pub fn roster(&self) -> Vec<RosterEntry> {
+        self.dispatcher
+            .ranked()
+            .iter()
+            .map(|ranked| {
+                let class_name = ranked.manager.class_name();
+                let version = ranked.manager.version();
+                let plugin = self
+                    .plugins
+                    .running()
+                    .iter()
+                    .find(|plugin| plugin.class_name() == class_name);
+                RosterEntry {
+                    class_name: class_name.to_owned(),
+                    name: version.name,
+                    version: version.version,
+                    level: ranked.level,
+                    plugin: plugin.map(|plugin| plugin.name().to_owned()),
+                    methods: plugin.map_or_else(Vec::new, |plugin| plugin.methods().to_vec()),
+                }
+            })
+            .collect()
     }
 
     /// The steps of one kind that all managers offer, by class name. Where several offer one of the

@@ -14,5 +14,5 @@ mod steps;
 #[cfg(test)]
 mod fake;
 
-pub use managers::Managers;
+pub use managers::{Managers, RosterEntry};
 pub use plugin::Refused;

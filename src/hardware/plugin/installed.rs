@@ -24,7 +24,7 @@ pub(in crate::hardware) struct Installed {
 }
 
 /// A plugin that is not used.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, serde::Serialize)]
 pub struct Refused {
     /// Its name.
     pub name: String,
@@ -65,6 +65,11 @@ impl Installed {
         let step_limit = Duration::from_secs(options.hardware_manager_step_timeout);
         for (name, started) in start_all(chosen, devices, step_limit) {
             match started {
+                // Steps are told apart by the class name, versions by the manager's name.
+                Ok(manager) if installed.is_taken(&manager) => installed.refuse(
+                    name,
+                    "Another plugin has the same class name or manager name".to_owned(),
+                ),
                 Ok(manager) => installed.managers.push(Arc::new(manager)),
                 Err(error) => installed.refuse(name, chain(&error)),
             }
@@ -139,6 +144,13 @@ impl Installed {
             .map(|directory| directory.display().to_string())
             .collect();
         Some(format!("there is no such plugin in {}", places.join(", ")))
+    }
+
+    fn is_taken(&self, manager: &PluginManager) -> bool {
+        self.managers.iter().any(|other| {
+            other.class_name() == manager.class_name()
+                || other.version().name == manager.version().name
+        })
     }
 
     fn refuse(&mut self, name: String, why: String) {

@@ -70,6 +70,11 @@ impl PluginManager {
         self.keeper.name()
     }
 
+    /// The methods that it declared.
+    pub(in crate::hardware) fn methods(&self) -> &[String] {
+        &self.keeper.introduction().methods
+    }
+
     /// Whether this is one of its names: the plugin's, the manager's or the class's.
     pub(in crate::hardware) fn is_called(&self, name: &str) -> bool {
         let introduction = self.keeper.introduction();

@@ -403,12 +403,11 @@ fn managers(site: &Site) -> Managers {
     all.push(Arc::new(
         FakeManager::new("GenericHardwareManager", 1).offering("erase_devices", 10),
     ));
-    Managers::start(
+    Managers::rank(
         Live::new(site.options.clone()),
         Arc::<Dispatcher>::default(),
         installed,
         all,
-        &SilentContext,
     )
     .unwrap()
 }
@@ -483,4 +482,11 @@ fn options_choose_and_order_the_managers() {
     site.options.enabled_hardware_managers = vec!["third".to_owned(), "faulty".to_owned()];
     assert_eq!(names(&site), ["third", "faulty"]);
     assert_eq!(site.count("starts"), 3);
+
+    let roster = managers(&site).roster();
+    let told: Vec<_> = roster
+        .iter()
+        .map(|entry| (entry.plugin.as_deref(), entry.level))
+        .collect();
+    assert_eq!(told, [(Some("third"), 3), (Some("faulty"), 3), (None, 1)]);
 }

@@ -5,6 +5,8 @@
 
 mod disk_wait;
 mod dispatch;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod generic;
 mod logs;
 mod managers;

@@ -2,9 +2,7 @@
 //!
 //! A target lives in its parser's room, so that the parser itself can stay private.
 
-use crate::{
-    block, command, conductor, config, deploy, hardware, inventory, net, stream, sys,
-};
+use crate::{block, command, conductor, config, deploy, hardware, inventory, net, stream, sys};
 
 /// Name of a target, and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));

@@ -28,6 +28,7 @@ usage: farrier [run] [FLAGS]        be the agent (what the ramdisk does)
                                     save what the inventory is read from, to be replayed
                                     elsewhere; --mask: without serial numbers, UUIDs, addresses
        farrier plugins [--json]     show the hardware managers of this machine and their steps
+       farrier plugins test PATH    check a plugin against the protocol
        farrier write --url URL --device PATH (--checksum ALGORITHM:DIGEST|URL | --no-checksum)
                      [--format FORMAT] [--verify-device] [--json] [--force]
                                     write an image (URL or path; raw, iso, qcow2, or raw inside

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{say, wrong_usage};
 use crate::config::{self, Live, Options, Sources};
-use crate::hardware::{Managers, Refused, RosterEntry};
+use crate::hardware::{Managers, Refused, RosterEntry, check_plugin};
 
 const KINDS: [StepKind; 3] = [StepKind::Clean, StepKind::Deploy, StepKind::Service];
 
@@ -22,11 +22,12 @@ struct Overview {
     steps: Vec<(StepKind, Result<BTreeMap<String, Vec<Step>>, ManagerError>)>,
 }
 
-/// Show the managers; `--json` for a program. Nothing is initialised.
+/// Show the managers; `--json` for a program. Nothing is initialised. `test PATH` checks one plugin.
 pub(super) fn main(arguments: &[String]) -> ExitCode {
     let is_json = match arguments {
         [] => false,
         [only] if only == "--json" => true,
+        [test, path] if test == "test" => return test_plugin(Path::new(path)),
         [first, ..] => return wrong_usage(&format!("The argument {first:?} is not known")),
     };
     let options = config::load(&Sources::of_machine(Path::new("/"), Vec::new()))
@@ -53,6 +54,29 @@ pub(super) fn main(arguments: &[String]) -> ExitCode {
         overview.for_person()
     });
     if is_whole { said } else { ExitCode::FAILURE }
+}
+
+/// Check the plugin at this path; fails where something is wrong with it.
+fn test_plugin(path: &Path) -> ExitCode {
+    // Where it lies below the working directory it is still started by an absolute path.
+    let path = match std::path::absolute(path) {
+        Ok(path) => path,
+        Err(error) => return wrong_usage(&format!("{}: {error}", path.display())),
+    };
+    let findings = check_plugin(&path);
+    let text: String = findings
+        .iter()
+        .map(|finding| match &finding.fault {
+            None => format!("ok     {}\n", finding.what),
+            Some(fault) => format!("FAULT  {}: {fault}\n", finding.what),
+        })
+        .collect();
+    let said = say(&text);
+    if findings.iter().all(|finding| finding.fault.is_none()) {
+        said
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 impl Overview {

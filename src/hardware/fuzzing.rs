@@ -11,7 +11,10 @@ pub(crate) fn plugin_message(data: &[u8]) {
     if let Ok(line) = message.to_line() {
         assert_eq!(Message::parse(&line).ok(), Some(message.clone()));
     }
-    if let Message::Answer { result: Ok(result), .. } = message {
+    if let Message::Answer {
+        result: Ok(result), ..
+    } = message
+    {
         let _ = device_from_wire(&result);
         let _ = serde_json::from_value::<Introduction>(result);
     }

@@ -17,4 +17,4 @@ mod steps;
 mod fake;
 
 pub use managers::{Managers, RosterEntry};
-pub use plugin::Refused;
+pub use plugin::{Finding, Refused, check as check_plugin};

@@ -437,7 +437,11 @@ mod tests {
         fn say(&mut self, message: Value) {
             let mut line = message.to_string();
             line.push('\n');
-            self.to.as_mut().unwrap().write_all(line.as_bytes()).unwrap();
+            self.to
+                .as_mut()
+                .unwrap()
+                .write_all(line.as_bytes())
+                .unwrap();
         }
 
         fn ask(&mut self, method: &str, params: Value) {
@@ -490,10 +494,7 @@ mod tests {
             METHOD_NOT_FOUND,
             "a method that it did not declare"
         );
-        assert_eq!(
-            agent.error_of("execute_step", json!({})).0,
-            INVALID_PARAMS
-        );
+        assert_eq!(agent.error_of("execute_step", json!({})).0, INVALID_PARAMS);
         let (code, message) = agent.error_of("execute_step", json!({ "step": "panic" }));
         assert_eq!(code, INTERNAL_ERROR);
         assert!(message.contains("the card is on fire"), "{message}");

@@ -185,6 +185,20 @@ impl Connection {
         result
     }
 
+    /// Close its stdin. Whether it ends by itself within this time.
+    pub(super) fn ends_with_its_input(mut self, limit: Duration) -> bool {
+        let (nobody, _) = sync_channel(1);
+        drop(std::mem::replace(&mut self.outgoing, nobody));
+        let until = Instant::now() + limit;
+        while self.ended().is_none() {
+            if Instant::now() > until {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        true
+    }
+
     /// Kill it with everything it started.
     pub(super) fn kill(&self, why: &str) {
         self.shared.end(&self.name, Some(why.to_owned()));

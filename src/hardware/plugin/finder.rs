@@ -62,7 +62,8 @@ fn plugin_name(path: &Path, entry: String) -> String {
         .map_or(entry.clone(), str::to_owned)
 }
 
-fn program_of(path: &Path) -> Result<PathBuf, PluginError> {
+/// The program to start for this file or folder.
+pub(super) fn program_of(path: &Path) -> Result<PathBuf, PluginError> {
     let refused = |why| PluginError::NoProgram {
         path: path.to_owned(),
         why,

@@ -169,7 +169,8 @@ impl Keeper {
     }
 }
 
-fn greet(found: &Found) -> Result<(Connection, Introduction), PluginError> {
+/// Start a plugin and hear who it is.
+pub(super) fn greet(found: &Found) -> Result<(Connection, Introduction), PluginError> {
     let connection = Connection::open(&found.name, &found.program)?;
     let refused = |why: String| PluginError::Introduction {
         name: found.name.clone(),

@@ -4,6 +4,7 @@
 //! bounds on memory and processes, its messages are bounded and checked, every call has an end, and
 //! what breaks a rule is killed with everything it started.
 
+mod check;
 mod connection;
 mod error;
 mod finder;
@@ -15,6 +16,7 @@ mod stderr;
 #[cfg(test)]
 mod tests;
 
+pub use check::{Finding, check};
 use error::PluginError;
 use finder::{Found, find};
 pub(super) use installed::Installed;

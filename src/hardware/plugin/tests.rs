@@ -14,7 +14,7 @@ use farrier_plugin::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Devices, Installed, PluginManager};
+use super::{Devices, Installed, PluginManager, check};
 use crate::config::{Live, Options};
 use crate::hardware::Managers;
 use crate::hardware::dispatch::Dispatcher;
@@ -489,4 +489,27 @@ fn options_choose_and_order_the_managers() {
         .map(|entry| (entry.plugin.as_deref(), entry.level))
         .collect();
     assert_eq!(told, [(Some("third"), 3), (Some("faulty"), 3), (None, 1)]);
+}
+
+#[test]
+fn a_vendor_is_told_what_a_plugin_does_wrong() {
+    let faults = |mode: &str| -> Vec<String> {
+        let site = Site::new(mode);
+        check(&site.folder.path().join("faulty"))
+            .into_iter()
+            .filter_map(|finding| Some(format!("{}: {}", finding.what, finding.fault?)))
+            .collect()
+    };
+    assert_eq!(faults("well"), Vec::<String>::new());
+    for (mode, told) in [
+        ("exits_at_start", "it introduces itself: "),
+        ("step_without_priority", "missing field `priority`"),
+        ("changes_version", "after a restart: name, version"),
+    ] {
+        let faults = faults(mode);
+        assert!(
+            faults.iter().any(|fault| fault.contains(told)),
+            "{faults:?}"
+        );
+    }
 }

@@ -9,7 +9,7 @@ CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help build ramdisk plugin-initrd demo test unit lab check bench fuzz fuzz-briefly docs clean tools FORCE
+.PHONY: help build ramdisk plugin-initrd demo test unit lab check bench compare fuzz fuzz-briefly docs clean tools FORCE
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,11 @@ bench: build ## Speed against the Python agent and this machine: SIZE=512 ONLY=r
 	@benches/install
 	@benches/bench.py build/farrier --size $(or $(SIZE),2048) --rounds $(or $(ROUNDS),3) \
 	    $(if $(ONLY),--only "$(ONLY)") $(if $(TO),--to "$(TO)") $(if $(HASHES),--hashes "$(HASHES)")
+
+compare: ramdisk ## The Python agent and farrier in the same virtual servers, side by side: MACHINES=uefi for less
+	@tests/lab/install
+	@tests/compare/build-reference
+	@cd tests && $(CURDIR)/build/lab/venv/bin/python -m compare $(MACHINES)
 
 docs: tools ## The crate's documentation
 	cargo doc --workspace --no-deps --locked

@@ -14,6 +14,7 @@ import tempfile
 
 from images import image_seeds
 
+HERE = pathlib.Path(__file__).resolve().parent
 DIGEST = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'
 UUID = '1be26c0b-03f2-4d2e-ae87-c02d7f33c123'
 STEP = {'interface': 'deploy', 'step': 'write_image', 'args': {}}
@@ -123,6 +124,8 @@ def binary():
                      + structure(1, 1, b'\1\2\0\3' + bytes(19), b'ACME', b'X1', b'SN')
                      + structure(4, 2, bytes(12) + b'\1' + bytes(25), b'CPU') + modules
                      + structure(127, 3, b''))
+    for dump in sorted((HERE.parent / 'tests/fixtures/dmi').glob('*.bin')):
+        yield 'dmi', dump.read_bytes()
 
 
 def tool(*command, stdin=''):
@@ -171,6 +174,8 @@ DICTIONARIES = {
     'vpd': [b'\0\x80', b'\0\x83', b'\1\3', b'\2\1', b'\3\x08', b'naa.', b'eui.'],
     'lldp': [b'\xfe\6\0\x80\xc2', b'\xfe\6\0\x12\x0f', b'\4\0', b'\5\1', b'\5\2', b'\2\7\4', b'\0\0'],
     'ipmi_answers': [b'\4\xc0\0\2\1', b'\1\2', b'\3\1\1\1', b'\x14\0\2', b'\x14\0\x80'],
+    'dmi': [b'\0\0\0\x18', b'\0\0\x04\x32', b'\0\0\x11\x64', b'\0\0\x10\x17', b'\xff\x7f', b'\xfe',
+            b'Intel', b'AMD', b'\0\0\0\x80'],
     'smbios': [b'_SM_', b'_SM3_', b'\0\0', b'\x7f\4', b'\x11\x28', b'\x10\x17'],
 }
 

@@ -15,6 +15,7 @@ pub const TARGETS: &[Target] = &[
     ("config_drive", deploy::fuzzing::config_drive),
     ("config_file", config::fuzzing::config_file),
     ("content_range", stream::fuzzing::content_range),
+    ("dmi", inventory::fuzzing::dmi),
     ("fat", block::fuzzing::fat),
     ("gpt", block::fuzzing::gpt),
     // The same for each format; what differs is the corpus.

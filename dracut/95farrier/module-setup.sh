@@ -58,6 +58,16 @@ installkernel() {
     done
     hostonly='' instmods "${_modules[@]}"
     inst_multiple /usr/lib/modprobe.d/aliases.conf
+    farrier_compress_modules
+}
+
+# The ramdisk's files lie in memory for as long as it runs, and of the modules, its greater part, a
+# machine loads a tenth: compressed they take a quarter. modprobe and udev expand what they load.
+# dracut writes the indexes of the modules after this.
+farrier_compress_modules() {
+    find "$initdir/usr/lib/modules" -name '*.ko' -print0 |
+        xargs -0 -r -n 16 -P "$(nproc)" zstd -q -19 --rm ||
+        derror "FAILED: a module could not be compressed"
 }
 
 # Take files as they are, programs and libraries with the libraries that they link to. dracut's own

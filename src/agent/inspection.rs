@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 use tracing::{info, warn};
@@ -17,6 +17,7 @@ use crate::config::Options;
 use crate::hardware::Managers;
 use crate::net::resolver::Resolver;
 use crate::sys::log::chain;
+use crate::sys::root::Root;
 
 /// The pause between two rounds of tries; the reference's service manager takes as long to restart
 /// it.
@@ -64,7 +65,8 @@ pub(super) async fn inspect(
     network::wait_for_route(&urls, resolver, status).await;
     let collected = {
         let (managers, options) = (Arc::clone(managers), Arc::clone(options));
-        tokio::task::spawn_blocking(move || Collected::gather(&managers, &options)).await
+        let root = Root::at(root);
+        tokio::task::spawn_blocking(move || Collected::gather(&managers, &options, &root)).await
     };
     let collected = match collected {
         Ok(collected) => collected,
@@ -87,8 +89,9 @@ pub(super) async fn inspect(
     }
 }
 
-/// Hand in the data. An agent that is here for nothing else tries until it succeeds or is refused;
-/// the reference comes to the same by dying and being restarted.
+/// Hand in the data. Where that fails for reasons that may pass, it is tried again, as the
+/// reference comes to do by dying and being restarted: for as long as a lookup would be tried, and
+/// without end by an agent that looks nothing up and is here for nothing else.
 async fn hand_in(
     client: &Client,
     urls: &[Url],
@@ -96,9 +99,12 @@ async fn hand_in(
     options: &Options,
     status: &Status,
 ) -> Result<InspectionOutcome, ConductorError> {
+    let started = Instant::now();
+    let limit = Duration::from_secs(options.lookup_timeout);
     loop {
+        let may_repeat = options.api_url.is_empty() || started.elapsed() + ROUND < limit;
         match client.post_inspection(urls, body).await {
-            Err(error) if error.is_transient() && options.api_url.is_empty() => {
+            Err(error) if error.is_transient() && may_repeat => {
                 status.error(&error);
                 sleep(ROUND).await;
             }
@@ -120,13 +126,13 @@ fn failed(why: &str, status: &Status) -> Inspected {
 /// conductor's own place for it.
 fn urls(options: &Options) -> Vec<Url> {
     let texts: Vec<String> = if options.inspection_callback_url.is_empty() {
-        match options.inspection_collectors {
-            Some(_) => options
+        match options.inspection_collectors.as_deref() {
+            Some(names) if !names.is_empty() => options
                 .api_url
                 .iter()
                 .map(|url| format!("{}/v1/continue_inspection", url.trim_end_matches('/')))
                 .collect(),
-            None => Vec::new(),
+            _ => Vec::new(),
         }
     } else {
         options.inspection_callback_url.clone()
@@ -161,6 +167,8 @@ mod tests {
             ],
             ..Options::default()
         };
+        assert!(urls(&options).is_empty());
+        options.inspection_collectors = Some(String::new());
         assert!(urls(&options).is_empty());
         options.inspection_collectors = Some("default".to_owned());
         let texts =

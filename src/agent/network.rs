@@ -186,11 +186,12 @@ fn covered(wanted: &[String], addresses: &[InterfaceAddress]) -> Coverage {
     of_all
 }
 
-/// The MAC address in BOOTIF, which comes as `aa:bb:…` or, from PXELINUX, `01-aa-bb-…`.
+/// The MAC address in BOOTIF, which comes as `aa:bb:…` or, from PXELINUX, with the hardware type
+/// of ARP before it: `01-aa-bb-…` for Ethernet, `20-…` for InfiniBand.
 fn mac_address(boot_interface: &str) -> String {
     let text = boot_interface.to_lowercase().replace('-', ":");
-    match text.strip_prefix("01:") {
-        Some(rest) if rest.len() == 17 => rest.to_owned(),
+    match text.split_once(':') {
+        Some((_, rest)) if text.split(':').count() == 7 => rest.to_owned(),
         _ => text,
     }
 }
@@ -211,9 +212,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_forms_of_bootif_are_understood() {
+    fn every_form_of_bootif_is_understood() {
         for (boot_interface, mac) in [
             ("01-AA-bb-cc-dd-ee-ff", "aa:bb:cc:dd:ee:ff"),
+            ("20-AA-bb-cc-dd-ee-ff", "aa:bb:cc:dd:ee:ff"),
+            ("aa-bb-cc-dd-ee-ff", "aa:bb:cc:dd:ee:ff"),
+            ("", ""),
             ("aa:bb:cc:dd:ee:ff", "aa:bb:cc:dd:ee:ff"),
             ("01:02:03:04:05:06", "01:02:03:04:05:06"),
         ] {

@@ -366,21 +366,51 @@ async fn inspection_comes_first_and_its_node_is_looked_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_collector_that_is_not_offered_is_named_and_does_not_stop_the_lookup() {
+async fn a_collector_that_fails_is_named_and_stops_neither_the_next_one_nor_the_lookup() {
     let conductor = Conductor::friendly().await;
     let mut boot = Boot::new(&conductor);
-    boot.options.inspection_collectors = Some("default,numa-topology,logs".to_owned());
+    boot.options.inspection_collectors =
+        Some("pci-devices,usb-devices,numa-topology,dmi-decode,default".to_owned());
+    let agent = boot.start();
+    conductor.wait_for("/v1/heartbeat", 1).await;
+    let body = conductor
+        .asked_for("/v1/continue_inspection")
+        .remove(0)
+        .body;
+    let error = body["error"].as_str().unwrap();
+    assert!(
+        error.starts_with(
+            "The following errors were encountered:\n* collector pci-devices failed: Cannot list"
+        ),
+        "{error}"
+    );
+    assert_eq!(error.lines().count(), 2, "{error}");
+    assert!(body["inventory"].is_object());
+    assert_eq!(body["usb_devices"], json!([]));
+    assert_eq!(body["dmi"]["cpu"], json!([]));
+    for missing in ["pci_devices", "numa_topology", "logs"] {
+        assert_eq!(body.get(missing), None);
+    }
+    let looked_up = conductor.asked_for("/v1/lookup").remove(0);
+    assert!(!looked_up.query.contains("node_uuid"));
+    agent.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_nobody_knows_ends_the_collection() {
+    let conductor = Conductor::friendly().await;
+    let mut boot = Boot::new(&conductor);
+    boot.options.inspection_collectors = Some("default, no-such,logs".to_owned());
     let agent = boot.start();
     conductor.wait_for("/v1/heartbeat", 1).await;
     let data = conductor.asked_for("/v1/continue_inspection").remove(0);
     assert_eq!(
-        data.body["error"],
-        "The following errors were encountered:\n* collector numa-topology failed: farrier does \
-         not offer this collector yet"
+        data.body,
+        json!({
+            "error": "The following errors were encountered:\n\
+                      * Failed to load collector [\"no-such\"]"
+        })
     );
-    assert!(data.body["inventory"].is_object());
-    let looked_up = conductor.asked_for("/v1/lookup").remove(0);
-    assert!(!looked_up.query.contains("node_uuid"));
     agent.abort();
 }
 

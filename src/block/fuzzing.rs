@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::fat::{Entry, Fat};
 use super::gpt::Gpt;
-use super::hints::RootDeviceHints;
+use super::hints::{RootDeviceHints, select};
 use super::mbr::Mbr;
 use super::{iso9660, vpd};
 use crate::sys::memory_medium::MemoryMedium;
@@ -80,7 +80,9 @@ pub(crate) fn root_device_hints(data: &[u8]) {
         && let Ok(hints) = RootDeviceHints::parse(&value)
     {
         hints.names_one_device();
-        hints.matches(&device());
+        let devices = [device(), BlockDevice::default()];
+        let first = devices.iter().find(|device| hints.matches(device));
+        assert_eq!(select(&hints, &devices).ok(), first);
     }
 }
 
@@ -133,8 +135,8 @@ fn device() -> BlockDevice {
         wwn: text("0x5000c500aabbccdd"),
         serial: text("AC0001"),
         vendor: text("ACME"),
-        wwn_with_extension: None,
-        wwn_vendor_extension: None,
+        wwn_with_extension: text("0x5000c500aabbccdd0001"),
+        wwn_vendor_extension: text("0x0001"),
         hctl: text("0:0:0:0"),
         by_path: text("/dev/disk/by-path/pci-0000:00:1f.2-ata-1"),
         logical_sectors: 512,
@@ -142,8 +144,8 @@ fn device() -> BlockDevice {
         tran: text("sata"),
         uuid: None,
         partuuid: None,
-        all_serials: vec!["AC0001".to_owned()],
-        all_wwns: Vec::new(),
+        all_serials: vec!["AC0001".to_owned(), "ACME_D8_480_AC0001".to_owned()],
+        all_wwns: vec!["0x5000c500aabbccdd".to_owned()],
         extra: Default::default(),
     }
 }

@@ -281,7 +281,26 @@ impl Gpt {
     }
 }
 
+/// Whether a whole header that belongs into the block with this number is in these bytes of it. They
+/// are at least the 92 of a header.
+pub(crate) fn holds_header(block: &[u8], own: u64) -> bool {
+    check_whole(block, own).is_ok()
+}
+
 fn check_header(header: &[u8], own: u64, blocks: u64) -> Result<(), TableError> {
+    check_whole(header, own)?;
+    let first = u64_at(header, field::FIRST_USABLE);
+    let last = u64_at(header, field::LAST_USABLE);
+    if first < 2 || first > last || first >= blocks {
+        return Err(TableError::damaged(format!(
+            "its usable blocks are {first} to {last}"
+        )));
+    }
+    Ok(())
+}
+
+/// Signature, size, checksum and place.
+fn check_whole(header: &[u8], own: u64) -> Result<(), TableError> {
     if !header.starts_with(SIGNATURE) {
         return Err(TableError::damaged(format!(
             "block {own} holds no GPT header; is the image made for another block size?"
@@ -300,13 +319,6 @@ fn check_header(header: &[u8], own: u64, blocks: u64) -> Result<(), TableError> 
     }
     if u64_at(header, field::OWN_BLOCK) != own {
         return Err(TableError::damaged("its header belongs into another block"));
-    }
-    let first = u64_at(header, field::FIRST_USABLE);
-    let last = u64_at(header, field::LAST_USABLE);
-    if first < 2 || first > last || first >= blocks {
-        return Err(TableError::damaged(format!(
-            "its usable blocks are {first} to {last}"
-        )));
     }
     Ok(())
 }

@@ -226,7 +226,8 @@ impl NumberCondition {
                     .map(|value| positive(hint, value, expression))
                     .collect::<Result<_, _>>()?,
             ),
-            // The reference refuses it, though Ironic's documentation promises it for sizes.
+            // The reference refuses it, though Ironic's documentation promises it for sizes, and
+            // its conductor reads it like this.
             Some("<range-in>") => range(&value).ok_or_else(|| ExpressionError::NotARange {
                 hint: hint.to_owned(),
                 value: expression.to_owned(),
@@ -347,7 +348,7 @@ fn range(value: &str) -> Option<NumberCondition> {
         return None;
     };
     let bound = |value: &str, inclusive| {
-        let value = value.parse().ok().filter(|value: &f64| value.is_finite())?;
+        let value = value.parse().ok().filter(|value: &f64| !value.is_nan())?;
         Some(Bound { value, inclusive })
     };
     let low = match opening {

@@ -26,9 +26,17 @@ impl Identity {
     ///
     /// `has_own_names` is false for partitions and for devices on top of others, for which lsblk
     /// gives neither model nor serial; udev's inherited properties still count.
-    pub(crate) fn read(root: &Root, sysfs: &str, udev: &UdevRecord, has_own_names: bool) -> Self {
+    ///
+    /// `vendor` is the device's own, read already.
+    pub(crate) fn read(
+        root: &Root,
+        sysfs: &str,
+        vendor: Option<&str>,
+        udev: &UdevRecord,
+        has_own_names: bool,
+    ) -> Self {
         let own = if has_own_names {
-            KernelNames::read(root, sysfs)
+            KernelNames::read(root, sysfs, vendor)
         } else {
             KernelNames::default()
         };
@@ -43,10 +51,12 @@ impl Identity {
             ])
             .filter(|_| has_own_names)
             .map(collapse);
+        let map = multipath_names(root, sysfs);
         let serials = [
             lsblk_serial,
             udev_value(udev, "SERIAL_SHORT"),
             udev_value(udev, "SERIAL"),
+            map.as_ref().map(|(serial, _)| serial.clone()),
             own.unit_serial,
             own.short_serial,
             own.long_serial,
@@ -55,6 +65,7 @@ impl Identity {
         let wwns = [
             lsblk_wwn.map(str::to_owned),
             udev_value(udev, "WWN"),
+            map.as_ref().and_then(|(_, wwn)| wwn.clone()),
             own.wwn_with_extension.clone(),
             own.wwn,
         ];
@@ -80,6 +91,21 @@ impl Identity {
     }
 }
 
+/// Serial number and world wide name of a multipath map, from its UUID: `mpath-` and what scsi_id
+/// says of each path, a digit for the kind of name (3: NAA, 2: EUI-64) and the name.
+///
+/// udev has the same as `DM_SERIAL` and `DM_WWN` where multipath-tools' script kpartx_id runs, which
+/// needs a shell.
+fn multipath_names(root: &Root, sysfs: &str) -> Option<(String, Option<String>)> {
+    let uuid = root.attribute(format!("{sysfs}/dm/uuid"))?;
+    let serial = uuid.strip_prefix("mpath-")?;
+    let name = serial
+        .strip_prefix(['2', '3'])
+        .filter(|name| matches!(name.len(), 16 | 32))
+        .filter(|name| name.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    Some((serial.to_owned(), name.map(|name| format!("0x{name}"))))
+}
+
 /// What the kernel itself says.
 #[derive(Default)]
 struct KernelNames {
@@ -93,7 +119,7 @@ struct KernelNames {
 }
 
 impl KernelNames {
-    fn read(root: &Root, sysfs: &str) -> Self {
+    fn read(root: &Root, sysfs: &str, vendor: Option<&str>) -> Self {
         let attribute = |name: &str| {
             root.attribute(format!("{sysfs}/{name}"))
                 .map(|value| collapse(&value))
@@ -102,16 +128,17 @@ impl KernelNames {
         let scsi = page("vpd_pg83")
             .map(|page| vpd::identity(&page))
             .unwrap_or_default();
+        let model = attribute("device/model");
         let long_serial = scsi.long_serial.or_else(|| {
             let parts = [
-                attribute("device/vendor")?,
-                attribute("device/model")?,
+                collapse(vendor?),
+                model.clone()?,
                 scsi.short_serial.clone()?,
             ];
             Some(format!("0{}", parts.join("_").replace(' ', "_")))
         });
         Self {
-            model: attribute("device/model"),
+            model,
             // `serial` beside the queue is virtio's and that of some others; `device/serial` is
             // NVMe's and that of memory cards.
             unit_serial: page("vpd_pg80")

@@ -147,7 +147,8 @@ fn read_device(
     let udev = UdevRecord::of_block_device(root, number.0, number.1);
     let slaves = root.names(format!("{sysfs}/slaves"));
     let has_own_names = whole.is_none() && slaves.is_empty();
-    let identity = Identity::read(root, sysfs, &udev, has_own_names);
+    let vendor = root.attribute(format!("{sysfs}/device/vendor"));
+    let identity = Identity::read(root, sysfs, vendor.as_deref(), &udev, has_own_names);
     let name = format!("/dev/{}", kname.replace('!', "/"));
     let by_paths = by_paths.of(&name, &udev);
 
@@ -168,7 +169,7 @@ fn read_device(
         rotational: queue("rotational") == Some(1),
         wwn: identity.wwn,
         serial: identity.serial,
-        vendor: root.attribute(format!("{sysfs}/device/vendor")),
+        vendor,
         wwn_with_extension: identity.wwn_with_extension,
         wwn_vendor_extension: identity.wwn_vendor_extension,
         hctl: root

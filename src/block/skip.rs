@@ -204,9 +204,9 @@ impl SkipList {
     }
 }
 
-/// A broken array has the type `md`, another one that of its level.
 fn is_array(device: &ListedDevice) -> bool {
-    device.kind == "md" || device.kind.contains("raid")
+    // The type is the level, which need not say RAID: `linear`, `md` for a broken array.
+    device.kname.starts_with("md") && device.kind != "part"
 }
 
 /// All devices with what lies on what.
@@ -249,3 +249,6 @@ fn not_a_list(value: &Value) -> SkipError {
         reason: HintError::NotAList,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,9 +22,10 @@ const HELP: &str = "\
 The agent that a data centre boots into RAM on every bare-metal server.
 
 usage: farrier [run] [FLAGS]        be the agent (what the ramdisk does)
-       farrier inventory [--json] [--replay DIRECTORY]
-                                    show what this machine is, or a recorded one
-       farrier inventory --record DIRECTORY [--mask] [--replay DIRECTORY]
+       farrier inventory [--json] [--lldp] [--replay DIRECTORY]
+                                    show what this machine is, or a recorded one; --lldp: wait
+                                    for switches to say which port it is plugged into
+       farrier inventory --record DIRECTORY [--mask] [--lldp] [--replay DIRECTORY]
                                     save what the inventory is read from, to be replayed
                                     elsewhere; --mask: without serial numbers, UUIDs, addresses
        farrier plugins [--json]     show the hardware managers of this machine and their steps

@@ -103,7 +103,12 @@ fn unchanged(seen: &mut Vec<String>, disks: Vec<BlockDevice>) -> Option<BlockDev
 mod tests {
     use std::cell::Cell;
 
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::config::Live;
+    use crate::hardware::generic::GenericHardwareManager;
+    use crate::sys::recording::Recording;
 
     fn pace(attempts: u32) -> Pace {
         Pace {
@@ -171,6 +176,71 @@ mod tests {
         });
         assert_eq!(found.unwrap_err().kind(), ErrorKind::BlockDevice);
         assert_eq!(looks.get(), 1);
+    }
+
+    /// The generic manager on a machine with two mirrors, and a node with these properties.
+    fn generic(recording: &Recording, properties: Value) -> (Arc<Dispatcher>, Node) {
+        let dispatcher = Arc::<Dispatcher>::default();
+        let manager = GenericHardwareManager::new(
+            Live::new(Options::default()),
+            recording.root(),
+            Arc::downgrade(&dispatcher),
+            false,
+        );
+        dispatcher.rank(vec![Arc::new(manager)]).unwrap();
+        let node = serde_json::from_value(json!({ "properties": properties })).unwrap();
+        (dispatcher, node)
+    }
+
+    /// What comes of so many looks, and how many there were; before the third, a disk is plugged in.
+    fn looks_for(properties: Value, attempts: u32) -> (Result<String, ErrorKind>, u32) {
+        let recording = Recording::of("software-raid");
+        let (dispatcher, node) = generic(&recording, properties);
+        let looks = Cell::new(0);
+        let found = look(&pace(attempts), || {
+            looks.set(looks.get() + 1);
+            if looks.get() == 3 {
+                recording.add("/sys/block/sdd/dev = 8:48\n/sys/block/sdd/size = 2097152");
+            }
+            dispatcher.first("get_os_install_device", |manager| {
+                manager.os_install_device(Some(&node))
+            })
+        });
+        let found = found.map(|disk| disk.name).map_err(|error| error.kind());
+        (found, looks.get())
+    }
+
+    #[test]
+    fn hints_that_match_nothing_are_waited_for() {
+        let hints = |hints: Value| json!({ "root_device": hints });
+        let sdd = || Ok("/dev/sdd".to_owned());
+        assert_eq!(looks_for(hints(json!({"size": 1})), 5), (sdd(), 3));
+        // It goes to no other disk instead, though there are four that would do without hints.
+        let missing = || Err(ErrorKind::DeviceNotFound);
+        assert_eq!(looks_for(hints(json!({"serial": "S9"})), 4), (missing(), 4));
+        assert_eq!(
+            looks_for(hints(json!({"size": 1, "serial": "S1"})), 4),
+            (missing(), 4)
+        );
+        // Without hints the disk that is there is taken at once.
+        assert_eq!(looks_for(json!({}), 5), (Ok("/dev/md2".to_owned()), 1));
+    }
+
+    #[test]
+    fn a_disk_that_is_left_alone_is_no_end_of_the_wait() {
+        let skipping = |more: &str| {
+            json!({
+                "skip_block_devices": [{"tran": "sata"}, {"name": "<in> /dev/md"}, {"name": more}],
+                "root_device": {"rotational": false},
+            })
+        };
+        let sdd = || Ok("/dev/sdd".to_owned());
+        assert_eq!(looks_for(skipping("/dev/other"), 5), (sdd(), 3));
+        let missing = || Err(ErrorKind::DeviceNotFound);
+        assert_eq!(looks_for(skipping("/dev/sdd"), 4), (missing(), 4));
+        // A skip list that cannot be read is an error that waiting does not cure.
+        let wrong = json!({"skip_block_devices": [{"colour": "red"}]});
+        assert_eq!(looks_for(wrong, 4), (Err(ErrorKind::BlockDevice), 1));
     }
 
     #[test]

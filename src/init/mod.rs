@@ -15,6 +15,7 @@ mod boot_interface;
 mod coldplug;
 mod console;
 mod firmware;
+mod hostname;
 mod lease;
 mod log;
 mod message;
@@ -141,6 +142,9 @@ impl Init {
         ));
         for failure in failures {
             console.say(&chain(&failure));
+        }
+        if let Err(error) = hostname::set_default(Path::new(hostname::HOSTNAME)) {
+            console.say(&format!("The host name could not be set ({error})"));
         }
         if let Err(error) = &signals {
             console.say(&format!("Signals cannot be received ({error})"));

@@ -19,8 +19,9 @@ pub fn boot_info(root: &Root) -> BootInfo {
     }
 }
 
-/// The kernel's host name; empty where it is not known.
+/// The kernel's host name; `localhost` where none was set, which the kernel itself calls `(none)`.
 pub fn hostname(root: &Root) -> String {
     root.attribute("/proc/sys/kernel/hostname")
-        .unwrap_or_default()
+        .filter(|name| name != "(none)")
+        .unwrap_or_else(|| "localhost".to_owned())
 }

@@ -10,7 +10,7 @@ use crate::sys::root::Root;
 const CPUS: &str = "/sys/devices/system/cpu";
 
 /// The processors as lscpu describes them, which the reference runs (contract/data-plane 8.3).
-pub fn cpu(root: &Root) -> Cpu {
+pub fn cpu(root: &Root, smbios: Option<&Smbios>) -> Cpu {
     let cpuinfo = root.text("/proc/cpuinfo").unwrap_or_default();
     let first = |names: &[&str]| names.iter().find_map(|name| value(&cpuinfo, name));
     let present = root
@@ -24,8 +24,9 @@ pub fn cpu(root: &Root) -> Cpu {
     Cpu {
         // ARM's /proc/cpuinfo has numbers instead of a name.
         model_name: first(&["model name"])
+            .or_else(|| arm_name(first(&["CPU implementer"])?, first(&["CPU part"])?))
             .map(str::to_owned)
-            .or_else(|| Smbios::read(root)?.processor_version()),
+            .or_else(|| smbios?.processor_version()),
         frequency: greatest_frequency(root, &numbers),
         count: present.map_or(in_cpuinfo, |cpus| cpus.len()) as u32,
         architecture: architecture(root),
@@ -36,6 +37,30 @@ pub fn cpu(root: &Root) -> Cpu {
             .collect(),
         socket_count: sockets(root, &numbers, &cpuinfo),
     }
+}
+
+/// What lscpu calls the ARM processors of servers, by the numbers of their designer and design
+/// (MIDR_EL1). Of others the firmware's name is taken.
+fn arm_name(implementer: &str, part: &str) -> Option<&'static str> {
+    let number = |text: &str| u32::from_str_radix(text.trim_start_matches("0x"), 16).ok();
+    Some(match (number(implementer)?, number(part)?) {
+        (0x41, 0xd03) => "Cortex-A53",
+        (0x41, 0xd05) => "Cortex-A55",
+        (0x41, 0xd07) => "Cortex-A57",
+        (0x41, 0xd08) => "Cortex-A72",
+        (0x41, 0xd0b) => "Cortex-A76",
+        (0x41, 0xd0c) => "Neoverse-N1",
+        (0x41, 0xd40) => "Neoverse-V1",
+        (0x41, 0xd49) => "Neoverse-N2",
+        (0x41, 0xd4a) => "Neoverse-E1",
+        (0x41, 0xd4f) => "Neoverse-V2",
+        (0x43, 0x0af) => "ThunderX2-99xx",
+        (0x46, 0x001) => "A64FX",
+        (0x48, 0xd01) => "TaiShan-v110",
+        (0xc0, 0xac3) => "Ampere-1",
+        (0xc0, 0xac4) => "Ampere-1a",
+        _ => return None,
+    })
 }
 
 /// The machine's name for its processors, `uname -m`: `x86_64`, `aarch64`. Empty for a recording
@@ -88,7 +113,7 @@ fn sockets(root: &Root, cpus: &BTreeSet<u32>, cpuinfo: &str) -> Option<u32> {
         .filter(|count| *count > 0)
 }
 
-fn value<'c>(cpuinfo: &'c str, name: &str) -> Option<&'c str> {
+pub(super) fn value<'c>(cpuinfo: &'c str, name: &str) -> Option<&'c str> {
     values(cpuinfo, name).find(|value| !value.is_empty())
 }
 
@@ -103,7 +128,7 @@ fn values<'c>(cpuinfo: &'c str, name: &str) -> impl Iterator<Item = &'c str> {
 /// A kernel list of numbers: `0-3,8`.
 ///
 /// A range is cut at 65536 members, eight times what Linux can be built for.
-fn parse_cpu_list(list: &str) -> BTreeSet<u32> {
+pub(super) fn parse_cpu_list(list: &str) -> BTreeSet<u32> {
     const MOST: u32 = 65_536;
     let mut numbers = BTreeSet::new();
     for part in list.trim().split(',') {
@@ -133,7 +158,7 @@ mod tests {
 
     #[test]
     fn this_machine_has_processors() {
-        let cpu = cpu(&Root::system());
+        let cpu = cpu(&Root::system(), None);
         assert!(cpu.count > 0);
         assert!(!cpu.flags.is_empty());
     }

@@ -1,7 +1,7 @@
 //! The fuzz targets of this room.
 
 use super::lldp::{self, Neighbour};
-use super::{Smbios, bmc};
+use super::{Smbios, bmc, extra};
 
 /// The firmware's table, behind an entry point of 24 bytes.
 pub(crate) fn smbios(data: &[u8]) {
@@ -19,6 +19,21 @@ pub(crate) fn smbios(data: &[u8]) {
             structure.double_word(offset);
         }
     }
+}
+
+/// A dump of the firmware's table, its entry point in 32 bytes, in dmidecode's words and as facts.
+pub(crate) fn dmi(data: &[u8]) {
+    let Some((entry_point, table)) = data.split_at_checked(32) else {
+        return;
+    };
+    let smbios = Smbios::new(entry_point, table.to_vec());
+    let described = super::dmi(&smbios);
+    let has_text = |row: &serde_json::Value| row["Handle"].is_string();
+    let processors = described["cpu"].as_array();
+    assert!(processors.is_some_and(|rows| rows.iter().all(has_text)));
+    let devices = described["memory"]["devices"].as_array();
+    assert!(devices.is_none_or(|rows| rows.iter().all(has_text)));
+    extra::firmware_facts(&smbios);
 }
 
 /// A frame from a switch, in the conductor's form and in words.

@@ -3,7 +3,9 @@
 use farrier_plugin::{Memory, NetworkInterface};
 use serde_json::{Value, json};
 
-use crate::inventory::{InventoryError, bmc, boot_info, cpu, interfaces, memory, system_vendor};
+use crate::inventory::{
+    InventoryError, Smbios, bmc, boot_info, cpu, interfaces, memory, system_vendor,
+};
 use crate::sys::recording::Recording;
 
 fn wire(value: impl serde::Serialize) -> Value {
@@ -33,7 +35,7 @@ fn a_qemu_server_is_described_as_the_reference_does() {
         }])
     );
     assert_eq!(
-        wire(cpu(&root)),
+        wire(cpu(&root, Smbios::read(&root).as_ref())),
         json!({
             "model_name": "QEMU TCG CPU version 2.5+", "frequency": "", "count": 2,
             "architecture": "x86_64",
@@ -41,11 +43,11 @@ fn a_qemu_server_is_described_as_the_reference_does() {
         })
     );
     assert_eq!(
-        wire(memory(&root)),
+        wire(memory(&root, Smbios::read(&root).as_ref())),
         json!({"total": 2074587136, "physical_mb": 2048})
     );
     assert_eq!(
-        wire(system_vendor(&root)),
+        wire(system_vendor(&root, Smbios::read(&root).as_ref())),
         json!({
             "product_name": "qemu", "serial_number": "n1", "manufacturer": "Lab",
             "firmware": {
@@ -114,7 +116,7 @@ fn a_machine_with_only_fa_addresses_keeps_them() {
 fn two_sockets() {
     let recording = Recording::of("nvme-multipath");
     let root = recording.root();
-    let cpu = cpu(&root);
+    let cpu = cpu(&root, Smbios::read(&root).as_ref());
     assert_eq!((cpu.count, cpu.socket_count), (4, Some(2)));
     assert_eq!(cpu.frequency, "3799.0720");
     let boot = boot_info(&root);
@@ -131,19 +133,22 @@ fn two_sockets() {
 fn without_an_smbios_table_the_kernel_is_asked() {
     let recording = Recording::of("nvme-multipath");
     let root = recording.root();
-    let vendor = system_vendor(&root);
+    let vendor = system_vendor(&root, Smbios::read(&root).as_ref());
     assert_eq!(vendor.product_name, "X1 (X1-77)");
     assert_eq!(vendor.serial_number, "S1");
     assert_eq!(vendor.firmware.version, "2.1");
     // 127 of 128 memory blocks of 2 GiB are online.
-    assert_eq!(memory(&root).physical_mb, Some(127 * 2048));
+    assert_eq!(
+        memory(&root, Smbios::read(&root).as_ref()).physical_mb,
+        Some(127 * 2048)
+    );
 }
 
 #[test]
 fn broken_smbios_strings_do_no_harm() {
     let recording = Recording::of("broken-smbios");
     let root = recording.root();
-    let vendor = system_vendor(&root);
+    let vendor = system_vendor(&root, Smbios::read(&root).as_ref());
     assert_eq!(vendor.manufacturer, "Supermicro");
     assert_eq!(
         vendor.product_name,
@@ -154,7 +159,7 @@ fn broken_smbios_strings_do_no_harm() {
     assert_eq!(vendor.firmware.version, "");
     assert_eq!(vendor.firmware.build_date, "07/16/2024");
     assert_eq!(
-        memory(&root),
+        memory(&root, Smbios::read(&root).as_ref()),
         Memory {
             total: None,
             physical_mb: Some(65_536)
@@ -170,12 +175,15 @@ fn an_empty_machine_is_an_inventory_of_nulls() {
         interfaces(&root),
         Err(InventoryError::NoSysfs { .. })
     ));
-    let cpu = cpu(&root);
+    let cpu = cpu(&root, Smbios::read(&root).as_ref());
     assert_eq!(
         (cpu.count, cpu.model_name, cpu.socket_count),
         (0, None, None)
     );
-    assert_eq!(memory(&root).total, None);
-    assert_eq!(system_vendor(&root), Default::default());
+    assert_eq!(memory(&root, Smbios::read(&root).as_ref()).total, None);
+    assert_eq!(
+        system_vendor(&root, Smbios::read(&root).as_ref()),
+        Default::default()
+    );
     assert_eq!(boot_info(&root).pxe_interface, None);
 }

@@ -6,14 +6,17 @@
 
 mod bmc;
 mod boot;
+mod collector;
 mod cpu;
 mod dmi;
+mod extra;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod interfaces;
 pub mod lldp;
 #[cfg(test)]
 mod machines;
+pub mod mask;
 mod memory;
 mod numa;
 mod pci;
@@ -23,8 +26,10 @@ mod usb;
 
 pub use bmc::{Bmc, bmc};
 pub use boot::{boot_info, hostname};
+pub use collector::Collector;
 pub use cpu::cpu;
 pub use dmi::dmi;
+pub use extra::{Fact, extra_hardware};
 pub use interfaces::interfaces;
 pub use memory::memory;
 pub use numa::{Core, NodeInterface, NodeMemory, NumaTopology, numa_topology};

@@ -165,7 +165,7 @@ impl Structure<'_> {
 
     /// The size of a memory device in bytes; `None` for an empty slot or an unknown size (DSP0134,
     /// 7.18).
-    fn memory_size(&self) -> Option<u64> {
+    pub(super) fn memory_size(&self) -> Option<u64> {
         const KIB: u64 = 1 << 10;
         const MIB: u64 = 1 << 20;
         match self.word(0x0c)? {

@@ -10,10 +10,9 @@ use crate::sys::root::Root;
 ///
 /// Where SMBIOS has a SKU, the product is `product (SKU)`: lshw writes it so, and inspection rules
 /// at sites were written against that.
-pub fn system_vendor(root: &Root) -> SystemVendor {
-    let smbios = Smbios::read(root);
+pub fn system_vendor(root: &Root, smbios: Option<&Smbios>) -> SystemVendor {
     let [manufacturer, product, serial_number, sku] =
-        smbios.as_ref().and_then(Smbios::system).unwrap_or_else(|| {
+        smbios.and_then(Smbios::system).unwrap_or_else(|| {
             [
                 "sys_vendor",
                 "product_name",
@@ -22,13 +21,9 @@ pub fn system_vendor(root: &Root) -> SystemVendor {
             ]
             .map(|name| dmi_id(root, name))
         });
-    let [vendor, version, build_date] =
-        smbios
-            .as_ref()
-            .and_then(Smbios::firmware)
-            .unwrap_or_else(|| {
-                ["bios_vendor", "bios_version", "bios_date"].map(|name| dmi_id(root, name))
-            });
+    let [vendor, version, build_date] = smbios.and_then(Smbios::firmware).unwrap_or_else(|| {
+        ["bios_vendor", "bios_version", "bios_date"].map(|name| dmi_id(root, name))
+    });
     SystemVendor {
         product_name: if sku.is_empty() {
             product

@@ -59,9 +59,9 @@ fn plan<'c>(wanted: &str, carriers: &'c [Carrier]) -> (Vec<(&'c str, u16)>, Vec<
         if item.is_empty() {
             continue;
         }
-        let announced: Vec<&Carrier> = match find(item, carriers) {
-            Some(carrier) => vec![carrier],
-            None if item == "all" => carriers.iter().collect(),
+        let announced = match find(item, carriers) {
+            Some(carrier) => std::slice::from_ref(carrier),
+            None if item == "all" => carriers,
             None => {
                 match explicit(item, carriers) {
                     Ok((carrier, id)) => add((carrier.name.as_str(), id)),
@@ -70,13 +70,13 @@ fn plan<'c>(wanted: &str, carriers: &'c [Carrier]) -> (Vec<(&'c str, u16)>, Vec<
                 continue;
             }
         };
+        if announced.iter().all(|carrier| carrier.vlans.is_empty()) {
+            failures.push(format!(
+                "enable_vlan_interfaces: no switch announces a VLAN for {item:?}, or collect_lldp \
+                 is off"
+            ));
+        }
         for carrier in announced {
-            if carrier.vlans.is_empty() {
-                failures.push(format!(
-                    "no VLAN interface on {}: its switch announces no VLAN, or collect_lldp is off",
-                    carrier.name
-                ));
-            }
             for id in &carrier.vlans {
                 add((carrier.name.as_str(), *id));
             }
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(vlans, [("eno2", 4)]);
         assert_eq!(failures.len(), 6, "{failures:?}");
         assert!(failures[0].contains("eno9.5"));
-        assert!(failures[5].contains("eno3: its switch announces no VLAN"));
+        assert!(failures[5].contains("no switch announces a VLAN for \"eno3\""));
     }
 
     #[test]

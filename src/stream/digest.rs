@@ -12,9 +12,9 @@ use crate::sys::digest::{self, Function};
 
 /// How a checksum is computed: all that the reference's Python has a digest of a fixed length for.
 ///
-/// MD5, SHA-1 and SHA-2 by OpenSSL's functions, linked in from Debian's libcrypto.a. Measured over 512 MiB in pieces of
-/// 1 MiB in a static release build on an AMD EPYC with AVX2 and the SHA extensions, MiB per second
-/// of processor time:
+/// MD5, SHA-1 and SHA-2 by OpenSSL's functions, linked in from Debian's libcrypto.a. Measured over
+/// 512 MiB in pieces of 1 MiB in a static release build on an AMD EPYC with AVX2 and the SHA
+/// extensions, MiB per second of processor time:
 ///
 /// | | sha512 | sha256 | md5 |
 /// |---|---|---|---|

@@ -5,12 +5,12 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use farrier_plugin::Progress;
-use uuid::Uuid;
 
 use super::error::StreamError;
 use super::halt::Halt;
 use crate::sys::aligned::AlignedBuffer;
 use crate::sys::block_device::{DiskError, Medium};
+use crate::sys::split_mix::SplitMix;
 
 /// Bytes that one read asks for, and how many reads are in flight.
 const READ: usize = 4 << 20;
@@ -18,10 +18,6 @@ const READERS: usize = 2;
 
 /// Bytes of a word of the sum.
 const WORD: usize = 8;
-
-/// The increment of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
-/// generators", 2014).
-const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A sum over bytes at their places on the disk, in whatever order and pieces they come.
 ///
@@ -39,20 +35,19 @@ const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 /// and new for each image.
 #[derive(Debug)]
 pub(super) struct Sum {
-    seed: u64,
+    multipliers: SplitMix,
     total: Mutex<u128>,
 }
 
 impl Sum {
     /// Of nothing, with a new seed.
     pub(super) fn new() -> Self {
-        let (high, low) = Uuid::new_v4().as_u64_pair();
-        Self::with_seed(high ^ low.rotate_left(32))
+        Self::with(SplitMix::random())
     }
 
-    fn with_seed(seed: u64) -> Self {
+    fn with(multipliers: SplitMix) -> Self {
         Self {
-            seed,
+            multipliers,
             total: Mutex::new(0),
         }
     }
@@ -73,7 +68,7 @@ impl Sum {
         let mut index = offset / WORD as u64;
         let mut sum = 0_u128;
         let mut add = |index: u64, word: u64| {
-            let product = u128::from(word) * u128::from(multiplier(self.seed, index));
+            let product = u128::from(word) * u128::from(self.multipliers.number(index));
             sum = sum.wrapping_add(product);
         };
         // The first bytes may be the last of a word.
@@ -107,7 +102,7 @@ impl ReadBack<'_> {
     /// Read these bytes from the disk, and compare their sum with that of what was written.
     pub(super) fn compare(&self, start: u64, end: u64) -> Result<(), StreamError> {
         let next = AtomicU64::new(start);
-        let found = Sum::with_seed(self.sum.seed);
+        let found = Sum::with(self.sum.multipliers);
         let outcomes = thread::scope(|scope| {
             let readers: Vec<_> = (0..READERS)
                 .map(|_| scope.spawn(|| self.read(&next, end, &found)))
@@ -168,26 +163,11 @@ fn word(bytes: &[u8]) -> u64 {
         .fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 
-/// The number of SplitMix64 at this place of the sequence that the seed starts.
-fn multiplier(seed: u64, index: u64) -> u64 {
-    let state = seed.wrapping_add(GAMMA.wrapping_mul(index.wrapping_add(1)));
-    let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn the_multipliers_are_splitmix64() {
-        // The first numbers of the reference implementation for the seed 1234567.
-        assert_eq!(multiplier(1_234_567, 0), 6_457_827_717_110_365_317);
-        assert_eq!(multiplier(1_234_567, 1), 3_203_168_211_198_807_973);
-    }
 
     proptest! {
         #[test]
@@ -196,13 +176,13 @@ mod tests {
             offset in 0_u64..1000,
             mut cuts in prop::collection::vec(0_usize..400, 0..8),
         ) {
-            let whole = Sum::with_seed(7);
+            let whole = Sum::with(SplitMix::with_seed(7));
             whole.add(offset, &bytes);
             cuts.push(0);
             cuts.push(bytes.len());
             cuts.retain(|cut| *cut <= bytes.len());
             cuts.sort_unstable();
-            let parts = Sum::with_seed(7);
+            let parts = Sum::with(SplitMix::with_seed(7));
             for pair in cuts.windows(2).rev() {
                 parts.add(offset + pair[0] as u64, &bytes[pair[0]..pair[1]]);
             }
@@ -218,7 +198,7 @@ mod tests {
             seed: u64,
         ) {
             let sum = |offset: u64, bytes: &[u8]| {
-                let sum = Sum::with_seed(seed);
+                let sum = Sum::with(SplitMix::with_seed(seed));
                 sum.add(offset, bytes);
                 sum.total()
             };

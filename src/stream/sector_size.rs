@@ -1,11 +1,9 @@
 //! Whether an image's GPT is one that this disk's firmware and kernel will find.
 
-use flate2::Crc;
+use crate::block::gpt;
 
 /// Sector sizes that disks have.
 const SIZES: [u32; 2] = [512, 4096];
-
-const SIGNATURE: &[u8] = b"EFI PART";
 
 /// The sector size that the image's GPT was made for, where it is another than the disk's.
 ///
@@ -19,28 +17,11 @@ pub(super) fn misfit(head: &[u8], sector_size: u32) -> Option<u32> {
     SIZES.into_iter().find(|size| is_header(head, *size))
 }
 
-/// Whether a whole header is where it belongs with this sector size.
+/// Whether a whole header is where it belongs with this sector size: in sector 1.
 fn is_header(head: &[u8], sector_size: u32) -> bool {
     let size = sector_size as usize;
-    let Some(header) = head.get(size..2 * size) else {
-        return false;
-    };
-    let length = number(header, 12) as usize;
-    if !header.starts_with(SIGNATURE) || !(92..=size).contains(&length) {
-        return false;
-    }
-    let mut crc = Crc::new();
-    crc.update(&header[..16]);
-    crc.update(&[0; 4]);
-    crc.update(&header[20..length]);
-    // Its own sector is number 1.
-    crc.sum() == number(header, 16) && header[24..32] == 1_u64.to_le_bytes()
-}
-
-fn number(header: &[u8], at: usize) -> u32 {
-    let mut bytes = [0; 4];
-    bytes.copy_from_slice(&header[at..at + 4]);
-    u32::from_le_bytes(bytes)
+    head.get(size..2 * size)
+        .is_some_and(|sector| gpt::holds_header(sector, 1))
 }
 
 #[cfg(test)]

@@ -37,4 +37,5 @@ pub mod process;
 pub(crate) mod recording;
 pub mod root;
 pub mod service;
+pub mod split_mix;
 pub mod witness;

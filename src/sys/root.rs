@@ -168,7 +168,7 @@ impl Root {
             .collect();
         names.sort();
         if let Some((witness, resolved)) = self.seen(path) {
-            witness.saw_directory(resolved.clone());
+            witness.saw_names(resolved.clone());
             for name in &names {
                 self.saw(witness, resolved.join(name));
             }

@@ -16,7 +16,12 @@ use crate::sys::root::RECORDED;
 
 /// Sees what is read through a [`Root`](crate::sys::root::Root).
 #[derive(Debug, Default)]
-pub struct Witness(Mutex<Seen>);
+pub struct Witness {
+    seen: Mutex<Seen>,
+    /// How often each file and directory was read.
+    #[cfg(test)]
+    reads: Mutex<BTreeMap<PathBuf, usize>>,
+}
 
 /// What was read of a machine.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -44,7 +49,25 @@ impl Witness {
         self.lock().clone()
     }
 
+    /// How often each file was read and each directory listed.
+    #[cfg(test)]
+    pub(crate) fn reads(&self) -> BTreeMap<PathBuf, usize> {
+        self.reads.lock().unwrap().clone()
+    }
+
+    #[cfg(test)]
+    fn count(&self, path: &Path) {
+        *self
+            .reads
+            .lock()
+            .unwrap()
+            .entry(path.to_owned())
+            .or_default() += 1;
+    }
+
     pub(super) fn saw_file(&self, path: PathBuf, content: Vec<u8>) {
+        #[cfg(test)]
+        self.count(&path);
         self.lock().entries.insert(path, Entry::File(content));
     }
 
@@ -58,6 +81,13 @@ impl Witness {
 
     pub(super) fn saw_directory(&self, path: PathBuf) {
         self.lock().entries.insert(path, Entry::Directory);
+    }
+
+    /// A directory and all names in it that were asked for.
+    pub(super) fn saw_names(&self, path: PathBuf) {
+        #[cfg(test)]
+        self.count(&path);
+        self.saw_directory(path);
     }
 
     pub(super) fn saw_link(&self, path: PathBuf, target: PathBuf) {
@@ -81,7 +111,7 @@ impl Witness {
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -9,7 +9,8 @@ from lab.lab import Lab
 from lab.node import Node, ProvisionError
 from lab.server import Server
 from lab.swift import Swift
+from lab.switch import Port, Switch
 from lab.terminal import Terminal
 
-__all__ = ['Agent', 'Cutter', 'Disk', 'Hand', 'Image', 'Lab', 'Node', 'ProvisionError', 'Server',
-           'Swift', 'Terminal']
+__all__ = ['Agent', 'Cutter', 'Disk', 'Hand', 'Image', 'Lab', 'Node', 'Port', 'ProvisionError',
+           'Server', 'Swift', 'Switch', 'Terminal']

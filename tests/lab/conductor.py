@@ -24,6 +24,11 @@ URL6 = f'http://[{network.ADDRESS6}]:{PORT}'
 # test for minutes.
 HEARTBEAT_TIMEOUT = 60
 
+# What a server becomes that is found by its inspection data. At their end Ironic wants to switch it
+# off, before any rule could have said where its BMC is: with a driver that needs to know, the node
+# would be left with an error.
+DISCOVERY_DRIVER = 'manual-management'
+
 # Where the boot loader of Ironic's virtual media looks for its configuration.
 GRUB_CONFIG = 'EFI/BOOT/grub.cfg'
 
@@ -156,16 +161,16 @@ state_path = {folder}
 tempdir = {run.tmp}
 debug = true
 default_log_levels = sushy=INFO,urllib3=INFO,oslo=INFO,stevedore=INFO,sqlalchemy=WARN,amqp=WARN
-enabled_hardware_types = redfish
+enabled_hardware_types = redfish,{DISCOVERY_DRIVER}
 enabled_bios_interfaces = no-bios
 enabled_boot_interfaces = ipxe,redfish-virtual-media
 enabled_console_interfaces = no-console
 enabled_deploy_interfaces = direct
 enabled_firmware_interfaces = no-firmware
 enabled_inspect_interfaces = agent
-enabled_management_interfaces = redfish
+enabled_management_interfaces = redfish,noop
 enabled_network_interfaces = noop
-enabled_power_interfaces = redfish
+enabled_power_interfaces = redfish,fake
 enabled_raid_interfaces = no-raid,agent
 enabled_rescue_interfaces = agent,no-rescue
 enabled_storage_interfaces = noop
@@ -198,6 +203,16 @@ file_url_allowed_paths = {run.boot}
 graceful_shutdown_timeout = 1
 enable_mdns = true
 workers_pool_size = 60
+
+[inspector]
+# The default hooks, and those that read more of what the agent says.
+hooks = $default_hooks,boot-mode,cpus,cpu-capabilities,memory,root-device,pci-devices,physical-network,local-link-connection,parse-lldp
+physical_network_cidr_map = {network.SUBNET}:lab
+pci_device_alias = {{"vendor_id": "1af4", "product_id": "1000", "name": "virtio_net"}}
+
+[auto_discovery]
+enabled = true
+driver = {DISCOVERY_DRIVER}
 
 [deploy]
 http_root = {run.http}

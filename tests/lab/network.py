@@ -15,6 +15,7 @@ from pathlib import Path
 BRIDGE = 'br0'
 ADDRESS = '192.0.2.1'
 PREFIX = 24
+SUBNET = '192.0.2.0/24'
 ADDRESS6 = 'fd00:fa:1::1'
 PREFIX6 = 64
 

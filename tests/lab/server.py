@@ -24,6 +24,7 @@ class Server:
 
     `boot` says how the ramdisk gets in: `network` (the card's iPXE, DHCP, HTTP), `direct` (QEMU
     loads what Ironic's iPXE script names) or `vmedia` (an ISO image that Ironic builds).
+    `card_model` is QEMU's name of a network card, or one for each card.
     """
 
     def __init__(self, lab, name, *, disks=None, firmware='bios', boot='direct', cards=1,
@@ -43,7 +44,9 @@ class Server:
         self._direct = None
         self._hardware = dict(memory_mib=memory_mib, cpus=cpus, arguments=list(arguments),
                               cpu=cpu)
-        self.cards = [self._card(number, card_model, firmware_pxe) for number in range(cards)]
+        models = [card_model] * cards if isinstance(card_model, str) else card_model
+        self.cards = [self._card(number, model, firmware_pxe)
+                      for number, model in enumerate(models)]
         self.disks = []
         for number, disk in enumerate(disks if disks is not None else [Disk()]):
             disk.serial = disk.serial or f'{name.upper()[:12]}-D{number}'

@@ -4,6 +4,8 @@ mod page;
 mod record;
 #[cfg(test)]
 mod snapshots;
+#[cfg(test)]
+mod speed;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,6 +22,8 @@ use crate::sys::root::Root;
 struct Arguments {
     /// As the conductor gets it.
     json: bool,
+    /// Wait for what switches announce.
+    lldp: bool,
     /// Save what the inventory is made of.
     record: Option<PathBuf>,
     /// Without what names this one machine.
@@ -39,24 +43,24 @@ pub(super) fn main(arguments: &[String]) -> ExitCode {
         .as_ref()
         .map_or_else(Root::system, Root::at);
     if let Some(directory) = &arguments.record {
-        return match record::record(&root, directory, arguments.mask) {
+        return match record::record(&root, directory, arguments.mask, arguments.lldp) {
             Ok(told) => say(&told),
             Err(why) => failed("recorded", &why),
         };
     }
-    let inventory = managers(&root).and_then(|managers| managers.inventory());
+    let inventory = managers(&root, arguments.lldp).and_then(|managers| managers.inventory());
     match inventory {
         Ok(inventory) if arguments.json => match serde_json::to_string_pretty(&*inventory) {
             Ok(text) => say(&format!("{text}\n")),
             Err(error) => failed("read", &error.to_string()),
         },
-        Ok(inventory) => say(&page::for_person(&inventory)),
+        Ok(inventory) => say(&page::for_person(&root, &inventory)),
         Err(error) => failed("read", &error.chain()),
     }
 }
 
 /// The managers of the machine that this root shows. Nothing is changed there.
-fn managers(root: &Root) -> Result<Managers, farrier_plugin::ManagerError> {
+fn managers(root: &Root, lldp: bool) -> Result<Managers, farrier_plugin::ManagerError> {
     let mut options = if root.is_system() {
         config::load(&Sources::of_machine(Path::new("/"), Vec::new()))
             .map_or_else(|_| Options::default(), |loaded| loaded.options)
@@ -65,6 +69,8 @@ fn managers(root: &Root) -> Result<Managers, farrier_plugin::ManagerError> {
     };
     // Whoever looks at a machine by hand does not want to wait for its disks.
     options.disk_wait_attempts = 0;
+    options.collect_lldp = lldp;
+    options.enable_vlan_interfaces.clear();
     if root.is_system() {
         Managers::discover(Live::new(options), &SilentContext)
     } else {
@@ -84,6 +90,7 @@ impl Arguments {
                     .ok_or_else(|| format!("{word} needs a directory"))
             };
             match word.as_str() {
+                "--lldp" => arguments.lldp = true,
                 "--json" => arguments.json = true,
                 "--mask" => arguments.mask = true,
                 "--record" => arguments.record = Some(directory()?),

@@ -4,17 +4,18 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use farrier_plugin::SilentContext;
+use farrier_plugin::{Inventory, SilentContext};
 use serde_json::{Value, json};
 
 use crate::block::list;
 use crate::config::{Live, Options};
 use crate::hardware::Managers;
+use crate::inventory::Collector;
+use crate::inventory::mask::masked;
 use crate::sys::root::Root;
 use crate::sys::witness::{Seen, Witness, make_empty};
 
-/// The member of the facts that is the inventory, and the file that it is saved in.
-const INVENTORY: &str = "inventory";
+/// The inventory of the recording, as a replay shows it.
 const INVENTORY_FILE: &str = "inventory.json";
 
 /// Read the machine of this root into a directory, which is new or empty, and say what was done.
@@ -23,26 +24,28 @@ const INVENTORY_FILE: &str = "inventory.json";
 /// answers under `recorded`, and `inventory.json`: the inventory that a replay shows. Without a
 /// mask that is the machine's own, which is compared, so that a recording that cannot stand for its
 /// machine is never handed on.
-pub(super) fn record(root: &Root, directory: &Path, mask: bool) -> Result<String, String> {
+pub(super) fn record(
+    root: &Root,
+    directory: &Path,
+    mask: bool,
+    lldp: bool,
+) -> Result<String, String> {
     let place = directory.display();
     make_empty(directory).map_err(|error| {
         format!("The directory {place} must be new or empty, and writable: {error}")
     })?;
-    let (seen, live) = read(root)?;
-    if mask {
-        return Err("--mask is not there yet".to_owned());
-    }
+    let (seen, live, _) = read(root, lldp)?;
+    let seen = if mask { masked(seen) } else { seen };
     seen.write(directory)
         .map_err(|error| format!("Cannot write to {place}: {error}"))?;
-    let (_, replayed) = read(&Root::at(directory))?;
+    let (_, replayed, inventory) = read(&Root::at(directory), lldp)?;
     if !mask && replayed != live {
         return Err(format!(
             "The recording in {place} does not give the same inventory as the machine; did the \
              machine change while it was read?"
         ));
     }
-    let text =
-        serde_json::to_string_pretty(&replayed[INVENTORY]).map_err(|error| error.to_string())?;
+    let text = serde_json::to_string_pretty(&*inventory).map_err(|error| error.to_string())?;
     fs::write(directory.join(INVENTORY_FILE), text + "\n")
         .map_err(|error| format!("Cannot write {INVENTORY_FILE} to {place}: {error}"))?;
     Ok(format!(
@@ -54,11 +57,12 @@ pub(super) fn record(root: &Root, directory: &Path, mask: bool) -> Result<String
 }
 
 /// Everything that is ever asked of a machine, in its wire form, and what was read for it.
-fn read(root: &Root) -> Result<(Seen, Value), String> {
+fn read(root: &Root, lldp: bool) -> Result<(Seen, Value, Arc<Inventory>), String> {
     let witness = Arc::<Witness>::default();
     let root = root.witnessed(Arc::clone(&witness));
     let options = Options {
         disk_wait_attempts: 0,
+        collect_lldp: lldp,
         ..Options::default()
     };
     // Only the generic manager: what a plugin reads cannot be recorded.
@@ -67,32 +71,34 @@ fn read(root: &Root) -> Result<(Seen, Value), String> {
     let inventory = managers.inventory().map_err(|error| error.chain())?;
     // Partitions are not in the inventory, but hints and skip lists match them.
     list::all_devices(&root).map_err(|error| error.to_string())?;
-    // Collectors of an inspection read more: each is called here with this root, and what it gives
-    // is one more member, so that the replay is compared with it.
-    let facts = json!({ INVENTORY: &*inventory });
-    Ok((witness.seen(), facts))
+    let mut facts = json!({ "inventory": &*inventory });
+    // Inspections read more. A collector that finds nothing here finds nothing in the replay.
+    for collector in Collector::ALL {
+        facts[collector.key()] = json!(collector.collect(&root).ok().flatten());
+    }
+    Ok((witness.seen(), facts, inventory))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::recording::{Recording, machines};
+    use crate::sys::recording::{Recording, machines, scratch};
 
     #[test]
     fn a_recording_of_any_machine_replays_the_same() {
         for machine in machines() {
             let recording = Recording::of(&machine);
             let root = recording.root();
-            let directory = tempfile::tempdir().unwrap();
-            record(&root, directory.path(), false).unwrap();
+            let directory = scratch();
+            record(&root, directory.path(), false, true).unwrap();
             let replayed = Root::at(directory.path());
             assert_eq!(
                 list::all_devices(&replayed).unwrap(),
                 list::all_devices(&root).unwrap(),
                 "{machine}"
             );
-            let (again, facts) = read(&replayed).unwrap();
-            let (seen, live) = read(&root).unwrap();
+            let (again, facts, _) = read(&replayed, true).unwrap();
+            let (seen, live, _) = read(&root, true).unwrap();
             assert_eq!(facts, live, "{machine}");
             assert_eq!(again, seen, "{machine}");
         }
@@ -100,17 +106,17 @@ mod tests {
 
     #[test]
     fn this_machine_can_be_recorded() {
-        let directory = tempfile::tempdir().unwrap();
-        record(&Root::system(), directory.path(), false).unwrap();
+        let directory = scratch();
+        record(&Root::system(), directory.path(), false, false).unwrap();
         assert!(directory.path().join("proc/cpuinfo").is_file());
         assert!(directory.path().join("recorded/ethtool.json").is_file());
     }
 
     #[test]
     fn nothing_is_overwritten() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = scratch();
         fs::write(directory.path().join("mine"), "").unwrap();
-        let error = record(&Root::system(), directory.path(), false).unwrap_err();
+        let error = record(&Root::system(), directory.path(), false, false).unwrap_err();
         assert!(error.contains("must be new or empty"), "{error}");
     }
 }

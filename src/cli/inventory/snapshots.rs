@@ -17,7 +17,10 @@ fn every_recorded_machine_has_its_inventory() {
     let mut differing = Vec::new();
     for machine in machines() {
         let recording = Recording::of(&machine);
-        let inventory = managers(&recording.root()).unwrap().inventory().unwrap();
+        let inventory = managers(&recording.root(), true)
+            .unwrap()
+            .inventory()
+            .unwrap();
         let text = serde_json::to_string_pretty(&*inventory).unwrap() + "\n";
         let kept = place(&machine).join("inventory.json");
         if write {

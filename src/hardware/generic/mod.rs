@@ -6,6 +6,7 @@ mod interfaces;
 mod logs;
 mod pstore;
 mod steps;
+mod storage;
 
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
@@ -25,7 +26,7 @@ use crate::config::Live;
 use crate::hardware::disk_wait;
 use crate::hardware::dispatch::Dispatcher;
 use crate::inventory::lldp::Announcements;
-use crate::inventory::{self, Bmc};
+use crate::inventory::{self, Bmc, Smbios};
 use crate::sys::page_cache;
 use crate::sys::process::Program;
 use crate::sys::root::Root;
@@ -69,6 +70,10 @@ impl GenericHardwareManager {
 
     fn bmc(&self) -> &Bmc {
         self.bmc.get_or_init(|| inventory::bmc(&self.root))
+    }
+
+    fn smbios(&self) -> Option<Smbios> {
+        Smbios::read(&self.root)
     }
 
     /// All managers, for questions that another one may know better.
@@ -119,24 +124,21 @@ impl HardwareManager for GenericHardwareManager {
         Ok(support::GENERIC)
     }
 
-    /// Assemble arrays, load what talks to the management controller, and wait for the root disk
+    /// Bring up multipath and arrays, load what talks to the management controller, and wait for the
+    /// root disk
     /// (contract/control-plane 8.8). Only where this machine is ours: looking at the inventory of a
     /// running system changes nothing there.
     fn initialize(&self, _context: &dyn Context) -> Result<(), ManagerError> {
         if self.may_destroy {
-            settle::wait(&self.root, SETTLE_LIMIT);
-            for program in [
-                Program::new("/sbin/mdadm").arg("--assemble").arg("--scan"),
-                Program::new("/sbin/modprobe")
-                    .arg("-a")
-                    .arg("ipmi_msghandler")
-                    .arg("ipmi_devintf")
-                    .arg("ipmi_si"),
-            ] {
-                // Neither need be there: most machines have no array, and some no controller.
-                if let Err(error) = program.run() {
-                    debug!(%error, "of no use at start");
-                }
+            storage::assemble(&self.root, SETTLE_LIMIT);
+            let ipmi = Program::new("/sbin/modprobe")
+                .arg("-a")
+                .arg("ipmi_msghandler")
+                .arg("ipmi_devintf")
+                .arg("ipmi_si");
+            // Some machines have no controller.
+            if let Err(error) = ipmi.run() {
+                debug!(%error, "no management controller at start");
             }
         }
         if let Some(peers) = self.peers.upgrade() {
@@ -154,11 +156,11 @@ impl HardwareManager for GenericHardwareManager {
     }
 
     fn cpus(&self) -> Result<Cpu, ManagerError> {
-        Ok(inventory::cpu(&self.root))
+        Ok(inventory::cpu(&self.root, self.smbios().as_ref()))
     }
 
     fn memory(&self) -> Result<Memory, ManagerError> {
-        Ok(inventory::memory(&self.root))
+        Ok(inventory::memory(&self.root, self.smbios().as_ref()))
     }
 
     fn list_block_devices(
@@ -208,18 +210,21 @@ impl HardwareManager for GenericHardwareManager {
     }
 
     fn system_vendor_info(&self) -> Result<SystemVendor, ManagerError> {
-        Ok(inventory::system_vendor(&self.root))
+        Ok(inventory::system_vendor(&self.root, self.smbios().as_ref()))
     }
 
     fn list_hardware_info(&self) -> Result<Inventory, ManagerError> {
+        // Read once for the three that want it.
+        let smbios = self.smbios();
+        let smbios = smbios.as_ref();
         Ok(Inventory {
             interfaces: self.list_network_interfaces()?,
-            cpu: self.cpus()?,
+            cpu: inventory::cpu(&self.root, smbios),
             disks: self.devices(false)?,
-            memory: self.memory()?,
+            memory: inventory::memory(&self.root, smbios),
             bmc_address: self.bmc_address()?,
             bmc_v6address: self.bmc_v6address()?,
-            system_vendor: self.system_vendor_info()?,
+            system_vendor: inventory::system_vendor(&self.root, smbios),
             boot: self.boot_info()?,
             hostname: inventory::hostname(&self.root),
             bmc_mac: self.bmc_mac()?,

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::rows::{Rows, word_for, words_for};
+use super::rows::{OUT_OF_SPEC, Rows, word_for, words_for};
 use crate::inventory::Structure;
 
 const LOCATIONS: &str = "Other|Unknown|System Board Or Motherboard|ISA Add-on Card|\
@@ -107,6 +107,28 @@ pub(super) fn device(structure: &Structure<'_>) -> Map<String, Value> {
         companions(&mut rows);
     }
     rows.finish()
+}
+
+/// The words for the kind of module in a slot: form factor, type and its details.
+///
+/// lshw, which the reference takes a bank's description from, has nearly the same words; where the
+/// firmware says no more than "other" or "unknown", it says nothing, and it leaves the details out
+/// where they are no others than registered, unbuffered or load-reduced.
+pub(in crate::inventory) fn words(device: &Structure<'_>) -> Vec<String> {
+    const BEYOND_DETAILS: u16 = 0x1ffe;
+    let byte = |offset: usize| device.byte(offset).unwrap_or(0);
+    let mut words: Vec<&str> = [
+        word_for(FORM_FACTORS, byte(0x0e)),
+        word_for(TYPES, byte(0x12)),
+    ]
+    .into_iter()
+    .filter(|word| !matches!(*word, "Other" | "Unknown" | "Reserved" | OUT_OF_SPEC))
+    .collect();
+    let details = device.word(0x13).unwrap_or(0);
+    if details & BEYOND_DETAILS != 0 {
+        words.extend(words_for(TYPE_DETAILS, (details & !0b110).into(), 1));
+    }
+    words.into_iter().map(str::to_owned).collect()
 }
 
 /// What a slot has even when it is empty.

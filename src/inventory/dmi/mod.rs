@@ -14,6 +14,7 @@ mod rows;
 
 use serde_json::{Map, Value, json};
 
+pub(super) use self::memory::words as memory_words;
 use crate::inventory::Smbios;
 
 /// Structure types (DSP0134, 7).
@@ -21,6 +22,10 @@ const FIRMWARE: u8 = 0;
 const PROCESSOR: u8 = 4;
 const MEMORY_ARRAY: u8 = 16;
 const MEMORY_DEVICE: u8 = 17;
+
+/// The most structures that are described; a machine with 32 sockets and all slots full has some
+/// 800. A table of 16 MiB could hold millions, which would become a GiB of JSON.
+pub(super) const MOST_STRUCTURES: usize = 8192;
 
 /// `{"bios": {…}, "cpu": [{…}], "memory": {…, "devices": [{…}]}}` (contract/data-plane 9.4).
 ///
@@ -33,7 +38,7 @@ pub fn dmi(smbios: &Smbios) -> Map<String, Value> {
     let mut array = None;
     let mut device_count = 0;
     let mut devices = Vec::new();
-    for structure in smbios.structures() {
+    for structure in smbios.structures().take(MOST_STRUCTURES) {
         match structure.kind {
             FIRMWARE => bios = firmware::firmware(&structure),
             PROCESSOR => processors.push(processor::processor(&structure, smbios.version())),

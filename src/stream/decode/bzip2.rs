@@ -3,7 +3,7 @@
 use bzip2::{Decompress, Error, Status};
 
 use super::codec::CompressionError;
-use super::members::{Member, MemberError, MemberStep, Members};
+use super::members::{Member, MemberError, Members};
 
 /// A file of bzip2 streams, as parallel compressors make them.
 pub(super) type Bzip2 = Members<Bzip2Stream>;
@@ -19,8 +19,7 @@ impl Member for Bzip2Stream {
         Ok(Self(Decompress::new(false)))
     }
 
-    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<MemberStep, MemberError> {
-        let (taken, made) = (self.0.total_in(), self.0.total_out());
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<bool, MemberError> {
         let status = self
             .0
             .decompress(input, output)
@@ -33,11 +32,10 @@ impl Member for Bzip2Stream {
                 "more memory than there is",
             )));
         }
-        Ok(MemberStep {
-            // Both are at most the lengths of slices.
-            taken: (self.0.total_in() - taken) as usize,
-            made: (self.0.total_out() - made) as usize,
-            ended: status == Status::StreamEnd,
-        })
+        Ok(status == Status::StreamEnd)
+    }
+
+    fn totals(&self) -> (u64, u64) {
+        (self.0.total_in(), self.0.total_out())
     }
 }

@@ -60,6 +60,17 @@ pub(super) enum CompressionError {
     Window { remedy: &'static str },
 }
 
+impl CompressionError {
+    /// A step that neither took nor made a byte, `ended` as in [`Codec::step`].
+    pub(super) fn stuck(ended: bool) -> Self {
+        if ended {
+            Self::Truncated
+        } else {
+            Self::Corrupt("it cannot be read on".to_owned())
+        }
+    }
+}
+
 impl Compression {
     /// The format's name.
     pub(in crate::stream) fn name(self) -> &'static str {

@@ -3,7 +3,7 @@
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::codec::CompressionError;
-use super::members::{Member, MemberError, MemberStep, Members};
+use super::members::{Member, MemberError, Members};
 
 /// Base-two logarithm of deflate's window: 32 KiB, the largest there is.
 const WINDOW_BITS: u8 = 15;
@@ -26,8 +26,7 @@ impl Member for GzipMember {
         Ok(Self(Decompress::new_gzip(WINDOW_BITS)))
     }
 
-    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<MemberStep, MemberError> {
-        let (taken, made) = (self.0.total_in(), self.0.total_out());
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<bool, MemberError> {
         let status = self
             .0
             .decompress(input, output, FlushDecompress::None)
@@ -39,11 +38,10 @@ impl Member for GzipMember {
                 let text = error.message().unwrap_or("invalid data").to_owned();
                 MemberError::Wrong(CompressionError::Corrupt(text))
             })?;
-        Ok(MemberStep {
-            // Both are at most the lengths of slices.
-            taken: (self.0.total_in() - taken) as usize,
-            made: (self.0.total_out() - made) as usize,
-            ended: status == Status::StreamEnd,
-        })
+        Ok(status == Status::StreamEnd)
+    }
+
+    fn totals(&self) -> (u64, u64) {
+        (self.0.total_in(), self.0.total_out())
     }
 }

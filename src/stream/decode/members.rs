@@ -14,16 +14,11 @@ pub(super) trait Member: Sized + Send {
 
     fn start() -> Result<Self, CompressionError>;
 
-    /// Take and make bytes; nothing where more input is needed.
-    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<MemberStep, MemberError>;
-}
+    /// Take and make bytes; nothing where more input is needed. Whether the member is over.
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<bool, MemberError>;
 
-/// What a step of a member did.
-pub(super) struct MemberStep {
-    pub(super) taken: usize,
-    pub(super) made: usize,
-    /// Whether the member is over.
-    pub(super) ended: bool,
+    /// Bytes that were taken and made by all steps.
+    fn totals(&self) -> (u64, u64);
 }
 
 /// What is wrong with a member.
@@ -85,24 +80,25 @@ impl<M: Member> Codec for Members<M> {
                 return self.step(input, output, ended);
             }
         };
-        let step = member.step(input, output).map_err(|error| match error {
+        let before = member.totals();
+        let is_over = member.step(input, output).map_err(|error| match error {
             MemberError::Wrong(error) => error,
             MemberError::NoMember if self.complete > 0 => CompressionError::Trailing,
             MemberError::NoMember => CompressionError::Corrupt("no header".to_owned()),
         })?;
-        if step.ended {
+        let after = member.totals();
+        // Both are at most the lengths of slices.
+        let taken = (after.0 - before.0) as usize;
+        let made = (after.1 - before.1) as usize;
+        if is_over {
             self.complete += 1;
             self.state = State::Between(0);
-        } else if step.taken == 0 && step.made == 0 {
-            return Err(if ended {
-                CompressionError::Truncated
-            } else {
-                CompressionError::Corrupt("it cannot be read on".to_owned())
-            });
+        } else if taken == 0 && made == 0 {
+            return Err(CompressionError::stuck(ended));
         }
         Ok(Step {
-            taken: step.taken,
-            made: step.made,
+            taken,
+            made,
             finished: false,
         })
     }

@@ -7,7 +7,7 @@
 use liblzma::stream::{Action, Error, Status, Stream};
 
 use super::codec::{CompressionError, WINDOW_LIMIT};
-use super::members::{Member, MemberError, MemberStep, Members};
+use super::members::{Member, MemberError, Members};
 
 /// What the decoder needs besides the dictionary: tables, and the dictionary's own slack.
 const BESIDES: u64 = 1 << 20;
@@ -28,8 +28,7 @@ impl Member for XzStream {
             .map_err(|error| CompressionError::Corrupt(error.to_string()))
     }
 
-    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<MemberStep, MemberError> {
-        let (taken, made) = (self.0.total_in(), self.0.total_out());
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<bool, MemberError> {
         let status = self
             .0
             .process(input, output, Action::Run)
@@ -43,11 +42,10 @@ impl Member for XzStream {
                     other => CompressionError::Corrupt(other.to_string()),
                 })
             })?;
-        Ok(MemberStep {
-            // Both are at most the lengths of slices.
-            taken: (self.0.total_in() - taken) as usize,
-            made: (self.0.total_out() - made) as usize,
-            ended: status == Status::StreamEnd,
-        })
+        Ok(status == Status::StreamEnd)
+    }
+
+    fn totals(&self) -> (u64, u64) {
+        (self.0.total_in(), self.0.total_out())
     }
 }

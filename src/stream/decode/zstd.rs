@@ -52,11 +52,7 @@ impl Codec for Zstd {
             finished: false,
         };
         if step.taken == 0 && step.made == 0 && left != 0 {
-            return Err(if ended {
-                CompressionError::Truncated
-            } else {
-                CompressionError::Corrupt("it cannot be read on".to_owned())
-            });
+            return Err(CompressionError::stuck(ended));
         }
         // The library goes on with the next frame by itself.
         self.between = left == 0;

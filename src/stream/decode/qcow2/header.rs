@@ -112,6 +112,24 @@ impl Header {
         Self::tables(start, geometry, features.compression)
     }
 
+    /// Offset, bytes and name of each table that the header names, with so many bytes of the L1
+    /// table.
+    pub(super) fn areas(&self, l1_bytes: u64) -> [(u64, u64, &'static str); 3] {
+        [
+            (self.l1_offset, l1_bytes, "L1 table"),
+            (
+                self.refcounts_offset,
+                self.refcounts_length,
+                "refcount table",
+            ),
+            (
+                self.snapshots_offset,
+                self.snapshots_length,
+                "snapshot table",
+            ),
+        ]
+    }
+
     fn tables(
         start: &[u8],
         geometry: Geometry,

@@ -34,19 +34,7 @@ impl Metadata {
             clusters: Vec::new(),
             used: Vec::new(),
         };
-        for (start, length, name) in [
-            (header.l1_offset, header.l1_length, "L1 table"),
-            (
-                header.refcounts_offset,
-                header.refcounts_length,
-                "refcount table",
-            ),
-            (
-                header.snapshots_offset,
-                header.snapshots_length,
-                "snapshot table",
-            ),
-        ] {
+        for (start, length, name) in header.areas(header.l1_length) {
             if length > 0 {
                 metadata.check(start, start + length, name)?;
                 metadata.areas.push((start..start + length, name));

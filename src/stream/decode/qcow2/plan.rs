@@ -64,19 +64,7 @@ impl Plan {
     pub(super) fn new(start: &[u8], length: Option<u64>) -> Result<Self, Qcow2Error> {
         let header = Header::parse(start)?;
         if let Some(length) = length {
-            for (offset, count, what) in [
-                (header.l1_offset, header.l1_entries * 8, "L1 table"),
-                (
-                    header.refcounts_offset,
-                    header.refcounts_length,
-                    "refcount table",
-                ),
-                (
-                    header.snapshots_offset,
-                    header.snapshots_length,
-                    "snapshot table",
-                ),
-            ] {
+            for (offset, count, what) in header.areas(header.l1_entries * 8) {
                 if count > 0 && offset + count > length {
                     return Err(Qcow2Error::Outside {
                         what,

@@ -1,0 +1,289 @@
+//! Masking recorded machines.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::block::list::all_devices;
+use crate::inventory::smbios::Smbios;
+use crate::inventory::{bmc, boot_info, cpu, interfaces, memory, system_vendor};
+use crate::sys::recording::{Recording, machines, scratch};
+use crate::sys::root::Root;
+use crate::sys::witness::Witness;
+
+fn recorded(root: &Root) -> Seen {
+    let witness = Arc::<Witness>::default();
+    let root = root.witnessed(Arc::clone(&witness));
+    let _ = interfaces(&root);
+    let _ = all_devices(&root);
+    let _ = (
+        cpu(&root, Smbios::read(&root).as_ref()),
+        memory(&root, Smbios::read(&root).as_ref()),
+        bmc(&root),
+    );
+    let _ = (
+        boot_info(&root),
+        system_vendor(&root, Smbios::read(&root).as_ref()),
+    );
+    witness.seen()
+}
+
+/// The masked recording, written out.
+fn replay(seen: Seen) -> (tempfile::TempDir, Root) {
+    let directory = scratch();
+    masked(seen).write(directory.path()).unwrap();
+    let root = Root::at(directory.path());
+    (directory, root)
+}
+
+fn everything(seen: &Seen) -> Vec<u8> {
+    format!("{:?}", seen.answers)
+        .into_bytes()
+        .into_iter()
+        .chain(seen.entries.iter().flat_map(|(path, entry)| {
+            let mut bytes = path.to_str().unwrap().as_bytes().to_vec();
+            bytes.push(b'\n');
+            bytes.extend(match entry {
+                Entry::File(content) => content.clone(),
+                Entry::Link(target) => target.to_str().unwrap().as_bytes().to_vec(),
+                Entry::Directory => Vec::new(),
+            });
+            bytes
+        }))
+        .collect()
+}
+
+fn holds(bytes: &[u8], secret: &[u8]) -> bool {
+    bytes.windows(secret.len()).any(|window| window == secret)
+}
+
+#[test]
+fn a_masked_machine_is_the_same_kind_of_machine() {
+    for machine in machines() {
+        let recording = Recording::of(&machine);
+        let root = recording.root();
+        let (_directory, masked) = replay(recorded(&root));
+
+        let devices = (all_devices(&root).unwrap(), all_devices(&masked).unwrap());
+        assert_eq!(devices.0.len(), devices.1.len(), "{machine}");
+        for (plain, masked) in devices.0.iter().zip(&devices.1) {
+            let kind = |device: &crate::block::list::ListedDevice| {
+                json!([
+                    device.kname.clone(),
+                    device.kind.clone(),
+                    device.parents.clone(),
+                    device.multipath_member,
+                    format!("{:?}", device.raid_name),
+                    device.device.size,
+                    device.device.model.clone(),
+                    device.device.vendor.clone(),
+                    device.device.hctl.clone(),
+                    device.device.tran.clone(),
+                    device.device.by_path.is_some(),
+                    device.device.all_serials.len(),
+                    device.device.all_wwns.len(),
+                ])
+            };
+            assert_eq!(kind(plain), kind(masked), "{machine}");
+        }
+        assert_eq!(
+            cpu(&root, Smbios::read(&root).as_ref()),
+            cpu(&masked, Smbios::read(&masked).as_ref()),
+            "{machine}"
+        );
+        assert_eq!(
+            memory(&root, Smbios::read(&root).as_ref()),
+            memory(&masked, Smbios::read(&masked).as_ref()),
+            "{machine}"
+        );
+        let plain = interfaces(&root).unwrap();
+        let masked_interfaces = interfaces(&masked).unwrap();
+        assert_eq!(plain.len(), masked_interfaces.len(), "{machine}");
+        for (plain, masked) in plain.iter().zip(&masked_interfaces) {
+            assert_eq!(plain.driver, masked.driver, "{machine}");
+            let mac = |i: &farrier_plugin::NetworkInterface| i.mac_address.clone().unwrap();
+            assert_eq!(mac(plain)[..8], mac(masked)[..8], "{machine}");
+        }
+    }
+}
+
+#[test]
+fn no_secret_of_any_machine_is_left() {
+    for machine in machines() {
+        let recording = Recording::of(&machine);
+        let root = recording.root();
+        let left = everything(&masked(recorded(&root)));
+        let devices = all_devices(&root).unwrap();
+        let interfaces = interfaces(&root).unwrap();
+        let serials = devices.iter().flat_map(|device| &device.device.all_serials);
+        let names = devices.iter().flat_map(|device| &device.device.all_wwns);
+        let ids = devices
+            .iter()
+            .flat_map(|device| [&device.device.uuid, &device.device.partuuid])
+            .flatten();
+        let macs = interfaces.iter().filter_map(|i| i.mac_address.as_ref());
+        for secret in serials.chain(names).chain(ids).chain(macs) {
+            // Short ones cannot be told from other text, and one happens to be its own mask.
+            if secret.len() >= 7 && secret != "02:00:00:00:00:01" {
+                assert!(
+                    !holds(&left, secret.as_bytes()),
+                    "{machine}: {secret} is left"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_belongs_together_stays_together() {
+    let recording = Recording::of("nvme-multipath");
+    let (_directory, root) = replay(recorded(&recording.root()));
+    let devices = all_devices(&root).unwrap();
+    let named = |kname: &str| devices.iter().find(|d| d.kname == kname).unwrap();
+    let [map, path, other] = ["dm-0", "sda", "sdb"].map(|name| named(name).device.wwn.clone());
+    assert_eq!(map.as_deref(), Some("0x600a0980000000030000000000000001"));
+    assert_eq!((&map, &map), (&path, &other));
+
+    let interfaces = interfaces(&root).unwrap();
+    let mac = |name: &str| {
+        let interface = interfaces.iter().find(|i| i.name == name).unwrap();
+        interface.mac_address.clone().unwrap()
+    };
+    assert_eq!(mac("ens1f0"), "3c:ec:ef:00:00:02");
+    assert_eq!(mac("ens1f1"), "3c:ec:ef:00:00:03");
+    assert_eq!(
+        boot_info(&root).pxe_interface.as_deref(),
+        Some("01-3c-ec-ef-00-00-02")
+    );
+    let bond = interfaces.iter().find(|i| i.name == "bond0").unwrap();
+    assert_eq!(bond.ipv4_address.as_deref(), Some("192.0.2.1"));
+    let bmc = bmc(&root);
+    assert_eq!(bmc.address.as_deref(), Some("192.0.2.100"));
+}
+
+#[test]
+fn firmware_tables_keep_their_layout() {
+    let recording = Recording::of("qemu-i440fx");
+    let root = recording.root();
+    let plain = recorded(&root);
+    let masked = masked(plain.clone());
+    let entry_point = Path::new("/sys/firmware/dmi/tables/smbios_entry_point");
+    assert_eq!(plain.entries[entry_point], masked.entries[entry_point]);
+    let Entry::File(entry) = &masked.entries[entry_point] else {
+        panic!("the entry point is a file");
+    };
+    // SMBIOS 2: a sum over its length, and one over the older part.
+    let sum = |bytes: &[u8]| bytes.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
+    assert_eq!(sum(&entry[..usize::from(entry[5])]), 0);
+    assert_eq!(sum(&entry[16..31]), 0);
+
+    let tables = [&plain, &masked].map(|seen| match &seen.entries[Path::new(SMBIOS_TABLE)] {
+        Entry::File(table) => Smbios::new(entry, table.clone()),
+        _ => panic!("the table is a file"),
+    });
+    let shape = |table: &Smbios| -> Vec<(u8, u16)> {
+        table.structures().map(|s| (s.kind, s.handle)).collect()
+    };
+    assert_eq!(shape(&tables[0]), shape(&tables[1]));
+    let system = tables[1].first(1).unwrap();
+    assert_eq!(system.string(5).as_deref(), Some("Recorded"));
+    assert_eq!(system.string(7).as_deref().map(str::len), Some(6));
+    assert_ne!(system.string(7), tables[0].first(1).unwrap().string(7));
+    let chassis = tables[1].first(3).unwrap();
+    assert_eq!(
+        chassis.string(8).as_deref().map(|tag| &tag[..2]),
+        Some("X-")
+    );
+}
+
+#[test]
+fn of_the_command_line_only_the_boot_interface_stays() {
+    assert_eq!(
+        boot_interface(b"ipa-api-url=http://10.0.0.1 BOOTIF=01-aa-bb quiet\n"),
+        b"BOOTIF=01-aa-bb\n"
+    );
+}
+
+#[test]
+fn switches_are_masked_too() {
+    let tlv = |kind: u8, content: &[u8]| [&[kind << 1, content.len() as u8], content].concat();
+    let switch = [0x74, 0x83, 0xef, 0x11, 0x22, 0x33];
+    let frame = [
+        &[0x01, 0x80, 0xc2, 0, 0, 0x0e][..],
+        &switch,
+        &[0x88, 0xcc],
+        &tlv(1, &[&[4][..], &switch].concat()),
+        &tlv(2, b"\x05Ethernet1/7"),
+        &tlv(3, &[0, 120]),
+        &tlv(4, b"to db-17"),
+        &tlv(5, b"leaf4.example"),
+        &tlv(6, b"ACME OS 4.2"),
+        &tlv(8, &[5, 1, 10, 1, 2, 3, 2, 0, 0, 0, 1, 0]),
+        &tlv(127, b"\x00\x80\xc2\x03\x00\x6e\x06tenant"),
+        &[0, 0],
+    ]
+    .concat();
+    let mut seen = Seen::default();
+    let answers = Map::from_iter([("eno1".to_owned(), json!([hex::encode(&frame)]))]);
+    seen.answers.insert("lldp".to_owned(), answers);
+    let masked = masked(seen);
+    let masked = masked.answers["lldp"]["eno1"][0].as_str().unwrap();
+    let masked = hex::decode(masked).unwrap();
+    assert_eq!(masked.len(), frame.len());
+    for kept in [&b"Ethernet1/7"[..], b"ACME OS 4.2"] {
+        assert!(holds(&masked, kept), "{kept:?}");
+    }
+    for gone in [&switch[..], b"db-17", b"leaf4", b"tenant", &[10, 1, 2, 3]] {
+        assert!(!holds(&masked, gone), "{gone:?}");
+    }
+    // The source and the chassis are still the same.
+    assert_eq!(masked[6..12], masked[17..23]);
+    assert_eq!(masked[6..12], [0x74, 0x83, 0xef, 0, 0, 1]);
+}
+
+#[test]
+fn addresses_made_of_a_mac_are_made_of_its_mask() {
+    let mut seen = Seen::default();
+    let mac = json!({"permanent_address": "3c:ec:ef:10:20:30"});
+    let addresses = json!([
+        "10.1.2.3",
+        "fe80::3eec:efff:fe10:2030",
+        "2a01:db8::77",
+        "127.0.0.1"
+    ]);
+    let answers = |answer| Map::from_iter([("eno1".to_owned(), answer)]);
+    seen.answers.insert("ethtool".to_owned(), answers(mac));
+    seen.answers
+        .insert("addresses".to_owned(), answers(addresses));
+    let masked = masked(seen);
+    assert_eq!(
+        masked.answers["addresses"]["eno1"],
+        json!([
+            "192.0.2.1",
+            "fe80::3eec:efff:fe00:1",
+            "2001:db8::3",
+            "127.0.0.1"
+        ])
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_table_keeps_its_length(table in proptest::collection::vec(any::<u8>(), 0..512)) {
+        let masks = Masks::of(smbios::secrets(&table));
+        prop_assert_eq!(smbios::masked(table.clone(), &masks).len(), table.len());
+    }
+
+    #[test]
+    fn any_file_keeps_its_length(content in proptest::collection::vec(any::<u8>(), 0..256), name in "serial|vpd_pg80|vpd_pg83|address") {
+        let mut seen = Seen::default();
+        let path = PathBuf::from(format!("/sys/block/sda/device/{name}"));
+        seen.entries.insert(path.clone(), Entry::File(content.clone()));
+        match &masked(seen).entries[&path] {
+            Entry::File(masked) => prop_assert_eq!(masked.len(), content.len()),
+            _ => prop_assert!(false, "a file stays a file"),
+        }
+    }
+}

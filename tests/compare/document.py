@@ -1,0 +1,35 @@
+"""docs/differences.md, made from the tables that the comparison itself uses."""
+
+from compare.differences import LISTED, VOLATILE
+from lab import paths
+
+PATH = paths.ROOT / 'docs' / 'differences.md'
+
+_HEAD = '''\
+# What farrier reports otherwise than ironic-python-agent
+
+`make compare` starts both agents in the same virtual servers, lets the same conductor inspect them,
+and compares field by field what it has stored: the inventory and the data of the collectors. Every
+field that ironic-python-agent 13.0.0 reports must be equal in value and type, and farrier reports
+none beside them, but for what is listed here. The comparison fails on any other difference, and on
+an entry that is no longer true. This page is made from its tables
+(`tests/compare/differences.py`; `python -m compare document` in `tests` writes it).
+
+In a path `*` stands for any one name and `**` for all that follow. Disks are told apart by serial
+number, interfaces by name, PCI devices by address; neither agent promises an order of its lists.
+'''
+
+
+def text():
+    """The whole page."""
+    lines = [_HEAD, '## Volatile fields', '',
+             'Two starts of one agent need not agree on them either; what must hold instead:', '',
+             '| Field | Why | Rule |', '|---|---|---|']
+    lines += [f'| `{entry.pattern}` | {entry.why} | {entry.rule} |' for entry in VOLATILE]
+    lines += ['', '## Differences', '']
+    if LISTED:
+        lines += ['| Field | Why |', '|---|---|']
+        lines += [f'| `{entry.pattern}` | {entry.why} |' for entry in LISTED]
+    else:
+        lines += ['None.']
+    return '\n'.join(lines) + '\n'

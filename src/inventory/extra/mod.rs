@@ -50,10 +50,10 @@ pub fn extra_hardware(root: &Root) -> Result<Vec<Fact>, InventoryError> {
     let mut list = Vec::new();
     disks::add(root, &mut list);
     system::add_machine(&smbios, &mut list);
-    memory_banks::add_total(root, &mut list);
+    memory_banks::add_total(root, &smbios, &mut list);
     memory_banks::add_banks(&smbios, &mut list);
     network::add(root, &mut list)?;
-    processors::add(root, &mut list);
+    processors::add(root, &smbios, &mut list);
     system::add_kernel(root, &parameters, &mut list);
     Ok(list)
 }

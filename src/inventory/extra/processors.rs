@@ -6,16 +6,16 @@ use serde_json::Value;
 
 use super::{Fact, Facts};
 use crate::inventory::cpu::{cpu, parse_cpu_list, value};
-use crate::inventory::numa;
+use crate::inventory::{Smbios, numa};
 use crate::sys::root::Root;
 
 const CPUS: &str = "/sys/devices/system/cpu";
 const NODES: &str = "/sys/devices/system/node";
 
 /// Sockets, logical processors, NUMA nodes.
-pub(super) fn add(root: &Root, list: &mut Vec<Fact>) {
+pub(super) fn add(root: &Root, smbios: &Smbios, list: &mut Vec<Fact>) {
     let cpuinfo = root.text("/proc/cpuinfo").unwrap_or_default();
-    let cpu = cpu(root);
+    let cpu = cpu(root, Some(smbios));
     let online = root
         .attribute(format!("{CPUS}/online"))
         .map(|list| parse_cpu_list(&list))

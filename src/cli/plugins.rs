@@ -14,12 +14,15 @@ use crate::hardware::{Managers, Refused, RosterEntry, check_plugin};
 
 const KINDS: [StepKind; 3] = [StepKind::Clean, StepKind::Deploy, StepKind::Service];
 
+/// Steps by the class name of their manager.
+type Steps = BTreeMap<String, Vec<Step>>;
+
 /// What there is to show.
 struct Overview {
     roster: Vec<RosterEntry>,
     refused: Vec<Refused>,
     /// By kind; a kind's steps can be refused by a manager that is required and missing.
-    steps: Vec<(StepKind, Result<BTreeMap<String, Vec<Step>>, ManagerError>)>,
+    steps: Vec<(StepKind, Result<Steps, ManagerError>)>,
 }
 
 /// Show the managers; `--json` for a program. Nothing is initialised. `test PATH` checks one plugin.
@@ -132,7 +135,7 @@ impl Overview {
 }
 
 /// In the order in which the conductor would run them: by priority.
-fn steps_for_person(text: &mut String, steps: &BTreeMap<String, Vec<Step>>) {
+fn steps_for_person(text: &mut String, steps: &Steps) {
     let mut all: Vec<(&str, &Step)> = steps
         .iter()
         .flat_map(|(class, steps)| steps.iter().map(move |step| (class.as_str(), step)))

@@ -13,7 +13,9 @@ const MIB: u64 = 1 << 20;
 
 /// All memory, by the rule of the inventory.
 pub(super) fn add_total(root: &Root, smbios: &Smbios, list: &mut Vec<Fact>) {
-    let total = memory(root, Some(smbios)).physical_mb.filter(|size| *size > 0);
+    let total = memory(root, Some(smbios))
+        .physical_mb
+        .filter(|size| *size > 0);
     Facts::of(list, "memory", "total").add("size", total.map(|size| (size * MIB).to_string()));
 }
 

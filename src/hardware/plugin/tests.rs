@@ -296,7 +296,8 @@ fn a_closed_output_ends_it() {
 
 #[test]
 fn a_closed_input_ends_it_at_the_next_call() {
-    let manager = Site::new("well").manager();
+    let site = Site::new("well");
+    let manager = site.manager();
     execute(&manager, "close_stdin").unwrap();
     let error = execute(&manager, "polish").unwrap_err();
     assert!(error.to_string().contains("closed its input"), "{error}");

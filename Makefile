@@ -9,26 +9,32 @@ CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help build ramdisk demo test unit lab check bench compare fuzz fuzz-briefly docs clean tools FORCE
+.PHONY: help build ramdisk plugin-initrd demo test unit lab check bench compare fuzz fuzz-briefly docs clean tools FORCE
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 tools:
 	@tests/check/build-tools
 
 build: tools build/farrier ## The agent, statically linked: build/farrier
 
+# The example goes along: the lab runs its steps.
 build/farrier: FORCE
 	@echo "== compiling the agent"
-	cargo build --release --locked --bin farrier
+	cargo build --release --locked -p farrier -p farrier-example-manager --bins
 	@mkdir -p build
-	@cmp -s $(CARGO_TARGET_DIR)/$(TARGET)/release/farrier $@ \
-	    || install -m 755 $(CARGO_TARGET_DIR)/$(TARGET)/release/farrier $@
+	@for program in farrier farrier-example-manager; do \
+	    cmp -s $(CARGO_TARGET_DIR)/$(TARGET)/release/$$program build/$$program \
+	        || install -m 755 $(CARGO_TARGET_DIR)/$(TARGET)/release/$$program build/$$program; \
+	done
 	@echo "   $@: $$(stat -c %s $@) bytes"
 
 ramdisk: build ## Kernel and ramdisk: build/ramdisk/vmlinuz, build/ramdisk/initrd.img
 	@image/build
+
+plugin-initrd: ## A plugin as an archive to boot behind the ramdisk: PLUGIN=program or folder NAME=…
+	@image/plugin-initrd "$(PLUGIN)" $(NAME)
 
 check: tools ## Format, lints, docs, licences, duplicates, arrows between the rooms
 	@echo "== format"

@@ -70,6 +70,14 @@ TEXT = {
          's< ', '>= ', '!= ', '<= ', '== ', '= ', '> ', '< ', '%20', '"size": ', '"wwn": ',
          '"rotational": ', '"name": ', '"by_path": ', '"hctl": ', '"tran": ', '"serial": ',
          '"model": ', '"vendor": ', '"wwn_with_extension": ', 'true', 'null', '1e400', '-1']),
+    'plugin_message': (
+        [json.dumps({'jsonrpc': '2.0', 'id': 1, **rest}) for rest in (
+            {'method': 'progress', 'params': {'call': 7, 'what': 'a', 'done': 1, 'total': None}},
+            {'error': {'code': -32000, 'message': 'm', 'data': {'type': 'CleaningError'}}},
+            {'result': {'name': '/dev/sda', 'size': 1, 'all_serials': ['S'], 'extra': {}}},
+            {'result': {'protocol': 1, 'class_name': 'A', 'name': 'a', 'version': '1',
+                        'methods': ['initialize'], 'capabilities': {'concurrent_calls': 2}}})],
+        ['"jsonrpc": "2.0"', '"id": ', '"method": ', '"params": {', '"result": ', '"error": ']),
     'lookup_answer': ([json.dumps(LOOKUP), json.dumps({**LOOKUP, 'config': {}})],
                       [f'"{key}": ' for key in (*LOOKUP, *LOOKUP['config'], 'uuid')]),
     'command_body': ([json.dumps(command) for command in COMMANDS],

@@ -100,17 +100,20 @@ async fn hand_in(
     status: &Status,
 ) -> Result<InspectionOutcome, ConductorError> {
     let started = Instant::now();
-    let limit = Duration::from_secs(options.lookup_timeout);
     loop {
-        let may_repeat = options.api_url.is_empty() || started.elapsed() + ROUND < limit;
         match client.post_inspection(urls, body).await {
-            Err(error) if error.is_transient() && may_repeat => {
+            Err(error) if error.is_transient() && may_repeat(options, started.elapsed()) => {
                 status.error(&error);
                 sleep(ROUND).await;
             }
             result => return result,
         }
     }
+}
+
+/// Whether there is to be another round after so long.
+fn may_repeat(options: &Options, elapsed: Duration) -> bool {
+    options.api_url.is_empty() || elapsed + ROUND < Duration::from_secs(options.lookup_timeout)
 }
 
 fn failed(why: &str, status: &Status) -> Inspected {
@@ -184,5 +187,19 @@ mod tests {
         assert_eq!(texts(&options), ["http://x:1/v1/continue_inspection"]);
         options.inspection_callback_url = vec!["mdns".to_owned()];
         assert!(texts(&options).is_empty());
+    }
+
+    #[test]
+    fn an_agent_that_can_look_up_does_not_wait_for_ever() {
+        let mut options = Options {
+            api_url: vec!["http://10.0.0.1:6385".to_owned()],
+            lookup_timeout: 300,
+            ..Options::default()
+        };
+        let after = |seconds| Duration::from_secs(seconds);
+        assert!(may_repeat(&options, after(28)));
+        assert!(!may_repeat(&options, after(270)));
+        options.api_url.clear();
+        assert!(may_repeat(&options, after(1_000_000)));
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: which sub-command, which flags, and the call into the library.
 
 mod inventory;
+mod plugins;
 mod run;
 mod write;
 
@@ -27,6 +28,8 @@ usage: farrier [run] [FLAGS]        be the agent (what the ramdisk does)
        farrier inventory --record DIRECTORY [--mask] [--lldp] [--replay DIRECTORY]
                                     save what the inventory is read from, to be replayed
                                     elsewhere; --mask: without serial numbers, UUIDs, addresses
+       farrier plugins [--json]     show the hardware managers of this machine and their steps
+       farrier plugins test PATH    check a plugin against the protocol
        farrier write --url URL --device PATH (--checksum ALGORITHM:DIGEST|URL | --no-checksum)
                      [--format FORMAT] [--verify-device] [--json] [--force]
                                     write an image (URL or path; raw, iso, qcow2, or raw inside
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
         )),
         "init" => init::main(),
         "inventory" => inventory::main(&arguments[1..]),
+        "plugins" => plugins::main(&arguments[1..]),
         "write" => write::main(&arguments[1..]),
         "run" => {
             arguments.remove(0);

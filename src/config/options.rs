@@ -123,6 +123,18 @@ pub struct Options {
     pub disable_bootc_deploy: bool,
     /// Allow GRUB to be installed for BIOS.
     pub enable_bios_bootloader_install: bool,
+    /// Where plugins lie, the first directory first. An option of farrier's own, like the four
+    /// below.
+    pub hardware_manager_directories: Vec<PathBuf>,
+    /// The plugins to start, by name; empty starts all. Their order is that of equal support levels.
+    pub enabled_hardware_managers: Vec<String>,
+    /// Plugins not to start, by name.
+    pub disabled_hardware_managers: Vec<String>,
+    /// Hardware managers without which no step is offered or run: names of plugins, managers or
+    /// classes.
+    pub required_hardware_managers: Vec<String>,
+    /// Seconds that a step of a plugin may take.
+    pub hardware_manager_step_timeout: u64,
     /// MiB of the EFI system partition of partition images.
     pub efi_system_partition_size: u64,
     /// Look for the conductor with mDNS when no `api_url` is set.
@@ -199,6 +211,11 @@ impl Default for Options {
             permitted_image_formats: ["raw", "gpt", "qcow2"].map(str::to_owned).to_vec(),
             disable_bootc_deploy: false,
             enable_bios_bootloader_install: false,
+            hardware_manager_directories: vec!["/opt/farrier/plugins".into()],
+            enabled_hardware_managers: Vec::new(),
+            disabled_hardware_managers: Vec::new(),
+            required_hardware_managers: Vec::new(),
+            hardware_manager_step_timeout: 86_400,
             efi_system_partition_size: 550,
             use_mdns: false,
             mdns_allowed_overrides: ["inspection_callback_url", "ntp_server"]

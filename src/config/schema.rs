@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 use super::{Curve, Options, TlsVersion};
 
@@ -188,6 +189,16 @@ entries! {
         |o, v| boolean(v).map(|v| o.disable_bootc_deploy = v);
     "DEFAULT" "enable_bios_bootloader_install" None, Switch,
         |o, v| boolean(v).map(|v| o.enable_bios_bootloader_install = v);
+    "DEFAULT" "hardware_manager_directories" Some("ipa-hardware-manager-directories"), Value,
+        |o, v| directories(v).map(|v| o.hardware_manager_directories = v);
+    "DEFAULT" "enabled_hardware_managers" Some("ipa-enabled-hardware-managers"), Value,
+        |o, v| { o.enabled_hardware_managers = list(v); Ok(()) };
+    "DEFAULT" "disabled_hardware_managers" Some("ipa-disabled-hardware-managers"), Value,
+        |o, v| { o.disabled_hardware_managers = list(v); Ok(()) };
+    "DEFAULT" "required_hardware_managers" Some("ipa-required-hardware-managers"), Value,
+        |o, v| { o.required_hardware_managers = list(v); Ok(()) };
+    "DEFAULT" "hardware_manager_step_timeout" Some("ipa-hardware-manager-step-timeout"), Value,
+        |o, v| number(v, 1..=MAX).map(|v| o.hardware_manager_step_timeout = v);
     "DEFAULT" "debug" Some("ipa-debug"), Switch, |o, v| boolean(v).map(|v| o.debug = v);
     "disk_utils" "efi_system_partition_size" None, Value,
         |o, v| number(v, 1..=MAX).map(|v| o.efi_system_partition_size = v);
@@ -216,6 +227,15 @@ fn list(value: &str) -> Vec<String> {
         .filter(|item| !item.is_empty())
         .map(str::to_owned)
         .collect()
+}
+
+fn directories(value: &str) -> Result<Vec<PathBuf>, String> {
+    let directories: Vec<PathBuf> = list(value).into_iter().map(PathBuf::from).collect();
+    if directories.iter().all(|directory| directory.is_absolute()) {
+        Ok(directories)
+    } else {
+        Err("absolute paths, comma separated".to_owned())
+    }
 }
 
 fn urls(value: &str) -> Result<Vec<String>, String> {

@@ -10,12 +10,14 @@ use farrier_plugin::{
 use serde_json::Value;
 use tracing::{info, warn};
 
+use crate::block::list;
 use crate::config::Live;
 use crate::erase;
 use crate::hardware::disk_wait;
 use crate::hardware::dispatch::{Dispatcher, Ranked};
 use crate::hardware::generic::GenericHardwareManager;
 use crate::hardware::logs;
+use crate::hardware::plugin::{Devices, Installed, Refused};
 use crate::hardware::steps::{self, Offer};
 use crate::sys::log;
 use crate::sys::root::Root;
@@ -25,14 +27,32 @@ use crate::sys::root::Root;
 /// Every method blocks for as long as the hardware needs, so callers run it on a thread of its own.
 pub struct Managers {
     pub(super) dispatcher: Arc<Dispatcher>,
+    plugins: Installed,
     options: Live,
     node: Mutex<Option<Node>>,
     inventory: Mutex<Option<Arc<Inventory>>>,
 }
 
+/// One of the managers that answer.
+#[derive(Clone, Debug, Eq, PartialEq, serde::Serialize)]
+pub struct RosterEntry {
+    /// The key of its steps on the wire.
+    pub class_name: String,
+    /// Its stable name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// How well it supports this machine; see [`farrier_plugin::support`].
+    pub level: u32,
+    /// The plugin that it comes from; `None` for the agent's own.
+    pub plugin: Option<String>,
+    /// The methods that a plugin declared; empty for the agent's own.
+    pub methods: Vec<String>,
+}
+
 impl Managers {
-    /// Find all managers and initialise them: the generic one, which can take as long as the
-    /// options let it wait for the root disk.
+    /// Find all managers and initialise them: plugins, and the generic one, which can take as long
+    /// as the options let it wait for the root disk.
     ///
     /// Disks are only ever erased or written where `/` lies in memory, as in the ramdisk.
     pub fn discover(options: Live, context: &dyn Context) -> Result<Self, ManagerError> {
@@ -52,14 +72,34 @@ impl Managers {
         may_destroy: bool,
         context: &dyn Context,
     ) -> Result<Self, ManagerError> {
+        let managers = Self::find(options, root, may_destroy)?;
+        managers.initialize(context);
+        Ok(managers)
+    }
+
+    /// The managers of this machine without initialising any: enough to see which there are and
+    /// what they offer, beside an agent that may be at work.
+    pub fn survey(options: Live) -> Result<Self, ManagerError> {
+        Self::find(options, Root::system(), false)
+    }
+
+    fn find(options: Live, root: Root, may_destroy: bool) -> Result<Self, ManagerError> {
         let dispatcher = Arc::<Dispatcher>::default();
         let generic = GenericHardwareManager::new(
             options.clone(),
-            root,
+            root.clone(),
             Arc::downgrade(&dispatcher),
             may_destroy,
         );
-        Self::start(options, dispatcher, vec![Arc::new(generic)], context)
+        // A recorded machine's plugins are not here, and this one's know nothing of it.
+        let plugins = if root.is_system() {
+            Installed::start(&options.current(), &devices_of(root))
+        } else {
+            Installed::default()
+        };
+        let mut managers: Vec<Arc<dyn HardwareManager>> = plugins.managers().collect();
+        managers.push(Arc::new(generic));
+        Self::rank(options, dispatcher, plugins, managers)
     }
 
     /// Rank these managers by their support for this machine and initialise them in that order.
@@ -73,17 +113,29 @@ impl Managers {
         managers: Vec<Arc<dyn HardwareManager>>,
         context: &dyn Context,
     ) -> Result<Self, ManagerError> {
-        Self::start(options, Arc::default(), managers, context)
+        let managers = Self::rank(options, Arc::default(), Installed::default(), managers)?;
+        managers.initialize(context);
+        Ok(managers)
     }
 
-    fn start(
+    pub(super) fn rank(
         options: Live,
         dispatcher: Arc<Dispatcher>,
+        plugins: Installed,
         managers: Vec<Arc<dyn HardwareManager>>,
-        context: &dyn Context,
     ) -> Result<Self, ManagerError> {
         dispatcher.rank(managers)?;
-        for Ranked { manager, level } in dispatcher.ranked() {
+        Ok(Self {
+            dispatcher,
+            plugins,
+            options,
+            node: Mutex::default(),
+            inventory: Mutex::default(),
+        })
+    }
+
+    fn initialize(&self, context: &dyn Context) {
+        for Ranked { manager, level } in self.dispatcher.ranked() {
             info!(
                 manager = manager.class_name(),
                 version = manager.version().version,
@@ -98,12 +150,31 @@ impl Managers {
                 );
             }
         }
-        Ok(Self {
-            dispatcher,
-            options,
-            node: Mutex::default(),
-            inventory: Mutex::default(),
-        })
+    }
+
+    /// Who answers on this machine, in the order in which they are asked.
+    pub fn roster(&self) -> Vec<RosterEntry> {
+        self.dispatcher
+            .ranked()
+            .iter()
+            .map(|ranked| {
+                let class_name = ranked.manager.class_name();
+                let version = ranked.manager.version();
+                let plugin = self
+                    .plugins
+                    .running()
+                    .iter()
+                    .find(|plugin| plugin.class_name() == class_name);
+                RosterEntry {
+                    class_name: class_name.to_owned(),
+                    name: version.name,
+                    version: version.version,
+                    level: ranked.level,
+                    plugin: plugin.map(|plugin| plugin.name().to_owned()),
+                    methods: plugin.map_or_else(Vec::new, |plugin| plugin.methods().to_vec()),
+                }
+            })
+            .collect()
     }
 
     /// The steps of one kind that all managers offer, by class name. Where several offer one of the
@@ -116,6 +187,7 @@ impl Managers {
         node: &Node,
         ports: &[Port],
     ) -> Result<BTreeMap<String, Vec<Step>>, ManagerError> {
+        self.require()?;
         let method = format!("get_{}_steps", kind.word());
         let offers = self
             .dispatcher
@@ -155,10 +227,33 @@ impl Managers {
         ports: &[Port],
         arguments: &StepArguments,
     ) -> Result<Value, ManagerError> {
+        // Once more: one that has been dropped since must not be stood in for either.
+        self.require()?;
         info!(kind = kind.word(), step = name, "executing step");
         self.dispatcher.first(name, |manager| {
             manager.execute_step(context, name, node, ports, arguments)
         })
+    }
+
+    /// The plugins that are not used, with the reason.
+    pub fn refused(&self) -> &[Refused] {
+        self.plugins.refused()
+    }
+
+    /// Fails where a manager that the site requires does not answer.
+    fn require(&self) -> Result<(), ManagerError> {
+        let names: Vec<String> = self
+            .dispatcher
+            .ranked()
+            .iter()
+            .flat_map(|ranked| {
+                let manager = &ranked.manager;
+                [manager.class_name().to_owned(), manager.version().name]
+            })
+            .collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        self.plugins
+            .require(&self.options.current().required_hardware_managers, &names)
     }
 
     /// This machine is that node from now on. Where its UUID is another than before, waits for the
@@ -288,6 +383,16 @@ impl Managers {
             .all("full_sync", |manager| manager.full_sync())?;
         Ok(())
     }
+}
+
+/// The machine's disks for plugins that ask for them: read from the kernel, never by dispatch.
+fn devices_of(root: Root) -> Devices {
+    Arc::new(move |include_partitions| {
+        list::list_block_devices(&root, include_partitions).map_err(|source| {
+            ManagerError::new(ErrorKind::BlockDevice, "Block devices could not be listed")
+                .with_source(source)
+        })
+    })
 }
 
 /// What a mutex guards is replaced whole, so a panic elsewhere cannot have left it half done.

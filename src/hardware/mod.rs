@@ -5,12 +5,16 @@
 
 mod disk_wait;
 mod dispatch;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod generic;
 mod logs;
 mod managers;
+mod plugin;
 mod steps;
 
 #[cfg(test)]
 mod fake;
 
-pub use managers::Managers;
+pub use managers::{Managers, RosterEntry};
+pub use plugin::{Finding, Refused, check as check_plugin};

@@ -91,15 +91,19 @@ impl Smbios {
         self.first(PROCESSOR)?.string(0x10)
     }
 
-    /// Bytes of all memory modules, without those of arrays that are not main memory (video,
-    /// flash, non-volatile, cache).
-    pub(crate) fn installed_memory(&self) -> u64 {
-        let others: Vec<u16> = self
-            .structures()
+    /// The handles of memory arrays that are not main memory.
+    pub(crate) fn other_arrays(&self) -> Vec<u16> {
+        self.structures()
             .filter(|structure| structure.kind == MEMORY_ARRAY)
             .filter(|array| matches!(array.byte(0x05), Some(0x04..=0x07)))
             .map(|array| array.handle)
-            .collect();
+            .collect()
+    }
+
+    /// Bytes of all memory modules, without those of arrays that are not main memory (video,
+    /// flash, non-volatile, cache).
+    pub(crate) fn installed_memory(&self) -> u64 {
+        let others = self.other_arrays();
         self.structures()
             .filter(|structure| structure.kind == MEMORY_DEVICE)
             .filter(|device| {

@@ -6,6 +6,7 @@ pub mod aligned;
 pub mod block_device;
 pub mod boot_times;
 pub mod clock;
+pub mod control_group;
 pub mod digest;
 pub mod efivars;
 pub mod ethtool;
@@ -29,6 +30,7 @@ pub mod netlink;
 pub(crate) mod network_namespace;
 pub mod packet;
 pub mod page_cache;
+pub mod plugin_process;
 pub mod power;
 pub mod process;
 #[cfg(test)]

@@ -34,6 +34,6 @@ pub(crate) fn inside(test: impl FnOnce() + Send + 'static) {
 pub(crate) fn ip(words: &str) {
     let program = words
         .split_whitespace()
-        .fold(Program::new("/sbin/ip"), |program, word| program.arg(word));
+        .fold(Program::new("/sbin/ip"), Program::arg);
     program.run().unwrap();
 }

@@ -88,6 +88,44 @@ impl ErrorKind {
         self.row().2
     }
 
+    /// The class of this name on the wire; `None` for a name that the conductor does not know.
+    pub fn from_type_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.type_name() == name)
+    }
+
+    const ALL: [Self; 30] = [
+        Self::AgentIsBusy,
+        Self::BlockDevice,
+        Self::BlockDeviceErase,
+        Self::Cleaning,
+        Self::ClockSync,
+        Self::CommandExecution,
+        Self::Deployment,
+        Self::DeviceNotFound,
+        Self::HardwareManagerConfiguration,
+        Self::HardwareManagerMethodNotFound,
+        Self::HardwareManagerNotFound,
+        Self::ImageChecksum,
+        Self::ImageDownload,
+        Self::ImageDownloadTimeout,
+        Self::ImageWrite,
+        Self::IncompatibleHardwareMethod,
+        Self::InvalidCommand,
+        Self::InvalidCommandParams,
+        Self::InvalidContent,
+        Self::InvalidImage,
+        Self::LookupNode,
+        Self::ProtectedDevice,
+        Self::RequestedObjectNotFound,
+        Self::Rest,
+        Self::Servicing,
+        Self::SoftwareRaid,
+        Self::SystemReboot,
+        Self::UnknownNode,
+        Self::VersionMismatch,
+        Self::VirtualMediaBoot,
+    ];
+
     fn row(self) -> (&'static str, u16, &'static str) {
         match self {
             Self::AgentIsBusy => ("AgentIsBusy", 409, "Agent is busy"),

@@ -51,20 +51,12 @@ impl LargeStrings {
     /// A copy of the document in which each marker is replaced by `<N bytes omitted>`: for logs,
     /// and for the echo of a step, of which the conductor compares only name and interface.
     pub fn elide(&self, value: &Value) -> Value {
-        match value {
-            Value::String(text) => match self.marked(text) {
-                Some(large) => Value::String(format!("<{} bytes omitted>", large.len())),
-                None => value.clone(),
-            },
-            Value::Array(items) => items.iter().map(|item| self.elide(item)).collect(),
-            Value::Object(members) => Value::Object(
-                members
-                    .iter()
-                    .map(|(name, item)| (name.clone(), self.elide(item)))
-                    .collect(),
-            ),
-            _ => value.clone(),
-        }
+        self.replace(value, &|large| format!("<{} bytes omitted>", large.len()))
+    }
+
+    /// A copy of the document with the large strings in their places: as it was sent.
+    pub fn restore(&self, value: &Value) -> Value {
+        self.replace(value, &|large| large.to_string())
     }
 
     /// How many different large strings there are.
@@ -75,6 +67,26 @@ impl LargeStrings {
     /// Whether the request had no large string.
     pub fn is_empty(&self) -> bool {
         self.strings.is_empty()
+    }
+
+    fn replace(&self, value: &Value, text_for: &dyn Fn(&str) -> String) -> Value {
+        match value {
+            Value::String(text) => match self.marked(text) {
+                Some(large) => Value::String(text_for(large)),
+                None => value.clone(),
+            },
+            Value::Array(items) => items
+                .iter()
+                .map(|item| self.replace(item, text_for))
+                .collect(),
+            Value::Object(members) => Value::Object(
+                members
+                    .iter()
+                    .map(|(name, item)| (name.clone(), self.replace(item, text_for)))
+                    .collect(),
+            ),
+            _ => value.clone(),
+        }
     }
 
     fn marked(&self, text: &str) -> Option<&Arc<str>> {

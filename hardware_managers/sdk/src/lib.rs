@@ -14,9 +14,11 @@ mod inventory;
 mod large_strings;
 mod manager;
 mod node;
+pub mod protocol;
+mod serve;
 mod step;
 
-pub use context::{Context, Progress, SilentContext};
+pub use context::{Context, LogLevel, ProgramOutput, ProgramRequest, Progress, SilentContext};
 pub use error::{ErrorKind, ManagerError};
 pub use inventory::{
     BlockDevice, BootInfo, Cpu, Firmware, Inventory, LldpData, LldpTlvs, Memory, NetworkInterface,
@@ -25,4 +27,5 @@ pub use inventory::{
 pub use large_strings::{LARGE_STRING, LargeStrings};
 pub use manager::{HardwareManager, ManagerVersion, support};
 pub use node::{Node, Port};
+pub use serve::serve;
 pub use step::{ArgumentInfo, Step, StepArguments, StepKind};

@@ -54,7 +54,7 @@ pub(super) fn main(arguments: &[String]) -> ExitCode {
             Ok(text) => say(&format!("{text}\n")),
             Err(error) => failed("read", &error.to_string()),
         },
-        Ok(inventory) => say(&page::for_person(&root, &inventory)),
+        Ok(inventory) => say(&page::for_person(&root, &inventory, arguments.lldp)),
         Err(error) => failed("read", &error.chain()),
     }
 }

@@ -15,8 +15,8 @@ use crate::sys::root::Root;
 const BY_PATH: &str = "/dev/disk/by-path/";
 
 /// The inventory as a page for a person. The root shows what the inventory leaves out, such as
-/// memory modules.
-pub(super) fn for_person(root: &Root, inventory: &Inventory) -> String {
+/// memory modules; `lldp` says that switches were to be listened to.
+pub(super) fn for_person(root: &Root, inventory: &Inventory, lldp: bool) -> String {
     let mut page = section("SYSTEM", &system(inventory));
     page.push_str(&section("PROCESSORS", &processors(inventory)));
     page.push_str(&section("MEMORY", &memory(root, inventory)));
@@ -26,7 +26,12 @@ pub(super) fn for_person(root: &Root, inventory: &Inventory) -> String {
         "SWITCH PORTS",
         &switch_ports(&inventory.interfaces),
     ));
-    page.push_str(&section("HINTS", &hints(root, &inventory.interfaces)));
+    let mut hints = hints(root, &inventory.interfaces);
+    // A recording need not have any.
+    if lldp && root.is_system() {
+        hints.push_str(&not_listened_at(&inventory.interfaces));
+    }
+    page.push_str(&section("HINTS", &hints));
     page
 }
 
@@ -132,7 +137,10 @@ fn counted(count: u64, one: &str, many: &str) -> String {
 }
 
 fn memory(root: &Root, inventory: &Inventory) -> String {
-    let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
+    let gib = |bytes: u64| match bytes >> 20 {
+        mib @ ..1024 => format!("{mib} MiB"),
+        mib => format!("{:.1} GiB", mib as f64 / 1024.0),
+    };
     let memory = &inventory.memory;
     let slots = memory_slots(root);
     let size = |slot: &Value| said(slot, "Size");
@@ -175,16 +183,27 @@ fn memory(root: &Root, inventory: &Inventory) -> String {
     lines
 }
 
-/// What the firmware says of each place for a memory module, in dmidecode's words.
+/// What the firmware says of each place for a module of main memory, in dmidecode's words.
 fn memory_slots(root: &Root) -> Vec<Value> {
-    let mut dmi = Smbios::read(root)
-        .map(|smbios| dmi(&smbios))
-        .unwrap_or_default();
-    let devices = dmi.get_mut("memory").map(|memory| memory["devices"].take());
-    match devices {
-        Some(Value::Array(devices)) => devices,
-        _ => Vec::new(),
-    }
+    let Some(smbios) = Smbios::read(root) else {
+        return Vec::new();
+    };
+    let others: Vec<String> = smbios
+        .other_arrays()
+        .iter()
+        .map(|handle| format!("0x{handle:04X}"))
+        .collect();
+    let devices = dmi(&smbios)
+        .get_mut("memory")
+        .map(|memory| memory["devices"].take());
+    let Some(Value::Array(mut devices)) = devices else {
+        return Vec::new();
+    };
+    devices.retain(|device| {
+        let array = device["Array Handle"].as_str().unwrap_or_default();
+        !others.iter().any(|other| other == array)
+    });
+    devices
 }
 
 /// Empty for all the ways in which firmware says that it does not know.
@@ -364,4 +383,19 @@ fn hints(root: &Root, interfaces: &[NetworkInterface]) -> String {
         ));
     }
     lines
+}
+
+fn not_listened_at(interfaces: &[NetworkInterface]) -> String {
+    let deaf: Vec<&str> = interfaces
+        .iter()
+        .filter(|interface| interface.lldp.is_none())
+        .map(|interface| interface.name.as_str())
+        .collect();
+    if deaf.is_empty() {
+        return String::new();
+    }
+    format!(
+        "  LLDP could not be listened for on {}: that needs root (CAP_NET_RAW)\n",
+        printable(&deaf.join(", "))
+    )
 }

@@ -16,7 +16,7 @@ fn every_recorded_machine_has_its_page() {
         let root = Recording::of(&machine);
         let root = root.root();
         let inventory = managers(&root, true).unwrap().inventory().unwrap();
-        let page = for_person(&root, &inventory);
+        let page = for_person(&root, &inventory, true);
         let kept = place(&machine).join("page.txt");
         if write {
             fs::write(kept, page).unwrap();
@@ -35,7 +35,7 @@ fn every_recorded_machine_has_its_page() {
 #[test]
 fn a_machine_that_says_nothing_has_a_page() {
     let root = Recording::unpack("/sys/class/net/\n/sys/block/");
-    let page = for_person(&root.root(), &Inventory::default());
+    let page = for_person(&root.root(), &Inventory::default(), false);
     assert_eq!(
         page,
         "PROCESSORS\n  count       0 logical processors\n\nDISKS\n  none\n\nINTERFACES\n  none\n\n"
@@ -64,12 +64,16 @@ fn what_keeps_switch_ports_from_being_seen_is_said_at_the_end() {
         ],
         ..Inventory::default()
     };
-    let page = for_person(&recording.root(), &inventory);
+    let page = for_person(&recording.root(), &inventory, true);
     let (_, hints) = page.split_once("HINTS\n").unwrap();
     let hints: Vec<&str> = hints.trim_end().lines().collect();
     assert_eq!(hints.len(), 2, "{hints:?}");
     assert!(hints[0].starts_with("  eno1 has a link but heard no LLDP"));
     assert!(hints[1].starts_with("  no LLDP heard on eno2: "));
+    assert_eq!(
+        not_listened_at(&inventory.interfaces),
+        "  LLDP could not be listened for on eno3: that needs root (CAP_NET_RAW)\n"
+    );
 }
 
 #[test]

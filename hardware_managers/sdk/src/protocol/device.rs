@@ -1,0 +1,97 @@
+//! A block device between two processes: the wire form of the inventory and what the agent knows
+//! beyond it.
+
+use serde_json::{Value, json};
+
+use crate::BlockDevice;
+
+/// Members that a device has here and not in the inventory.
+const FURTHER: [&str; 5] = ["uuid", "partuuid", "all_serials", "all_wwns", "extra"];
+
+/// The device as an object.
+pub fn device_to_wire(device: &BlockDevice) -> Value {
+    // A struct of numbers, texts and truth values always serialises.
+    let mut wire = serde_json::to_value(device).unwrap_or_default();
+    let further = [
+        json!(device.uuid),
+        json!(device.partuuid),
+        json!(device.all_serials),
+        json!(device.all_wwns),
+        device.extra.clone(),
+    ];
+    for (name, value) in FURTHER.into_iter().zip(further) {
+        wire[name] = value;
+    }
+    wire
+}
+
+/// The device of such an object. Only `name` and `size` have to be there. Serial number and world
+/// wide name count among all of them, so that root device hints find the device by either.
+pub fn device_from_wire(wire: &Value) -> Result<BlockDevice, serde_json::Error> {
+    let mut whole = serde_json::to_value(BlockDevice {
+        logical_sectors: 512,
+        physical_sectors: 512,
+        ..BlockDevice::default()
+    })?;
+    if let (Value::Object(whole), Value::Object(given)) = (&mut whole, wire) {
+        whole.remove("name");
+        whole.remove("size");
+        whole.extend(given.clone());
+    }
+    let text = |name: &str| wire.get(name).and_then(Value::as_str).map(str::to_owned);
+    let texts = |name: &str, first: &Option<String>| {
+        let mut all: Vec<String> = first.iter().cloned().collect();
+        for text in wire
+            .get(name)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            if let Some(text) = text.as_str()
+                && !all.iter().any(|known| known == text)
+            {
+                all.push(text.to_owned());
+            }
+        }
+        all
+    };
+    let mut device: BlockDevice = serde_json::from_value(whole)?;
+    device.uuid = text("uuid");
+    device.partuuid = text("partuuid");
+    device.all_serials = texts("all_serials", &device.serial);
+    device.all_wwns = texts("all_wwns", &device.wwn);
+    device.extra = wire.get("extra").cloned().unwrap_or_default();
+    Ok(device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_comes_back_as_it_was() {
+        let device = BlockDevice {
+            name: "/dev/sda".to_owned(),
+            size: 1 << 40,
+            serial: Some("S1".to_owned()),
+            all_serials: vec!["S1".to_owned(), "ACME_S1".to_owned()],
+            uuid: Some("u".to_owned()),
+            logical_sectors: 4096,
+            physical_sectors: 4096,
+            extra: json!({ "type": "disk" }),
+            ..BlockDevice::default()
+        };
+        assert_eq!(device_from_wire(&device_to_wire(&device)).unwrap(), device);
+    }
+
+    #[test]
+    fn a_short_description_is_enough() {
+        let device =
+            device_from_wire(&json!({ "name": "/dev/x", "size": 7, "serial": "S", "new": 1 }))
+                .unwrap();
+        assert_eq!((device.size, device.logical_sectors), (7, 512));
+        assert_eq!(device.all_serials, ["S"]);
+        assert!(device_from_wire(&json!({ "name": "/dev/x" })).is_err());
+        assert!(device_from_wire(&json!({ "size": 7 })).is_err());
+    }
+}

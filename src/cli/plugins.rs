@@ -1,0 +1,227 @@
+//! `farrier plugins`: which hardware managers this machine has, and what they offer.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use farrier_plugin::{ManagerError, Node, Step, StepKind};
+use serde_json::{Map, Value, json};
+
+use super::{say, wrong_usage};
+use crate::config::{self, Live, Options, Sources};
+use crate::hardware::{Managers, Refused, RosterEntry, check_plugin};
+
+const KINDS: [StepKind; 3] = [StepKind::Clean, StepKind::Deploy, StepKind::Service];
+
+/// Steps by the class name of their manager.
+type Steps = BTreeMap<String, Vec<Step>>;
+
+/// What there is to show.
+struct Overview {
+    roster: Vec<RosterEntry>,
+    refused: Vec<Refused>,
+    /// By kind; a kind's steps can be refused by a manager that is required and missing.
+    steps: Vec<(StepKind, Result<Steps, ManagerError>)>,
+}
+
+/// Show the managers; `--json` for a program. Nothing is initialised. `test PATH` checks one plugin.
+pub(super) fn main(arguments: &[String]) -> ExitCode {
+    let is_json = match arguments {
+        [] => false,
+        [only] if only == "--json" => true,
+        [test, path] if test == "test" => return test_plugin(Path::new(path)),
+        [first, ..] => return wrong_usage(&format!("The argument {first:?} is not known")),
+    };
+    let options = config::load(&Sources::of_machine(Path::new("/"), Vec::new()))
+        .map_or_else(|_| Options::default(), |loaded| loaded.options);
+    let managers = match Managers::survey(Live::new(options)) {
+        Ok(managers) => managers,
+        Err(error) => {
+            eprintln!("farrier: {}", error.chain());
+            return ExitCode::FAILURE;
+        }
+    };
+    let overview = Overview {
+        roster: managers.roster(),
+        refused: managers.refused().to_vec(),
+        steps: KINDS
+            .into_iter()
+            .map(|kind| (kind, managers.steps(kind, &Node::default(), &[])))
+            .collect(),
+    };
+    let is_whole = overview.steps.iter().all(|(_, steps)| steps.is_ok());
+    let said = say(&if is_json {
+        format!("{:#}\n", overview.to_json())
+    } else {
+        overview.for_person()
+    });
+    if is_whole { said } else { ExitCode::FAILURE }
+}
+
+/// Check the plugin at this path; fails where something is wrong with it.
+fn test_plugin(path: &Path) -> ExitCode {
+    // Where it lies below the working directory it is still started by an absolute path.
+    let path = match std::path::absolute(path) {
+        Ok(path) => path,
+        Err(error) => return wrong_usage(&format!("{}: {error}", path.display())),
+    };
+    let findings = check_plugin(&path);
+    let text: String = findings
+        .iter()
+        .map(|finding| match &finding.fault {
+            None => format!("ok     {}\n", finding.what),
+            Some(fault) => format!("FAULT  {}: {fault}\n", finding.what),
+        })
+        .collect();
+    let said = say(&text);
+    if findings.iter().all(|finding| finding.fault.is_none()) {
+        said
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+impl Overview {
+    fn to_json(&self) -> Value {
+        let steps: Map<String, Value> = self
+            .steps
+            .iter()
+            .map(|(kind, steps)| {
+                let told = match steps {
+                    Ok(steps) => json!(steps),
+                    Err(error) => json!({ "error": error.chain() }),
+                };
+                (kind.word().to_owned(), told)
+            })
+            .collect();
+        json!({ "managers": self.roster, "refused": self.refused, "steps": steps })
+    }
+
+    fn for_person(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        for entry in &self.roster {
+            let _ = writeln!(
+                text,
+                "{:<36} {} {}, level {}, {}",
+                entry.class_name,
+                entry.name,
+                entry.version,
+                entry.level,
+                entry.plugin.as_ref().map_or_else(
+                    || "built in".to_owned(),
+                    |plugin| format!("plugin {plugin}")
+                )
+            );
+            if !entry.methods.is_empty() {
+                let _ = writeln!(text, "    {}", entry.methods.join(", "));
+            }
+        }
+        for refused in &self.refused {
+            let _ = writeln!(text, "{:<36} not used: {}", refused.name, refused.why);
+        }
+        for (kind, steps) in &self.steps {
+            let _ = writeln!(text, "\n{} steps", kind.word());
+            match steps {
+                Ok(steps) => steps_for_person(&mut text, steps),
+                Err(error) => {
+                    let _ = writeln!(text, "    {}", error.chain());
+                }
+            }
+        }
+        text
+    }
+}
+
+/// In the order in which the conductor would run them: by priority.
+fn steps_for_person(text: &mut String, steps: &Steps) {
+    let mut all: Vec<(&str, &Step)> = steps
+        .iter()
+        .flat_map(|(class, steps)| steps.iter().map(move |step| (class.as_str(), step)))
+        .collect();
+    all.sort_by_key(|(_, step)| (std::cmp::Reverse(step.priority), &step.step));
+    for (class, step) in all {
+        let _ = writeln!(
+            text,
+            "    {:>4}  {:<28} {:<8} {class}",
+            step.priority, step.step, step.interface
+        );
+        for (name, argument) in step.argsinfo.iter().flatten() {
+            let _ = writeln!(
+                text,
+                "              {name}{}: {}",
+                if argument.required { "" } else { " (optional)" },
+                argument.description
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use farrier_plugin::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn a_person_sees_who_answers_who_does_not_and_the_steps_in_order() {
+        let step = |step: &str, priority| Step {
+            step: step.to_owned(),
+            priority,
+            interface: "deploy".to_owned(),
+            reboot_requested: false,
+            abortable: None,
+            argsinfo: None,
+        };
+        let overview = Overview {
+            roster: vec![RosterEntry {
+                class_name: "FlashCardHardwareManager".to_owned(),
+                name: "flash_card".to_owned(),
+                version: "1.4".to_owned(),
+                level: 3,
+                plugin: Some("flash".to_owned()),
+                methods: vec!["evaluate_hardware_support".to_owned()],
+            }],
+            refused: vec![Refused {
+                name: "other".to_owned(),
+                why: "it is not executable".to_owned(),
+            }],
+            steps: vec![
+                (
+                    StepKind::Clean,
+                    Ok(BTreeMap::from([
+                        ("A".to_owned(), vec![step("late", 1)]),
+                        ("B".to_owned(), vec![step("early", 99)]),
+                    ])),
+                ),
+                (
+                    StepKind::Deploy,
+                    Err(ManagerError::new(
+                        ErrorKind::HardwareManagerConfiguration,
+                        "missing",
+                    )),
+                ),
+            ],
+        };
+        assert_eq!(
+            overview.for_person(),
+            "\
+FlashCardHardwareManager             flash_card 1.4, level 3, plugin flash
+    evaluate_hardware_support
+other                                not used: it is not executable
+
+clean steps
+      99  early                        deploy   B
+       1  late                         deploy   A
+
+deploy steps
+    missing
+"
+        );
+        let json = overview.to_json();
+        assert_eq!(json["refused"][0]["name"], "other");
+        assert_eq!(json["steps"]["clean"]["B"][0]["priority"], 99);
+        assert_eq!(json["steps"]["deploy"]["error"], "missing");
+    }
+}

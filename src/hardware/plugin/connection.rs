@@ -1,0 +1,592 @@
+//! The conversation with one running plugin: requests out, answers and callbacks in.
+//!
+//! Three threads serve it: one writes, so that a plugin that does not read cannot stop a caller; one
+//! reads its answers; one its stderr. The caller itself waits with a deadline and serves the
+//! callbacks of its own call.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{ChildStdin, ChildStdout, ExitStatus};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use farrier_plugin::protocol::{Failure, Id, MESSAGE_LIMIT, METHOD_NOT_FOUND, Message};
+use farrier_plugin::{Context, LogLevel, Progress};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use tracing::{debug, error, info, warn};
+
+use super::{PluginError, stderr};
+use crate::sys::plugin_process::{self, Pipes, PluginProcess};
+
+/// Time to stop after a cancel.
+const CANCEL_GRACE: Duration = Duration::from_secs(10);
+
+/// How often a waiting caller asks whether its command was cancelled.
+const CANCEL_POLL: Duration = Duration::from_millis(200);
+
+/// How long a process may take to end after its output ended; then it is taken for one that closed
+/// its output and goes on.
+const END_LIMIT: Duration = Duration::from_secs(1);
+
+/// Callbacks that one call may make. A step that lists the disks once a second reaches it after a
+/// day; one that calls back in an endless loop, after a second.
+const CALLBACKS: u32 = 100_000;
+
+/// Messages that wait for a caller, or for the plugin to read; more stop whoever sends them.
+const QUEUE: usize = 64;
+
+/// How long a message may wait for room in the queue to a plugin that does not read.
+const SEND_LIMIT: Duration = Duration::from_secs(10);
+
+/// A running plugin.
+pub(super) struct Connection {
+    name: String,
+    shared: Arc<Shared>,
+    outgoing: SyncSender<Vec<u8>>,
+    turns: Turns,
+}
+
+/// What may interrupt a call: none of it means that it waits for as long as it takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline(pub(super) Duration);
+
+/// Answers the requests that a plugin makes in the middle of a call.
+pub(super) trait Callbacks {
+    /// The result of this method, or why there is none.
+    fn answer(&mut self, method: &str, params: &Value) -> Result<Value, Failure>;
+}
+
+struct Shared {
+    process: Mutex<PluginProcess>,
+    calls: Mutex<Calls>,
+}
+
+#[derive(Default)]
+struct Calls {
+    asked: i64,
+    open: BTreeMap<i64, SyncSender<Event>>,
+    /// How it ended, as the rest of a sentence about it.
+    ended: Option<String>,
+}
+
+enum Event {
+    Answer(Result<Value, Failure>),
+    Request(Id, String, Value),
+    Notification(String, Value),
+}
+
+impl Connection {
+    /// Start a plugin's program.
+    pub(super) fn open(name: &str, program: &Path) -> Result<Self, PluginError> {
+        let (process, pipes) =
+            plugin_process::start(program, &[], name).map_err(|source| PluginError::Start {
+                name: name.to_owned(),
+                path: program.to_owned(),
+                source,
+            })?;
+        let Pipes {
+            input,
+            output,
+            errors,
+        } = pipes;
+        let shared = Arc::new(Shared {
+            process: Mutex::new(process),
+            calls: Mutex::default(),
+        });
+        let (outgoing, queue) = sync_channel(QUEUE);
+        let start = |what: &str, work: Box<dyn FnOnce() + Send>| {
+            thread::Builder::new()
+                .name(format!("{name} {what}"))
+                .spawn(work)
+                .map_err(|source| PluginError::Start {
+                    name: name.to_owned(),
+                    path: program.to_owned(),
+                    source,
+                })
+        };
+        let (own_name, own_shared) = (name.to_owned(), Arc::clone(&shared));
+        start(
+            "input",
+            Box::new(move || own_shared.write_all(&own_name, input, &queue)),
+        )?;
+        let (own_name, own_shared) = (name.to_owned(), Arc::clone(&shared));
+        start(
+            "output",
+            Box::new(move || own_shared.read_all(&own_name, output)),
+        )?;
+        let own_name = name.to_owned();
+        start(
+            "stderr",
+            Box::new(move || stderr::follow(&own_name, errors)),
+        )?;
+        Ok(Self {
+            name: name.to_owned(),
+            shared,
+            outgoing,
+            turns: Turns::default(),
+        })
+    }
+
+    /// How it ended, where it has.
+    pub(super) fn ended(&self) -> Option<String> {
+        self.shared.calls().ended.clone()
+    }
+
+    /// Let it take this many calls at once; one until this is called.
+    pub(super) fn allow(&self, concurrent_calls: u32) {
+        self.turns.allow(concurrent_calls.max(1));
+    }
+
+    /// Call a method and wait for its result. A plugin that is not done at the deadline is killed.
+    pub(super) fn call(
+        &self,
+        method: &str,
+        params: Value,
+        deadline: Deadline,
+        context: &dyn Context,
+        callbacks: &mut dyn Callbacks,
+    ) -> Result<Value, PluginError> {
+        let until = Instant::now() + deadline.0;
+        let _turn = self
+            .turns
+            .take(until, || context.is_cancelled())
+            .ok_or_else(|| self.too_late(method, deadline))?;
+        let (sender, events) = sync_channel(QUEUE);
+        let number = self.register(method, sender)?;
+        let result = self
+            .send(
+                method,
+                &Message::Request {
+                    id: Id::Number(number),
+                    method: method.to_owned(),
+                    params,
+                },
+            )
+            .and_then(|()| {
+                let mut call = Call {
+                    connection: self,
+                    number,
+                    method,
+                    deadline,
+                    until,
+                    context,
+                    callbacks,
+                    made: 0,
+                    cancelled: None,
+                };
+                call.wait(&events)
+            });
+        self.shared.calls().open.remove(&number);
+        result
+    }
+
+    /// Close its stdin. Whether it ends by itself within this time.
+    pub(super) fn ends_with_its_input(mut self, limit: Duration) -> bool {
+        let (nobody, _) = sync_channel(1);
+        drop(std::mem::replace(&mut self.outgoing, nobody));
+        let until = Instant::now() + limit;
+        while self.ended().is_none() {
+            if Instant::now() > until {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        true
+    }
+
+    /// Kill it with everything it started.
+    pub(super) fn kill(&self, why: &str) {
+        self.shared.end(&self.name, Some(why.to_owned()));
+    }
+
+    fn register(&self, method: &str, sender: SyncSender<Event>) -> Result<i64, PluginError> {
+        let mut calls = self.shared.calls();
+        if let Some(why) = &calls.ended {
+            return Err(self.ended_during(method, why.clone()));
+        }
+        calls.asked += 1;
+        let number = calls.asked;
+        calls.open.insert(number, sender);
+        Ok(number)
+    }
+
+    fn send(&self, method: &str, message: &Message) -> Result<(), PluginError> {
+        let mut line = message.to_line().map_err(|source| PluginError::Request {
+            name: self.name.clone(),
+            method: method.to_owned(),
+            source,
+        })?;
+        let until = Instant::now() + SEND_LIMIT;
+        loop {
+            match self.outgoing.try_send(line) {
+                // A writer that is gone has seen the end of the plugin, which the reader tells.
+                Ok(()) | Err(std::sync::mpsc::TrySendError::Disconnected(_)) => return Ok(()),
+                Err(std::sync::mpsc::TrySendError::Full(back)) if Instant::now() < until => {
+                    line = back;
+                    thread::sleep(Duration::from_millis(10));
+                }
+                Err(std::sync::mpsc::TrySendError::Full(_)) => {
+                    self.kill("did not read its input and was killed");
+                    return Err(self.ended_during(method, self.ended().unwrap_or_default()));
+                }
+            }
+        }
+    }
+
+    fn ended_during(&self, method: &str, why: String) -> PluginError {
+        PluginError::Ended {
+            name: self.name.clone(),
+            method: method.to_owned(),
+            why,
+        }
+    }
+
+    fn too_late(&self, method: &str, deadline: Deadline) -> PluginError {
+        PluginError::Deadline {
+            name: self.name.clone(),
+            method: method.to_owned(),
+            seconds: deadline.0.as_secs(),
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.kill("was stopped by the agent");
+    }
+}
+
+/// A call under way.
+struct Call<'c> {
+    connection: &'c Connection,
+    number: i64,
+    method: &'c str,
+    deadline: Deadline,
+    until: Instant,
+    context: &'c dyn Context,
+    callbacks: &'c mut dyn Callbacks,
+    made: u32,
+    cancelled: Option<Instant>,
+}
+
+impl Call<'_> {
+    fn wait(&mut self, events: &Receiver<Event>) -> Result<Value, PluginError> {
+        let connection = self.connection;
+        loop {
+            self.look_at_the_clock()?;
+            match events.recv_timeout(CANCEL_POLL) {
+                Ok(Event::Answer(Ok(result))) => return Ok(result),
+                Ok(Event::Answer(Err(failure))) => {
+                    return Err(PluginError::Failed {
+                        name: connection.name.clone(),
+                        method: self.method.to_owned(),
+                        failure,
+                    });
+                }
+                Ok(Event::Request(id, method, params)) => self.serve(id, &method, &params)?,
+                Ok(Event::Notification(method, params)) => self.hear(&method, params),
+                Err(RecvTimeoutError::Timeout) => {}
+                // The reader drops its ends when the plugin has ended.
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(connection
+                        .ended_during(self.method, connection.ended().unwrap_or_default()));
+                }
+            }
+        }
+    }
+
+    fn look_at_the_clock(&mut self) -> Result<(), PluginError> {
+        let connection = self.connection;
+        let now = Instant::now();
+        if now >= self.until {
+            connection.kill("was killed at a deadline");
+            return Err(connection.too_late(self.method, self.deadline));
+        }
+        match self.cancelled {
+            None if self.context.is_cancelled() => {
+                self.cancelled = Some(now);
+                connection.send(
+                    self.method,
+                    &Message::Notification {
+                        method: "cancel".to_owned(),
+                        params: json!({
+                            "id": self.number, "deadline_seconds": CANCEL_GRACE.as_secs(),
+                        }),
+                    },
+                )
+            }
+            Some(since) if now - since >= CANCEL_GRACE => {
+                connection.kill("was killed because it did not stop after a cancel");
+                Err(PluginError::Cancelled {
+                    name: connection.name.clone(),
+                    method: self.method.to_owned(),
+                    seconds: CANCEL_GRACE.as_secs(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn serve(&mut self, id: Id, method: &str, params: &Value) -> Result<(), PluginError> {
+        let connection = self.connection;
+        self.made += 1;
+        if self.made > CALLBACKS {
+            connection.kill(&format!(
+                "called back more than {CALLBACKS} times and was killed"
+            ));
+            return Err(
+                connection.ended_during(self.method, connection.ended().unwrap_or_default())
+            );
+        }
+        let result = match method {
+            "is_cancelled" => Ok(json!(self.context.is_cancelled())),
+            _ => self.callbacks.answer(method, params),
+        };
+        let answer = Message::Answer { id, result };
+        match connection.send(self.method, &answer) {
+            // An answer of ours that is too long is told to the plugin instead.
+            Err(PluginError::Request { source, .. }) => {
+                let Message::Answer { id, .. } = answer else {
+                    return Ok(());
+                };
+                connection.send(
+                    self.method,
+                    &Message::Answer {
+                        id,
+                        result: Err(Failure::new(
+                            farrier_plugin::protocol::INTERNAL_ERROR,
+                            source.to_string(),
+                        )),
+                    },
+                )
+            }
+            sent => sent,
+        }
+    }
+
+    fn hear(&self, method: &str, params: Value) {
+        match method {
+            "progress" => {
+                if let Ok(progress) = serde_json::from_value::<Progress>(params) {
+                    self.context.report_progress(progress);
+                }
+            }
+            "log" => log(&self.connection.name, &params),
+            // One of a later version.
+            _ => debug!(
+                manager = self.connection.name,
+                method, "unknown notification"
+            ),
+        }
+    }
+}
+
+fn log(manager: &str, params: &Value) {
+    let message = params.get("message").and_then(Value::as_str).unwrap_or("");
+    let level = params
+        .get("level")
+        .and_then(|level| serde_json::from_value(level.clone()).ok());
+    match level {
+        Some(LogLevel::Debug) => debug!(manager, message, "says"),
+        Some(LogLevel::Warning) => warn!(manager, message, "says"),
+        Some(LogLevel::Error) => error!(manager, message, "says"),
+        Some(LogLevel::Info) | None => info!(manager, message, "says"),
+    }
+}
+
+impl Shared {
+    /// Write what is queued. Ends with the plugin, or with the agent's side of the connection, which
+    /// closes the plugin's stdin.
+    fn write_all(&self, name: &str, mut input: ChildStdin, queue: &Receiver<Vec<u8>>) {
+        while let Ok(line) = queue.recv() {
+            if input.write_all(&line).is_err() {
+                // Mostly because it died, which the reader tells better.
+                thread::sleep(END_LIMIT);
+                self.end(name, Some("closed its input and was killed".to_owned()));
+                return;
+            }
+        }
+    }
+
+    /// Read messages until the output ends or one breaks a rule.
+    fn read_all(&self, name: &str, output: ChildStdout) {
+        let mut output = BufReader::new(output);
+        let mut line = Vec::new();
+        let fault = loop {
+            line.clear();
+            let read = (&mut output)
+                .take(MESSAGE_LIMIT as u64 + 1)
+                .read_until(b'\n', &mut line);
+            match read {
+                Ok(0) => break None,
+                Ok(_) => {}
+                Err(error) => break Some(format!("could not be read from ({error})")),
+            }
+            if let Err(fault) = self.take(&line) {
+                break Some(format!("{fault} and was killed"));
+            }
+        };
+        self.end(name, fault);
+    }
+
+    fn take(&self, line: &[u8]) -> Result<(), String> {
+        let message = Message::parse(line)
+            .map_err(|error| format!("broke the protocol ({})", crate::sys::log::chain(&error)))?;
+        let (number, event) = match message {
+            Message::Answer {
+                id: Id::Number(number),
+                result,
+            } => (number, Event::Answer(result)),
+            Message::Answer { id, .. } => {
+                return Err(format!("answered {id:?}, which was not asked"));
+            }
+            Message::Request { id, method, params } => {
+                let number = call_of(&params);
+                (number?, Event::Request(id, method, params))
+            }
+            Message::Notification { method, params } => match call_of(&params) {
+                Ok(number) => (number, Event::Notification(method, params)),
+                // News that belong to no call are allowed, and nobody waits for them.
+                Err(_) => return Ok(()),
+            },
+        };
+        let is_answer = matches!(event, Event::Answer(_));
+        let open = {
+            let mut calls = self.calls();
+            if is_answer {
+                calls.open.remove(&number)
+            } else {
+                calls.open.get(&number).cloned()
+            }
+        };
+        match open {
+            // The caller may have given up in this very moment.
+            Some(caller) => {
+                let _ = caller.send(event);
+                Ok(())
+            }
+            None if is_answer => Err(format!("answered call {number}, which is not open")),
+            // Progress of a call that has just ended.
+            None => Ok(()),
+        }
+    }
+
+    /// Nothing more comes: kill what is left, and tell every caller.
+    fn end(&self, name: &str, fault: Option<String>) {
+        // Held throughout, so that one end is told once; callers need only the other lock.
+        let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.calls().ended.is_some() {
+            return;
+        }
+        let why = fault.unwrap_or_else(|| match process.wait(END_LIMIT) {
+            Some(_) if process.ran_out_of_memory() => {
+                "used more memory than it may and was killed".to_owned()
+            }
+            Some(status) => describe(status),
+            None => "closed its output without ending and was killed".to_owned(),
+        });
+        if !process.kill() {
+            error!(
+                manager = name,
+                "cannot be killed: it is stuck in the kernel; it is left behind, a reboot ends it"
+            );
+        }
+        debug!(manager = name, why, "ended");
+        let mut calls = self.calls();
+        calls.ended = Some(why);
+        calls.open.clear();
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The call that a callback belongs to.
+fn call_of(params: &Value) -> Result<i64, String> {
+    params
+        .get("call")
+        .and_then(Value::as_i64)
+        .ok_or_else(|| "called back without the number of its call".to_owned())
+}
+
+fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("ended with exit status {code}"),
+        (None, Some(signal)) => match Signal::try_from(signal) {
+            Ok(signal) => format!("was killed by signal {signal}"),
+            Err(_) => format!("was killed by signal {signal}"),
+        },
+        (None, None) => "ended".to_owned(),
+    }
+}
+
+/// How many calls are made at once.
+struct Turns {
+    state: Mutex<(u32, u32)>,
+    changed: Condvar,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self {
+            state: Mutex::new((0, 1)),
+            changed: Condvar::new(),
+        }
+    }
+}
+
+/// Given back when dropped.
+struct Turn<'t>(&'t Turns);
+
+impl Turns {
+    fn allow(&self, limit: u32) {
+        self.state().1 = limit;
+        self.changed.notify_all();
+    }
+
+    /// Wait for a turn, until this moment or until this says so.
+    fn take(&self, until: Instant, is_cancelled: impl Fn() -> bool) -> Option<Turn<'_>> {
+        let mut state = self.state();
+        while state.0 >= state.1 {
+            if Instant::now() >= until || is_cancelled() {
+                return None;
+            }
+            state = self
+                .changed
+                .wait_timeout(state, CANCEL_POLL)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        state.0 += 1;
+        Some(Turn(self))
+    }
+
+    fn state(&self) -> MutexGuard<'_, (u32, u32)> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.state().0 -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
+/// For calls that no callback fits.
+pub(super) struct NoCallbacks;
+
+impl Callbacks for NoCallbacks {
+    fn answer(&mut self, method: &str, _params: &Value) -> Result<Value, Failure> {
+        Err(Failure::new(
+            METHOD_NOT_FOUND,
+            format!("The agent has no method {method}"),
+        ))
+    }
+}

@@ -1,0 +1,241 @@
+//! The life of one plugin: started once and kept; after a crash started again, a little later each
+//! time, and only as the manager that it was.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use farrier_plugin::protocol::{self, Greeting, Introduction};
+use farrier_plugin::{Context, SilentContext};
+use serde_json::{Value, json};
+use tracing::{error, info, warn};
+
+use super::connection::{Callbacks, Connection, Deadline, NoCallbacks};
+use super::{Found, PluginError};
+use crate::sys::log::chain;
+
+/// To start, and to answer the greeting: an interpreter takes a second in an emulated machine.
+const GREETING: Deadline = Deadline(Duration::from_secs(30));
+
+/// To find its hardware again after a restart.
+const INITIALIZE: Deadline = Deadline(Duration::from_secs(120));
+
+/// The pause before the first restart; each further one in a row doubles it.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Ends in a row, without a call that was answered between them, after which it is dropped.
+const ENDS: u32 = 5;
+
+/// One plugin, running or not.
+pub(super) struct Keeper {
+    found: Found,
+    introduction: Introduction,
+    state: Mutex<State>,
+}
+
+struct State {
+    connection: Arc<Connection>,
+    /// How often it ended since the last call that it answered.
+    ends: u32,
+    last_start: Instant,
+    /// Whether it was initialised, so that a restart does it again.
+    is_initialized: bool,
+    dropped: Option<String>,
+}
+
+impl Keeper {
+    /// Start a plugin and hear who it is.
+    pub(super) fn start(found: Found) -> Result<Self, PluginError> {
+        let (connection, introduction) = greet(&found)?;
+        Ok(Self {
+            found,
+            introduction,
+            state: Mutex::new(State {
+                connection: Arc::new(connection),
+                ends: 0,
+                last_start: Instant::now(),
+                is_initialized: false,
+                dropped: None,
+            }),
+        })
+    }
+
+    /// Who it is.
+    pub(super) fn introduction(&self) -> &Introduction {
+        &self.introduction
+    }
+
+    /// The plugin's name.
+    pub(super) fn name(&self) -> &str {
+        &self.found.name
+    }
+
+    /// Why it is not used any more, where that is so.
+    pub(super) fn dropped(&self) -> Option<String> {
+        self.state().dropped.clone()
+    }
+
+    /// Call a method of it, starting it again first where it has ended.
+    pub(super) fn call(
+        &self,
+        method: &str,
+        params: Value,
+        deadline: Deadline,
+        context: &dyn Context,
+        callbacks: &mut dyn Callbacks,
+    ) -> Result<Value, PluginError> {
+        let connection = self.running()?;
+        let result = connection.call(method, params, deadline, context, callbacks);
+        let mut state = self.state();
+        if connection.ended().is_none() {
+            state.ends = 0;
+        }
+        if method == "initialize" && result.is_ok() {
+            state.is_initialized = true;
+        }
+        result
+    }
+
+    /// The running plugin. Whoever comes while it is being restarted waits.
+    fn running(&self) -> Result<Arc<Connection>, PluginError> {
+        let mut state = self.state();
+        while let Some(why) = state.connection.ended() {
+            if let Some(why) = &state.dropped {
+                return Err(PluginError::Dropped { why: why.clone() });
+            }
+            state.ends += 1;
+            if state.ends >= ENDS {
+                let error = PluginError::KeepsEnding {
+                    name: self.found.name.clone(),
+                    times: state.ends,
+                    why,
+                };
+                return Err(self.drop_for(&mut state, error));
+            }
+            let pause = LONGEST_PAUSE.min(PAUSE * 2u32.pow(state.ends - 1));
+            thread::sleep((state.last_start + pause).saturating_duration_since(Instant::now()));
+            warn!(
+                manager = self.found.name,
+                why, "starting a hardware manager again"
+            );
+            state.last_start = Instant::now();
+            match greet(&self.found) {
+                Ok((_, introduction)) if introduction != self.introduction => {
+                    let error = PluginError::Changed {
+                        name: self.found.name.clone(),
+                    };
+                    return Err(self.drop_for(&mut state, error));
+                }
+                Ok((connection, _)) => {
+                    if state.is_initialized
+                        && let Err(error) = initialize(&connection)
+                    {
+                        // As at the agent's start: its other methods say what they cannot do.
+                        warn!(
+                            manager = self.found.name,
+                            error = chain(&error),
+                            "could not be initialised again"
+                        );
+                    }
+                    state.connection = Arc::new(connection);
+                }
+                // It counts as one more end.
+                Err(error) => warn!(
+                    manager = self.found.name,
+                    error = chain(&error),
+                    "could not be started again"
+                ),
+            }
+        }
+        Ok(Arc::clone(&state.connection))
+    }
+
+    /// Whether it has this method.
+    pub(super) fn has(&self, method: &str) -> bool {
+        self.introduction.methods.iter().any(|own| own == method)
+    }
+
+    fn drop_for(&self, state: &mut State, error: PluginError) -> PluginError {
+        if state.dropped.is_none() {
+            error!(manager = self.found.name, %error, "a hardware manager is not used any more");
+            state.dropped = Some(error.to_string());
+        }
+        error
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Start a plugin and hear who it is.
+pub(super) fn greet(found: &Found) -> Result<(Connection, Introduction), PluginError> {
+    let connection = Connection::open(&found.name, &found.program)?;
+    let refused = |why: String| PluginError::Introduction {
+        name: found.name.clone(),
+        why,
+    };
+    let greeting = json!(Greeting {
+        protocol: vec![protocol::VERSION],
+        message_limit: protocol::MESSAGE_LIMIT as u64,
+        agent: concat!("farrier ", env!("CARGO_PKG_VERSION")).to_owned(),
+    });
+    let answer = connection.call(
+        "handshake",
+        greeting,
+        GREETING,
+        &SilentContext,
+        &mut NoCallbacks,
+    )?;
+    let introduction: Introduction =
+        serde_json::from_value(answer).map_err(|error| refused(error.to_string()))?;
+    if introduction.protocol != protocol::VERSION {
+        return Err(refused(format!(
+            "it wants version {} of the protocol, the agent speaks {}",
+            introduction.protocol,
+            protocol::VERSION
+        )));
+    }
+    for (what, text) in [
+        ("class_name", &introduction.class_name),
+        ("name", &introduction.name),
+        ("version", &introduction.version),
+    ] {
+        // They go into JSON keys at the conductor, into its database and into messages.
+        if text.is_empty() || text.len() > 128 || text.chars().any(char::is_control) {
+            return Err(refused(format!(
+                "its {what} must be 1 to 128 characters without control characters"
+            )));
+        }
+    }
+    if !introduction
+        .methods
+        .iter()
+        .any(|method| method == "evaluate_hardware_support")
+    {
+        return Err(refused(
+            "it lacks the method evaluate_hardware_support".to_owned(),
+        ));
+    }
+    connection.allow(introduction.capabilities.concurrent_calls);
+    info!(
+        manager = introduction.name,
+        version = introduction.version,
+        plugin = found.name,
+        "a hardware manager introduced itself"
+    );
+    Ok((connection, introduction))
+}
+
+fn initialize(connection: &Connection) -> Result<(), PluginError> {
+    connection
+        .call(
+            "initialize",
+            json!({}),
+            INITIALIZE,
+            &SilentContext,
+            &mut NoCallbacks,
+        )
+        .map(|_| ())
+}

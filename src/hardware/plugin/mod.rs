@@ -1,0 +1,24 @@
+//! Hardware managers outside the agent: each a process that speaks `docs/plugin-protocol.md`.
+//!
+//! Nothing that such a process does can do more than fail one command by name: it is started with
+//! bounds on memory and processes, its messages are bounded and checked, every call has an end, and
+//! what breaks a rule is killed with everything it started.
+
+mod check;
+mod connection;
+mod error;
+mod finder;
+mod installed;
+mod keeper;
+mod manager;
+mod stderr;
+
+#[cfg(test)]
+mod tests;
+
+pub use check::{Finding, check};
+use error::PluginError;
+use finder::{Found, find};
+pub(super) use installed::Installed;
+pub use installed::Refused;
+pub(super) use manager::{Devices, PluginManager};

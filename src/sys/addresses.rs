@@ -22,6 +22,9 @@ impl Addresses {
         if !root.is_system() {
             return Self(root.recorded("addresses").unwrap_or_default());
         }
+        if let Some(addresses) = root.remembered("addresses") {
+            return Self(addresses);
+        }
         let interfaces = match getifaddrs() {
             Ok(interfaces) => interfaces,
             Err(error) => {
@@ -45,6 +48,7 @@ impl Addresses {
                     .push(address);
             }
         }
+        root.remember_interface("addresses");
         for (interface, addresses) in &addresses {
             root.remember("addresses", interface, addresses);
         }

@@ -101,8 +101,16 @@ impl Root {
     }
 
     /// A whole file, at most 16 MiB of it.
+    ///
+    /// Before a witness a file does not change: what was read once is read again, so that a
+    /// recording is of one moment.
     pub fn read(&self, path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
         let path = path.as_ref();
+        if let Some((witness, resolved)) = self.seen(path)
+            && let Some(content) = witness.content(&resolved)
+        {
+            return Ok(content);
+        }
         let mut content = Vec::new();
         fs::File::open(self.path(path))?
             .take(FILE_LIMIT)
@@ -275,6 +283,12 @@ impl Root {
         {
             witness.heard(interface, asked, answer);
         }
+    }
+
+    /// What the witness was told before of an interface whose answers change from one moment to the
+    /// next.
+    pub fn remembered<T: DeserializeOwned>(&self, interface: &str) -> Option<T> {
+        serde_json::from_value(self.witness.as_ref()?.answers(interface)?).ok()
     }
 
     /// Tell the witness that this interface is there, even if nothing will be asked.

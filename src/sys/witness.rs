@@ -65,6 +65,23 @@ impl Witness {
             .or_default() += 1;
     }
 
+    /// What was read of a file before.
+    pub(super) fn content(&self, path: &Path) -> Option<Vec<u8>> {
+        let content = match self.lock().entries.get(path)? {
+            Entry::File(content) if !content.is_empty() => content.clone(),
+            _ => return None,
+        };
+        #[cfg(test)]
+        self.count(path);
+        Some(content)
+    }
+
+    /// What an interface answered before.
+    pub(super) fn answers(&self, interface: &str) -> Option<Value> {
+        let answers = self.lock().answers.get(interface)?.clone();
+        Some(Value::Object(answers))
+    }
+
     pub(super) fn saw_file(&self, path: PathBuf, content: Vec<u8>) {
         #[cfg(test)]
         self.count(&path);

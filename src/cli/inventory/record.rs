@@ -41,8 +41,9 @@ pub(super) fn record(
     let (_, replayed, inventory) = read(&Root::at(directory), lldp)?;
     if !mask && replayed != live {
         return Err(format!(
-            "The recording in {place} does not give the same inventory as the machine; did the \
-             machine change while it was read?"
+            "The recording in {place} does not give what the machine gave, first at {}; did the \
+             machine change while it was read?",
+            first_difference(&live, &replayed)
         ));
     }
     let text = serde_json::to_string_pretty(&*inventory).map_err(|error| error.to_string())?;
@@ -54,6 +55,25 @@ pub(super) fn record(
         seen.entries.len(),
         seen.answers.len(),
     ))
+}
+
+/// Where two facts differ: `/inventory/interfaces/0/has_carrier (true, false)`.
+fn first_difference(one: &Value, other: &Value) -> String {
+    let inner = match (one, other) {
+        (Value::Object(one), Value::Object(other)) => one
+            .iter()
+            .find(|(name, value)| other.get(*name) != Some(value))
+            .and_then(|(name, value)| Some((name.clone(), value, other.get(name)?))),
+        (Value::Array(one), Value::Array(other)) => (0..)
+            .zip(one.iter().zip(other))
+            .find(|(_, (one, other))| one != other)
+            .map(|(index, (one, other))| (index.to_string(), one, other)),
+        _ => None,
+    };
+    match inner {
+        Some((name, one, other)) => format!("/{name}{}", first_difference(one, other)),
+        None => format!(" ({one}, {other})"),
+    }
 }
 
 /// Everything that is ever asked of a machine, in its wire form, and what was read for it.
@@ -110,6 +130,17 @@ mod tests {
         record(&Root::system(), directory.path(), false, false).unwrap();
         assert!(directory.path().join("proc/cpuinfo").is_file());
         assert!(directory.path().join("recorded/ethtool.json").is_file());
+    }
+
+    #[test]
+    fn a_difference_is_named() {
+        assert_eq!(
+            first_difference(
+                &json!({"a": 1, "b": [{"c": 1}, {"c": true}]}),
+                &json!({"a": 1, "b": [{"c": 1}, {"c": false}]})
+            ),
+            "/b/1/c (true, false)"
+        );
     }
 
     #[test]

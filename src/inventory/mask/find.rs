@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::secrets::{Secrets, is_part_of};
+use super::secrets::{Masks, Secrets, is_part_of};
 use super::{SMBIOS_TABLE, lldp, smbios};
 use crate::sys::hex;
 use crate::sys::witness::{Entry, Seen};
@@ -20,6 +20,8 @@ const FILES: [&str; 7] = [
     "chassis_asset_tag",
     "vpd_pg80",
 ];
+
+const UDEV: &str = "/run/udev/data";
 
 /// The 8 or 16 digits of a name behind its type, as scsi_id writes it: 2 is EUI-64, 3 is NAA.
 const SCSI_ID_TYPES: [&str; 2] = ["2", "3"];
@@ -81,7 +83,7 @@ fn file(secrets: &mut Secrets, serials: &mut Vec<String>, path: &Path, content: 
         serial(secrets, serials, &String::from_utf8_lossy(content));
     } else if let Ok(text) = std::str::from_utf8(content) {
         scan(secrets, text);
-        if path.starts_with("/run/udev/data") {
+        if path.starts_with(UDEV) {
             for (name, value) in text
                 .lines()
                 .filter_map(|line| line.strip_prefix("E:")?.split_once('='))
@@ -90,6 +92,35 @@ fn file(secrets: &mut Secrets, serials: &mut Vec<String>, path: &Path, content: 
             }
         }
     }
+}
+
+/// The content with serial numbers masked that are too short to be masked wherever they stand.
+pub(super) fn short_serials(path: &Path, content: Vec<u8>, masks: &Masks) -> Vec<u8> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let Ok(text) = std::str::from_utf8(&content) else {
+        return content;
+    };
+    let masked = |serial: &str| masks.short_serial(serial.trim_matches(['\0', '\n', ' ']));
+    if FILES.contains(&&*name) {
+        let Some((serial, mask)) = masked(text) else {
+            return content;
+        };
+        return text.replacen(&serial, &mask, 1).into_bytes();
+    }
+    if !path.starts_with(UDEV) {
+        return content;
+    }
+    let lines = text.split_inclusive('\n').map(|line| {
+        let found = line
+            .split_once('=')
+            .filter(|(name, _)| name.starts_with("E:") && name.contains("SERIAL"))
+            .and_then(|(name, value)| Some((name, masked(value)?)));
+        match found {
+            Some((name, (_, mask))) => format!("{name}={mask}\n"),
+            None => line.to_owned(),
+        }
+    });
+    lines.collect::<String>().into_bytes()
 }
 
 /// A property of udev.

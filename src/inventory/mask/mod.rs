@@ -51,7 +51,9 @@ pub fn masked(mut seen: Seen) -> Seen {
             Entry::File(content) if path.to_str() == Some(SMBIOS_TABLE) => {
                 Entry::File(masks.bytes(&smbios::masked(content, &masks)))
             }
-            Entry::File(content) => Entry::File(masks.bytes(&content)),
+            Entry::File(content) => {
+                Entry::File(masks.bytes(&find::short_serials(&path, content, &masks)))
+            }
             Entry::Link(target) => Entry::Link(masked_path(&target, &masks)),
             Entry::Directory => Entry::Directory,
         };

@@ -107,6 +107,12 @@ impl Masks {
             .unwrap_or_else(|| serial_mask(serial, 0))
     }
 
+    /// A serial number that was found and is only masked where it is known to be one, and its mask.
+    pub(super) fn short_serial(&self, serial: &str) -> Option<(String, String)> {
+        let (serial, mask) = self.serials.get_key_value(serial)?;
+        (!is_telling(serial)).then(|| (serial.clone(), mask.clone()))
+    }
+
     /// The mask of a MAC that was found.
     pub(super) fn mac_of(&self, mac: [u8; 6]) -> Option<[u8; 6]> {
         self.macs.get(&mac).copied()

@@ -207,6 +207,27 @@ fn of_the_command_line_only_the_boot_interface_stays() {
 }
 
 #[test]
+fn a_short_serial_number_is_masked_where_it_is_known_to_be_one() {
+    let mut seen = Seen::default();
+    let file = |text: &str| Entry::File(text.as_bytes().to_vec());
+    let mut add = |path: &str, text| seen.entries.insert(PathBuf::from(path), file(text));
+    add("/sys/block/vda/serial", "S7\n");
+    add("/sys/block/vda/size", "S7\n");
+    add("/run/udev/data/b254:0", "E:ID_SERIAL=S7\nE:ID_MODEL=S7\n");
+    let masked = masked(seen);
+    let text = |path: &str| match &masked.entries[Path::new(path)] {
+        Entry::File(content) => String::from_utf8(content.clone()).unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(text("/sys/block/vda/serial"), "X1\n");
+    assert_eq!(text("/sys/block/vda/size"), "S7\n");
+    assert_eq!(
+        text("/run/udev/data/b254:0"),
+        "E:ID_SERIAL=X1\nE:ID_MODEL=S7\n"
+    );
+}
+
+#[test]
 fn switches_are_masked_too() {
     let tlv = |kind: u8, content: &[u8]| [&[kind << 1, content.len() as u8], content].concat();
     let switch = [0x74, 0x83, 0xef, 0x11, 0x22, 0x33];

@@ -10,7 +10,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{ChildStdin, ChildStdout, ExitStatus};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tracing::{debug, error, info, warn};
 
+use super::turns::Turns;
 use super::{PluginError, stderr};
 use crate::sys::plugin_process::{self, Pipes, PluginProcess};
 
@@ -523,59 +524,6 @@ fn describe(status: ExitStatus) -> String {
             Err(_) => format!("was killed by signal {signal}"),
         },
         (None, None) => "ended".to_owned(),
-    }
-}
-
-/// How many calls are made at once.
-struct Turns {
-    state: Mutex<(u32, u32)>,
-    changed: Condvar,
-}
-
-impl Default for Turns {
-    fn default() -> Self {
-        Self {
-            state: Mutex::new((0, 1)),
-            changed: Condvar::new(),
-        }
-    }
-}
-
-/// Given back when dropped.
-struct Turn<'t>(&'t Turns);
-
-impl Turns {
-    fn allow(&self, limit: u32) {
-        self.state().1 = limit;
-        self.changed.notify_all();
-    }
-
-    /// Wait for a turn, until this moment or until this says so.
-    fn take(&self, until: Instant, is_cancelled: impl Fn() -> bool) -> Option<Turn<'_>> {
-        let mut state = self.state();
-        while state.0 >= state.1 {
-            if Instant::now() >= until || is_cancelled() {
-                return None;
-            }
-            state = self
-                .changed
-                .wait_timeout(state, CANCEL_POLL)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
-        state.0 += 1;
-        Some(Turn(self))
-    }
-
-    fn state(&self) -> MutexGuard<'_, (u32, u32)> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.0.state().0 -= 1;
-        self.0.changed.notify_all();
     }
 }
 

@@ -12,6 +12,7 @@ mod installed;
 mod keeper;
 mod manager;
 mod stderr;
+mod turns;
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ import json
 import time
 from dataclasses import dataclass
 
+from compare.bmc import Bmc
 from lab import Agent
 from lab.load import Load
 
@@ -41,8 +42,12 @@ def start(lab, machine, agent):
     hardware = machine.hardware()
     hardware['arguments'] = [*hardware['arguments'],
                              '-device', 'virtio-balloon-pci,id=balloon']
-    with lab.enrolled(machine.name, **hardware, node={
-            'clean': False, 'fast_track': True, 'ramdisk': agent.image}) as node:
+    with contextlib.ExitStack() as stack:
+        if machine.bmc:
+            bmc = stack.enter_context(Bmc(lab.run.tmp / 'bmc.sock', **machine.bmc))
+            hardware['arguments'] += bmc.arguments
+        node = stack.enter_context(lab.enrolled(machine.name, **hardware, node={
+            'clean': False, 'fast_track': True, 'ramdisk': agent.image}))
         load = Load(lab.network)
         node.target('inspect')
         power_on, heartbeat = _first_heartbeat(lab, node)

@@ -23,6 +23,8 @@ class Machine:
     arguments: list = field(default_factory=list)
     # Kernel parameters, for both agents.
     parameters: str = ''
+    # Its addresses (`Bmc`), if it has one.
+    bmc: dict | None = None
 
     def hardware(self):
         """For `Lab.enrolled`."""
@@ -39,13 +41,13 @@ _BIOS = Machine(
 
 _UEFI = Machine(
     'uefi', 'UEFI; NVMe, SCSI disks with 512 and 4096-byte sectors; e1000e and RTL8139 cards; '
-            'BMC; USB stick', 'uefi',
+            'BMC with addresses of both families; USB stick', 'uefi',
     [Disk('nvme', 256), Disk('scsi', 512, sector=4096), Disk('scsi', 128, rotational=True)],
     ['e1000e', 'rtl8139'],
-    ['-device', 'ipmi-bmc-sim,id=bmc', '-device', 'isa-ipmi-kcs,bmc=bmc',
-     '-device', 'qemu-xhci,id=usb',
+    ['-device', 'qemu-xhci,id=usb',
      '-drive', f'if=none,id=stick,{_NOTHING}',
-     '-device', 'usb-storage,bus=usb.0,drive=stick,serial=STICK'])
+     '-device', 'usb-storage,bus=usb.0,drive=stick,serial=STICK'],
+    bmc={'address': '192.0.2.251', 'mac': '52:54:00:bb:bb:bb', 'address6': 'fd00:fa:1::251'})
 
 _NUMA = Machine(
     'numa', 'BIOS; two sockets, two NUMA nodes; NVMe disk, SAS disks with WWN behind a MegaRAID '

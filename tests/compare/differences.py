@@ -84,27 +84,27 @@ def _same_network(ours, theirs):
                for address in (ours, theirs))
 
 
+_LETTERS = ('the kernel gives the letters in the order in which it finds the disks, another one at '
+            'each start', 'equal but for the letters after `sd`',
+            _equal_after(r'(?<=/sd)[a-z]+$'))
+_HOST = ('host adapters are numbered in the order in which the kernel finds them',
+         'equal after the first number', _equal_after(r'^\d+:'))
+_LINK = ('udev makes two links to some disks, the second for the sake of older configurations; the '
+         'reference takes the one that the directory lists last',
+         'equal without `virtio-` and the `.0` of an ATA port',
+         _equal_after(r'(?<=/)virtio-(?=pci-)|(?<=-ata-\d)\.0$'))
 _LEASE = ('the two DHCP clients name themselves differently to the server, which gives each an '
-          'address of its own')
+          'address of its own', 'both in the lab\'s network', _same_network)
+_LEFT = ('what the kernel has left after its own start', 'within 1 %', within(0.01))
 
+# The conductor's hooks make `root_disk`, `all_interfaces` and `valid_interfaces` of the inventory.
 VOLATILE = (
-    Volatile('disks/*/name', 'the kernel gives the letters in the order in which it finds the '
-             'disks, another one at each start', 'equal but for the letters after `sd`',
-             _equal_after(r'(?<=/sd)[a-z]+$')),
-    Volatile('disks/*/hctl', 'host adapters are numbered in the order in which the kernel finds '
-             'them', 'equal after the first number', _equal_after(r'^\d+:')),
-    Volatile('disks/*/by_path', 'udev makes two links to some disks, the second for the sake of '
-             'older configurations; the reference takes the one that the directory lists last',
-             'equal without `virtio-` and the `.0` of an ATA port',
-             _equal_after(r'(?<=/)virtio-(?=pci-)|(?<=-ata-\d)\.0$')),
-    Volatile('interfaces/*/ipv4_address', _LEASE, 'both in the lab\'s network', _same_network),
-    Volatile('all_interfaces/*/ipv4_address', _LEASE, 'both in the lab\'s network', _same_network),
-    Volatile('valid_interfaces/*/ipv4_address', _LEASE, 'both in the lab\'s network',
-             _same_network),
-    Volatile('memory/total', 'what the kernel has left after its own start', 'within 1 %',
-             within(0.01)),
-    Volatile('numa_topology/ram/*/size_kb', 'what the kernel has left after its own start',
-             'within 1 %', within(0.01)),
+    *(Volatile(f'{disk}/{name}', *rule) for disk in ('disks/*', 'root_disk')
+      for name, rule in (('name', _LETTERS), ('hctl', _HOST), ('by_path', _LINK))),
+    *(Volatile(f'{interfaces}/*/ipv4_address', *_LEASE)
+      for interfaces in ('interfaces', 'all_interfaces', 'valid_interfaces')),
+    Volatile('memory/total', *_LEFT),
+    Volatile('numa_topology/ram/*/size_kb', *_LEFT),
 )
 
 LISTED = ()

@@ -1,5 +1,6 @@
 //! Waiting until udev has dealt with what the kernel found.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,24 @@ pub enum Settled {
 ///
 /// This is what `udevadm settle` does, without the program: udev keeps `/run/udev/queue` there for
 /// as long as it has events, and the kernel counts its events in `/sys/kernel/uevent_seqnum`.
+///
+/// Once that has been seen, the next waiting ends at once unless the kernel has counted on since:
+/// without a new event there is no such moment, and an inventory would spend most of its time here.
 pub fn wait(root: &Root, timeout: Duration) -> Settled {
+    static SETTLED_AT: AtomicU64 = AtomicU64::new(NEVER);
+    if root.is_system() {
+        wait_since(root, timeout, &SETTLED_AT)
+    } else {
+        // Each recording counts for itself.
+        wait_since(root, timeout, &AtomicU64::new(NEVER))
+    }
+}
+
+/// A count that the kernel never comes to.
+const NEVER: u64 = u64::MAX;
+
+/// `settled_at` is the kernel's count when udev was last seen to have settled.
+fn wait_since(root: &Root, timeout: Duration, settled_at: &AtomicU64) -> Settled {
     // How busy udev is belongs to the moment, not to the machine: no part of a recording.
     let root = &root.unwitnessed();
     if !root.exists("/run/udev/control") {
@@ -43,7 +61,10 @@ pub fn wait(root: &Root, timeout: Duration) -> Settled {
         if root.exists("/run/udev/queue") || event != last_event {
             last_event = event;
             quiet_since = None;
-        } else if now.duration_since(*quiet_since.get_or_insert(now)) >= QUIET {
+        } else if event == Some(settled_at.load(Ordering::Relaxed))
+            || now.duration_since(*quiet_since.get_or_insert(now)) >= QUIET
+        {
+            settled_at.store(event.unwrap_or(NEVER), Ordering::Relaxed);
             return Settled::Quiet;
         }
         if now.duration_since(start) >= timeout {
@@ -76,6 +97,35 @@ mod tests {
     fn an_empty_queue_has_settled() {
         let recording = Recording::unpack("/run/udev/control =\n/sys/kernel/uevent_seqnum = 7");
         assert_eq!(wait(&recording.root(), PATIENCE), Settled::Quiet);
+    }
+
+    #[test]
+    fn without_a_new_event_the_next_waiting_ends_at_once() {
+        let recording = Recording::unpack("/run/udev/control =\n/sys/kernel/uevent_seqnum = 7");
+        let root = recording.root();
+        let settled_at = AtomicU64::new(NEVER);
+        assert_eq!(
+            wait_since(&root, Duration::ZERO, &settled_at),
+            Settled::TimedOut
+        );
+        assert_eq!(wait_since(&root, PATIENCE, &settled_at), Settled::Quiet);
+        assert_eq!(
+            wait_since(&root, Duration::ZERO, &settled_at),
+            Settled::Quiet
+        );
+
+        fs::write(root.path("/sys/kernel/uevent_seqnum"), "8\n").unwrap();
+        assert_eq!(
+            wait_since(&root, Duration::ZERO, &settled_at),
+            Settled::TimedOut
+        );
+        // At work on the event that it had settled after: that is new work.
+        fs::write(root.path("/sys/kernel/uevent_seqnum"), "7\n").unwrap();
+        fs::write(root.path("/run/udev/queue"), "").unwrap();
+        assert_eq!(
+            wait_since(&root, Duration::ZERO, &settled_at),
+            Settled::TimedOut
+        );
     }
 
     #[test]

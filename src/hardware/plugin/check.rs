@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use farrier_plugin::protocol::{Introduction, METHOD_NOT_FOUND, METHODS, device_from_wire};
 use farrier_plugin::{
-    BootInfo, Cpu, ErrorKind, Inventory, Memory, NetworkInterface, SilentContext, Step,
+    BootInfo, Cpu, ErrorKind, Inventory, LldpData, Memory, NetworkInterface, SilentContext, Step,
     SystemVendor,
 };
 use serde::de::DeserializeOwned;
@@ -177,6 +177,7 @@ fn fits(method: &str, result: &Value) -> Result<(), String> {
     match method {
         "evaluate_hardware_support" => typed::<u32>(result),
         "list_network_interfaces" => typed::<Vec<NetworkInterface>>(result),
+        "collect_lldp_data" => typed::<LldpData>(result),
         "get_cpus" => typed::<Cpu>(result),
         "get_memory" => typed::<Memory>(result),
         "get_boot_info" => typed::<BootInfo>(result),

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use farrier_plugin::protocol::{self, Failure, INVALID_PARAMS, METHOD_NOT_FOUND};
 use farrier_plugin::{
-    BlockDevice, BootInfo, Context, Cpu, ErrorKind, HardwareManager, Inventory, ManagerError,
-    ManagerVersion, Memory, NetworkInterface, Node, Port, ProgramOutput, ProgramRequest,
-    SilentContext, Step, StepArguments, StepKind, SystemVendor,
+    BlockDevice, BootInfo, Context, Cpu, ErrorKind, HardwareManager, Inventory, LldpData,
+    ManagerError, ManagerVersion, Memory, NetworkInterface, Node, Port, ProgramOutput,
+    ProgramRequest, SilentContext, Step, StepArguments, StepKind, SystemVendor,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -256,6 +256,10 @@ impl HardwareManager for PluginManager {
 
     fn list_network_interfaces(&self) -> Result<Vec<NetworkInterface>, ManagerError> {
         self.question("list_network_interfaces")
+    }
+
+    fn collect_lldp_data(&self) -> Result<LldpData, ManagerError> {
+        self.question("collect_lldp_data")
     }
 
     fn cpus(&self) -> Result<Cpu, ManagerError> {

@@ -11,10 +11,11 @@ use crate::{
 
 /// Every method that a manager can have, by its name in the contract (contract/control-plane 8.9).
 /// `execute_step` stands for all steps.
-pub const METHODS: [&str; 22] = [
+pub const METHODS: [&str; 23] = [
     "evaluate_hardware_support",
     "initialize",
     "list_network_interfaces",
+    "collect_lldp_data",
     "get_cpus",
     "get_memory",
     "list_block_devices",
@@ -49,6 +50,7 @@ pub fn call(
         "evaluate_hardware_support" => answer(manager.evaluate_hardware_support()),
         "initialize" => answer(manager.initialize(context)),
         "list_network_interfaces" => answer(manager.list_network_interfaces()),
+        "collect_lldp_data" => answer(manager.collect_lldp_data()),
         "get_cpus" => answer(manager.cpus()),
         "get_memory" => answer(manager.memory()),
         "list_block_devices" => devices(manager.list_block_devices(partitions(&params))),

@@ -1,8 +1,5 @@
 //! Facts of recorded machines, beside those that the reference reported.
 
-use std::fs;
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use super::{Fact, disks, extra_hardware, firmware_facts};
@@ -195,34 +192,6 @@ fn disks_are_described_as_the_reference_does() {
             ["disk", "sdb", "Read Cache Disable", "1"],
         ])
     );
-}
-
-/// `NAME.facts.json` is what hardware-detect 0.33, with lshw 02.19 and dmidecode 3.4, reported of
-/// firmware, board and memory on a machine with the table `NAME.bin` in its sysfs.
-#[test]
-fn firmware_board_and_memory_are_described_as_the_reference_does() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/dmi");
-    let mut seen = 0;
-    for file in fs::read_dir(folder).unwrap() {
-        let dump = file.unwrap().path();
-        if dump.extension().is_none_or(|extension| extension != "bin") {
-            continue;
-        }
-        let Ok(reference) = fs::read(dump.with_extension("facts.json")) else {
-            continue;
-        };
-        let reference: Vec<Value> = serde_json::from_slice(&reference).unwrap();
-        let bytes = fs::read(&dump).unwrap();
-        let smbios = Smbios::new(&bytes[..32], bytes[32..].to_vec());
-        // The reference takes the board for the product; only its UUID is the product's.
-        let ours: Vec<Value> = wire(&firmware_facts(&smbios))
-            .into_iter()
-            .filter(|fact| fact[1] != "product" || fact[2] == "uuid")
-            .collect();
-        assert_eq!(json!(ours), json!(reference), "{}", dump.display());
-        seen += 1;
-    }
-    assert!(seen >= 5, "only {seen} tables");
 }
 
 #[test]

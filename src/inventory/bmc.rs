@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use tracing::{debug, warn};
 
+use crate::sys::hex;
 use crate::sys::ipmi::{Ipmi, IpmiError};
 use crate::sys::root::Root;
 
@@ -146,8 +147,7 @@ fn mac_text(mac: &[u8]) -> Option<String> {
     if mac.len() != 6 || mac.iter().all(|byte| *byte == 0) {
         return None;
     }
-    let parts: Vec<String> = mac.iter().map(|byte| format!("{byte:02x}")).collect();
-    Some(parts.join(":"))
+    Some(hex::with_colons(mac))
 }
 
 #[cfg(test)]

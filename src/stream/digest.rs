@@ -9,6 +9,7 @@ use sha3::{Sha3_224, Sha3_256, Sha3_384, Sha3_512};
 
 use super::buffer::Buffer;
 use crate::sys::digest::{self, Function};
+use crate::sys::hex;
 
 /// How a checksum is computed: all that the reference's Python has a digest of a fixed length for.
 ///
@@ -169,8 +170,8 @@ impl Digest {
     /// The digest in lower-case hexadecimal.
     pub(super) fn finish(self) -> String {
         match self.0 {
-            State::Openssl(digest) => hexadecimal(&digest.finish()),
-            State::Other(digest) => hexadecimal(&digest.finalize()),
+            State::Openssl(digest) => hex::encode(&digest.finish()),
+            State::Other(digest) => hex::encode(&digest.finalize()),
         }
     }
 }
@@ -187,10 +188,6 @@ pub(super) fn verify(
         to.send(buffer).ok()?;
     }
     Some(digest.finish())
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

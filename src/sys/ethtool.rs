@@ -10,6 +10,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use serde::{Deserialize, Serialize};
 
+use crate::sys::hex;
 use crate::sys::root::Root;
 
 /// `linux/ethtool.h`.
@@ -224,8 +225,7 @@ fn address_text(bytes: &[u8]) -> Option<String> {
     if bytes.iter().all(|byte| *byte == 0) {
         return None;
     }
-    let parts: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Some(parts.join(":"))
+    Some(hex::with_colons(bytes))
 }
 
 /// The greatest speed that a mask of supported modes holds, else the speed now.

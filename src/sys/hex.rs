@@ -1,8 +1,14 @@
-//! Bytes as hexadecimal text, in recordings.
+//! Bytes as hexadecimal text: digests, recordings, hardware addresses.
 
 /// Two lower-case digits for each byte.
 pub fn encode(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The same with a colon between the bytes, as hardware addresses are written.
+pub fn with_colons(bytes: &[u8]) -> String {
+    let parts: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    parts.join(":")
 }
 
 /// The bytes of such a text, in either case; `None` where it is something else.

@@ -111,7 +111,7 @@ fn number(value: &[u8]) -> Option<u16> {
 fn chassis_id(value: &[u8]) -> Option<String> {
     let (subtype, id) = value.split_first()?;
     match subtype {
-        4 => Some(octets(id)),
+        4 => Some(hex::with_colons(id)),
         5 => network_address(id),
         _ => printable(id),
     }
@@ -121,7 +121,7 @@ fn chassis_id(value: &[u8]) -> Option<String> {
 fn port_id(value: &[u8]) -> Option<String> {
     let (subtype, id) = value.split_first()?;
     match subtype {
-        3 => Some(octets(id)),
+        3 => Some(hex::with_colons(id)),
         4 => network_address(id),
         _ => printable(id),
     }
@@ -139,13 +139,8 @@ fn network_address(value: &[u8]) -> Option<String> {
     Some(match (family, address.len()) {
         (1, 4) => Ipv4Addr::from(*address.first_chunk()?).to_string(),
         (2, 16) => Ipv6Addr::from(*address.first_chunk()?).to_string(),
-        _ => octets(address),
+        _ => hex::with_colons(address),
     })
-}
-
-fn octets(value: &[u8]) -> String {
-    let parts: Vec<String> = value.iter().map(|byte| format!("{byte:02x}")).collect();
-    parts.join(":")
 }
 
 fn printable(value: &[u8]) -> Option<String> {

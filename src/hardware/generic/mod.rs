@@ -125,9 +125,8 @@ impl HardwareManager for GenericHardwareManager {
     }
 
     /// Bring up multipath and arrays, load what talks to the management controller, and wait for the
-    /// root disk
-    /// (contract/control-plane 8.8). Only where this machine is ours: looking at the inventory of a
-    /// running system changes nothing there.
+    /// root disk (contract/control-plane 8.8). Only where this machine is ours: looking at the
+    /// inventory of a running system changes nothing there.
     fn initialize(&self, _context: &dyn Context) -> Result<(), ManagerError> {
         if self.may_destroy {
             storage::assemble(&self.root, SETTLE_LIMIT);

@@ -17,8 +17,9 @@ use crate::sys::log::chain;
 /// To start, and to answer the greeting: an interpreter takes a second in an emulated machine.
 const GREETING: Deadline = Deadline(Duration::from_secs(30));
 
-/// To find its hardware again after a restart.
-const INITIALIZE: Deadline = Deadline(Duration::from_secs(120));
+/// To find its hardware, at the start and after a restart: some vendors' tools look for their cards
+/// for a minute.
+pub(super) const INITIALIZE: Deadline = Deadline(Duration::from_secs(120));
 
 /// The pause before the first restart; each further one in a row doubles it.
 const PAUSE: Duration = Duration::from_secs(1);

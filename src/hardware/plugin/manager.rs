@@ -14,16 +14,13 @@ use serde_json::{Value, json};
 use tracing::warn;
 
 use super::connection::{Callbacks, Deadline};
-use super::keeper::Keeper;
+use super::keeper::{INITIALIZE, Keeper};
 use super::{Found, PluginError};
 use crate::sys::log::chain;
 use crate::sys::process::Program;
 
 /// Questions are answered from what the machine says at once.
 const QUESTION: Deadline = Deadline(Duration::from_secs(60));
-
-/// Some vendors' tools look for their cards for a minute.
-const INITIALIZE: Deadline = Deadline(Duration::from_secs(120));
 
 /// Longest time limit of a program that a plugin asks for, in seconds: a day.
 const PROGRAM_LIMIT: u64 = 86_400;
@@ -54,13 +51,7 @@ impl PluginManager {
             step_limit: Deadline(step_limit),
             level: OnceLock::new(),
         };
-        let level: Result<u32, ManagerError> = manager.ask(
-            "evaluate_hardware_support",
-            json!({}),
-            QUESTION,
-            &SilentContext,
-            ErrorKind::CommandExecution,
-        );
+        let level = manager.question::<u32>("evaluate_hardware_support");
         let _ = manager.level.set(level.map_err(|error| error.chain()));
         Ok(manager)
     }
@@ -91,26 +82,7 @@ impl PluginManager {
         self.keeper.dropped()
     }
 
-    /// Call a method that has a result. `fallback` is the class of an error that has none.
-    fn ask<T: DeserializeOwned>(
-        &self,
-        method: &str,
-        params: Value,
-        deadline: Deadline,
-        context: &dyn Context,
-        fallback: ErrorKind,
-    ) -> Result<T, ManagerError> {
-        let result = self.call(method, params, deadline, context, fallback)?;
-        serde_json::from_value(result).map_err(|source| {
-            let error = PluginError::Result {
-                name: self.keeper.name().to_owned(),
-                method: method.to_owned(),
-                source,
-            };
-            ManagerError::new(fallback, chain(&error))
-        })
-    }
-
+    /// Call a method. `fallback` is the class of an error that has none.
     fn call(
         &self,
         method: &str,
@@ -156,13 +128,14 @@ impl PluginManager {
         method: &str,
         params: Value,
     ) -> Result<T, ManagerError> {
-        self.ask(
+        let result = self.call(
             method,
             params,
             QUESTION,
             &SilentContext,
             ErrorKind::CommandExecution,
-        )
+        )?;
+        serde_json::from_value(result).map_err(|source| self.strange(method, source))
     }
 
     fn devices_of(&self, method: &str, params: Value) -> Result<Vec<BlockDevice>, ManagerError> {

@@ -8,8 +8,10 @@
 //! The trait is synchronous, object-safe and `Send + Sync`; a method that this manager does not
 //! know declines with [`ManagerError::unsupported`], which is what every default body does.
 
+pub mod abi;
 mod context;
 mod error;
+pub mod export;
 mod inventory;
 mod large_strings;
 mod manager;

@@ -11,6 +11,7 @@ use nix::unistd::{dup, dup2_stdout};
 use serde_json::Value;
 
 pub(crate) use self::remote::Remote;
+pub(crate) use self::server::panicked;
 pub use self::server::{Agent, Handler, serve_handler};
 use crate::HardwareManager;
 use crate::protocol::{self, Capabilities, Failure, Introduction};

@@ -1,5 +1,6 @@
 //! The conversation with the agent, whoever answers its requests.
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -127,17 +128,7 @@ impl Server {
         catch_unwind(AssertUnwindSafe(|| {
             self.handler.call(&agent, method, params)
         }))
-        .unwrap_or_else(|panic| {
-            let what = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied())
-                .unwrap_or("without a text");
-            Err(Failure::new(
-                INTERNAL_ERROR,
-                format!("The manager panicked in {method}: {what}"),
-            ))
-        })
+        .unwrap_or_else(|panic| Err(panicked(method, &*panic)))
     }
 
     fn greet(&self, params: Value) -> Result<Value, Failure> {
@@ -247,6 +238,19 @@ impl Server {
     fn calls(&self) -> MutexGuard<'_, Calls> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The failure of a call in which the manager panicked.
+pub(crate) fn panicked(method: &str, panic: &(dyn Any + Send)) -> Failure {
+    let what = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("without a text");
+    Failure::new(
+        INTERNAL_ERROR,
+        format!("The manager panicked in {method}: {what}"),
+    )
 }
 
 /// The agent, as one call sees it.

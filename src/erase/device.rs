@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use farrier_plugin::{BlockDevice, Context, ManagerError, Progress};
 use libblkid_rs::BlkidErr;
+use serde_json::Value;
 use tracing::{info, warn};
 
 use crate::block::holders;
@@ -69,7 +70,7 @@ pub fn erase_metadata(
             Verdict::Erase => metadata_of(root, &device.name, context).map_err(ManagerError::from),
         };
         match result {
-            Ok(()) => outcome.erased.push(device.name.clone()),
+            Ok(()) => outcome.erased.push((device.name.clone(), Value::Null)),
             Err(error) => {
                 warn!(device = device.name, error = error.chain(), "not erased");
                 outcome.failures.push(Failure {

@@ -116,7 +116,7 @@ impl HardwareManager for ExampleHardwareManager {
         _context: &dyn Context,
         _node: &Node,
         device: &BlockDevice,
-    ) -> Result<(), ManagerError> {
+    ) -> Result<Value, ManagerError> {
         if device.vendor.as_deref() != Some(VENDOR) {
             return Err(ManagerError::new(
                 ErrorKind::IncompatibleHardwareMethod,

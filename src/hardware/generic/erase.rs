@@ -55,7 +55,7 @@ pub(super) fn block_device(
     context: &dyn Context,
     node: &Node,
     device: &BlockDevice,
-) -> Result<(), ManagerError> {
+) -> Result<Value, ManagerError> {
     let flags = EraseFlags::from_node(node)?;
     let read_only = if flags.skip_read_only {
         ReadOnly::Skip
@@ -65,12 +65,13 @@ pub(super) fn block_device(
     match survey(manager, node, &flags, read_only)?.verdict(&device.name) {
         Verdict::Skip(reason) => {
             info!(device = device.name, reason, "left out");
-            Ok(())
+            Ok(Value::Null)
         }
         Verdict::Refuse(error) => Err(error.into()),
         Verdict::Erase => {
             let plan = Plan::for_device(&device.name, &flags)?;
-            Ok(erase::erase_device(&manager.root, &plan, context)?)
+            erase::erase_device(&manager.root, &plan, context)?;
+            Ok(Value::Null)
         }
     }
 }
@@ -219,6 +220,16 @@ mod tests {
         machine.run("erase_devices", json!({})).unwrap();
         assert_eq!(*machine.vendor.erased.lock().unwrap(), ["/dev/sda"]);
         assert!(machine.is_untouched("sda"));
+    }
+
+    #[test]
+    fn what_a_vendors_manager_answers_is_the_devices_value() {
+        let vendor = no_vendor().answering(Answer::Text("purged")).only_erasing();
+        let machine = Machine::new(&["sda"], true, vendor);
+        assert_eq!(
+            machine.run("erase_devices", json!({})).unwrap(),
+            json!({"/dev/sda": "purged"})
+        );
     }
 
     #[test]

@@ -235,7 +235,7 @@ impl HardwareManager for GenericHardwareManager {
         context: &dyn Context,
         node: &Node,
         device: &BlockDevice,
-    ) -> Result<(), ManagerError> {
+    ) -> Result<Value, ManagerError> {
         erase::block_device(self, context, node, device)
     }
 

@@ -29,5 +29,5 @@ pub use inventory::{
 pub use large_strings::{LARGE_STRING, LargeStrings};
 pub use manager::{HardwareManager, ManagerVersion, support};
 pub use node::{Node, Port};
-pub use serve::{Agent, Handler, serve, serve_handler};
+pub use serve::{Agent, Handler, private_streams, serve, serve_handler};
 pub use step::{ArgumentInfo, Step, StepArguments, StepKind};

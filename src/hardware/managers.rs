@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use farrier_plugin::{
     BlockDevice, Context, ErrorKind, HardwareManager, Inventory, LldpData, ManagerError, Node,
@@ -95,10 +95,17 @@ impl Managers {
         );
         // A recorded machine's plugins are not here, and this one's know nothing of it.
         let plugins = if root.is_system() {
-            Installed::start(
+            let started = Instant::now();
+            let plugins = Installed::start(
                 &options.current(),
                 &devices_of(root, Arc::downgrade(&dispatcher)),
-            )
+            );
+            info!(
+                plugins = plugins.running().len(),
+                milliseconds = started.elapsed().as_millis(),
+                "the plugins were started and have evaluated this machine"
+            );
+            plugins
         } else {
             Installed::default()
         };

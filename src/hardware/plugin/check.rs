@@ -15,7 +15,6 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::connection::{Connection, NoCallbacks};
-use super::finder::program_of;
 use super::keeper::greet;
 use super::manager::Log;
 use super::{Found, Limits, PluginError};
@@ -38,8 +37,7 @@ const SAMPLE_STEP: &str = "farrier_sample_step";
 /// An interface that no machine has.
 const SAMPLE_INTERFACE: &str = "farrier0";
 
-/// Bytes of a member that a plugin ignores: more than a pipe holds, and than most buffers do. A
-/// node of a real conductor has been seen to have this size.
+/// Bytes of a member that a plugin ignores: more than a pipe holds, and than most buffers do.
 const LARGE: usize = 1 << 20;
 
 /// The interfaces that own steps (contract/control-plane 7.2).
@@ -67,12 +65,10 @@ pub struct Finding {
 /// step that nobody has, and a disk that is not there. Its `initialize` runs; its steps do not.
 pub fn check(path: &Path) -> Vec<Finding> {
     let mut check = Check::default();
-    let found = program_of(path).map(|program| Found {
-        name: path
-            .file_stem()
-            .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
-        program,
-    });
+    let name = path
+        .file_stem()
+        .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let found = Found::at(path, name);
     let Some(found) = check.note("it may be started", found) else {
         return check.findings;
     };

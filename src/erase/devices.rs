@@ -145,7 +145,9 @@ fn one(
         ))
     });
     match &result {
-        Ok(_) => info!(device, "erased"),
+        // A record says it in more words.
+        Ok(Value::Null) => info!(device, "done"),
+        Ok(_) => {}
         Err(failure) => error!(device, error = failure.chain(), "not erased"),
     }
     result
@@ -208,8 +210,7 @@ mod tests {
 
     use super::*;
     use crate::erase::fake_medium::{FakeMedium, Fault};
-    use crate::erase::overwrite;
-    use crate::erase::plan::Method;
+    use crate::erase::{Passes, overwrite};
 
     fn names(count: usize) -> Vec<String> {
         (0..count).map(|index| format!("/dev/sd{index}")).collect()
@@ -236,11 +237,11 @@ mod tests {
         ];
         let devices = names(3);
         let outcome = in_parallel(&devices, 2, &SilentContext, |context, index| {
-            let method = Method::Overwrite {
-                random_passes: 1,
-                zero_pass: true,
+            let passes = Passes {
+                random: 1,
+                zeros: true,
             };
-            overwrite(&disks[index], &devices[index], method, context)?;
+            overwrite(&disks[index], &devices[index], passes, context)?;
             Ok(Value::Null)
         });
         assert_eq!(erased(&outcome), ["/dev/sd0", "/dev/sd2"]);

@@ -17,7 +17,7 @@ help: ## This list
 tools:
 	@tests/check/build-tools
 
-build: tools build/farrier ## The agent, statically linked: build/farrier
+build: tools build/farrier build/farrier-plugin-host ## The agent, statically linked: build/farrier
 
 # The example goes along: the lab runs its steps.
 build/farrier: FORCE
@@ -29,6 +29,11 @@ build/farrier: FORCE
 	        || install -m 755 $(CARGO_TARGET_DIR)/$(TARGET)/release/$$program build/$$program; \
 	done
 	@echo "   $@: $$(stat -c %s $@) bytes"
+
+# What loads plugins that are shared libraries, and the example as one: linked dynamically.
+build/farrier-plugin-host: FORCE
+	@echo "== compiling the plugin host"
+	hardware_managers/host/build build
 
 ramdisk: build ## Kernel and ramdisk: build/ramdisk/vmlinuz, build/ramdisk/initrd.img
 	@image/build

@@ -192,3 +192,159 @@ fn text(arguments: &StepArguments, name: &str) -> Result<Option<String>, Manager
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use farrier_plugin::{HardwareManager, StepKind};
+
+    use super::*;
+    use crate::stand_in::{Agent, Tree, node};
+    use crate::steps::{APPLY_PROFILE, UPDATE_BIOS};
+
+    const BIOS: &str = "\
+        [bios]\nupdate = ['flash', '--image', '{file}']\n\
+        [[bios.profiles]]\nname = 'decommission'\napply = ['set', 'a']\npriority = 80\n\
+        [[bios.profiles]]\nname = 'customer'\napply = ['set', 'b']\ncheck = ['check']\n\
+        reboot = false\n";
+
+    fn machine(bios: &str) -> Tree {
+        let tree = Tree::new();
+        let text = fs::read_to_string(tree.path("plugin/onmetal.toml")).unwrap();
+        fs::write(tree.path("plugin/onmetal.toml"), text + bios).unwrap();
+        fs::create_dir_all(tree.path("sys/class/dmi/id")).unwrap();
+        fs::write(tree.path("sys/class/dmi/id/bios_version"), "A13\n").unwrap();
+        fs::write(tree.path("plugin/bios.bin"), "a BIOS").unwrap();
+        for program in ["flash", "set", "check"] {
+            tree.add_program(program, "echo \"${0##*/} $*\" >> \"${0%/*}/programs.log\"");
+        }
+        tree
+    }
+
+    fn run(tree: &Tree, step: &str, arguments: Value) -> Result<Value, ManagerError> {
+        let arguments = StepArguments {
+            values: serde_json::from_value(arguments).unwrap(),
+            ..StepArguments::default()
+        };
+        tree.manager()
+            .execute_step(&Agent::default(), step, &node(json!({})), &[], &arguments)
+    }
+
+    fn programs(tree: &Tree) -> String {
+        let root = tree.path("").display().to_string();
+        fs::read_to_string(tree.path("plugin/programs.log"))
+            .unwrap_or_default()
+            .replace(&root, "/")
+    }
+
+    fn digest(tree: &Tree) -> String {
+        sha256(&tree.path("plugin/bios.bin")).unwrap()
+    }
+
+    #[test]
+    fn an_image_that_lies_here_is_flashed() {
+        for url in ["bios.bin", "file://"] {
+            let tree = machine(BIOS);
+            let url = match url {
+                "file://" => format!("file://{}", tree.path("plugin/bios.bin").display()),
+                name => name.to_owned(),
+            };
+            let sum = digest(&tree).to_uppercase();
+            let arguments = json!({ "url": url, "checksum": sum, "version": "A14" });
+            let result = run(&tree, UPDATE_BIOS, arguments).unwrap();
+            assert_eq!(result["changed"], true);
+            assert_eq!(result["version_before"], "A13");
+            assert_eq!(programs(&tree), "flash --image /plugin/bios.bin\n");
+        }
+    }
+
+    #[test]
+    fn what_must_not_be_flashed_is_not() {
+        let tree = machine(BIOS);
+        let sum = digest(&tree);
+        for (arguments, word) in [
+            (
+                json!({ "url": "https://x/bios.bin", "checksum": sum }),
+                "downloads nothing",
+            ),
+            (json!({ "url": "bios.bin" }), "checksum"),
+            (
+                json!({ "url": "bios.bin", "checksum": "0".repeat(64) }),
+                &*sum,
+            ),
+            (json!({ "url": "other.bin", "checksum": sum }), "other.bin"),
+            (json!({ "checksum": sum }), "\"url\""),
+            (json!({ "url": 7 }), "must be a text"),
+        ] {
+            let error = run(&tree, UPDATE_BIOS, arguments).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidCommandParams);
+            assert!(
+                error.chain().contains(word),
+                "no {word:?}: {}",
+                error.chain()
+            );
+        }
+        let same = run(&tree, UPDATE_BIOS, json!({ "version": "A13" })).unwrap();
+        assert_eq!(same["changed"], false);
+        assert_eq!(programs(&tree), "");
+    }
+
+    #[test]
+    fn a_program_that_fails_is_told_with_what_it_said() {
+        let tree = machine(BIOS);
+        tree.add_program("set", "echo 'no such setting'; exit 5");
+        let error = run(&tree, APPLY_PROFILE, json!({ "profile": "decommission" })).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::CommandExecution);
+        assert!(error.to_string().contains("exit status 5"), "{error}");
+        assert!(error.to_string().contains("no such setting"), "{error}");
+        fs::remove_file(tree.path("plugin/set")).unwrap();
+        let error = run(&tree, APPLY_PROFILE, json!({ "profile": "decommission" })).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::HardwareManagerConfiguration);
+    }
+
+    #[test]
+    fn a_profile_is_applied_where_its_check_says_so() {
+        let tree = machine(BIOS);
+        let result = run(&tree, APPLY_PROFILE, json!({ "profile": "customer" })).unwrap();
+        assert_eq!(result, json!({ "profile": "customer", "changed": false }));
+        tree.add_program("check", "exit 1");
+        let result = run(&tree, APPLY_PROFILE, json!({ "profile": "customer" })).unwrap();
+        assert_eq!(result["changed"], true);
+        tree.add_program("check", "exit 2");
+        assert!(run(&tree, APPLY_PROFILE, json!({ "profile": "customer" })).is_err());
+        run(&tree, "onmetal_apply_bios_profile_decommission", json!({})).unwrap();
+        assert_eq!(programs(&tree), "check \nset b\nset a\n");
+        let error = run(&tree, APPLY_PROFILE, json!({ "profile": "x" })).unwrap_err();
+        assert!(error.to_string().contains("decommission"), "{error}");
+    }
+
+    #[test]
+    fn steps_are_offered_where_they_are_configured() {
+        let names = |bios: &str| -> Vec<(String, i64, bool)> {
+            machine(bios)
+                .manager()
+                .steps(StepKind::Clean, &node(json!({})), &[])
+                .unwrap()
+                .into_iter()
+                .filter(|step| step.step.contains("bios"))
+                .map(|step| (step.step, step.priority, step.reboot_requested))
+                .collect()
+        };
+        assert_eq!(names(""), []);
+        assert_eq!(
+            names(BIOS),
+            [
+                (UPDATE_BIOS.to_owned(), 0, true),
+                (APPLY_PROFILE.to_owned(), 0, true),
+                (
+                    "onmetal_apply_bios_profile_decommission".to_owned(),
+                    80,
+                    true
+                ),
+            ]
+        );
+        let tree = machine("");
+        assert!(run(&tree, UPDATE_BIOS, json!({})).unwrap_err().declines());
+    }
+}

@@ -226,9 +226,162 @@ pub(crate) fn sha256(path: &std::path::Path) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::sync::atomic::Ordering as Atomic;
+
+    use farrier_plugin::HardwareManager;
     use proptest::prelude::proptest;
 
     use super::*;
+    use crate::stand_in::{Agent, Tree, node};
+    use crate::steps::UPDATE_FIRMWARE;
+
+    const FLASH: [&str; 4] = [
+        "-c 1 -f /plugin/flasher.fw",
+        "-c 1 -updatepkg /plugin/package.bin",
+        "-c 2 -f /plugin/flasher.fw",
+        "-c 2 -updatepkg /plugin/package.bin",
+    ];
+
+    /// Two cards of these versions.
+    fn machine(versions: [&str; 2], mode: &str) -> Tree {
+        let tree = Tree::with_two_cards("");
+        tree.set_cards(
+            &json!([
+                [1, versions[0], "00:05:00:00", "sdb"],
+                [2, versions[1], "00:81:00:00", "sdc"],
+            ]),
+            mode,
+        );
+        let mut text = fs::read_to_string(tree.path("plugin/onmetal.toml")).unwrap();
+        text.push_str("firmware = '12.22.00.00'\n");
+        text.push_str("preflash = 'flasher.fw'\npackage = 'package.bin'\n[cards.sha256]\n");
+        for (key, file) in [("preflash", "flasher.fw"), ("package", "package.bin")] {
+            let path = tree.path("plugin").join(file);
+            fs::write(&path, file).unwrap();
+            text.push_str(&format!("{key} = '{}'\n", sha256(&path).unwrap()));
+        }
+        fs::write(tree.path("plugin/onmetal.toml"), text).unwrap();
+        tree
+    }
+
+    fn update(tree: &Tree, agent: &Agent) -> Result<Value, ManagerError> {
+        let arguments = Default::default();
+        tree.manager()
+            .execute_step(agent, UPDATE_FIRMWARE, &node(json!({})), &[], &arguments)
+    }
+
+    #[test]
+    fn old_cards_are_flashed_in_order_and_looked_at_again() {
+        let tree = machine(["9.99.00.00", "11.00.00.00"], "");
+        let agent = Agent::default();
+        let result = update(&tree, &agent).unwrap();
+        assert_eq!(tree.changes(), FLASH);
+        assert_eq!(tree.calls().len(), 7, "listed before, and after each card");
+        for card in result["cards"].as_array().unwrap() {
+            assert_eq!(
+                (&card["action"], &card["after"]),
+                (&json!("updated"), &json!("12.22.00.00"))
+            );
+        }
+        assert_eq!(result["cards"][0]["before"], "9.99.00.00");
+        let progress = agent.progress.lock().unwrap();
+        assert!(
+            progress[0].starts_with("flashing card 1 to 12.22.00.00"),
+            "{progress:?}"
+        );
+    }
+
+    #[test]
+    fn only_what_is_old_is_flashed_and_nothing_is_downgraded() {
+        for (versions, calls) in [
+            (["12.22.00.00", "11.00.00.00"], &FLASH[2..]),
+            (["11.00.00.00", "12.22.00.00"], &FLASH[..2]),
+            (["12.22", "12.22.00.00"], &[]),
+            (["12.22.00.01", "112.0.0.0"], &[]),
+        ] {
+            let tree = machine(versions, "");
+            update(&tree, &Agent::default()).unwrap();
+            assert_eq!(tree.changes(), calls, "{versions:?}");
+        }
+        let result = update(&machine(["12.22", "13.0"], ""), &Agent::default()).unwrap();
+        assert_eq!(result["cards"][0]["action"], "current");
+        assert_eq!(result["cards"][1]["action"], "newer, left alone");
+    }
+
+    #[test]
+    fn without_a_configured_firmware_nothing_is_flashed() {
+        let tree = Tree::with_two_cards("");
+        let result = update(&tree, &Agent::default()).unwrap();
+        assert_eq!(result["cards"][1]["action"], "no firmware is configured");
+        assert_eq!(tree.changes(), [""; 0]);
+    }
+
+    #[test]
+    fn one_cards_failure_leaves_the_other_its_turn() {
+        for (mode, words) in [
+            ("exit:1", ["card 1 at 00:05:00:00", "flashing failed"]),
+            (
+                "stays-old:1",
+                ["after flashing it has version 9.99.00.00", "12.22.00.00"],
+            ),
+            ("odd-version:1", ["version \"unknown\"", "card 1"]),
+        ] {
+            let tree = machine(["9.99.00.00", "11.00.00.00"], mode);
+            let error = update(&tree, &Agent::default()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::CommandExecution);
+            let text = error.chain();
+            for word in words
+                .iter()
+                .chain(&["\"action\":\"updated\"", "\"card\":2"])
+            {
+                assert!(text.contains(word), "{mode}: no {word:?}: {text}");
+            }
+            let changes = tree.changes();
+            assert_eq!(changes[changes.len() - 2..], FLASH[2..], "{mode}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_the_configured_one_is_never_flashed() {
+        for file in ["flasher.fw", "package.bin"] {
+            let tree = machine(["11.00.00.00", "12.22.00.00"], "");
+            fs::write(tree.path("plugin").join(file), "other").unwrap();
+            let text = update(&tree, &Agent::default()).unwrap_err().chain();
+            assert!(text.contains(file) && text.contains("SHA-256"), "{text}");
+            fs::remove_file(tree.path("plugin").join(file)).unwrap();
+            let text = update(&tree, &Agent::default()).unwrap_err().chain();
+            assert!(
+                text.contains(file) && text.contains("cannot be read"),
+                "{text}"
+            );
+            assert_eq!(tree.changes(), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn a_card_that_the_tool_does_not_list_is_missed() {
+        let tree = machine(["12.22.00.00", "12.22.00.00"], "");
+        tree.set_cards(&json!([[1, "12.22.00.00", "00:05:00:00", "sdb"]]), "");
+        let text = update(&tree, &Agent::default()).unwrap_err().chain();
+        assert!(
+            text.contains("/dev/sdc") && text.contains("\"card\":1"),
+            "{text}"
+        );
+        tree.set_cards(&json!([]), "garbage");
+        let text = update(&tree, &Agent::default()).unwrap_err().chain();
+        assert!(text.contains("could not be listed"), "{text}");
+    }
+
+    #[test]
+    fn after_a_cancel_no_further_card_is_begun() {
+        let tree = machine(["11.00.00.00", "11.00.00.00"], "");
+        let agent = Agent::default();
+        agent.cancelled.store(true, Atomic::Relaxed);
+        let text = update(&tree, &agent).unwrap_err().chain();
+        assert!(text.contains("cancelled"), "{text}");
+        assert_eq!(tree.changes(), [""; 0]);
+    }
 
     fn compare(one: &str, other: &str) -> Ordering {
         Version::parse(one)

@@ -139,3 +139,111 @@ fn smart_of(
             .collect::<Map<_, _>>(),
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use farrier_plugin::HardwareManager;
+
+    use super::*;
+    use crate::stand_in::{Agent, MODEL, Tree, node};
+    use crate::steps::COLLECT_HEALTH;
+
+    const SATADOM: &str = "32G MLC SATADOM";
+
+    /// A boot disk and two cards, and a smartctl that ends with this status.
+    fn machine(mode: &str, status: u8) -> Tree {
+        let tree = Tree::with_two_cards(mode);
+        tree.add_disk("sda", "pci0000:00/0000:00:1f.2", SATADOM);
+        tree.configure("smartctl = 'smartctl'");
+        let script = format!(
+            "[ \"$*\" = '--attributes /dev/sda' ] || exit 99\n\
+             cat <<'END'\n{}\nEND\nexit {status}",
+            smart::tests::OUTPUT
+        );
+        tree.add_program("smartctl", &script);
+        tree
+    }
+
+    fn collect(tree: &Tree) -> (Result<Value, ManagerError>, Vec<String>) {
+        let agent = Agent::with_disks(&[("sda", SATADOM), ("sdb", MODEL), ("sdc", MODEL)]);
+        let arguments = Default::default();
+        let result =
+            tree.manager()
+                .execute_step(&agent, COLLECT_HEALTH, &node(json!({})), &[], &arguments);
+        (result, agent.log.into_inner().unwrap())
+    }
+
+    #[test]
+    fn every_disk_is_read_as_numbers() {
+        let tree = machine("", 0);
+        let (result, log) = collect(&tree);
+        let disks = result.unwrap();
+        assert_eq!(
+            disks["/dev/sda"]["attributes"]["9-Power_On_Hours"]["raw"],
+            4021
+        );
+        assert_eq!(disks["/dev/sda"]["failing"], false);
+        assert_eq!(disks["/dev/sdc"]["card"], 2);
+        assert_eq!(
+            disks["/dev/sdc"]["slots"]["4_ZZ00AA1B"]["values"]["Power-OnHours"],
+            812.3
+        );
+        assert_eq!(disks["/dev/sdb"]["failing"], true);
+        assert_eq!(tree.calls(), ["-listall", "-c 1 -health", "-c 2 -health"]);
+        assert!(
+            log.iter().any(|line| line.starts_with("disk health: {")),
+            "{log:?}"
+        );
+    }
+
+    #[test]
+    fn a_failing_disk_is_a_finding_and_no_failure() {
+        let disks = collect(&machine("", 0b1000)).0.unwrap();
+        assert_eq!(disks["/dev/sda"]["failing"], true);
+        assert_eq!(
+            disks["/dev/sda"]["notes"][0],
+            "the disk says that it is failing"
+        );
+    }
+
+    #[test]
+    fn a_disk_without_values_says_why() {
+        let tree = machine("", 0);
+        tree.add_program(
+            "smartctl",
+            "echo 'Unavailable - device lacks SMART'; exit 4",
+        );
+        let disks = collect(&tree).0.unwrap();
+        let why = disks["/dev/sda"]["error"].as_str().unwrap();
+        assert!(
+            why.contains("lacks SMART") && why.contains("exit status 4"),
+            "{why}"
+        );
+        assert_eq!(disks["/dev/sdc"]["card"], 2);
+        fs::remove_file(tree.path("plugin/smartctl")).unwrap();
+        let disks = collect(&tree).0.unwrap();
+        assert!(
+            disks["/dev/sda"]["error"]
+                .as_str()
+                .unwrap()
+                .contains("smartctl")
+        );
+    }
+
+    #[test]
+    fn a_card_that_does_not_answer_fails_the_step_after_all_others_were_read() {
+        for (mode, word) in [("exit:1", "no answer from the SSDs"), ("garbage:1", "slot")] {
+            let (result, log) = collect(&machine(mode, 0));
+            let text = result.unwrap_err().chain();
+            assert!(
+                text.contains("/dev/sdb") && text.contains(word),
+                "{mode}: {text}"
+            );
+            assert!(!text.contains("/dev/sdc"), "{mode}: {text}");
+            let all = log.concat();
+            assert!(all.contains("4_ZZ00AA1B") && all.contains("4021"), "{all}");
+        }
+    }
+}

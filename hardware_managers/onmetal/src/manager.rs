@@ -189,3 +189,123 @@ impl HardwareManager for OnMetalHardwareManager {
             .collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use farrier_plugin::protocol;
+    use serde_json::json;
+
+    use super::*;
+    use crate::stand_in::{Agent, Tree, node};
+
+    #[test]
+    fn it_is_there_where_a_card_and_its_tool_are() {
+        let tree = Tree::new();
+        tree.add_disk("sda", "pci0000:00/0000:00:1f.2", "32G MLC SATADOM");
+        assert_eq!(
+            tree.manager().evaluate_hardware_support().unwrap(),
+            support::NONE
+        );
+        tree.add_card("sdb", "05:00.0");
+        let level = tree.manager().evaluate_hardware_support().unwrap();
+        assert_eq!(level, support::SERVICE_PROVIDER);
+        let tool = tree.path("plugin/ddoemcli");
+        for mode in [0o644, 0o775, 0o757] {
+            fs::set_permissions(&tool, fs::Permissions::from_mode(mode)).unwrap();
+            let level = tree.manager().evaluate_hardware_support().unwrap();
+            assert_eq!(level, support::NONE, "{mode:o}");
+        }
+        fs::remove_file(&tool).unwrap();
+        assert_eq!(
+            tree.manager().evaluate_hardware_support().unwrap(),
+            support::NONE
+        );
+    }
+
+    #[test]
+    fn a_broken_configuration_is_an_error_of_every_method() {
+        let tree = Tree::with_two_cards("");
+        tree.configure("toool = 1");
+        let manager = tree.manager();
+        let error = manager.evaluate_hardware_support().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::HardwareManagerConfiguration);
+        let text = error.chain();
+        assert!(
+            text.contains("onmetal.toml") && text.contains("toool"),
+            "{text}"
+        );
+        let node = node(json!({}));
+        let error = manager.steps(StepKind::Clean, &node, &[]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::HardwareManagerConfiguration);
+        let device = crate::stand_in::device("sdb", crate::stand_in::MODEL);
+        let error = manager
+            .erase_block_device(&Agent::default(), &node, &device)
+            .unwrap_err();
+        assert!(
+            !error.declines(),
+            "the card would be left to the generic manager"
+        );
+    }
+
+    #[test]
+    fn its_steps_are_those_of_the_contract() {
+        let tree = Tree::new();
+        let manager = tree.manager();
+        let told = |kind| -> Vec<(String, i64, Option<bool>)> {
+            manager
+                .steps(kind, &node(json!({})), &[])
+                .unwrap()
+                .into_iter()
+                .inspect(|step| assert!(step.interface == "deploy" && !step.reboot_requested))
+                .map(|step| (step.step, step.priority, step.abortable))
+                .collect()
+        };
+        let step = |name: &str, priority, abortable| (name.to_owned(), priority, Some(abortable));
+        assert_eq!(
+            told(StepKind::Clean),
+            [
+                step("onmetal_update_flash_card_firmware", 70, false),
+                step("onmetal_collect_disk_health", 40, true),
+                step("onmetal_verify_ports", 20, true),
+                step("onmetal_verify_hardware", 0, true),
+            ]
+        );
+        assert_eq!(told(StepKind::Deploy), []);
+        assert_eq!(
+            told(StepKind::Service)[0],
+            step("onmetal_update_flash_card_firmware", 0, false)
+        );
+        assert_eq!(told(StepKind::Service).len(), 4);
+        let error = manager
+            .execute_step(
+                &Agent::default(),
+                "other",
+                &node(json!({})),
+                &[],
+                &Default::default(),
+            )
+            .unwrap_err();
+        assert!(error.declines());
+    }
+
+    #[test]
+    fn its_version_follows_its_configuration() {
+        let tree = Tree::new();
+        let first = tree.manager().version();
+        assert_eq!(first.name, "onmetal_hardware_manager");
+        assert!(first.version.starts_with("5+"), "{}", first.version);
+        assert_eq!(tree.manager().version(), first);
+        tree.configure("format_timeout_s = 1");
+        assert_ne!(tree.manager().version(), first);
+    }
+
+    #[test]
+    fn its_methods_are_those_of_the_protocol() {
+        for method in METHODS {
+            assert!(protocol::METHODS.contains(&method), "{method}");
+        }
+    }
+}

@@ -262,3 +262,240 @@ impl std::fmt::Display for Place {
         write!(f, "port {} of {}", self.port, self.switch)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use farrier_plugin::{HardwareManager, LldpTlvs};
+
+    use super::*;
+    use crate::stand_in::{Agent, Tree, node};
+    use crate::steps::VERIFY_PORTS;
+
+    fn text(subtype: &str, text: &str) -> String {
+        let digits: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+        format!("{subtype}{digits}")
+    }
+
+    /// What a switch of 2015 says: chassis by MAC, port by name, system name.
+    fn tlvs(switch: u8, port: &str) -> LldpTlvs {
+        vec![
+            (1, format!("04001c7300000{switch}")),
+            (2, text("05", port)),
+            (3, "0078".to_owned()),
+            (5, text("", &format!("Switch{switch}"))),
+        ]
+    }
+
+    fn interface(name: &str, lldp: LldpTlvs) -> NetworkInterface {
+        NetworkInterface {
+            name: name.to_owned(),
+            mac_address: Some(format!("52:54:00:00:00:0{}", &name[3..])),
+            lldp: Some(lldp),
+            ..NetworkInterface::default()
+        }
+    }
+
+    fn both() -> Vec<NetworkInterface> {
+        vec![
+            interface("eno1", tlvs(1, "Ethernet1/17")),
+            interface("eno2", tlvs(2, "Ethernet1/17")),
+        ]
+    }
+
+    fn port(number: u8, link: Value) -> Port {
+        json!({ "address": format!("52:54:00:00:00:0{number}"), "local_link_connection": link })
+    }
+
+    fn ports() -> Vec<Port> {
+        (1..=2)
+            .map(|number| {
+                port(
+                    number,
+                    json!({
+                        "switch_id": format!("00:1C:73:00:00:0{number}"), "port_id": "Ethernet1/17",
+                        "switch_info": format!("switch{number}"),
+                    }),
+                )
+            })
+            .collect()
+    }
+
+    fn extra() -> Value {
+        json!({ "extra": {
+            "hardware/interfaces/0/switch_chassis_id": "Switch1",
+            "hardware/interfaces/0/switch_port_id": "Eth1/17",
+            "hardware/interfaces/1/switch_chassis_id": "Switch2",
+            "hardware/interfaces/1/switch_port_id": "Eth1/17",
+            "other": 1,
+        }})
+    }
+
+    fn verify(
+        more: &str,
+        interfaces: &[NetworkInterface],
+        members: Value,
+        ports: &[Port],
+    ) -> Result<Value, ManagerError> {
+        let tree = Tree::new();
+        tree.configure(&format!("agent = 'farrier'\n{more}"));
+        let inventory = Inventory {
+            interfaces: interfaces.to_vec(),
+            ..Inventory::default()
+        };
+        let script = format!(
+            "[ \"$*\" = 'inventory --json --lldp --without-plugins' ] || exit 9\n\
+             cat <<'END'\n{}\nEND",
+            serde_json::to_string(&inventory).unwrap()
+        );
+        tree.add_program("farrier", &script);
+        let arguments = Default::default();
+        tree.manager().execute_step(
+            &Agent::default(),
+            VERIFY_PORTS,
+            &node(members),
+            ports,
+            &arguments,
+        )
+    }
+
+    fn fails(result: Result<Value, ManagerError>, words: &[&str]) {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cleaning);
+        for word in words {
+            assert!(
+                error.chain().contains(word),
+                "no {word:?}: {}",
+                error.chain()
+            );
+        }
+    }
+
+    #[test]
+    fn cabling_as_ironic_knows_it_passes() {
+        let result = verify("", &both(), json!({}), &ports()).unwrap();
+        assert_eq!(result["checked"].as_array().unwrap().len(), 2);
+        assert_eq!(result["checked"][1]["interface"], "eno2");
+        assert_eq!(result["checked"][1]["switch"], "00:1c:73:00:00:02");
+        verify(
+            "switch_identity = 'system_name'",
+            &both(),
+            json!({}),
+            &ports(),
+        )
+        .unwrap();
+    }
+
+    #[test]
+    fn every_wrong_cable_is_told() {
+        let crossed = vec![
+            interface("eno1", tlvs(2, "Ethernet1/17")),
+            interface("eno2", tlvs(2, "Ethernet1/18")),
+        ];
+        fails(
+            verify("", &crossed, json!({}), &ports()),
+            &[
+                "Detected port mismatches",
+                "eno1 (52:54:00:00:00:01) should see port ethernet1/17 of 00:1c:73:00:00:01",
+                "sees port ethernet1/17 of 00:1c:73:00:00:02",
+                "eno2",
+                "ethernet1/18",
+            ],
+        );
+        let silent = vec![both().remove(0), interface("eno2", Vec::new())];
+        fails(
+            verify("", &silent, json!({}), &ports()),
+            &["eno2", "hears no switch"],
+        );
+        fails(
+            verify("", &both()[..1], json!({}), &ports()),
+            &["no interface has the address 52:54:00:00:00:02"],
+        );
+    }
+
+    #[test]
+    fn malformed_announcements_and_ports_fail() {
+        for tlvs in [
+            vec![(2, text("05", "Ethernet1/17"))],
+            vec![(1, "04001c73000001".to_owned())],
+            [tlvs(1, "Ethernet1/17"), tlvs(1, "Ethernet1/17")].concat(),
+            vec![(1, "zz".to_owned()), (2, text("05", "Ethernet1/17"))],
+            vec![(1, String::new()), (2, text("05", "Ethernet1/17"))],
+        ] {
+            let malformed = vec![interface("eno1", tlvs), both().remove(1)];
+            fails(
+                verify("", &malformed, json!({}), &ports()),
+                &["eno1: malformed LLDP"],
+            );
+        }
+        let half = [port(1, json!({ "switch_id": "00:1c:73:00:00:01" }))];
+        fails(verify("", &both(), json!({}), &half), &["port_id"]);
+    }
+
+    #[test]
+    fn without_switch_ports_the_extra_counts() {
+        let option = "switch_identity = 'system_name'";
+        let result = verify(option, &both(), extra(), &[port(1, json!({}))]).unwrap();
+        assert_eq!(result["checked"][0]["source"], "extra");
+        // A third card is no mistake.
+        let mut three = both();
+        three.push(interface("eno3", tlvs(3, "Ethernet1/1")));
+        let result = verify(option, &three, extra(), &[]).unwrap();
+        assert_eq!(result["others"][0]["interface"], "eno3");
+
+        let moved = vec![both().remove(0), interface("eno2", tlvs(2, "Ethernet1/18"))];
+        fails(
+            verify(option, &moved, extra(), &[]),
+            &[
+                "should see port eth1/17 of switch2",
+                "eno2 port ethernet1/18 of switch2",
+            ],
+        );
+        fails(verify(option, &both()[..1], extra(), &[]), &["of switch2"]);
+        let mut lacking = extra();
+        lacking["extra"]
+            .as_object_mut()
+            .unwrap()
+            .remove("hardware/interfaces/1/switch_port_id");
+        fails(
+            verify(option, &both(), lacking, &[]),
+            &["malformed extra data", "hardware/interfaces/1/"],
+        );
+    }
+
+    #[test]
+    fn without_anything_to_compare_nothing_is_listened_for() {
+        let tree = Tree::new();
+        let agent = Agent::default();
+        let result = tree
+            .manager()
+            .execute_step(
+                &agent,
+                VERIFY_PORTS,
+                &node(json!({})),
+                &[],
+                &Default::default(),
+            )
+            .unwrap();
+        assert_eq!(result["checked"], "nothing");
+    }
+
+    #[test]
+    fn an_agent_that_does_not_answer_is_told() {
+        let tree = Tree::new();
+        tree.configure("agent = 'farrier'");
+        for (script, word) in [
+            ("echo broken >&2; exit 1", "broken"),
+            ("echo '{'", "inventory"),
+        ] {
+            tree.add_program("farrier", script);
+            let result = tree.manager().execute_step(
+                &Agent::default(),
+                VERIFY_PORTS,
+                &node(json!({})),
+                &ports(),
+                &Default::default(),
+            );
+            fails(result, &[word]);
+        }
+    }
+}

@@ -59,7 +59,7 @@ pub(crate) fn offered(configuration: &Configuration, kind: StepKind) -> Vec<Step
 }
 
 /// The step of its own that a profile with a priority has.
-pub(crate) fn profile_of<'s>(step: &'s str) -> Option<&'s str> {
+pub(crate) fn profile_of(step: &str) -> Option<&str> {
     step.strip_prefix(APPLY_PROFILE)?.strip_prefix('_')
 }
 

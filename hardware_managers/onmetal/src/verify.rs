@@ -116,3 +116,100 @@ fn as_text(value: &Value) -> String {
         value => value.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use farrier_plugin::HardwareManager;
+
+    use super::*;
+    use crate::stand_in::{Agent, MODEL, Tree, node};
+    use crate::steps::VERIFY_HARDWARE;
+
+    const SATADOM_MODEL: &str = "7 PIN  SATA FDM";
+
+    /// A server with these disks, and the rules of the example file.
+    fn verify(models: &[&str], members: Value) -> Result<Value, ManagerError> {
+        let tree = Tree::new();
+        let example = include_str!("../onmetal.example.toml");
+        let rule = "[[expect]]\nproperty = {bios = 'yes'}\nbios_version = 'A14'\n";
+        let text = format!("{}\n{rule}", example.replace("/mnt/LSI", "LSI"));
+        fs::write(tree.path("plugin/onmetal.toml"), text).unwrap();
+        fs::create_dir_all(tree.path("sys/class/dmi/id")).unwrap();
+        fs::write(tree.path("sys/class/dmi/id/bios_version"), "A13\n").unwrap();
+        let disks: Vec<(&str, &str)> = models.iter().map(|model| ("sdx", *model)).collect();
+        tree.manager().execute_step(
+            &Agent::with_disks(&disks),
+            VERIFY_HARDWARE,
+            &node(members),
+            &[],
+            &Default::default(),
+        )
+    }
+
+    fn io1() -> Value {
+        json!({ "traits": { "objects": [{ "trait": "HW_X" }, { "trait": "CUSTOM_ONMETAL_IO1" }] } })
+    }
+
+    #[test]
+    fn a_server_as_expected_passes() {
+        let result = verify(&[MODEL, SATADOM_MODEL, MODEL], io1()).unwrap();
+        assert_eq!(result["models"][MODEL], 2);
+        verify(
+            &[SATADOM_MODEL],
+            json!({ "properties": { "memory_mb": 32768 } }),
+        )
+        .unwrap();
+        verify(
+            &[SATADOM_MODEL],
+            json!({ "properties": { "memory_mb": "524288" } }),
+        )
+        .unwrap();
+        let plain = json!({ "traits": ["CUSTOM_ONMETAL_IO1"] });
+        verify(&[MODEL, "32G MLC SATADOM", MODEL], plain).unwrap();
+    }
+
+    #[test]
+    fn every_mismatch_is_told() {
+        for (models, words) in [
+            (
+                vec![MODEL, SATADOM_MODEL],
+                vec!["expected 2", MODEL, "found 1"],
+            ),
+            (
+                vec![MODEL, MODEL],
+                vec!["expected 1", SATADOM_MODEL, "found 0"],
+            ),
+            (vec![], vec!["expected 2", "expected 1"]),
+            (vec![MODEL, MODEL, MODEL, SATADOM_MODEL], vec!["found 3"]),
+            (
+                vec![MODEL, MODEL, SATADOM_MODEL, "32G MLC SATADOM"],
+                vec!["expected 1", "found 2"],
+            ),
+            (vec![MODEL, MODEL, "7 PIN SATA FDM"], vec!["found 0"]),
+        ] {
+            let error = verify(&models, io1()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Cleaning);
+            for word in words {
+                assert!(error.to_string().contains(word), "no {word:?}: {error}");
+            }
+        }
+        let error = verify(&[], json!({ "properties": { "bios": "yes" } })).unwrap_err();
+        assert!(
+            error.to_string().contains("\"A14\", found \"A13\""),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_node_that_no_rule_is_about_is_none_of_ours() {
+        for members in [
+            json!({}),
+            json!({ "traits": null, "properties": { "memory_mb": 131072 } }),
+        ] {
+            let error = verify(&[SATADOM_MODEL], members).unwrap_err();
+            assert!(error.to_string().contains("No rule"), "{error}");
+        }
+    }
+}

@@ -111,13 +111,13 @@ pub(crate) fn number(word: &str) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::proptest;
 
     use super::*;
 
     /// The table of the contract, 8.1, and two lines that are odd.
-    const OUTPUT: &str = "\
+    pub(in crate::health) const OUTPUT: &str = "\
 smartctl 7.3 2022-02-28 r5338 [x86_64-linux-6.1.0] (local build)
 
 === START OF READ SMART DATA SECTION ===

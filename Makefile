@@ -33,8 +33,8 @@ build/farrier: FORCE
 ramdisk: build ## Kernel and ramdisk: build/ramdisk/vmlinuz, build/ramdisk/initrd.img
 	@image/build
 
-plugin-initrd: ## A plugin as an archive to boot behind the ramdisk: PLUGIN=program or folder NAME=…
-	@image/plugin-initrd "$(PLUGIN)" $(NAME)
+plugin-initrd: ## A plugin to boot behind the ramdisk: PLUGIN=program, .so or folder, NAME=… FILES=… PACKAGES=…
+	@FILES="$(FILES)" PACKAGES="$(PACKAGES)" image/plugin-initrd "$(PLUGIN)" $(NAME)
 
 check: tools ## Format, lints, docs, licences, duplicates, arrows between the rooms
 	@echo "== format"

@@ -22,7 +22,7 @@ const HELP: &str = "\
 The agent that a data centre boots into RAM on every bare-metal server.
 
 usage: farrier [run] [FLAGS]        be the agent (what the ramdisk does)
-       farrier inventory [--json] [--lldp] [--replay DIRECTORY]
+       farrier inventory [--json] [--lldp] [--without-plugins] [--replay DIRECTORY]
                                     show what this machine is, or a recorded one; --lldp: wait
                                     for switches to say which port it is plugged into
        farrier inventory --record DIRECTORY [--mask] [--lldp] [--replay DIRECTORY]

@@ -106,6 +106,12 @@ pub struct Options {
     pub guard_special_filesystems: bool,
     /// Allow a verified discard as an erase.
     pub enable_discard_erase: bool,
+    /// Where erase records are sent: an `http://` or `https://` URL.
+    pub erase_record_url: Option<String>,
+    /// How they are sent: `POST` to the URL, or `PUT` below it.
+    pub erase_record_method: String,
+    /// A device whose record did not arrive is a failure, although it is erased.
+    pub erase_record_required: bool,
     /// Allow MD5 image checksums.
     pub md5_enabled: bool,
     /// Seconds for a request to the conductor, at least 1.
@@ -203,6 +209,9 @@ impl Default for Options {
             inject_files_priority: 0,
             guard_special_filesystems: true,
             enable_discard_erase: false,
+            erase_record_url: None,
+            erase_record_method: "POST".to_owned(),
+            erase_record_required: false,
             md5_enabled: false,
             http_request_timeout: 30,
             config_drive_rebuild: false,

@@ -174,6 +174,12 @@ entries! {
         |o, v| boolean(v).map(|v| o.guard_special_filesystems = v);
     "DEFAULT" "enable_discard_erase" Some("ipa-enable-discard-erase"), Switch,
         |o, v| boolean(v).map(|v| o.enable_discard_erase = v);
+    "DEFAULT" "erase_record_url" Some("ipa-erase-record-url"), Secret,
+        |o, v| url(v).map(|v| o.erase_record_url = v);
+    "DEFAULT" "erase_record_method" Some("ipa-erase-record-method"), Value,
+        |o, v| one_of(v, &["POST", "PUT"]).map(|v| o.erase_record_method = v);
+    "DEFAULT" "erase_record_required" Some("ipa-erase-record-required"), Switch,
+        |o, v| boolean(v).map(|v| o.erase_record_required = v);
     "DEFAULT" "md5_enabled" None, Switch, |o, v| boolean(v).map(|v| o.md5_enabled = v);
     "DEFAULT" "http_request_timeout" Some("ipa-http-request-timeout"), Value,
         |o, v| number(v, 1..=MAX).map(|v| o.http_request_timeout = v);
@@ -235,6 +241,20 @@ fn directories(value: &str) -> Result<Vec<PathBuf>, String> {
         Ok(directories)
     } else {
         Err("absolute paths, comma separated".to_owned())
+    }
+}
+
+/// One URL; nothing where the value is empty.
+fn url(value: &str) -> Result<Option<String>, String> {
+    let value = value.trim();
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let parsed = url::Url::parse(value);
+    if parsed.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
+        Ok(Some(value.to_owned()))
+    } else {
+        Err("it is an http:// or https:// URL".to_owned())
     }
 }
 
@@ -388,6 +408,8 @@ mod tests {
             ("lldp_timeout", "0.5", "NaN"),
             ("ironic_api_version", "1.68", "2"),
             ("advertise_protocol", "https", "HTTPS"),
+            ("erase_record_url", "https://h/records?a,b", "ftp://h/"),
+            ("erase_record_method", "PUT", "PATCH"),
         ] {
             let entry = in_file("DEFAULT", name).unwrap();
             (entry.set)(&mut Options::default(), good).unwrap();

@@ -5,16 +5,20 @@ use std::time::{Duration, Instant};
 
 use farrier_plugin::{BlockDevice, Context, ManagerError, Progress};
 use libblkid_rs::BlkidErr;
+use serde_json::Value;
 use tracing::{info, warn};
 
 use crate::block::holders;
 use crate::erase::devices::{Failure, Outcome};
 use crate::erase::error::EraseError;
 use crate::erase::guard::{Guard, Verdict};
-use crate::erase::overwrite::overwrite;
-use crate::erase::plan::Plan;
+use crate::erase::overwrite::{Passes, overwrite};
+use crate::erase::plan::Method;
+use crate::erase::proof::Verification;
+use crate::erase::record::EraseRecord;
 use crate::erase::{metadata, signatures};
 use crate::sys::block_device::{Disk, DiskError};
+use crate::sys::log::chain;
 use crate::sys::root::Root;
 
 /// How long a device may be busy: udev looks at a device for some moments after each change. The
@@ -22,34 +26,86 @@ use crate::sys::root::Root;
 const BUSY_LIMIT: Duration = Duration::from_secs(20);
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
-/// Erase one device after its plan. The guard must have been asked.
+/// Erase one device after the plan in its record, which tells afterwards what was done. The guard
+/// must have been asked.
 ///
 /// In a recorded tree the device is the plain file of its name there.
-pub fn erase_device(root: &Root, plan: &Plan, context: &dyn Context) -> Result<(), EraseError> {
-    info!(device = plan.device, reason = plan.reason, "erase planned");
-    let disk = open(root, &plan.device, context)?;
-    for (index, method) in plan.methods.iter().enumerate() {
-        info!(device = plan.device, %method, "erasing");
-        match overwrite(&disk, &plan.device, *method, context) {
-            Ok(_) => break,
-            Err(error) if index + 1 == plan.methods.len() => return Err(error),
-            Err(error) => warn!(device = plan.device, %error, "trying the next method"),
+pub fn erase_device(
+    root: &Root,
+    record: &mut EraseRecord,
+    context: &dyn Context,
+) -> Result<(), EraseError> {
+    let outcome = by_plan(root, record, context);
+    if let Err(error) = &outcome {
+        record.fail_with(error_text(error));
+    }
+    outcome
+}
+
+fn by_plan(root: &Root, record: &mut EraseRecord, context: &dyn Context) -> Result<(), EraseError> {
+    let device = record.device().name.clone();
+    let mut last = None;
+    for planned in record.plan().methods.clone() {
+        let method = planned.method;
+        info!(device, %method, reason = planned.reason, "erasing");
+        let begun = record.method_begins(method);
+        let outcome = by_method(root, &device, method, context);
+        let told = outcome.as_ref().map(Clone::clone).map_err(error_text);
+        record.method_ended(begun, told);
+        match outcome {
+            Ok(_) => return Ok(()),
+            // What was cancelled is not to be done by other means.
+            Err(error @ EraseError::Cancelled { .. }) => return Err(error),
+            Err(error) => {
+                warn!(device, %method, error = error_text(&error), "failed");
+                last = Some(error);
+            }
         }
     }
-    reread(root, &disk, &plan.device);
-    Ok(())
+    Err(last.unwrap_or(EraseError::NothingPlanned { device }))
+}
+
+fn by_method(
+    root: &Root,
+    device: &str,
+    method: Method,
+    context: &dyn Context,
+) -> Result<Option<Verification>, EraseError> {
+    match method {
+        Method::Overwrite {
+            random_passes,
+            zero_pass,
+        } => {
+            let disk = open(root, device, context)?;
+            let passes = Passes {
+                random: random_passes,
+                zeros: zero_pass,
+            };
+            let verification = overwrite(&disk, device, passes, context)?;
+            reread(root, &disk, device);
+            Ok(Some(verification))
+        }
+        Method::Metadata => metadata_of(root, device, context).map(|()| None),
+    }
+}
+
+/// An error and its causes.
+fn error_text(error: &EraseError) -> String {
+    chain(error)
 }
 
 /// Remove the metadata of all these devices. Partitions come first, since they are gone with the
 /// table of their disk.
 ///
 /// A device that the guard leaves out is no failure; everything else that is not erased is, and
-/// stops nothing else.
+/// stops nothing else. `begin` makes the record of a device, `ended` is told each of them at the end.
 pub fn erase_metadata(
     root: &Root,
     devices: &[BlockDevice],
     guard: &Guard,
     context: &dyn Context,
+    begin: impl Fn(&BlockDevice) -> EraseRecord,
+    ended: impl Fn(&EraseRecord),
 ) -> Outcome {
     let mut outcome = Outcome::default();
     let total = devices.len() as u64;
@@ -60,18 +116,24 @@ pub fn erase_metadata(
             done: done as u64,
             total: Some(total),
         });
+        let mut record = begin(device);
         let result: Result<(), ManagerError> = match guard.verdict(&device.name) {
             Verdict::Skip(reason) => {
-                info!(device = device.name, reason, "left out");
+                record.skip(&reason);
+                ended(&record);
                 continue;
             }
-            Verdict::Refuse(error) => Err(error.into()),
-            Verdict::Erase => metadata_of(root, &device.name, context).map_err(ManagerError::from),
+            Verdict::Refuse(error) => {
+                let error = ManagerError::from(error);
+                record.fail(&error);
+                Err(error)
+            }
+            Verdict::Erase => erase_device(root, &mut record, context).map_err(ManagerError::from),
         };
+        ended(&record);
         match result {
-            Ok(()) => outcome.erased.push(device.name.clone()),
+            Ok(()) => outcome.erased.push((device.name.clone(), Value::Null)),
             Err(error) => {
-                warn!(device = device.name, error = error.chain(), "not erased");
                 outcome.failures.push(Failure {
                     device: device.name.clone(),
                     error,
@@ -164,6 +226,7 @@ mod tests {
 
     use super::*;
     use crate::erase::flags::EraseFlags;
+    use crate::erase::plan::Plan;
     use crate::sys::loop_device::LoopDevice;
     use crate::sys::process::Program;
 
@@ -217,8 +280,10 @@ mod tests {
         assert!(std::path::Path::new(&first).exists());
 
         let flags = EraseFlags::from_node(&Node::default()).unwrap();
-        let plan = Plan::for_device(looped.path(), &flags).unwrap();
-        erase_device(&Root::system(), &plan, &SilentContext).unwrap();
+        let plan = Plan::for_device(&device(looped.path(), "loop"), &flags).unwrap();
+        let mut record = EraseRecord::begin("erase_devices", None, plan);
+        erase_device(&Root::system(), &mut record, &SilentContext).unwrap();
+        assert!(record.is_erased());
         assert!(!std::path::Path::new(&first).exists());
         assert!(
             std::fs::read(file.path())

@@ -22,8 +22,8 @@ pub struct Failure {
 /// What became of all devices.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// The devices that were erased, in the order given.
-    pub erased: Vec<String>,
+    /// The devices that were erased, in the order given, with what their manager answered.
+    pub erased: Vec<(String, Value)>,
     /// The devices that were not, in the order given.
     pub failures: Vec<Failure>,
 }
@@ -37,10 +37,10 @@ pub fn in_parallel(
     devices: &[String],
     concurrency: usize,
     context: &dyn Context,
-    erase: impl Fn(&dyn Context, usize) -> Result<(), ManagerError> + Sync,
+    erase: impl Fn(&dyn Context, usize) -> Result<Value, ManagerError> + Sync,
 ) -> Outcome {
     let next = AtomicUsize::new(0);
-    let results: Mutex<BTreeMap<usize, Result<(), ManagerError>>> = Mutex::default();
+    let results: Mutex<BTreeMap<usize, Result<Value, ManagerError>>> = Mutex::default();
     let together = Together {
         context,
         shares: Mutex::new(vec![Progress::default(); devices.len()]),
@@ -70,7 +70,7 @@ pub fn in_parallel(
     let mut outcome = Outcome::default();
     for (index, device) in devices.iter().enumerate() {
         match results.remove(&index) {
-            Some(Ok(())) => outcome.erased.push(device.clone()),
+            Some(Ok(value)) => outcome.erased.push((device.clone(), value)),
             Some(Err(error)) => outcome.failures.push(Failure {
                 device: device.clone(),
                 error,
@@ -89,15 +89,12 @@ pub fn in_parallel(
 }
 
 impl Outcome {
-    /// The step's result: each device with null (contract/data-plane 7.3), or one error that names
-    /// every failure and begins with `what`: `Failed to erase the device(s)`.
+    /// The step's result: each device with what its manager answered (contract/data-plane 7.3), or
+    /// one error that names every failure and begins with `what`: `Failed to erase the device(s)`.
     pub fn into_result(self, what: &str) -> Result<Value, ManagerError> {
         if self.failures.is_empty() {
             return Ok(Value::Object(
-                self.erased
-                    .into_iter()
-                    .map(|device| (device, Value::Null))
-                    .collect::<Map<_, _>>(),
+                self.erased.into_iter().collect::<Map<_, _>>(),
             ));
         }
         Err(self.into_error(what))
@@ -113,7 +110,8 @@ impl Outcome {
         details.push_str(&texts.join("; "));
         if !self.erased.is_empty() {
             details.push_str(". Erased: ");
-            details.push_str(&self.erased.join(", "));
+            let names: Vec<&str> = self.erased.iter().map(|(name, _)| name.as_str()).collect();
+            details.push_str(&names.join(", "));
         }
         // Failures of one kind keep it, so that a protected device is seen as that.
         let mut kinds = self.failures.iter().map(|failure| failure.error.kind());
@@ -131,8 +129,8 @@ impl Outcome {
 fn one(
     device: &str,
     context: &dyn Context,
-    erase: impl FnOnce() -> Result<(), ManagerError>,
-) -> Result<(), ManagerError> {
+    erase: impl FnOnce() -> Result<Value, ManagerError>,
+) -> Result<Value, ManagerError> {
     if context.is_cancelled() {
         return Err(ManagerError::new(
             ErrorKind::BlockDeviceErase,
@@ -147,7 +145,9 @@ fn one(
         ))
     });
     match &result {
-        Ok(()) => info!(device, "erased"),
+        // A record says it in more words.
+        Ok(Value::Null) => info!(device, "done"),
+        Ok(_) => {}
         Err(failure) => error!(device, error = failure.chain(), "not erased"),
     }
     result
@@ -210,11 +210,18 @@ mod tests {
 
     use super::*;
     use crate::erase::fake_medium::{FakeMedium, Fault};
-    use crate::erase::overwrite;
-    use crate::erase::plan::Method;
+    use crate::erase::{Passes, overwrite};
 
     fn names(count: usize) -> Vec<String> {
         (0..count).map(|index| format!("/dev/sd{index}")).collect()
+    }
+
+    fn erased(outcome: &Outcome) -> Vec<&str> {
+        outcome
+            .erased
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect()
     }
 
     fn failing(device: &str) -> ManagerError {
@@ -230,14 +237,14 @@ mod tests {
         ];
         let devices = names(3);
         let outcome = in_parallel(&devices, 2, &SilentContext, |context, index| {
-            let method = Method::Overwrite {
-                random_passes: 1,
-                zero_pass: true,
+            let passes = Passes {
+                random: 1,
+                zeros: true,
             };
-            overwrite(&disks[index], &devices[index], method, context)?;
-            Ok(())
+            overwrite(&disks[index], &devices[index], passes, context)?;
+            Ok(Value::Null)
         });
-        assert_eq!(outcome.erased, ["/dev/sd0", "/dev/sd2"]);
+        assert_eq!(erased(&outcome), ["/dev/sd0", "/dev/sd2"]);
         for index in [0, 2] {
             assert!(disks[index].bytes().iter().all(|byte| *byte == 0));
         }
@@ -259,7 +266,7 @@ mod tests {
         let devices = names(3);
         let outcome = in_parallel(&devices, 4, &SilentContext, |_, index| {
             if index == 1 {
-                return Ok(());
+                return Ok(Value::Null);
             }
             Err(failing(&devices[index]))
         });
@@ -272,15 +279,21 @@ mod tests {
     }
 
     #[test]
-    fn a_success_is_each_device_with_null_and_none_is_an_empty_object() {
-        let outcome = in_parallel(&names(2), 1, &SilentContext, |_, _| Ok(()));
+    fn a_success_is_each_device_with_its_value_and_none_is_an_empty_object() {
+        let outcome = in_parallel(&names(2), 1, &SilentContext, |_, index| {
+            Ok(if index == 0 {
+                json!({"a": 1})
+            } else {
+                Value::Null
+            })
+        });
         assert_eq!(
             outcome
                 .into_result("Failed to erase the device(s)")
                 .unwrap(),
-            json!({"/dev/sd0": null, "/dev/sd1": null})
+            json!({"/dev/sd0": {"a": 1}, "/dev/sd1": null})
         );
-        let outcome = in_parallel(&[], 4, &SilentContext, |_, _| Ok(()));
+        let outcome = in_parallel(&[], 4, &SilentContext, |_, _| Ok(Value::Null));
         assert_eq!(
             outcome
                 .into_result("Failed to erase the device(s)")
@@ -293,9 +306,9 @@ mod tests {
     fn a_panic_is_the_failure_of_its_device_alone() {
         let outcome = in_parallel(&names(3), 2, &SilentContext, |_, index| {
             assert_ne!(index, 1, "on purpose");
-            Ok(())
+            Ok(Value::Null)
         });
-        assert_eq!(outcome.erased, ["/dev/sd0", "/dev/sd2"]);
+        assert_eq!(erased(&outcome), ["/dev/sd0", "/dev/sd2"]);
         assert_eq!(outcome.failures[0].device, "/dev/sd1");
     }
 
@@ -307,7 +320,7 @@ mod tests {
             most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
             thread::sleep(Duration::from_millis(20));
             running.fetch_sub(1, Ordering::SeqCst);
-            Ok(())
+            Ok(Value::Null)
         });
         assert_eq!(most.load(Ordering::SeqCst), 3);
     }
@@ -326,9 +339,9 @@ mod tests {
         let context = Cancelled::default();
         let outcome = in_parallel(&names(3), 1, &context, |_, _| {
             context.0.store(true, Ordering::SeqCst);
-            Ok(())
+            Ok(Value::Null)
         });
-        assert_eq!(outcome.erased, ["/dev/sd0"]);
+        assert_eq!(erased(&outcome), ["/dev/sd0"]);
         assert_eq!(outcome.failures.len(), 2);
     }
 
@@ -352,7 +365,7 @@ mod tests {
                 done: 10,
                 total: Some(100),
             });
-            Ok(())
+            Ok(Value::Null)
         });
         let last = context.0.into_inner().unwrap();
         assert_eq!(last.what, "disk 0; disk 1");
@@ -370,11 +383,11 @@ mod tests {
                 if fails[index] {
                     return Err(failing(&devices[index]));
                 }
-                Ok(())
+                Ok(Value::Null)
             });
             prop_assert_eq!(outcome.erased.len() + outcome.failures.len(), devices.len());
             for (device, failed) in devices.iter().zip(&fails) {
-                prop_assert_eq!(outcome.erased.contains(device), !failed);
+                prop_assert_eq!(erased(&outcome).contains(&device.as_str()), !failed);
                 prop_assert_eq!(
                     outcome.failures.iter().any(|failure| failure.device == *device),
                     *failed

@@ -4,6 +4,7 @@ use farrier_plugin::{ErrorKind, ManagerError};
 use libblkid_rs::BlkidErr;
 
 use crate::block::list::BlockError;
+use crate::erase::delivery::DeliveryError;
 use crate::sys::block_device::DiskError;
 
 /// Why a device was not erased, or must not be.
@@ -132,6 +133,18 @@ pub enum EraseError {
         /// The device.
         device: String,
     },
+    /// The record of the erase did not reach its place, and it must.
+    #[error(
+        "{device} is erased, but its erase record was not delivered, which erase_record_required \
+         demands; it is in the log archive"
+    )]
+    Undelivered {
+        /// The device.
+        device: String,
+        /// What failed.
+        #[source]
+        source: DeliveryError,
+    },
     /// A signature is still recognised after it was removed.
     #[error("The signature of {kind} on {device} is still there after it was removed")]
     SignatureSurvives {
@@ -194,6 +207,7 @@ impl From<EraseError> for ManagerError {
             | EraseError::Open { source, .. }
             | EraseError::Unwritable { source, .. } => manager_error.with_source(source),
             EraseError::List(source) => manager_error.with_source(source),
+            EraseError::Undelivered { source, .. } => manager_error.with_source(source),
             // Kept as text: libblkid's error type cannot go to another thread.
             EraseError::Search { source, .. } => manager_error.with_source(source.to_string()),
             _ => manager_error,

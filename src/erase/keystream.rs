@@ -20,6 +20,11 @@ impl Keystream {
         Self(SplitMix::random())
     }
 
+    /// The stream of this seed.
+    pub(super) fn with_seed(seed: u64) -> Self {
+        Self(SplitMix::with_seed(seed))
+    }
+
     /// Fill the buffer with the stream's bytes from this offset, of which only whole multiples of
     /// 8 count: blocks of devices begin at such.
     pub(super) fn fill(&self, offset: u64, buffer: &mut [u8]) {

@@ -1,14 +1,13 @@
 //! Writing over every byte of a device, and proving it by reading.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use farrier_plugin::{Context, Progress};
 use tracing::{info, warn};
 
 use crate::erase::error::EraseError;
 use crate::erase::keystream::Keystream;
-use crate::erase::plan::Method;
-use crate::erase::samples::{self, Sample};
+use crate::erase::proof::{Content, Proof, Verification};
 use crate::sys::aligned::AlignedBuffer;
 use crate::sys::block_device::{DiskError, Medium};
 
@@ -22,17 +21,19 @@ const PIECE: usize = 64 << 10;
 /// a dying disk half a minute.
 const MOST_FAULTS: usize = 100;
 
-/// What an overwrite did.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Overwritten {
-    /// Bytes of the device.
-    pub size: u64,
-    /// How often every one of them was written.
-    pub passes: u32,
-    /// How many areas were marked before and read back after.
-    pub samples: usize,
-    /// How long it took.
-    pub duration: Duration,
+/// How often, and with what.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Passes {
+    /// Passes of random data first.
+    pub random: u32,
+    /// A pass of zeros last.
+    pub zeros: bool,
+}
+
+impl Passes {
+    fn count(self) -> u32 {
+        self.random + u32::from(self.zeros)
+    }
 }
 
 /// Write over the whole device and prove it.
@@ -46,19 +47,15 @@ pub struct Overwritten {
 pub fn overwrite(
     medium: &dyn Medium,
     device: &str,
-    method: Method,
+    passes: Passes,
     context: &dyn Context,
-) -> Result<Overwritten, EraseError> {
-    let Method::Overwrite {
-        random_passes,
-        zero_pass,
-    } = method;
+) -> Result<Verification, EraseError> {
     let started = Instant::now();
     let mut run = Run {
         medium,
         device,
         context,
-        passes: method.passes(),
+        passes: passes.count(),
         buffer: AlignedBuffer::zeroed(CHUNK),
         faults: Vec::new(),
     };
@@ -67,11 +64,10 @@ pub fn overwrite(
             device: device.to_owned(),
         });
     }
-    let samples = samples::positions(medium.size(), medium.logical_block_size());
-    let forgotten = run.mark(&samples)?;
+    let proof = Proof::begin(medium, device)?;
     let mut last = Content::Zeros;
     for pass in 0..run.passes {
-        last = if zero_pass && pass == random_passes {
+        last = if passes.zeros && pass == passes.random {
             Content::Zeros
         } else {
             Content::Random(Keystream::random())
@@ -81,7 +77,7 @@ pub fn overwrite(
             break;
         }
     }
-    if let Some(offset) = forgotten {
+    if let Some(offset) = proof.forgotten {
         return Err(EraseError::Forgetful {
             device: device.to_owned(),
             offset,
@@ -95,43 +91,16 @@ pub fn overwrite(
             source,
         });
     }
-    if let Some(offset) = run.first_difference(&samples, &last)? {
-        return Err(EraseError::Survived {
-            device: device.to_owned(),
-            offset,
-        });
-    }
-    let overwritten = Overwritten {
-        size: medium.size(),
-        passes: run.passes,
-        samples: samples.len(),
-        duration: started.elapsed(),
-    };
+    let verification = proof.holds(medium, device, &last)?;
     info!(
         device,
-        size = overwritten.size,
-        passes = overwritten.passes,
-        samples = overwritten.samples,
-        seconds = overwritten.duration.as_secs_f64(),
+        size = medium.size(),
+        passes = run.passes,
+        samples = verification.count(),
+        seconds = started.elapsed().as_secs_f64(),
         "overwritten and read back"
     );
-    Ok(overwritten)
-}
-
-/// What a pass writes.
-enum Content {
-    Random(Keystream),
-    Zeros,
-}
-
-impl Content {
-    /// What belongs at this offset.
-    fn fill(&self, offset: u64, buffer: &mut [u8]) {
-        match self {
-            Self::Random(stream) => stream.fill(offset, buffer),
-            Self::Zeros => buffer.fill(0),
-        }
-    }
+    Ok(verification)
 }
 
 struct Run<'a> {
@@ -145,31 +114,6 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Put a marker into every sample and read it back. The offset of the first that was not kept.
-    ///
-    /// Markers that cannot be written or read are left to the passes to find: a bad sector must
-    /// not keep the rest of the device from being overwritten.
-    fn mark(&self, samples: &[Sample]) -> Result<Option<u64>, EraseError> {
-        let marker = Content::Random(Keystream::random());
-        let mut marked = Vec::with_capacity(samples.len());
-        for sample in samples {
-            let mut data = AlignedBuffer::zeroed(sample.length);
-            marker.fill(sample.offset, &mut data);
-            match self.medium.write_at(sample.offset, &data) {
-                Ok(()) => marked.push(*sample),
-                Err(error) => warn!(device = self.device, %error, "no marker could be written"),
-            }
-        }
-        self.flush()?;
-        match self.first_difference(&marked, &marker) {
-            Err(EraseError::Disk { source, .. }) => {
-                warn!(device = self.device, error = %source, "a marker could not be read");
-                Ok(None)
-            }
-            outcome => outcome,
-        }
-    }
-
     fn pass(&mut self, pass: u32, content: &Content) -> Result<(), EraseError> {
         let size = self.medium.size();
         let what = format!(
@@ -177,10 +121,7 @@ impl Run<'_> {
             self.device,
             pass + 1,
             self.passes,
-            match content {
-                Content::Random(_) => "random data",
-                Content::Zeros => "zeros",
-            }
+            content.words()
         );
         info!(device = self.device, "{what}");
         let mut offset = 0;
@@ -243,33 +184,6 @@ impl Run<'_> {
             at += piece.len() as u64;
         }
         Ok(())
-    }
-
-    /// The offset of the first sample that does not read as this content.
-    fn first_difference(
-        &self,
-        samples: &[Sample],
-        content: &Content,
-    ) -> Result<Option<u64>, EraseError> {
-        for sample in samples {
-            let mut expected = AlignedBuffer::zeroed(sample.length);
-            content.fill(sample.offset, &mut expected);
-            // Something else than what is expected, so that a read which fills nothing cannot pass
-            // for an erased area.
-            let mut found = AlignedBuffer::zeroed(sample.length);
-            found.fill(!expected[0]);
-            self.medium
-                .read_at(sample.offset, &mut found)
-                .map_err(|error| self.disk_error(error))?;
-            if *found != *expected {
-                let same = found
-                    .iter()
-                    .zip(expected.iter())
-                    .take_while(|(a, b)| a == b);
-                return Ok(Some(sample.offset + same.count() as u64));
-            }
-        }
-        Ok(None)
     }
 
     fn flush(&self) -> Result<(), EraseError> {

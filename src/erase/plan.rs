@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use farrier_plugin::BlockDevice;
+use serde_json::{Value, json};
+
+use crate::erase::category::{Category, Storage};
 use crate::erase::error::EraseError;
 use crate::erase::flags::EraseFlags;
 
@@ -9,24 +13,58 @@ use crate::erase::flags::EraseFlags;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Method {
-    /// Write over every byte that the device shows: NIST SP 800-88 clear.
+    /// Write over every byte that the device shows.
     Overwrite {
         /// Passes of random data first.
         random_passes: u32,
         /// A pass of zeros last.
         zero_pass: bool,
     },
+    /// Remove what makes the device look used. The data stays.
+    Metadata,
+}
+
+/// What a method touches.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Scope {
+    /// The device alone.
+    Device,
+}
+
+/// A method that will be tried.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Planned {
+    /// The method.
+    pub method: Method,
+    /// What it touches.
+    pub scope: Scope,
+    /// The devices in that scope.
+    pub covers: Vec<String>,
+    /// Why it is at this place.
+    pub reason: String,
+}
+
+/// A method that will not be tried.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LeftOut {
+    /// The method, in words.
+    pub method: &'static str,
+    /// Why.
+    pub reason: String,
 }
 
 /// The methods for one device, tried in order until one succeeds.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Plan {
-    /// The device.
-    pub device: String,
-    /// Never empty.
-    pub methods: Vec<Method>,
-    /// Why these, for the record and the log.
-    pub reason: String,
+    /// The device, as it was when it was looked at.
+    pub device: BlockDevice,
+    /// What it keeps data on.
+    pub storage: Storage,
+    /// Empty for a device that is left out.
+    pub methods: Vec<Planned>,
+    /// What else there is, and why it will not be done.
+    pub left_out: Vec<LeftOut>,
 }
 
 impl Plan {
@@ -34,31 +72,80 @@ impl Plan {
     ///
     /// [`EraseError::NothingPlanned`] where the flags allow no method at all: reporting such a
     /// device as erased would be a lie, although the reference does so.
-    pub fn for_device(device: &str, flags: &EraseFlags) -> Result<Self, EraseError> {
+    pub fn for_device(device: &BlockDevice, flags: &EraseFlags) -> Result<Self, EraseError> {
         if flags.iterations == 0 && !flags.zeroize {
             return Err(EraseError::NothingPlanned {
-                device: device.to_owned(),
+                device: device.name.clone(),
             });
         }
-        Ok(Self {
-            device: device.to_owned(),
-            methods: vec![Method::Overwrite {
+        let mut plan = Self::none(device);
+        plan.add(
+            Method::Overwrite {
                 random_passes: flags.iterations,
                 zero_pass: flags.zeroize,
-            }],
-            reason: "overwriting works on every device that can be written".to_owned(),
-        })
+            },
+            "overwriting works on every device that can be written".to_owned(),
+        );
+        Ok(plan)
+    }
+
+    /// The plan of a device that is left out or must not be touched.
+    pub fn none(device: &BlockDevice) -> Self {
+        Self {
+            device: device.clone(),
+            storage: Storage::of(device),
+            methods: Vec::new(),
+            left_out: Vec::new(),
+        }
+    }
+
+    /// The plan of a device whose metadata alone is to go.
+    pub fn for_metadata(device: &BlockDevice) -> Self {
+        let mut plan = Self::none(device);
+        plan.add(Method::Metadata, "the step asks for no more".to_owned());
+        plan
+    }
+
+    /// As it stands in a record and in `farrier erase --plan --json`.
+    pub fn to_json(&self) -> Value {
+        let methods: Vec<Value> = self
+            .methods
+            .iter()
+            .map(|planned| {
+                let (category, section) = Category::reached(&planned.method, self.storage);
+                json!({
+                    "method": planned.method.to_string(),
+                    "scope": planned.scope.word(),
+                    "covers": planned.covers,
+                    "reason": planned.reason,
+                    "category": category.word(),
+                    "section": section,
+                })
+            })
+            .collect();
+        let left_out: Vec<Value> = self
+            .left_out
+            .iter()
+            .map(|left_out| json!({"method": left_out.method, "reason": left_out.reason}))
+            .collect();
+        json!({ "methods": methods, "left_out": left_out })
+    }
+
+    fn add(&mut self, method: Method, reason: String) {
+        self.methods.push(Planned {
+            method,
+            scope: Scope::Device,
+            covers: vec![self.device.name.clone()],
+            reason,
+        });
     }
 }
 
-impl Method {
-    /// How often the whole device is written.
-    pub fn passes(&self) -> u32 {
+impl Scope {
+    /// The word in a record.
+    pub fn word(self) -> &'static str {
         match self {
-            Self::Overwrite {
-                random_passes,
-                zero_pass,
-            } => random_passes + u32::from(*zero_pass),
+            Self::Device => "device",
         }
     }
 }
@@ -76,6 +163,7 @@ impl fmt::Display for Method {
                 }
                 Ok(())
             }
+            Self::Metadata => f.write_str("remove metadata"),
         }
     }
 }
@@ -94,20 +182,48 @@ mod tests {
         }
     }
 
+    fn disk() -> BlockDevice {
+        BlockDevice {
+            name: "/dev/sda".to_owned(),
+            tran: Some("sata".to_owned()),
+            ..BlockDevice::default()
+        }
+    }
+
     #[test]
     fn the_flags_are_the_passes() {
-        for (iterations, zeroize, passes) in [(1, true, 2), (0, true, 1), (3, false, 3)] {
-            let plan = Plan::for_device("/dev/sda", &flags(iterations, zeroize)).unwrap();
+        for (iterations, zeroize) in [(1, true), (0, true), (3, false)] {
+            let plan = Plan::for_device(&disk(), &flags(iterations, zeroize)).unwrap();
             assert_eq!(plan.methods.len(), 1);
-            assert_eq!(plan.methods[0].passes(), passes);
+            assert_eq!(
+                plan.methods[0].method,
+                Method::Overwrite {
+                    random_passes: iterations,
+                    zero_pass: zeroize
+                }
+            );
         }
     }
 
     #[test]
     fn no_pass_is_no_erase() {
         assert!(matches!(
-            Plan::for_device("/dev/sda", &flags(0, false)),
+            Plan::for_device(&disk(), &flags(0, false)),
             Err(EraseError::NothingPlanned { .. })
         ));
+    }
+
+    #[test]
+    fn a_plan_says_what_each_method_is_worth() {
+        let plan = Plan::for_device(&disk(), &flags(1, true))
+            .unwrap()
+            .to_json();
+        let method = &plan["methods"][0];
+        assert_eq!(method["category"], "clear");
+        assert_eq!(method["section"], "A, table A-8");
+        assert_eq!(method["scope"], "device");
+        assert_eq!(method["covers"][0], "/dev/sda");
+        let plan = Plan::for_metadata(&disk()).to_json();
+        assert_eq!(plan["methods"][0]["category"], "none");
     }
 }

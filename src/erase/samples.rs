@@ -1,7 +1,14 @@
 //! Where a device is looked at to prove an erase.
 
-/// Bytes of one sample.
+use crate::sys::split_mix::SplitMix;
+
+/// Bytes of one sample at a fixed place.
 pub(super) const SAMPLE: u64 = 1 << 20;
+
+/// Samples at random places, and bytes of each: nobody who makes a device can know them, and they
+/// are small so that a hard disk reads all of them in a second.
+pub(super) const RANDOM_SAMPLES: u64 = 16;
+const RANDOM_SAMPLE: u64 = 64 << 10;
 
 /// The reference's positions, in hundredths of the device (contract/data-plane 7.15), and the very
 /// end, which the reference never looks at.
@@ -44,6 +51,27 @@ pub(super) fn positions(size: u64, block_size: u32) -> Vec<Sample> {
         })
         .collect();
     samples.dedup();
+    samples
+}
+
+/// [`positions`], and random places that follow from the seed; none of these on a device that the
+/// fixed places cover already. All ascending.
+pub(super) fn with_random(size: u64, block_size: u32, seed: u64) -> Vec<Sample> {
+    let mut samples = positions(size, block_size);
+    let block = u64::from(block_size.max(1));
+    if size > SAMPLE * HUNDREDTHS.len() as u64 {
+        let room = (size - RANDOM_SAMPLE) / block;
+        samples.extend(
+            SplitMix::with_seed(seed)
+                .numbers(0)
+                .take(RANDOM_SAMPLES as usize)
+                .map(|number| Sample {
+                    offset: number % (room + 1) * block,
+                    length: RANDOM_SAMPLE as usize,
+                }),
+        );
+        samples.sort_by_key(|sample| sample.offset);
+    }
     samples
 }
 
@@ -90,6 +118,25 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn random_samples_follow_from_the_seed_and_lie_on_the_device(
+            blocks in 1_u64..u64::MAX / 4096,
+            block in proptest::sample::select(vec![512_u32, 4096]),
+            seed in proptest::prelude::any::<u64>(),
+        ) {
+            let size = blocks * u64::from(block);
+            let samples = with_random(size, block, seed);
+            prop_assert_eq!(&samples, &with_random(size, block, seed));
+            for sample in &samples {
+                prop_assert!(sample.offset.is_multiple_of(u64::from(block)));
+                prop_assert!(sample.offset + sample.length as u64 <= size);
+            }
+            if size > 16 << 20 {
+                prop_assert!(samples.len() as u64 >= RANDOM_SAMPLES + 2);
+            }
+            prop_assert!(samples.windows(2).all(|pair| pair[0].offset <= pair[1].offset));
+        }
+
         #[test]
         fn samples_lie_on_the_device_and_reach_both_ends(
             blocks in 1_u64..u64::MAX / 4096, block in proptest::sample::select(vec![512_u32, 4096])

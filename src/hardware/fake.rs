@@ -122,10 +122,10 @@ impl HardwareManager for FakeManager {
         _context: &dyn Context,
         _node: &Node,
         device: &BlockDevice,
-    ) -> Result<(), ManagerError> {
-        self.answer("erase_block_device")?;
+    ) -> Result<Value, ManagerError> {
+        let answer = self.answer("erase_block_device")?;
         self.erased.lock().unwrap().push(device.name.clone());
-        Ok(())
+        Ok(answer.map_or(Value::Null, Value::String))
     }
 
     fn collect_system_logs(&self) -> Result<Vec<(String, Vec<u8>)>, ManagerError> {

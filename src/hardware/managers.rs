@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use farrier_plugin::{
     BlockDevice, Context, ErrorKind, HardwareManager, Inventory, LldpData, ManagerError, Node,
@@ -93,7 +94,14 @@ impl Managers {
         );
         // A recorded machine's plugins are not here, and this one's know nothing of it.
         let plugins = if root.is_system() {
-            Installed::start(&options.current(), &devices_of(root))
+            let started = Instant::now();
+            let plugins = Installed::start(&options.current(), &devices_of(root));
+            info!(
+                plugins = plugins.running().len(),
+                milliseconds = started.elapsed().as_millis(),
+                "the plugins were started and have evaluated this machine"
+            );
+            plugins
         } else {
             Installed::default()
         };

@@ -8,8 +8,10 @@
 //! The trait is synchronous, object-safe and `Send + Sync`; a method that this manager does not
 //! know declines with [`ManagerError::unsupported`], which is what every default body does.
 
+pub mod abi;
 mod context;
 mod error;
+pub mod export;
 mod inventory;
 mod large_strings;
 mod manager;
@@ -27,5 +29,5 @@ pub use inventory::{
 pub use large_strings::{LARGE_STRING, LargeStrings};
 pub use manager::{HardwareManager, ManagerVersion, support};
 pub use node::{Node, Port};
-pub use serve::serve;
+pub use serve::{Agent, Handler, private_streams, serve, serve_handler};
 pub use step::{ArgumentInfo, Step, StepArguments, StepKind};

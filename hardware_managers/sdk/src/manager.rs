@@ -124,12 +124,15 @@ pub trait HardwareManager: Send + Sync {
     }
 
     /// Erase one device. May run for several devices at once.
+    ///
+    /// What is given back becomes the device's value in the result of `erase_devices`: null, or a
+    /// record of what was done and how it was proven.
     fn erase_block_device(
         &self,
         _context: &dyn Context,
         _node: &Node,
         _device: &BlockDevice,
-    ) -> Result<(), ManagerError> {
+    ) -> Result<Value, ManagerError> {
         Err(ManagerError::unsupported("erase_block_device"))
     }
 

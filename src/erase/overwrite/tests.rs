@@ -7,28 +7,26 @@ use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_assert, prop_o
 
 use super::*;
 use crate::erase::fake_medium::{FakeMedium, Fault};
+use crate::erase::samples;
 use crate::sys::block_device::Disk;
 use crate::sys::loop_device::LoopDevice;
 
 const MIB: u64 = 1 << 20;
 
-fn method(random_passes: u32, zero_pass: bool) -> Method {
-    Method::Overwrite {
-        random_passes,
-        zero_pass,
-    }
+fn passes(random: u32, zeros: bool) -> Passes {
+    Passes { random, zeros }
 }
 
-fn run(medium: &dyn Medium, method: Method) -> Result<Overwritten, EraseError> {
-    overwrite(medium, "/dev/fake", method, &SilentContext)
+fn run(medium: &dyn Medium, passes: Passes) -> Result<Verification, EraseError> {
+    overwrite(medium, "/dev/fake", passes, &SilentContext)
 }
 
 #[test]
 fn a_healthy_disk_ends_in_zeros() {
     for block_size in [512, 4096] {
         let disk = FakeMedium::new(9 * MIB + 4096, Vec::new()).with_block_size(block_size);
-        let done = run(&disk, method(1, true)).unwrap();
-        assert_eq!((done.size, done.passes), (9 * MIB + 4096, 2));
+        let done = run(&disk, passes(1, true)).unwrap();
+        assert_eq!(done.count(), 11);
         assert!(disk.bytes().iter().all(|byte| *byte == 0));
     }
 }
@@ -36,7 +34,7 @@ fn a_healthy_disk_ends_in_zeros() {
 #[test]
 fn without_the_last_pass_it_ends_in_random_data() {
     let disk = FakeMedium::new(5 * MIB, Vec::new());
-    run(&disk, method(1, false)).unwrap();
+    run(&disk, passes(1, false)).unwrap();
     let bytes = disk.bytes();
     assert!(
         !bytes
@@ -49,7 +47,7 @@ fn without_the_last_pass_it_ends_in_random_data() {
 fn a_bad_sector_fails_the_disk_but_the_rest_is_overwritten() {
     let bad = 6 * MIB + 512..6 * MIB + 1024;
     let disk = FakeMedium::new(12 * MIB, vec![Fault::Write(bad.clone(), libc::EIO)]);
-    let error = run(&disk, method(1, true)).unwrap_err();
+    let error = run(&disk, passes(1, true)).unwrap_err();
     assert!(
         matches!(&error, EraseError::Unwritable { areas: 1, .. }),
         "{error}"
@@ -69,7 +67,7 @@ fn a_bad_sector_fails_the_disk_but_the_rest_is_overwritten() {
 #[test]
 fn a_disk_full_of_bad_sectors_is_given_up() {
     let disk = FakeMedium::new(32 * MIB, vec![Fault::Write(MIB..32 * MIB, libc::EIO)]);
-    let error = run(&disk, method(1, true)).unwrap_err();
+    let error = run(&disk, passes(1, true)).unwrap_err();
     assert!(
         matches!(&error, EraseError::Unwritable { areas, .. } if *areas == MOST_FAULTS),
         "{error}"
@@ -82,7 +80,7 @@ fn a_disk_that_is_gone_is_given_up_at_once() {
         32 * MIB,
         vec![Fault::Write(8 * MIB..32 * MIB, libc::ENODEV)],
     );
-    let error = run(&disk, method(1, true)).unwrap_err();
+    let error = run(&disk, passes(1, true)).unwrap_err();
     assert!(matches!(error, EraseError::Disk { .. }), "{error}");
 }
 
@@ -90,7 +88,7 @@ fn a_disk_that_is_gone_is_given_up_at_once() {
 fn a_failing_flush_is_a_failure_in_every_pass() {
     for after in 0..3 {
         let disk = FakeMedium::new(2 * MIB, vec![Fault::Flush { after }]);
-        let error = run(&disk, method(1, true)).unwrap_err();
+        let error = run(&disk, passes(1, true)).unwrap_err();
         assert!(
             matches!(
                 error,
@@ -107,7 +105,7 @@ fn a_failing_flush_is_a_failure_in_every_pass() {
 #[test]
 fn an_area_that_cannot_be_read_back_is_a_failure() {
     let disk = FakeMedium::new(8 * MIB, vec![Fault::Read(0..512, libc::EIO)]);
-    assert!(run(&disk, method(0, true)).is_err());
+    assert!(run(&disk, passes(0, true)).is_err());
 }
 
 #[test]
@@ -120,7 +118,7 @@ fn a_disk_that_drops_every_write_is_found_even_when_it_holds_zeros() {
         }],
     );
     disk.put(0, &vec![0; 8 << 20]);
-    let error = run(&disk, method(0, true)).unwrap_err();
+    let error = run(&disk, passes(0, true)).unwrap_err();
     assert!(matches!(error, EraseError::Forgetful { .. }), "{error}");
 }
 
@@ -128,7 +126,7 @@ fn a_disk_that_drops_every_write_is_found_even_when_it_holds_zeros() {
 fn a_disk_that_stops_writing_before_the_last_pass_is_found() {
     // All markers and the first pass land, the last pass does not.
     let size = 32 * MIB;
-    let markers: u64 = samples::positions(size, 512)
+    let markers: u64 = samples::with_random(size, 512, 0)
         .iter()
         .map(|sample| sample.length as u64)
         .sum();
@@ -139,14 +137,14 @@ fn a_disk_that_stops_writing_before_the_last_pass_is_found() {
             after: markers + size,
         }],
     );
-    let error = run(&disk, method(1, true)).unwrap_err();
+    let error = run(&disk, passes(1, true)).unwrap_err();
     assert!(matches!(error, EraseError::Survived { .. }), "{error}");
 }
 
 #[test]
 fn a_disk_smaller_than_it_says_is_found() {
     let disk = FakeMedium::new(64 * MIB, vec![Fault::Counterfeit { real: 16 * MIB }]);
-    let error = run(&disk, method(0, true)).unwrap_err();
+    let error = run(&disk, passes(0, true)).unwrap_err();
     assert!(matches!(error, EraseError::Forgetful { .. }), "{error}");
 }
 
@@ -154,7 +152,7 @@ fn a_disk_smaller_than_it_says_is_found() {
 fn nothing_to_do_is_not_done() {
     let disk = FakeMedium::new(MIB, Vec::new());
     assert!(matches!(
-        run(&disk, method(0, false)),
+        run(&disk, passes(0, false)),
         Err(EraseError::NothingPlanned { .. })
     ));
     assert!(disk.bytes().iter().all(|byte| *byte == 0x5a));
@@ -185,7 +183,7 @@ fn progress_grows_to_the_total_and_a_cancel_is_a_failure() {
 
     let disk = FakeMedium::new(10 * MIB, Vec::new());
     let patient = watcher(u64::MAX);
-    overwrite(&disk, "/dev/fake", method(1, true), &patient).unwrap();
+    overwrite(&disk, "/dev/fake", passes(1, true), &patient).unwrap();
     let seen = patient.seen.into_inner().unwrap();
     assert!(seen.windows(2).all(|pair| pair[0].done < pair[1].done));
     let last = seen.last().unwrap();
@@ -193,7 +191,7 @@ fn progress_grows_to_the_total_and_a_cancel_is_a_failure() {
     assert!(last.what.contains("pass 2 of 2, zeros"), "{}", last.what);
 
     let impatient = watcher(4 * MIB);
-    let error = overwrite(&disk, "/dev/fake", method(1, true), &impatient).unwrap_err();
+    let error = overwrite(&disk, "/dev/fake", passes(1, true), &impatient).unwrap_err();
     assert!(matches!(error, EraseError::Cancelled { .. }));
 }
 
@@ -202,7 +200,7 @@ fn a_plain_file_of_an_odd_size_is_overwritten_to_its_last_byte() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), vec![0x5a; (3 << 20) + 77]).unwrap();
     let disk = Disk::open_exclusive(file.path()).unwrap();
-    run(&disk, method(1, true)).unwrap();
+    run(&disk, passes(1, true)).unwrap();
     let bytes = std::fs::read(file.path()).unwrap();
     assert_eq!(bytes.len(), (3 << 20) + 77);
     assert!(bytes.iter().all(|byte| *byte == 0));
@@ -217,7 +215,7 @@ fn a_loop_device_of_either_block_size_is_overwritten() {
             return;
         };
         let disk = Disk::open_exclusive(device.path()).unwrap();
-        run(&disk, method(1, true)).unwrap();
+        run(&disk, passes(1, true)).unwrap();
         drop(disk);
         assert!(
             std::fs::read(file.path())
@@ -256,7 +254,7 @@ proptest! {
         zero_pass in any::<bool>(),
     ) {
         let disk = FakeMedium::new(size, vec![fault.clone()]);
-        let outcome = run(&disk, method(random_passes, zero_pass));
+        let outcome = run(&disk, passes(random_passes, zero_pass));
         let bytes = disk.bytes();
         let real = match fault {
             Fault::Counterfeit { real } => real,

@@ -2,11 +2,14 @@
 
 use farrier_plugin::{BlockDevice, Context, ErrorKind, HardwareManager, ManagerError, Node};
 use serde_json::Value;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::GenericHardwareManager;
 use crate::block::skip::{Purpose, SkipList};
-use crate::erase::{self, EraseError, EraseFlags, Guard, Plan, Policy, ReadOnly, Verdict};
+use crate::erase::{
+    self, EraseError, EraseFlags, EraseRecord, Guard, Plan, Policy, ReadOnly, Verdict,
+};
+use crate::sys::log::chain;
 
 /// `erase_devices`: all disks and arrays, side by side, each by the first manager that does not
 /// decline it (contract/data-plane 7.3).
@@ -44,8 +47,21 @@ pub(super) fn devices_metadata(
     let devices = manager.unskipped(node, true, Purpose::Metadata)?;
     let guard = survey(manager, node, &flags, ReadOnly::Skip)?;
     check_all(&guard, &devices)?;
-    erase::erase_metadata(&manager.root, &devices, &guard, context)
-        .into_result("Failed to erase the metadata on the device(s)")?;
+    erase::erase_metadata(
+        &manager.root,
+        &devices,
+        &guard,
+        context,
+        |device| {
+            let plan = Plan::for_metadata(device);
+            begin(manager, "erase_devices_metadata", node, plan)
+        },
+        |record| {
+            manager.records.keep(record);
+            info!("{}", record.line());
+        },
+    )
+    .into_result("Failed to erase the metadata on the device(s)")?;
     Ok(Value::Null)
 }
 
@@ -55,24 +71,80 @@ pub(super) fn block_device(
     context: &dyn Context,
     node: &Node,
     device: &BlockDevice,
-) -> Result<(), ManagerError> {
+) -> Result<Value, ManagerError> {
     let flags = EraseFlags::from_node(node)?;
     let read_only = if flags.skip_read_only {
         ReadOnly::Skip
     } else {
         ReadOnly::Fail
     };
-    match survey(manager, node, &flags, read_only)?.verdict(&device.name) {
+    let verdict = survey(manager, node, &flags, read_only)?.verdict(&device.name);
+    let plan = match verdict {
+        Verdict::Erase => Plan::for_device(device, &flags)?,
+        _ => Plan::none(device),
+    };
+    let mut record = begin(manager, "erase_devices", node, plan);
+    let outcome = match verdict {
         Verdict::Skip(reason) => {
-            info!(device = device.name, reason, "left out");
+            record.skip(&reason);
             Ok(())
         }
-        Verdict::Refuse(error) => Err(error.into()),
-        Verdict::Erase => {
-            let plan = Plan::for_device(&device.name, &flags)?;
-            Ok(erase::erase_device(&manager.root, &plan, context)?)
+        Verdict::Refuse(error) => {
+            let error = ManagerError::from(error);
+            record.fail(&error);
+            Err(error)
         }
+        Verdict::Erase => {
+            erase::erase_device(&manager.root, &mut record, context).map_err(ManagerError::from)
+        }
+    };
+    ended(manager, &record, outcome)
+}
+
+/// The record of a device whose turn it is, kept from now on.
+fn begin(
+    manager: &GenericHardwareManager,
+    step: &'static str,
+    node: &Node,
+    plan: Plan,
+) -> EraseRecord {
+    let mut record = EraseRecord::begin(step, node.uuid(), plan);
+    if let Some(started) = manager.records.unfinished(&record) {
+        warn!(
+            device = record.device().name,
+            started, "an erase of this device was interrupted; it begins anew"
+        );
+        record.found_interrupted(started);
     }
+    manager.records.keep(&record);
+    record
+}
+
+/// Keep, show and send the record of a device that is done with, whatever came of it; it is the
+/// device's value in the step's result.
+fn ended(
+    manager: &GenericHardwareManager,
+    record: &EraseRecord,
+    outcome: Result<(), ManagerError>,
+) -> Result<Value, ManagerError> {
+    manager.records.keep(record);
+    info!("{}", record.line());
+    let options = manager.options.current();
+    let value = record.to_json();
+    let delivered = erase::deliver(&options, &value);
+    outcome?;
+    if let Err(source) = delivered {
+        let device = record.device().name.clone();
+        if options.erase_record_required {
+            return Err(EraseError::Undelivered { device, source }.into());
+        }
+        warn!(
+            device,
+            error = chain(&source),
+            "the erase record was not delivered"
+        );
+    }
+    Ok(value)
 }
 
 fn survey(
@@ -113,8 +185,11 @@ fn check_all(guard: &Guard, devices: &[BlockDevice]) -> Result<(), ManagerError>
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
     use std::path::PathBuf;
     use std::sync::Arc;
+    use std::thread;
 
     use farrier_plugin::SilentContext;
     use serde_json::json;
@@ -136,7 +211,15 @@ mod tests {
     const DISK: usize = 10 << 20;
 
     impl Machine {
+        fn with_options(disks: &[&str], options: Options) -> Self {
+            Self::made(disks, true, no_vendor(), options)
+        }
+
         fn new(disks: &[&str], may_destroy: bool, vendor: FakeManager) -> Self {
+            Self::made(disks, may_destroy, vendor, Options::default())
+        }
+
+        fn made(disks: &[&str], may_destroy: bool, vendor: FakeManager, options: Options) -> Self {
             let tree = tempfile::tempdir().unwrap();
             let put = |path: String, content: &[u8]| {
                 let path = tree.path().join(path);
@@ -154,7 +237,7 @@ mod tests {
             }
             let dispatcher = Arc::<Dispatcher>::default();
             let generic = Arc::new(GenericHardwareManager::new(
-                Live::new(Options::default()),
+                Live::new(options),
                 Root::at(tree.path()),
                 Arc::downgrade(&dispatcher),
                 may_destroy,
@@ -199,6 +282,36 @@ mod tests {
         FakeManager::new("Vendor", 2)
     }
 
+    /// Each device with what became of it.
+    fn results(result: &Value) -> Vec<String> {
+        let devices = result.as_object().unwrap();
+        devices
+            .iter()
+            .map(|(name, record)| format!("{name} {}", record["result"].as_str().unwrap()))
+            .collect()
+    }
+
+    /// Take one request, give this answer, and return the request's JSON.
+    fn receive(listener: &TcpListener, status: &str) -> Value {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut got = Vec::new();
+        let mut part = [0; 65_536];
+        loop {
+            let count = stream.read(&mut part).unwrap();
+            got.extend_from_slice(&part[..count]);
+            let start = got.windows(4).position(|four| four == b"\r\n\r\n");
+            if let Some(start) = start
+                && let Ok(json) = serde_json::from_slice(&got[start + 4..])
+            {
+                let answer =
+                    format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                stream.write_all(answer.as_bytes()).unwrap();
+                return json;
+            }
+            assert!(count > 0, "the request is cut short");
+        }
+    }
+
     #[test]
     fn all_disks_are_erased_and_named() {
         let machine = Machine::new(&["sda", "sdb"], true, no_vendor());
@@ -208,8 +321,63 @@ mod tests {
                 json!({"driver_internal_info": {"disk_erasure_concurrency": 4}}),
             )
             .unwrap();
-        assert_eq!(result, json!({"/dev/sda": null, "/dev/sdb": null}));
+        assert_eq!(results(&result), ["/dev/sda erased", "/dev/sdb erased"]);
         assert!(machine.is_zero("sda") && machine.is_zero("sdb"));
+    }
+
+    #[test]
+    fn a_record_is_in_the_result_in_the_archive_and_at_the_sites_receiver() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut options = Options {
+            erase_record_url: Some(format!("http://{}/", listener.local_addr().unwrap())),
+            erase_record_required: true,
+            ..Options::default()
+        };
+        let receiver = thread::spawn(move || receive(&listener, "201 Created"));
+        let machine = Machine::with_options(&["sda"], options.clone());
+        let node = json!({"uuid": "n1"});
+        let result = machine.run("erase_devices", node.clone()).unwrap();
+        let record = &result["/dev/sda"];
+        assert_eq!(record["node"], "n1");
+        assert_eq!(record["device"]["size"], DISK);
+        assert_eq!(record["methods"].as_array().unwrap().len(), 1);
+        assert!(record["verification"]["samples"].as_array().unwrap().len() > 5);
+        assert_eq!(receiver.join().unwrap(), *record);
+        let members = machine.generic.collect_system_logs().unwrap();
+        let (_, kept) = members
+            .iter()
+            .find(|(name, _)| name == "erase_devices/sda.json")
+            .unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(kept).unwrap(), *record);
+
+        // Where nobody takes it, the step fails only if it must not.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        options.erase_record_url = Some(format!("http://{}/", listener.local_addr().unwrap()));
+        let receiver = thread::spawn(move || {
+            receive(&listener, "403 Forbidden");
+            receive(&listener, "403 Forbidden")
+        });
+        let machine = Machine::with_options(&["sda"], options.clone());
+        let error = machine.run("erase_devices", node.clone()).unwrap_err();
+        assert!(error.to_string().contains("not delivered"), "{error}");
+        assert!(error.chain().contains("403"), "{}", error.chain());
+        assert!(machine.is_zero("sda"));
+        options.erase_record_required = false;
+        let machine = Machine::with_options(&["sda"], options);
+        machine.run("erase_devices", node).unwrap();
+        receiver.join().unwrap();
+    }
+
+    #[test]
+    fn an_erase_that_a_restart_cut_short_is_told() {
+        let machine = Machine::new(&["sda"], true, no_vendor());
+        let left = machine.path("run/farrier/erase/erase_devices/sda.json");
+        fs::create_dir_all(left.parent().unwrap()).unwrap();
+        fs::write(&left, r#"{"result": "running", "started": "2026-01-02"}"#).unwrap();
+        let result = machine.run("erase_devices", json!({})).unwrap();
+        assert_eq!(result["/dev/sda"]["interrupted"], "2026-01-02");
+        let result = machine.run("erase_devices", json!({})).unwrap();
+        assert_eq!(result["/dev/sda"]["interrupted"], Value::Null);
     }
 
     #[test]
@@ -219,6 +387,16 @@ mod tests {
         machine.run("erase_devices", json!({})).unwrap();
         assert_eq!(*machine.vendor.erased.lock().unwrap(), ["/dev/sda"]);
         assert!(machine.is_untouched("sda"));
+    }
+
+    #[test]
+    fn what_a_vendors_manager_answers_is_the_devices_value() {
+        let vendor = no_vendor().answering(Answer::Text("purged")).only_erasing();
+        let machine = Machine::new(&["sda"], true, vendor);
+        assert_eq!(
+            machine.run("erase_devices", json!({})).unwrap(),
+            json!({"/dev/sda": "purged"})
+        );
     }
 
     #[test]
@@ -253,7 +431,7 @@ mod tests {
         let machine = Machine::new(&["sda", "sdb"], true, no_vendor());
         let node = json!({"properties": {"skip_block_devices": [{"name": "/dev/sda"}]}});
         let result = machine.run("erase_devices", node.clone()).unwrap();
-        assert_eq!(result, json!({"/dev/sdb": null}));
+        assert_eq!(results(&result), ["/dev/sdb erased"]);
         machine.run("erase_devices_metadata", node).unwrap();
         assert!(machine.is_untouched("sda") && machine.is_zero("sdb"));
     }
@@ -269,7 +447,7 @@ mod tests {
 
         let node = json!({"driver_internal_info": {"agent_erase_skip_read_only": true}});
         let result = machine.run("erase_devices", node).unwrap();
-        assert_eq!(result, json!({"/dev/sda": null, "/dev/sdb": null}));
+        assert_eq!(results(&result), ["/dev/sda skipped", "/dev/sdb erased"]);
         assert!(machine.is_untouched("sda"));
         // The metadata step leaves it out in silence.
         machine.run("erase_devices_metadata", json!({})).unwrap();

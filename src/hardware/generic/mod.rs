@@ -23,6 +23,7 @@ use crate::block::hints::{self, RootDeviceHints};
 use crate::block::skip::{Purpose, SkipList};
 use crate::block::{list, settle};
 use crate::config::Live;
+use crate::erase::Records;
 use crate::hardware::disk_wait;
 use crate::hardware::dispatch::Dispatcher;
 use crate::inventory::lldp::Announcements;
@@ -46,6 +47,8 @@ pub(super) struct GenericHardwareManager {
     bmc: OnceLock<Bmc>,
     /// Listened to once: switches speak every 30 s.
     announcements: OnceLock<Announcements>,
+    /// What was done to disks since this machine was booted.
+    records: Records,
     /// The answer to `get_partition_uuids`, once an image was written.
     written: Mutex<Option<Value>>,
 }
@@ -59,6 +62,7 @@ impl GenericHardwareManager {
     ) -> Self {
         Self {
             options,
+            records: Records::of(&root),
             root,
             peers,
             may_destroy,
@@ -235,7 +239,7 @@ impl HardwareManager for GenericHardwareManager {
         context: &dyn Context,
         node: &Node,
         device: &BlockDevice,
-    ) -> Result<(), ManagerError> {
+    ) -> Result<Value, ManagerError> {
         erase::block_device(self, context, node, device)
     }
 
@@ -279,7 +283,9 @@ impl HardwareManager for GenericHardwareManager {
     }
 
     fn collect_system_logs(&self) -> Result<Vec<(String, Vec<u8>)>, ManagerError> {
-        Ok(logs::members(&self.root))
+        let mut members = logs::members(&self.root);
+        members.extend(self.records.members());
+        Ok(members)
     }
 
     fn full_sync(&self) -> Result<(), ManagerError> {

@@ -12,7 +12,6 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::connection::{Connection, Deadline, NoCallbacks};
-use super::finder::program_of;
 use super::keeper::greet;
 use super::{Found, PluginError};
 use crate::sys::log::chain;
@@ -41,12 +40,10 @@ pub struct Finding {
 /// step that nobody has, and a disk that is not there. Its `initialize` runs; its steps do not.
 pub fn check(path: &Path) -> Vec<Finding> {
     let mut check = Check::default();
-    let found = program_of(path).map(|program| Found {
-        name: path
-            .file_stem()
-            .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
-        program,
-    });
+    let name = path
+        .file_stem()
+        .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let found = Found::at(path, name);
     let Some(found) = check.note("it may be started", found) else {
         return check.findings;
     };

@@ -172,7 +172,7 @@ impl Keeper {
 
 /// Start a plugin and hear who it is.
 pub(super) fn greet(found: &Found) -> Result<(Connection, Introduction), PluginError> {
-    let connection = Connection::open(&found.name, &found.program)?;
+    let connection = Connection::open(found)?;
     let refused = |why: String| PluginError::Introduction {
         name: found.name.clone(),
         why,
@@ -182,13 +182,19 @@ pub(super) fn greet(found: &Found) -> Result<(Connection, Introduction), PluginE
         message_limit: protocol::MESSAGE_LIMIT as u64,
         agent: concat!("farrier ", env!("CARGO_PKG_VERSION")).to_owned(),
     });
-    let answer = connection.call(
-        "handshake",
-        greeting,
-        GREETING,
-        &SilentContext,
-        &mut NoCallbacks,
-    )?;
+    let answer = connection
+        .call(
+            "handshake",
+            greeting,
+            GREETING,
+            &SilentContext,
+            &mut NoCallbacks,
+        )
+        .map_err(|error| match error {
+            // Its own words, such as why a library cannot be loaded.
+            PluginError::Failed { failure, .. } => refused(failure.message),
+            error => error,
+        })?;
     let introduction: Introduction =
         serde_json::from_value(answer).map_err(|error| refused(error.to_string()))?;
     if introduction.protocol != protocol::VERSION {

@@ -300,7 +300,7 @@ impl HardwareManager for PluginManager {
         context: &dyn Context,
         node: &Node,
         device: &BlockDevice,
-    ) -> Result<(), ManagerError> {
+    ) -> Result<Value, ManagerError> {
         self.call(
             "erase_block_device",
             json!({
@@ -310,7 +310,6 @@ impl HardwareManager for PluginManager {
             context,
             ErrorKind::BlockDeviceErase,
         )
-        .map(|_| ())
     }
 
     /// A manager without steps of this kind has none; it need not have the method.

@@ -39,7 +39,8 @@ impl Failure {
         }
     }
 
-    pub(super) fn read(error: &Value) -> Result<Self, MessageError> {
+    /// Read the `error` of an answer; `code` has to be there.
+    pub fn read(error: &Value) -> Result<Self, MessageError> {
         let code = error
             .get("code")
             .and_then(Value::as_i64)
@@ -55,7 +56,8 @@ impl Failure {
         })
     }
 
-    pub(super) fn to_value(&self) -> Value {
+    /// The `error` of an answer.
+    pub fn to_value(&self) -> Value {
         let mut value = json!({ "code": self.code, "message": self.message });
         if !self.data.is_null() {
             value["data"] = self.data.clone();

@@ -1,0 +1,72 @@
+//! The agent as a method of the manager sees it: the SDK's context over requests and notifications.
+
+use serde_json::{Value, json};
+
+use super::Agent;
+use crate::protocol;
+use crate::{
+    BlockDevice, Context, ErrorKind, LogLevel, ManagerError, ProgramOutput, ProgramRequest,
+    Progress,
+};
+
+/// The agent, during one call.
+pub(crate) struct Remote<'a> {
+    pub(crate) agent: &'a dyn Agent,
+}
+
+impl Remote<'_> {
+    fn ask(&self, method: &str, params: Value) -> Result<Value, ManagerError> {
+        self.agent
+            .request(method, params)
+            .map_err(|failure| failure.into_error(method, ErrorKind::CommandExecution))
+    }
+}
+
+impl Context for Remote<'_> {
+    fn report_progress(&self, progress: Progress) {
+        self.agent.notify(
+            "progress",
+            json!({
+                "what": progress.what, "done": progress.done,
+                "total": progress.total,
+            }),
+        );
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.agent.is_cancelled()
+    }
+
+    fn log(&self, level: LogLevel, message: &str) {
+        self.agent
+            .notify("log", json!({ "level": level, "message": message }));
+    }
+
+    fn block_devices(&self, include_partitions: bool) -> Result<Vec<BlockDevice>, ManagerError> {
+        let listed = self.ask(
+            "list_block_devices",
+            json!({ "include_partitions": include_partitions }),
+        )?;
+        listed
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(protocol::device_from_wire)
+            .collect::<Result<_, _>>()
+            .map_err(unreadable)
+    }
+
+    fn run_program(&self, program: &ProgramRequest) -> Result<ProgramOutput, ManagerError> {
+        let params = serde_json::to_value(program).map_err(unreadable)?;
+        let output = self.ask("run_program", params)?;
+        serde_json::from_value(output).map_err(unreadable)
+    }
+}
+
+fn unreadable(error: serde_json::Error) -> ManagerError {
+    ManagerError::new(
+        ErrorKind::CommandExecution,
+        "What the agent was asked could not be read",
+    )
+    .with_source(error)
+}

@@ -311,6 +311,22 @@ fn callbacks_without_end_are_cut_off() {
 }
 
 #[test]
+fn it_is_heard_while_a_program_runs_for_it() {
+    let site = Site::new("well");
+    let manager = site.manager();
+    let watcher = Watcher::default();
+    std::thread::scope(|scope| {
+        let step = scope.spawn(|| execute_with(&manager, "speak_while_a_program_runs", &watcher));
+        while watcher.heard.lock().unwrap().len() < 200 {
+            assert!(!step.is_finished(), "nothing was heard before the end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        fs::write(site.folder.path().join("faulty/go"), "").unwrap();
+        assert_eq!(step.join().unwrap().unwrap(), json!(101));
+    });
+}
+
+#[test]
 fn a_flood_of_words_stops_nobody() {
     let manager = Site::new("well").manager();
     assert_eq!(execute(&manager, "chatter").unwrap(), json!("told"));

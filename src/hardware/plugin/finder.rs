@@ -44,11 +44,6 @@ impl Found {
             library: None,
         })
     }
-
-    /// The file that the vendor made: the program or the shared library.
-    pub(super) fn file(&self) -> &Path {
-        self.library.as_deref().unwrap_or(&self.program)
-    }
 }
 
 /// What lies in these directories, in their order, and within one by name. Of several plugins of

@@ -89,7 +89,7 @@ impl Connection {
         let name = found.name.as_str();
         let failed = |source| PluginError::Start {
             name: name.to_owned(),
-            path: found.file().to_owned(),
+            path: found.program.clone(),
             source,
         };
         let (process, pipes) =

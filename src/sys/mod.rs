@@ -28,6 +28,7 @@ pub mod mounted;
 pub mod netlink;
 #[cfg(test)]
 pub(crate) mod network_namespace;
+pub mod nvme;
 pub mod packet;
 pub mod page_cache;
 pub mod plugin_process;

@@ -17,7 +17,7 @@ use crate::agent::{self, AgentError, End, Setup};
 use crate::config::{self, ConfigError, Live, Loaded, Sources};
 use crate::hardware::Managers;
 use crate::net::links;
-use crate::sys::{log, power};
+use crate::sys::{boot_times, log, out_of_memory, power};
 
 /// The configuration is wrong (EX_CONFIG of sysexits.h). Starting again would not help.
 const CONFIGURATION: u8 = 78;
@@ -52,6 +52,10 @@ pub(super) fn main(arguments: Vec<String>) -> ExitCode {
         wire_version = agent::VERSION,
         "farrier starts"
     );
+    // Elsewhere it is a program like any other.
+    if Path::new(boot_times::PATH).exists() {
+        out_of_memory::protect();
+    }
     for note in notes {
         info!("{note}");
     }

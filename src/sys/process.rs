@@ -13,6 +13,8 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tracing::debug;
 
+use super::out_of_memory;
+
 /// Output above this many bytes for each of stdout and stderr is dropped.
 const OUTPUT_LIMIT: usize = 256 * 1024;
 
@@ -121,6 +123,8 @@ impl Program {
                 program: self.to_string(),
                 source,
             })?;
+        // One that has ended already needs no place in the order.
+        let _ = out_of_memory::give_up(child.id());
         let stdout = drain(child.stdout.take());
         let stderr = drain(child.stderr.take());
         let status = self.wait(&mut child)?;

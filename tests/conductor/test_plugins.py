@@ -1,49 +1,87 @@
 """Hardware managers that came with the boot, not with the ramdisk: the conductor uses them, and one
-that crashes costs one step."""
+that misbehaves costs one step."""
 
+import re
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
-from lab import Agent, Disk, paths
+from lab import Agent, Disk, Hand, paths
+from lab.hand import PROCESSES
 from lab.node import ProvisionError
 
-PLUGINS = {
-    'example': paths.BUILD / 'farrier-example-manager',
-    'crashing': paths.ROOT / 'tests' / 'fixtures' / 'plugins' / 'crashing.sh',
-}
+EXAMPLES = paths.ROOT / 'hardware_managers' / 'example'
+FIXTURES = paths.ROOT / 'tests' / 'fixtures' / 'plugins'
+SCRIPT = EXAMPLES / 'example.py'
+
+# What the conductor is to know of the script's step.
+POLISH = {
+    'step': 'script_polish', 'priority': 0, 'interface': 'deploy', 'reboot_requested': False,
+    'abortable': True, 'requires_ramdisk': True,
+    'argsinfo': {'passes': {'description': 'How often to polish, 1 to 100; 3 by default',
+                            'required': False}}}
 
 
 @pytest.fixture(scope='module')
-def node(lab):
-    """A server whose ramdisk has both plugins behind it; it stays up between actions."""
-    archives = []
-    for name, program in PLUGINS.items():
-        subprocess.run([paths.ROOT / 'image' / 'plugin-initrd', program, name], check=True)
-        archives.append(paths.BUILD / 'plugins' / f'{name}.img')
+def hand():
+    return Hand(processes=PROCESSES)
+
+
+@pytest.fixture(scope='module')
+def archives(tmp_path_factory):
+    """Paths of the plugins' archives, by name."""
+    faulty = tmp_path_factory.mktemp('plugins') / 'faulty'
+    faulty.mkdir()
+    # One interpreter in the server is enough for two scripts.
+    text = (FIXTURES / 'faulty.py').read_text().replace(
+        '#!/usr/bin/python3', '#!/opt/farrier/plugins/example_script/root/usr/bin/python3', 1)
+    (faulty / 'plugin').write_text(text)
+    (faulty / 'plugin').chmod(0o755)
+    (faulty / 'mode').write_text('well')
+    return {
+        'example': pack(paths.BUILD / 'farrier-example-manager', 'example'),
+        'example_script': pack(SCRIPT, 'example_script', 'python3-minimal'),
+        'faulty': pack(faulty, 'faulty'),
+        'crashing': pack(FIXTURES / 'crashing.sh', 'crashing')}
+
+
+@pytest.fixture(scope='module')
+def node(lab, archives, hand):
+    """A server whose ramdisk has the plugins behind it; it stays up between actions."""
     ramdisk = lab.run.boot / 'plugins.img'
     with ramdisk.open('wb') as whole:
-        for part in (lab.ramdisk, *archives):
+        for part in (lab.ramdisk, *archives.values()):
             whole.write(part.read_bytes())
             # The kernel looks for the next archive at a multiple of four.
             whole.write(bytes(-whole.tell() % 4))
-    ramdisk.chmod(0o644)
-    with lab.enrolled('plugins', boot='direct', disks=[Disk('virtio', 64), Disk('sata', 64)],
+    ramdisk = hand.into(ramdisk, ramdisk.with_name('plugins-hand.img'))
+    with lab.enrolled('plugins', boot='direct', memory_mib=1024,
+                      disks=[Disk('virtio', 64), Disk('sata', 64), Hand.disk()],
                       node={'clean': False, 'fast_track': True, 'ramdisk': ramdisk}) as node:
         yield node
 
 
-def test_conductor_runs_the_step_of_a_plugin(lab, node):
-    """Its argument arrives, its result comes back, and its version is the conductor's to compare."""
-    node.clean({'step': 'example_polish', 'interface': 'deploy', 'args': {'passes': 2}})
-    results = {command['command_name']: command['command_result']
-               for command in commands(lab, node)}
-    assert results['execute_clean_step']['clean_result'] == {'passes': 2, 'disks': 2}
-    steps = results['get_clean_steps']
-    assert [step['step'] for step in steps['clean_steps']['ExampleHardwareManager']] == [
-        'example_polish']
-    assert steps['hardware_manager_version']['example'] == '1.0'
+def test_conductor_runs_the_steps_of_plugins(lab, node):
+    """Their arguments arrive, their results come back, and their versions are the conductor's to
+    compare."""
+    node.start_cleaning(
+        {'step': 'example_polish', 'interface': 'deploy', 'args': {'passes': 2}},
+        {'step': 'script_polish', 'interface': 'deploy', 'args': {'passes': 20}})
+    node.wait_for_step('script_polish', 200)
+    known = node.show()['driver_internal_info']
+    steps = {step['step']: step for step in known['agent_cached_clean_steps']['deploy']}
+    assert steps['script_polish'] == POLISH
+    assert steps['example_polish'].keys() == POLISH.keys()
+    versions = known['hardware_manager_version']
+    assert (versions['example'], versions['example_script']) == ('1.0', '1.0')
+    node.wait_for('manageable', 60)
+    results = [command['command_result'] for command in commands(lab, node)
+               if command['command_name'] == 'execute_clean_step']
+    assert [result['clean_result'] for result in results] == [
+        {'passes': 2, 'disks': 3}, {'passes': 20, 'disks': 3}]
+    assert results[1]['clean_step']['step'] == 'script_polish'
 
 
 def test_a_plugin_that_crashes_costs_one_command(lab, node):
@@ -58,12 +96,96 @@ def test_a_plugin_that_crashes_costs_one_command(lab, node):
     assert len(node.server.console.starts()) == starts
 
 
+def test_limits_hold_in_the_ramdisk(lab, node, hand):
+    """Each plugin is alone in a group with its limits, and the first to go for lack of memory; the
+    agent is the last."""
+    processes, limits = observe(node, hand)
+    agent, = (process for process in processes if process['name'] == 'farrier' and process['pid'] != '1')
+    assert agent['score'] == '-999'
+    plugins = [process for process in processes if '/farrier/' in process['group']]
+    assert {process['group'].split('/')[-1].split('.')[0] for process in plugins} == {
+        'example', 'example_script', 'faulty', 'crashing'}
+    assert {process['score'] for process in plugins} == {'800'}
+    assert all(process['score'] == '0' for process in processes
+               if process['pid'] != agent['pid'] and process not in plugins)
+    assert len(limits) == 4
+    for limit in limits.values():
+        assert limit.get('memory.swap.max', '0') == '0'
+        assert (limit['memory.max'], limit['memory.oom.group'], limit['pids.max']) == (
+            str(512 << 20), '1', '256')
+
+
+def test_a_plugin_that_eats_memory_dies_alone(lab, node, hand):
+    """And is named; agent and the other plugins are the same processes as before."""
+    def others():
+        return {(process['pid'], process['name']) for process in observe(node, hand)[0]
+                if 'farrier' in (process['name'], *process['group'].split('/'))
+                and '/faulty.' not in process['group']}
+
+    before = others()
+    failed = execute(lab, node, 'eat_memory')
+    assert 'faulty' in failed['command_error']['details']
+    assert 'memory' in failed['command_error']['details']
+    assert others() == before
+    assert execute(lab, node, 'polish')['command_result']['clean_result'] == {'polished': True}
+
+
+def test_what_a_plugin_started_ends_with_it(lab, node, hand):
+    """A child with a session of its own, too."""
+    failed = execute(lab, node, 'orphan')
+    assert 'faulty was killed by signal SIGSEGV' in failed['command_error']['details']
+    processes, limits = observe(node, hand)
+    assert not [process for process in processes if '/faulty.' in process['group']]
+    assert not [group for group in limits if group.startswith('faulty.')]
+
+
 def test_conductor_names_the_plugin_that_crashed(node):
-    """It reboots the server after a failed step, and the next clean succeeds."""
+    """It reboots the server after a failed step."""
     with pytest.raises(ProvisionError, match='crashing was killed by signal SIGSEGV'):
         node.clean('crash')
-    recover(node)
-    node.clean('example_polish')
+    node.recover()
+
+
+def test_a_required_manager_that_is_missing_stops_the_cleaning(node):
+    """By name, so that no generic step stands in for the vendor's; without the requirement the next
+    clean succeeds."""
+    node.server.power_off()
+    node.server.add_parameters('ipa-required-hardware-managers=flash_card')
+    with pytest.raises(ProvisionError, match='flash_card: there is no such plugin'):
+        node.clean('example_polish')
+    node.recover()
+    node.server.power_off()
+    node.server.add_parameters('')
+    node.clean('script_polish')
+
+
+def test_plugin_over_ipxe(lab, archives):
+    """Unmodified ramdisk, the template that we ship, the plugin named by the node: automated cleaning
+    runs its step."""
+    served = lab.run.http / 'plugins'
+    served.mkdir(exist_ok=True)
+    served.chmod(0o755)
+    (served / 'example_script.img').write_bytes(archives['example_script'].read_bytes())
+    template = paths.ROOT / 'image' / 'ipxe_config.template'
+    with lab.conductor.boot_template(template), \
+            lab.enrolled('ipxe-plugin', boot='network', firmware='uefi',
+                         disks=[Disk('virtio', 64)]) as node:
+        node.update(**{'driver_info/kernel_append_params':
+                       '%default% farrier.plugins=example_script '
+                       'ipa-required-hardware-managers=example_script'})
+        node.target('provide')
+        node.wait_for_step('script_polish', 200)
+        steps = {step['step']: step for step in
+                 node.show()['driver_internal_info']['agent_cached_clean_steps']['deploy']}
+        assert steps['script_polish'] == POLISH
+        node.wait_for('available', 120)
+        assert any('GET /plugins/example_script.img' in line for line in lab.web.requests())
+
+
+def pack(plugin, name, packages='') -> Path:
+    subprocess.run(['make', '-s', 'plugin-initrd', f'PLUGIN={plugin}', f'NAME={name}',
+                    f'PACKAGES={packages}'], cwd=paths.ROOT, check=True)
+    return paths.BUILD / 'plugins' / f'{name}.img'
 
 
 def commands(lab, node):
@@ -87,11 +209,17 @@ def execute(lab, node, step, **arguments):
         time.sleep(0.2)
 
 
-def recover(node):
-    """A failed cleaning puts the node into maintenance, where heartbeats count for nothing."""
-    node.update(maintenance=False)
-    node.target('manage')
-    deadline = time.monotonic() + 60
-    while (now := node.show())['provision_state'] != 'manageable' or now['reservation']:
-        assert time.monotonic() < deadline, now['provision_state']
-        time.sleep(0.5)
+def observe(node, hand):
+    """The server's processes, and the limits of the plugins' groups."""
+    console = node.server.console
+    mark = console.mark()
+    hand.move(node.server, 'processes')
+    console.wait_for('hand: end of processes', 20, mark)
+    text = console.text(mark)
+    names = ('pid', 'name', 'score', 'group')
+    processes = [dict(zip(names, found)) for found in
+                 re.findall(r'hand: process (\S+) (.+) (\S+) (\S+)$', text, re.M)]
+    limits = {}
+    for group, limit, value in re.findall(r'hand: limit (\S+) (\S+) (\S+)$', text, re.M):
+        limits.setdefault(group, {})[limit] = value
+    return processes, limits

@@ -50,8 +50,7 @@ class Conductor:
         xorriso = folder / 'bin' / 'mkisofs'
         if not xorriso.exists():
             xorriso.symlink_to('/usr/bin/xorrisofs')
-        config = folder / 'ironic.conf'
-        config.write_text(_ironic_conf(self._run, _esp_image()))
+        config = self._configure()
         shutil.copy(_empty_database(config), folder / 'ironic.sqlite')
         self._launch()
 
@@ -63,6 +62,17 @@ class Conductor:
     def stop(self):
         if self._ironic:
             self._ironic.stop(grace=3)
+
+    @contextlib.contextmanager
+    def boot_template(self, template: Path):
+        """Inside, Ironic writes its iPXE scripts after this template instead of its own."""
+        self._configure(f'[pxe]\nipxe_config_template = {template}\n')
+        self.restart()
+        try:
+            yield
+        finally:
+            self._configure()
+            self.restart()
 
     def log(self):
         return (self._run.logs / 'ironic.log').read_text(errors='replace')
@@ -88,6 +98,12 @@ class Conductor:
     def answers(self):
         with self._network.inside(), socket.socket() as probe:
             return probe.connect_ex((network.ADDRESS, PORT)) == 0
+
+    def _configure(self, more=''):
+        """Writes the configuration, which counts from the next launch on."""
+        config = self._run.conductor / 'ironic.conf'
+        config.write_text(_ironic_conf(self._run, _esp_image()) + more)
+        return config
 
     def _launch(self):
         folder = self._run.conductor
@@ -199,6 +215,8 @@ service_callback_timeout = 600
 check_provision_state_interval = 10
 # A test that switches a server off behind the conductor's back does not want it back on.
 sync_power_state_interval = -1
+# As a site does that wants a step in automated cleaning which its maker left out.
+clean_step_priority_override = deploy.script_polish:15
 file_url_allowed_paths = {run.boot}
 graceful_shutdown_timeout = 1
 enable_mdns = true

@@ -101,3 +101,19 @@ for p in /proc/[0-9]*; do
 done
 echo "hand: end of memory"
 '''
+
+PROCESSES = '''\
+for p in /proc/[0-9]*; do
+    read -r name < $p/comm 2>/dev/null || continue
+    read -r score < $p/oom_score_adj
+    read -r group < $p/cgroup
+    echo "hand: process ${p#/proc/} $name $score $group"
+done
+for g in /sys/fs/cgroup/farrier/*/; do
+    g=${g%/}
+    for f in memory.max memory.swap.max memory.oom.group pids.max; do
+        read -r value < $g/$f && echo "hand: limit ${g##*/} $f $value"
+    done
+done
+echo "hand: end of processes"
+'''

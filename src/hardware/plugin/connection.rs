@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 use std::process::{ChildStdin, ChildStdout, ExitStatus};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +20,7 @@ use serde_json::{Value, json};
 use tracing::{debug, error, info, warn};
 
 use super::turns::Turns;
-use super::{PluginError, stderr};
+use super::{Found, PluginError, stderr};
 use crate::sys::plugin_process::{self, Pipes, PluginProcess};
 
 /// Time to stop after a cancel.
@@ -82,14 +81,17 @@ enum Event {
 }
 
 impl Connection {
-    /// Start a plugin's program.
-    pub(super) fn open(name: &str, program: &Path) -> Result<Self, PluginError> {
+    /// Start a plugin.
+    pub(super) fn open(found: &Found) -> Result<Self, PluginError> {
+        let name = found.name.as_str();
+        let failed = |source| PluginError::Start {
+            name: name.to_owned(),
+            path: found.file().to_owned(),
+            source,
+        };
         let (process, pipes) =
-            plugin_process::start(program, &[], name).map_err(|source| PluginError::Start {
-                name: name.to_owned(),
-                path: program.to_owned(),
-                source,
-            })?;
+            plugin_process::start(&found.program, found.library.as_deref().as_slice(), name)
+                .map_err(failed)?;
         let Pipes {
             input,
             output,
@@ -104,11 +106,7 @@ impl Connection {
             thread::Builder::new()
                 .name(format!("{name} {what}"))
                 .spawn(work)
-                .map_err(|source| PluginError::Start {
-                    name: name.to_owned(),
-                    path: program.to_owned(),
-                    source,
-                })
+                .map_err(failed)
         };
         let (own_name, own_shared) = (name.to_owned(), Arc::clone(&shared));
         start(
@@ -216,7 +214,8 @@ impl Connection {
         Ok(number)
     }
 
-    fn send(&self, method: &str, message: &Message) -> Result<(), PluginError> {
+    /// Queue a message for it.
+    pub(super) fn send(&self, method: &str, message: &Message) -> Result<(), PluginError> {
         let mut line = message.to_line().map_err(|source| PluginError::Request {
             name: self.name.clone(),
             method: method.to_owned(),

@@ -9,6 +9,12 @@ use super::PluginError;
 /// The program inside a plugin's folder.
 const PROGRAM: &str = "plugin";
 
+/// The shared library in its place.
+const LIBRARY: &str = "plugin.so";
+
+/// What loads a shared library and speaks the protocol for it.
+const HOST: &str = "farrier-plugin-host";
+
 /// A plugin that may be started.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(in crate::hardware) struct Found {
@@ -16,13 +22,41 @@ pub(in crate::hardware) struct Found {
     pub(in crate::hardware) name: String,
     /// What to start.
     pub(in crate::hardware) program: PathBuf,
+    /// The shared library that this program, the host, is to load; `None` where the program is the
+    /// plugin itself.
+    pub(in crate::hardware) library: Option<PathBuf>,
+}
+
+impl Found {
+    /// The plugin of this name in this file or folder.
+    pub(super) fn at(path: &Path, name: String) -> Result<Self, PluginError> {
+        let file = file_of(path)?;
+        if is_library(&file) {
+            return Ok(Self {
+                name,
+                program: host(&file)?,
+                library: Some(file),
+            });
+        }
+        Ok(Self {
+            name,
+            program: file,
+            library: None,
+        })
+    }
+
+    /// The file that the vendor made: the program or the shared library.
+    pub(super) fn file(&self) -> &Path {
+        self.library.as_deref().unwrap_or(&self.program)
+    }
 }
 
 /// What lies in these directories, in their order, and within one by name. Of several plugins of
 /// one name the first counts. What may not be started stands there with the reason, under its name.
 ///
-/// A plugin is an executable file, or a folder with an executable file `plugin`. Names that start
-/// with a dot are left alone. A directory that is not there holds nothing.
+/// A plugin is an executable file, a shared library `NAME.so`, or a folder with an executable file
+/// `plugin` or a shared library `plugin.so`. Names that start with a dot are left alone. A directory
+/// that is not there holds nothing.
 pub(in crate::hardware) fn find(
     directories: &[PathBuf],
 ) -> Vec<(String, Result<Found, PluginError>)> {
@@ -40,12 +74,7 @@ pub(in crate::hardware) fn find(
             let path = directory.join(&entry);
             let name = plugin_name(&path, entry);
             if found.iter().all(|(known, _)| *known != name) {
-                let plugin = protected(directory)
-                    .and_then(|_| program_of(&path))
-                    .map(|program| Found {
-                        name: name.clone(),
-                        program,
-                    });
+                let plugin = protected(directory).and_then(|_| Found::at(&path, name.clone()));
                 found.push((name, plugin));
             }
         }
@@ -62,30 +91,71 @@ fn plugin_name(path: &Path, entry: String) -> String {
         .map_or(entry.clone(), str::to_owned)
 }
 
-/// The program to start for this file or folder.
-pub(super) fn program_of(path: &Path) -> Result<PathBuf, PluginError> {
-    let refused = |why| PluginError::NoProgram {
-        path: path.to_owned(),
-        why,
-    };
+/// The program or library of this file or folder.
+fn file_of(path: &Path) -> Result<PathBuf, PluginError> {
     let metadata = protected(path)?;
     if metadata.is_dir() {
-        let program = path.join(PROGRAM);
-        if !program.exists() {
-            return Err(refused("there is no file \"plugin\" in this folder"));
+        let (program, library) = (path.join(PROGRAM), path.join(LIBRARY));
+        let file = match (program.exists(), library.exists()) {
+            (true, false) => program,
+            (false, true) => library,
+            // Which of the two was meant to be used, nobody here can know.
+            (true, true) => {
+                return Err(refused(
+                    path,
+                    "there are both \"plugin\" and \"plugin.so\" in this folder; remove one",
+                ));
+            }
+            (false, false) => {
+                return Err(refused(
+                    path,
+                    "there is no file \"plugin\" or \"plugin.so\" in this folder",
+                ));
+            }
+        };
+        if protected(&file)?.is_dir() {
+            return Err(refused(path, "its \"plugin\" is a folder"));
         }
-        if protected(&program)?.is_dir() {
-            return Err(refused("its \"plugin\" is a folder"));
-        }
-        return program_of(&program);
+        return file_of(&file);
     }
     if !metadata.is_file() {
-        return Err(refused("it is neither a file nor a folder"));
+        return Err(refused(path, "it is neither a file nor a folder"));
     }
-    if metadata.mode() & 0o111 == 0 {
-        return Err(refused("it is not executable (chmod +x)"));
+    // A library is read, not executed.
+    if metadata.mode() & 0o111 == 0 && !is_library(path) {
+        return Err(refused(path, "it is not executable (chmod +x)"));
     }
     Ok(path.to_owned())
+}
+
+fn is_library(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "so")
+}
+
+/// The host, which lies beside the agent: in `/usr/bin` of the ramdisk, and where a vendor builds
+/// both, in the same folder.
+fn host(library: &Path) -> Result<PathBuf, PluginError> {
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|agent| Some(agent.parent()?.join(HOST)));
+    [beside, Some(Path::new("/usr/bin").join(HOST))]
+        .into_iter()
+        .flatten()
+        .find(|host| host.is_file())
+        .ok_or_else(|| {
+            refused(
+                library,
+                "it is a shared library, and farrier-plugin-host, which would load it, is neither \
+                 beside the agent nor in /usr/bin",
+            )
+        })
+}
+
+fn refused(path: &Path, why: &'static str) -> PluginError {
+    PluginError::NoProgram {
+        path: path.to_owned(),
+        why,
+    }
 }
 
 /// The file's metadata, where nobody but root (or the user that the agent runs as) can have

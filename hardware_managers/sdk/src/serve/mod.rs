@@ -5,9 +5,10 @@ mod server;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
-use nix::unistd::{dup, dup2_stdout};
+use nix::unistd::{dup2_stdin, dup2_stdout};
 use serde_json::Value;
 
 pub(crate) use self::remote::Remote;
@@ -19,21 +20,21 @@ use crate::protocol::{self, Capabilities, Failure, Introduction};
 /// Serve a manager to the agent over stdin and stdout until the agent closes stdin.
 ///
 /// Afterwards `println!` and everything else that writes to stdout goes to stderr, which is the
-/// agent's log, so that it cannot end up in the middle of a message. `methods` are those of
+/// agent's log, and stdin is empty: see [`private_streams`]. `methods` are those of
 /// [`protocol::METHODS`] that this manager has. A panic in a method is an error of that call.
 pub fn serve(
     manager: impl HardwareManager + 'static,
     methods: &[&str],
     capabilities: Capabilities,
 ) -> ExitCode {
-    let output = match private_stdout() {
-        Ok(output) => output,
+    let (input, output) = match private_streams() {
+        Ok(streams) => streams,
         Err(error) => {
-            eprintln!("stdout cannot be set aside for the protocol: {error}");
+            eprintln!("stdin and stdout cannot be set aside for the protocol: {error}");
             return ExitCode::FAILURE;
         }
     };
-    match serve_on(io::stdin(), output, manager, methods, capabilities) {
+    match serve_on(input, output, manager, methods, capabilities) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("the connection to the agent broke: {error}");
@@ -42,15 +43,19 @@ pub fn serve(
     }
 }
 
-/// stdout under another descriptor that no child inherits, and stderr in its place.
-fn private_stdout() -> io::Result<File> {
-    let private = dup(io::stdout())?;
-    nix::fcntl::fcntl(
-        &private,
-        nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC),
-    )?;
+/// The agent's ends under descriptors that no child inherits. In their place, stdin is empty and
+/// stdout goes to stderr: what the manager, or a program that it starts, reads and writes there
+/// cannot take or be a message.
+///
+/// # Errors
+/// The process has no stdin or stdout, or no descriptors left.
+pub fn private_streams() -> io::Result<(File, File)> {
+    // The library's duplicates are close-on-exec and above the standard three.
+    let input = io::stdin().as_fd().try_clone_to_owned()?;
+    let output = io::stdout().as_fd().try_clone_to_owned()?;
+    dup2_stdin(File::open("/dev/null")?)?;
     dup2_stdout(io::stderr())?;
-    Ok(File::from(private))
+    Ok((File::from(input), File::from(output)))
 }
 
 /// The same over any pair of streams. Returns when the input ends.

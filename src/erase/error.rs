@@ -170,6 +170,33 @@ pub enum EraseError {
         /// First byte of the area.
         offset: u64,
     },
+    /// No marker could be written, so that nothing can be proven.
+    #[error("{device} takes no marker anywhere, so that its erase cannot be proven")]
+    Unproven {
+        /// The device.
+        device: String,
+    },
+    /// The drive did not erase itself.
+    #[error("{device} is not erased by {method}")]
+    Drive {
+        /// The device.
+        device: String,
+        /// The method.
+        method: String,
+        /// The drive's own error.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The drive did not erase itself, and nothing else is allowed. The text begins as the
+    /// reference's (contract/data-plane 7.4).
+    #[error(
+        "Failed to invoke secure erase, fallback to shred is not enabled: {reasons} (the \
+         conductor's [deploy] continue_if_disk_secure_erase_fails allows it)"
+    )]
+    NoFallback {
+        /// Each method that was tried or could not be, with its device.
+        reasons: String,
+    },
     /// Some areas could not be overwritten.
     #[error(
         "{device} is not erased: {areas} area(s) of it could not be overwritten, the rest was; \
@@ -219,6 +246,7 @@ impl From<EraseError> for ManagerError {
             },
             EraseError::List(source) => manager_error.with_source(source),
             EraseError::Undelivered { source, .. } => manager_error.with_source(source),
+            EraseError::Drive { source, .. } => manager_error.with_source(source),
             // Kept as text: libblkid's error type cannot go to another thread.
             EraseError::Search { source, .. } => manager_error.with_source(source.to_string()),
             _ => manager_error,

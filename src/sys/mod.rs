@@ -28,6 +28,7 @@ pub mod mounted;
 pub mod netlink;
 #[cfg(test)]
 pub(crate) mod network_namespace;
+pub mod nvme;
 pub mod out_of_memory;
 pub mod packet;
 pub mod page_cache;

@@ -5,10 +5,12 @@
 //! what was done ([`EraseRecord`], [`Records`], [`deliver`]). Several devices run side by side in [`in_parallel`], which
 //! collects every failure: nothing that failed is ever reported as erased.
 
+mod ata;
 mod category;
 mod delivery;
 mod device;
 mod devices;
+mod drive_command;
 mod error;
 mod flags;
 mod guard;

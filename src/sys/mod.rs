@@ -38,6 +38,8 @@ pub mod process;
 #[cfg(test)]
 pub(crate) mod recording;
 pub mod root;
+pub mod scsi;
 pub mod service;
+pub mod sg;
 pub mod split_mix;
 pub mod witness;

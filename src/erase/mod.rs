@@ -19,6 +19,7 @@ mod plan;
 mod proof;
 mod record;
 mod records;
+mod release;
 mod samples;
 mod signatures;
 
@@ -37,3 +38,4 @@ pub use plan::{LeftOut, Method, Plan, Planned, Scope};
 pub use proof::Verification;
 pub use record::EraseRecord;
 pub use records::Records;
+pub use release::release;

@@ -116,6 +116,11 @@ fn collect(
     match name {
         "default" => default_data(managers, names, added),
         "lldp" => lldp(managers, added),
+        "usb-devices" => {
+            let devices = managers.usb_devices().map_err(|error| error.chain())?;
+            added.insert("usb_devices".to_owned(), json!(devices));
+            Ok(())
+        }
         "logs" => {
             logs(managers, added);
             Ok(())
@@ -230,7 +235,7 @@ mod tests {
     use std::sync::Arc;
 
     use farrier_plugin::{
-        BlockDevice, HardwareManager, Inventory, ManagerVersion, Node, SilentContext,
+        BlockDevice, HardwareManager, Inventory, ManagerVersion, Node, SilentContext, UsbDevice,
     };
 
     use super::*;
@@ -278,7 +283,15 @@ mod tests {
             Ok(Inventory::default())
         }
 
-        fn os_install_device(&self, _node: Option<&Node>) -> Result<BlockDevice, ManagerError> {
+        fn usb_devices(&self) -> Result<Vec<UsbDevice>, ManagerError> {
+            Ok(Vec::new())
+        }
+
+        fn os_install_device(
+            &self,
+            _node: Option<&Node>,
+            _permit_refresh: bool,
+        ) -> Result<BlockDevice, ManagerError> {
             panic!("a disk without a name")
         }
     }

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use farrier_plugin::ErrorKind;
 use rustls::ServerConfig;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 use url::Url;
@@ -17,9 +19,11 @@ use super::state::StateFile;
 use super::status::Status;
 use crate::conductor::{ApiVersion, Client};
 use crate::config::Options;
+use crate::hardware::Managers;
 use crate::net::certificate::Identity;
 use crate::net::resolver::Resolver;
 use crate::net::{NetError, address, tls};
+use crate::sys::log::chain;
 
 /// How often an address is looked for.
 const POLL: Duration = Duration::from_millis(100);
@@ -42,6 +46,7 @@ pub(super) async fn callback(
     resolver: &Resolver,
     state: &mut StateFile,
     root: &Path,
+    managers: &Arc<Managers>,
     status: &Status,
 ) -> Result<Callback, AgentError> {
     let own_certificate = !options.listen_tls
@@ -62,8 +67,7 @@ pub(super) async fn callback(
     let host = host(options, client, resolver, status).await;
     let callback = if own_certificate {
         let address = certificate_address(&host)?;
-        let identity = make(address, options, client, root)?;
-        let tls = own_tls(&identity, options)?;
+        let (identity, tls) = make(address, options, client, root, managers).await?;
         let url = url("https", &host, options.advertise_port);
         let certificate = identity.certificate.clone();
         state.change(|kept| {
@@ -172,14 +176,18 @@ fn certificate_address(host: &str) -> Result<IpAddr, AgentError> {
         })
 }
 
-/// Valid by the conductor's clock, which is the one it is checked with: a machine whose own clock
-/// is off still gets a certificate that the conductor accepts.
-fn make(
+/// As the hardware managers make it. Valid by the conductor's clock, which is the one it is checked
+/// with: a machine whose own clock is off still gets a certificate that the conductor accepts.
+///
+/// A manager that fails here is told of, and a certificate made without it: an agent that nobody can
+/// reach could not even say so. The reference dies.
+async fn make(
     address: IpAddr,
     options: &Options,
     client: &Client,
     root: &Path,
-) -> Result<Identity, AgentError> {
+    managers: &Arc<Managers>,
+) -> Result<(Identity, Arc<ServerConfig>), AgentError> {
     let now = SystemTime::now();
     let conductor = client.conductor_time().unwrap_or(now);
     if conductor
@@ -189,11 +197,37 @@ fn make(
     {
         warn!("this machine's clock is more than a minute off the conductor's");
     }
+    let managers = Arc::clone(managers);
+    let asked = spawn_blocking(move || managers.generate_tls_certificate(address, conductor)).await;
+    match asked {
+        Ok(Ok(made)) => {
+            let identity = Identity {
+                certificate: made.text,
+                key: made.private_key,
+            };
+            match own_tls(&identity, options) {
+                Ok(tls) => return Ok((identity, tls)),
+                Err(error) => warn!(
+                    error = %chain(&error),
+                    "the certificate of a hardware manager cannot be used, another one is made"
+                ),
+            }
+        }
+        Ok(Err(error)) if error.kind() == ErrorKind::HardwareManagerMethodNotFound => {}
+        Ok(Err(error)) => warn!(
+            error = error.chain(),
+            "a hardware manager could not make the certificate, another one is made"
+        ),
+        Err(panic) => warn!(%panic, "making the certificate ended in a panic"),
+    }
     let hostname =
         std::fs::read_to_string(root.join("proc/sys/kernel/hostname")).unwrap_or_default();
     // The kernel's word for a name that nobody has set.
     let hostname = hostname.trim().trim_start_matches("(none)");
-    Identity::generate(address, hostname, options, conductor).map_err(AgentError::Tls)
+    let identity =
+        Identity::generate(address, hostname, options, conductor).map_err(AgentError::Tls)?;
+    let tls = own_tls(&identity, options)?;
+    Ok((identity, tls))
 }
 
 fn own_tls(identity: &Identity, options: &Options) -> Result<Arc<ServerConfig>, AgentError> {

@@ -137,9 +137,10 @@ pub async fn live(setup: Setup) -> Result<End, AgentError> {
     let (tls, pulse) = match known {
         None => (identity::files(&options)?, None),
         Some(answer) => {
-            let callback =
-                identity::callback(&options, &client, &resolver, &mut state, &root, &status)
-                    .await?;
+            let callback = identity::callback(
+                &options, &client, &resolver, &mut state, &root, &managers, &status,
+            )
+            .await?;
             let tls = callback.tls.clone();
             (tls, Some(pulse(&answer, callback, &token, &client)))
         }

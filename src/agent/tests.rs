@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use farrier_plugin::{
     ErrorKind, HardwareManager, Inventory, ManagerError, ManagerVersion, NetworkInterface, Node,
-    Port, SilentContext, Step, StepKind,
+    Port, SilentContext, Step, StepKind, UsbDevice,
 };
 use reqwest::Certificate;
 use serde_json::{Value, json};
@@ -58,6 +58,7 @@ impl HardwareManager for Machine {
     fn os_install_device(
         &self,
         _node: Option<&Node>,
+        _permit_refresh: bool,
     ) -> Result<farrier_plugin::BlockDevice, ManagerError> {
         Err(ManagerError::new(ErrorKind::DeviceNotFound, "No disk"))
     }
@@ -68,6 +69,10 @@ impl HardwareManager for Machine {
         _node: &Node,
         _ports: &[Port],
     ) -> Result<Vec<Step>, ManagerError> {
+        Ok(Vec::new())
+    }
+
+    fn usb_devices(&self) -> Result<Vec<UsbDevice>, ManagerError> {
         Ok(Vec::new())
     }
 

@@ -27,6 +27,8 @@ pub enum Purpose {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SkipList {
     hints: Vec<RootDeviceHints>,
+    /// Devices that a hardware manager protects.
+    names: BTreeSet<String>,
     volume_names: BTreeSet<String>,
 }
 
@@ -82,9 +84,19 @@ impl SkipList {
         Ok(list)
     }
 
+    /// Skip the devices of these names, too.
+    pub fn add_devices(&mut self, names: impl IntoIterator<Item = String>) {
+        self.names.extend(names);
+    }
+
+    /// Skip the software RAID volumes of these names, too.
+    pub fn add_volumes(&mut self, names: impl IntoIterator<Item = String>) {
+        self.volume_names.extend(names);
+    }
+
     /// Whether nothing is to be skipped.
     pub fn is_empty(&self) -> bool {
-        self.hints.is_empty() && self.volume_names.is_empty()
+        self.hints.is_empty() && self.names.is_empty() && self.volume_names.is_empty()
     }
 
     /// The names of software RAID volumes that are protected.
@@ -118,6 +130,7 @@ impl SkipList {
             .filter(|device| !skipped.contains(device.name.as_str()))
             // A device that another manager lists and the kernel does not.
             .filter(|device| !self.hints.iter().any(|hints| hints.matches(device)))
+            .filter(|device| !self.names.contains(&device.name))
             .collect())
     }
 
@@ -161,10 +174,12 @@ impl SkipList {
     /// A partition is named only by what is its own, since size, model and all other properties
     /// are meant for disks.
     fn names(&self, device: &ListedDevice) -> bool {
-        self.hints
-            .iter()
-            .filter(|hints| device.kind != "part" || hints.names_one_device())
-            .any(|hints| hints.matches(&device.device))
+        self.names.contains(&device.device.name)
+            || self
+                .hints
+                .iter()
+                .filter(|hints| device.kind != "part" || hints.names_one_device())
+                .any(|hints| hints.matches(&device.device))
     }
 
     /// The arrays whose name is protected, and those that share a disk with one of these.
@@ -208,6 +223,23 @@ impl SkipList {
         }
         Ok((kept, shared))
     }
+}
+
+/// These devices with everything that lies on them, by the names of the inventory: `/dev/sda` with
+/// its partitions, and with the arrays that these are members of.
+pub fn with_what_lies_on(all: &[ListedDevice], names: &BTreeSet<String>) -> BTreeSet<String> {
+    let tree = Tree(all);
+    let mut reached = BTreeSet::new();
+    for device in all {
+        if names.contains(&device.device.name) {
+            reached.extend(tree.below(&device.kname));
+        }
+    }
+    all.iter()
+        .filter(|device| reached.contains(device.kname.as_str()))
+        .map(|device| device.device.name.clone())
+        .chain(names.iter().cloned())
+        .collect()
 }
 
 fn is_array(device: &ListedDevice) -> bool {

@@ -76,15 +76,26 @@ pub(super) fn execute(
     let ran = catch_unwind(AssertUnwindSafe(|| {
         managers.execute_step(context, kind, name, &node, &ports, &arguments)
     }));
-    let result = ran.unwrap_or_else(|panic| {
-        Err(ManagerError::new(
-            failure(kind),
-            format!(
-                "Unexpected exception performing {word} step {name}. Panic: {}",
-                panic_text(panic.as_ref())
+    let result = ran
+        .unwrap_or_else(|panic| {
+            Err(ManagerError::new(
+                failure(kind),
+                format!(
+                    "Unexpected exception performing {word} step {name}. Panic: {}",
+                    panic_text(panic.as_ref())
+                ),
+            ))
+        })
+        .map_err(|error| match error.is_unexpected() {
+            true => ManagerError::new(
+                failure(kind),
+                format!(
+                    "Unexpected exception performing {word} step {name}. {}",
+                    error.chain()
+                ),
             ),
-        ))
-    })?;
+            false => error,
+        })?;
     info!(step = name, "{word} step has ended well");
     Ok(json!({
         format!("{word}_result"): result,

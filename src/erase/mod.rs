@@ -36,6 +36,6 @@ pub use guard::{Guard, Policy, ReadOnly, Verdict, runs_in_ramdisk};
 pub use overwrite::{Passes, overwrite};
 pub use plan::{LeftOut, Method, Plan, Planned, Scope};
 pub use proof::Verification;
-pub use record::EraseRecord;
+pub use record::{EraseRecord, identity};
 pub use records::Records;
 pub use release::release;

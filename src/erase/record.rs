@@ -236,7 +236,7 @@ impl EraseRecord {
 }
 
 /// What tells this device from all others.
-pub(super) fn identity(device: &BlockDevice, storage: Storage) -> Value {
+pub fn identity(device: &BlockDevice, storage: Storage) -> Value {
     json!({
         "name": device.name,
         "model": device.model,

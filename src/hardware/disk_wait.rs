@@ -10,13 +10,15 @@ use tracing::{info, warn};
 
 use crate::config::Options;
 use crate::hardware::dispatch::Dispatcher;
+use crate::hardware::generic;
 
 /// Longest wait in all, whatever the options say and however long a look takes. The conductor waits
 /// 60 s for `get_*_steps`, which waits for disks when the node is new (contract/control-plane 7.1);
 /// the rest of that call gets 15 s.
 pub(super) const LIMIT: Duration = Duration::from_secs(45);
 
-/// Look for the root disk until it is there, for as long as the options say and at most [`LIMIT`].
+/// Let the first manager wait that has a way of its own, or else look for the root disk until it is
+/// there, for as long as the options say and at most [`LIMIT`].
 ///
 /// Without a node there are no hints yet, and the default rule may reject every disk of this
 /// machine for good; then it is enough that there are disks and that no more came between two
@@ -46,7 +48,7 @@ pub(super) fn wait_for_root_disk(
         let mut seen = Vec::new();
         let find = || {
             let found = dispatcher.first("get_os_install_device", |manager| {
-                manager.os_install_device(node.as_ref())
+                manager.os_install_device(node.as_ref(), false)
             });
             if node.is_some() || found.is_ok() {
                 return found;
@@ -56,11 +58,19 @@ pub(super) fn wait_for_root_disk(
             })?;
             unchanged(&mut seen, listed).map_or(found, Ok)
         };
+        let waited = dispatcher.others(generic::CLASS_NAME, "wait_for_disks", |manager| {
+            manager.wait_for_disks(node.as_ref())
+        });
         // Nobody listens any more when the limit has passed.
-        let _ = sender.send(look(&pace, find));
+        let _ = sender.send(match waited {
+            Ok(Some(())) => Ok(None),
+            Ok(None) => look(&pace, find).map(Some),
+            Err(error) => Err(error),
+        });
     });
     match receiver.recv_timeout(LIMIT) {
-        Ok(Ok(disk)) => info!(device = disk.name, "the root disk is there"),
+        Ok(Ok(None)) => info!("a hardware manager has waited for the disks"),
+        Ok(Ok(Some(disk))) => info!(device = disk.name, "the root disk is there"),
         Ok(Err(error)) => warn!(error = error.chain(), "no root disk yet"),
         Err(_) => warn!(
             seconds = LIMIT.as_secs(),
@@ -203,7 +213,7 @@ mod tests {
                 recording.add("/sys/block/sdd/dev = 8:48\n/sys/block/sdd/size = 2097152");
             }
             dispatcher.first("get_os_install_device", |manager| {
-                manager.os_install_device(Some(&node))
+                manager.os_install_device(Some(&node), false)
             })
         });
         let found = found.map(|disk| disk.name).map_err(|error| error.kind());

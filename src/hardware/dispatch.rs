@@ -1,7 +1,8 @@
 //! Which manager answers: in the order of their support, the first that does not decline
 //! (contract/control-plane 8.4).
 
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use farrier_plugin::{ErrorKind, HardwareManager, ManagerError};
 use tracing::{debug, warn};
@@ -19,7 +20,10 @@ pub(super) struct Ranked {
 /// The generic manager holds a weak reference to it, because its `erase_devices` asks all managers
 /// about each device; so the order is set once, after every manager was made.
 #[derive(Default)]
-pub(super) struct Dispatcher(OnceLock<Vec<Ranked>>);
+pub(super) struct Dispatcher {
+    order: OnceLock<Vec<Ranked>>,
+    hidden: Mutex<BTreeSet<String>>,
+}
 
 impl Dispatcher {
     /// Evaluate the managers, drop those that do not support this machine, and fix the order:
@@ -55,13 +59,13 @@ impl Dispatcher {
         }
         ranked.sort_by_key(|ranked| std::cmp::Reverse(ranked.level));
         // A second ranking would change the order under running commands: the first one stays.
-        let _ = self.0.set(ranked);
+        let _ = self.order.set(ranked);
         Ok(())
     }
 
     /// The managers in order; none before [`Dispatcher::rank`].
     pub(super) fn ranked(&self) -> &[Ranked] {
-        self.0.get().map_or(&[], Vec::as_slice)
+        self.order.get().map_or(&[], Vec::as_slice)
     }
 
     /// The answer of the first manager that does not decline.
@@ -81,6 +85,39 @@ impl Dispatcher {
             }
         }
         Err(nobody_answers(method, &refusals))
+    }
+
+    /// The answer of the first manager other than the one of this class that does not decline;
+    /// `None` where all do. For a manager that has an answer of its own.
+    pub(super) fn others<T>(
+        &self,
+        class_name: &str,
+        method: &str,
+        mut call: impl FnMut(&dyn HardwareManager) -> Result<T, ManagerError>,
+    ) -> Result<Option<T>, ManagerError> {
+        for Ranked { manager, .. } in self.ranked() {
+            if manager.class_name() == class_name {
+                continue;
+            }
+            match call(manager.as_ref()) {
+                Err(error) => note_failure(manager.as_ref(), method, error, &mut Vec::new())?,
+                Ok(answer) => return Ok(Some(answer)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The names of the block devices that were hidden when they were listed last.
+    pub(super) fn hidden(&self) -> BTreeSet<String> {
+        self.hidden
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Note what a listing has hidden.
+    pub(super) fn set_hidden(&self, names: BTreeSet<String>) {
+        *self.hidden.lock().unwrap_or_else(PoisonError::into_inner) = names;
     }
 
     /// The answers of all managers that do not decline, in order. One failure fails the whole.

@@ -1,10 +1,11 @@
 //! A manager for tests: says what it was told to say.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use farrier_plugin::{
-    BlockDevice, Context, ErrorKind, HardwareManager, Inventory, ManagerError, ManagerVersion,
-    Node, Port, Step, StepArguments, StepKind,
+    BlockDevice, Context, Device, ErrorKind, HardwareManager, Inventory, ManagerError,
+    ManagerVersion, NetworkInterface, Node, Port, Step, StepArguments, StepKind,
 };
 use serde_json::Value;
 
@@ -21,6 +22,8 @@ pub(super) struct FakeManager {
     level: Option<u32>,
     answer: Option<Answer>,
     executes: bool,
+    hides: Vec<&'static str>,
+    protects: Vec<&'static str>,
     steps: Vec<Step>,
     pub(super) erased: Mutex<Vec<String>>,
     pub(super) root_disks: Mutex<Vec<Result<BlockDevice, ManagerError>>>,
@@ -33,6 +36,8 @@ impl FakeManager {
             level: Some(level),
             answer: None,
             executes: true,
+            hides: Vec::new(),
+            protects: Vec::new(),
             steps: Vec::new(),
             erased: Mutex::default(),
             root_disks: Mutex::default(),
@@ -49,6 +54,18 @@ impl FakeManager {
 
     pub(super) fn answering(mut self, answer: Answer) -> Self {
         self.answer = Some(answer);
+        self
+    }
+
+    /// Hides the devices of these names, and makes every other one its own.
+    pub(super) fn hiding(mut self, names: &[&'static str]) -> Self {
+        self.hides = names.to_vec();
+        self
+    }
+
+    /// Adds the devices or volumes of these names to every skip list.
+    pub(super) fn protecting(mut self, names: &[&'static str]) -> Self {
+        self.protects = names.to_vec();
         self
     }
 
@@ -98,6 +115,49 @@ impl HardwareManager for FakeManager {
         })
     }
 
+    fn filter_device(&self, device: &Device) -> Result<Option<Device>, ManagerError> {
+        if self.hides.is_empty() {
+            return Err(ManagerError::unsupported("filter_device"));
+        }
+        if self.hides.contains(&"everything") {
+            return Err(ManagerError::new(ErrorKind::CommandExecution, "no answer"));
+        }
+        if self.hides.contains(&device.name()) {
+            return Ok(None);
+        }
+        let mut device = device.clone();
+        match &mut device {
+            Device::Block(device) => device.vendor = Some("VENDOR".to_owned()),
+            Device::Network(interface) => interface.biosdevname = Some("em1".to_owned()),
+            Device::Usb(device) => device.vendor = "VENDOR".to_owned(),
+        }
+        Ok(Some(device))
+    }
+
+    fn interface_info(&self, interface_name: &str) -> Result<NetworkInterface, ManagerError> {
+        if self.hides.is_empty() {
+            return Err(ManagerError::unsupported("get_interface_info"));
+        }
+        Ok(NetworkInterface {
+            name: interface_name.to_owned(),
+            client_id: Some("ff:00".to_owned()),
+            ..NetworkInterface::default()
+        })
+    }
+
+    fn skip_list_for_disks(
+        &self,
+        _node: &Node,
+        _devices: Option<&[BlockDevice]>,
+    ) -> Result<Option<BTreeSet<String>>, ManagerError> {
+        let names = self.protects.iter().map(|name| (*name).to_owned());
+        Ok(Some(names.collect()))
+    }
+
+    fn skip_list_for_raids(&self, node: &Node) -> Result<Option<BTreeSet<String>>, ManagerError> {
+        self.skip_list_for_disks(node, None)
+    }
+
     fn bmc_address(&self) -> Result<Option<String>, ManagerError> {
         self.answer("get_bmc_address")
     }
@@ -109,7 +169,11 @@ impl HardwareManager for FakeManager {
         })
     }
 
-    fn os_install_device(&self, _node: Option<&Node>) -> Result<BlockDevice, ManagerError> {
+    fn os_install_device(
+        &self,
+        _node: Option<&Node>,
+        _permit_refresh: bool,
+    ) -> Result<BlockDevice, ManagerError> {
         let mut disks = self.root_disks.lock().unwrap();
         if disks.is_empty() {
             return Err(ManagerError::unsupported("get_os_install_device"));

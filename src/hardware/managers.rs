@@ -1,12 +1,13 @@
 //! All hardware managers of this machine, as the rooms above see them.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Instant, SystemTime};
 
 use farrier_plugin::{
     BlockDevice, Context, ErrorKind, HardwareManager, Inventory, LldpData, ManagerError, Node,
-    Port, Step, StepArguments, StepKind,
+    Port, Step, StepArguments, StepKind, TlsCertificate, UsbDevice,
 };
 use serde_json::Value;
 use tracing::{info, warn};
@@ -95,7 +96,10 @@ impl Managers {
         // A recorded machine's plugins are not here, and this one's know nothing of it.
         let plugins = if root.is_system() {
             let started = Instant::now();
-            let plugins = Installed::start(&options.current(), &devices_of(root));
+            let plugins = Installed::start(
+                &options.current(),
+                &devices_of(root, Arc::downgrade(&dispatcher)),
+            );
             info!(
                 plugins = plugins.running().len(),
                 milliseconds = started.elapsed().as_millis(),
@@ -319,8 +323,27 @@ impl Managers {
     /// What switches announce by LLDP. The first caller waits for it, as long as the options let
     /// it.
     pub fn collect_lldp_data(&self) -> Result<LldpData, ManagerError> {
+        self.dispatcher.first("collect_lldp_data", |manager| {
+            manager.collect_lldp_data(None)
+        })
+    }
+
+    /// USB devices of no common kind.
+    pub fn usb_devices(&self) -> Result<Vec<UsbDevice>, ManagerError> {
         self.dispatcher
-            .first("collect_lldp_data", |manager| manager.collect_lldp_data())
+            .first("get_usb_devices", |manager| manager.usb_devices())
+    }
+
+    /// A certificate for the agent's API at this address, valid by the conductor's time.
+    pub fn generate_tls_certificate(
+        &self,
+        ip_address: IpAddr,
+        now: SystemTime,
+    ) -> Result<TlsCertificate, ManagerError> {
+        self.dispatcher
+            .first("generate_tls_certificate", |manager| {
+                manager.generate_tls_certificate(ip_address, now)
+            })
     }
 
     /// The disk that an image would go to now, by the node's root device hints.
@@ -329,7 +352,7 @@ impl Managers {
     pub fn os_install_device(&self) -> Result<BlockDevice, ManagerError> {
         let node = self.node();
         self.dispatcher.first("get_os_install_device", |manager| {
-            manager.os_install_device(node.as_ref())
+            manager.os_install_device(node.as_ref(), false)
         })
     }
 
@@ -393,13 +416,20 @@ impl Managers {
     }
 }
 
-/// The machine's disks for plugins that ask for them: read from the kernel, never by dispatch.
-fn devices_of(root: Root) -> Devices {
+/// The machine's disks for plugins that ask for them: read from the kernel, never by dispatch, which
+/// would call back into the plugin that asks. What was hidden at the last listing is left out.
+fn devices_of(root: Root, dispatcher: Weak<Dispatcher>) -> Devices {
     Arc::new(move |include_partitions| {
-        list::list_block_devices(&root, include_partitions).map_err(|source| {
-            ManagerError::new(ErrorKind::BlockDevice, "Block devices could not be listed")
-                .with_source(source)
-        })
+        let mut devices =
+            list::list_block_devices(&root, include_partitions).map_err(|source| {
+                ManagerError::new(ErrorKind::BlockDevice, "Block devices could not be listed")
+                    .with_source(source)
+            })?;
+        if let Some(dispatcher) = dispatcher.upgrade() {
+            let hidden = dispatcher.hidden();
+            devices.retain(|device| !hidden.contains(&device.name));
+        }
+        Ok(devices)
     })
 }
 

@@ -36,7 +36,7 @@ pub use numa::{Core, NodeInterface, NodeMemory, NumaTopology, numa_topology};
 pub use pci::{PciDevice, pci_devices};
 pub use smbios::{Smbios, Structure};
 pub use system_vendor::system_vendor;
-pub use usb::{UsbDevice, usb_devices};
+pub use usb::usb_devices;
 
 /// Why a part of the inventory could not be read.
 #[derive(Debug, thiserror::Error)]

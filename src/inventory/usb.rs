@@ -1,6 +1,6 @@
 //! The USB devices, for the collector `usb-devices`.
 
-use serde::Serialize;
+use farrier_plugin::UsbDevice;
 
 use crate::sys::root::Root;
 
@@ -11,18 +11,7 @@ const DEVICES: &str = "/sys/bus/usb/devices";
 /// wireless. Every other one makes a generic device.
 const CLASSES_WITH_A_KIND: [u8; 8] = [0x01, 0x02, 0x03, 0x07, 0x08, 0x09, 0x0e, 0xe0];
 
-/// A USB device as the reference reports it (contract/data-plane 9.4).
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct UsbDevice {
-    /// What the device calls itself; empty where it does not.
-    pub product: String,
-    /// Who it says made it; empty where it does not.
-    pub vendor: String,
-    /// `USB:BUS:DEVICE`, as lshw names it.
-    pub handle: String,
-}
-
-/// The USB devices that are neither keyboard, disk, network card nor any other kind of their own:
+/// The USB devices (contract/data-plane 9.4) that are neither keyboard, disk, network card nor any other kind of their own:
 /// licence dongles, card readers, sensors, serial adapters. Ordered by bus and port.
 ///
 /// The rule is lshw's, as the reference takes its nodes of class `generic`: a device is of the

@@ -220,6 +220,7 @@ impl ErrorKind {
 pub struct ManagerError {
     kind: ErrorKind,
     details: String,
+    is_unexpected: bool,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -230,8 +231,18 @@ impl ManagerError {
         Self {
             kind,
             details: details.into(),
+            is_unexpected: false,
             source: None,
         }
+    }
+
+    /// The same error as one that its manager did not mean to give: a crash, a broken rule, an
+    /// exception without a class that the conductor knows. In a step it becomes the error of a
+    /// step of its kind (contract/control-plane 7.5).
+    #[must_use]
+    pub fn unexpected(mut self) -> Self {
+        self.is_unexpected = true;
+        self
     }
 
     /// The same error with its cause kept.
@@ -252,6 +263,11 @@ impl ManagerError {
     /// Whether the manager declined, so that the next one is asked.
     pub fn declines(&self) -> bool {
         self.kind == ErrorKind::IncompatibleHardwareMethod
+    }
+
+    /// Whether its manager did not mean to give it; see [`ManagerError::unexpected`].
+    pub fn is_unexpected(&self) -> bool {
+        self.is_unexpected
     }
 
     /// The class of the error.

@@ -2,6 +2,7 @@
 //! the conductor's; sizes are bytes unless a field says otherwise.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -67,6 +68,58 @@ pub struct NetworkInterface {
     pub pci_address: Option<String>,
     /// The kernel driver.
     pub driver: Option<String>,
+}
+
+/// A USB device of no common kind: a licence dongle, a card reader, a sensor.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct UsbDevice {
+    /// What the device calls itself; empty where it does not.
+    pub product: String,
+    /// Who it says made it; empty where it does not.
+    pub vendor: String,
+    /// `USB:BUS:DEVICE`, as lshw names it.
+    pub handle: String,
+}
+
+/// One of the devices that are listed, for
+/// [`HardwareManager::filter_device`](crate::HardwareManager::filter_device).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Device {
+    /// A disk or a partition.
+    Block(BlockDevice),
+    /// A network interface.
+    Network(NetworkInterface),
+    /// A USB device.
+    Usb(UsbDevice),
+}
+
+impl Device {
+    /// Its name: `/dev/sda`, `eno1`, `USB:1:4`.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Block(device) => &device.name,
+            Self::Network(interface) => &interface.name,
+            Self::Usb(device) => &device.handle,
+        }
+    }
+}
+
+/// The certificate of the agent's API.
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
+pub struct TlsCertificate {
+    /// The certificate, PEM. The conductor is told this text and trusts nothing else.
+    pub text: String,
+    /// Its key, PEM: PKCS #8, PKCS #1 or SEC 1.
+    pub private_key: String,
+}
+
+/// Without the key.
+impl fmt::Debug for TlsCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsCertificate")
+            .field("text", &self.text)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The processors.

@@ -23,8 +23,8 @@ mod step;
 pub use context::{Context, LogLevel, ProgramOutput, ProgramRequest, Progress, SilentContext};
 pub use error::{ErrorKind, ManagerError};
 pub use inventory::{
-    BlockDevice, BootInfo, Cpu, Firmware, Inventory, LldpData, LldpTlvs, Memory, NetworkInterface,
-    SystemVendor,
+    BlockDevice, BootInfo, Cpu, Device, Firmware, Inventory, LldpData, LldpTlvs, Memory,
+    NetworkInterface, SystemVendor, TlsCertificate, UsbDevice,
 };
 pub use large_strings::{LARGE_STRING, LargeStrings};
 pub use manager::{HardwareManager, ManagerVersion, support};

@@ -1,11 +1,16 @@
 //! The trait that every hardware manager implements.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::SystemTime;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    BlockDevice, BootInfo, Context, Cpu, Inventory, LldpData, ManagerError, Memory,
-    NetworkInterface, Node, Port, Step, StepArguments, StepKind, SystemVendor,
+    BlockDevice, BootInfo, Context, Cpu, Device, Inventory, LldpData, ManagerError, Memory,
+    NetworkInterface, Node, Port, Step, StepArguments, StepKind, SystemVendor, TlsCertificate,
+    UsbDevice,
 };
 
 /// Support levels (contract/control-plane 8.1). Any larger number is allowed too.
@@ -49,13 +54,33 @@ pub trait HardwareManager: Send + Sync {
         Ok(())
     }
 
+    /// Whether a device is shown at all: the device to keep, with whatever this manager knows
+    /// better, or `None` to hide it from everything, cleaning and the choice of the root device
+    /// included. A manager without an opinion declines; the first opinion counts.
+    ///
+    /// Asked for every disk, network interface and USB device at every listing, so it has to be
+    /// quick. A device is what its name says: the name has to stay.
+    fn filter_device(&self, _device: &Device) -> Result<Option<Device>, ManagerError> {
+        Err(ManagerError::unsupported("filter_device"))
+    }
+
     /// Network interfaces.
     fn list_network_interfaces(&self) -> Result<Vec<NetworkInterface>, ManagerError> {
         Err(ManagerError::unsupported("list_network_interfaces"))
     }
 
-    /// What switches announce by LLDP, as long as the options let it wait for them.
-    fn collect_lldp_data(&self) -> Result<LldpData, ManagerError> {
+    /// One network interface, described better than the kernel does it: asked for each that is
+    /// listed.
+    fn interface_info(&self, _interface_name: &str) -> Result<NetworkInterface, ManagerError> {
+        Err(ManagerError::unsupported("get_interface_info"))
+    }
+
+    /// What switches announce by LLDP on these interfaces, or on all, as long as the options let
+    /// it wait for them.
+    fn collect_lldp_data(
+        &self,
+        _interface_names: Option<&[String]>,
+    ) -> Result<LldpData, ManagerError> {
         Err(ManagerError::unsupported("collect_lldp_data"))
     }
 
@@ -88,9 +113,59 @@ pub trait HardwareManager: Send + Sync {
         ))
     }
 
+    /// The names of the devices that must be left alone for this node, among these devices or all;
+    /// `None` where there are none. They are skipped beside those that the node's
+    /// `skip_block_devices` names: a manager can protect more, and never less.
+    fn skip_list_for_disks(
+        &self,
+        _node: &Node,
+        _devices: Option<&[BlockDevice]>,
+    ) -> Result<Option<BTreeSet<String>>, ManagerError> {
+        Err(ManagerError::unsupported(
+            "get_skip_list_from_node_for_disks",
+        ))
+    }
+
+    /// The names of the software RAID volumes that must be left alone for this node; `None` where
+    /// there are none. They too are only ever added.
+    fn skip_list_for_raids(&self, _node: &Node) -> Result<Option<BTreeSet<String>>, ManagerError> {
+        Err(ManagerError::unsupported(
+            "get_skip_list_from_node_for_raids",
+        ))
+    }
+
     /// The disk that the image goes to, by the node's root device hints.
-    fn os_install_device(&self, _node: Option<&Node>) -> Result<BlockDevice, ManagerError> {
+    ///
+    /// With `permit_refresh` an image is about to be written, and a node without hints has just
+    /// been looked up again at the conductor (contract/data-plane 2.1); otherwise it is only
+    /// looked for.
+    fn os_install_device(
+        &self,
+        _node: Option<&Node>,
+        _permit_refresh: bool,
+    ) -> Result<BlockDevice, ManagerError> {
         Err(ManagerError::unsupported("get_os_install_device"))
+    }
+
+    /// Wait until the disks of this node are there. Where all managers decline, the agent looks for
+    /// the root disk as often as its options say (contract/control-plane 8.7).
+    fn wait_for_disks(&self, _node: Option<&Node>) -> Result<(), ManagerError> {
+        Err(ManagerError::unsupported("wait_for_disks"))
+    }
+
+    /// USB devices of no common kind.
+    fn usb_devices(&self) -> Result<Vec<UsbDevice>, ManagerError> {
+        Err(ManagerError::unsupported("get_usb_devices"))
+    }
+
+    /// The certificate of the agent's API, with its key, for this address. It has to be valid
+    /// `now`, which is the conductor's time: this machine's clock may be wrong.
+    fn generate_tls_certificate(
+        &self,
+        _ip_address: IpAddr,
+        _now: SystemTime,
+    ) -> Result<TlsCertificate, ManagerError> {
+        Err(ManagerError::unsupported("generate_tls_certificate"))
     }
 
     /// The management controller's IPv4 address.
@@ -136,6 +211,18 @@ pub trait HardwareManager: Send + Sync {
         Err(ManagerError::unsupported("erase_block_device"))
     }
 
+    /// Erase all devices that are not to be skipped: the step of this name, in a manager's own way.
+    /// The result names each device, with null or a record of what was done. The generic manager
+    /// asks all managers to [`HardwareManager::erase_block_device`] of each.
+    fn erase_devices(
+        &self,
+        _context: &dyn Context,
+        _node: &Node,
+        _ports: &[Port],
+    ) -> Result<Value, ManagerError> {
+        Err(ManagerError::unsupported("erase_devices"))
+    }
+
     /// The steps of one kind that this manager offers. None by default.
     fn steps(
         &self,
@@ -146,16 +233,20 @@ pub trait HardwareManager: Send + Sync {
         Ok(Vec::new())
     }
 
-    /// Run the step of this name. The result is any JSON; null is a result too.
+    /// Run the step of this name. The result is any JSON; null is a result too. By default there is
+    /// [`HardwareManager::erase_devices`] and nothing else.
     fn execute_step(
         &self,
-        _context: &dyn Context,
+        context: &dyn Context,
         step: &str,
-        _node: &Node,
-        _ports: &[Port],
+        node: &Node,
+        ports: &[Port],
         _arguments: &StepArguments,
     ) -> Result<Value, ManagerError> {
-        Err(ManagerError::unsupported(step))
+        match step {
+            "erase_devices" => self.erase_devices(context, node, ports),
+            _ => Err(ManagerError::unsupported(step)),
+        }
     }
 
     /// Make the installed system bootable (`image.install_bootloader`, contract/data-plane 5).

@@ -57,7 +57,7 @@ pub(super) fn partition_uuids(manager: &GenericHardwareManager) -> Result<Value,
 /// The disk that the image goes to, where this process may write to it at all.
 fn root_device(manager: &GenericHardwareManager, node: &Node) -> Result<BlockDevice, ManagerError> {
     let device = manager.peers()?.first("get_os_install_device", |peer| {
-        peer.os_install_device(Some(node))
+        peer.os_install_device(Some(node), true)
     })?;
     // The device of a recorded tree is not the one of this name here.
     if !manager.may_destroy || !manager.root.is_system() {
@@ -100,7 +100,7 @@ mod tests {
         ));
         dispatcher.rank(vec![Arc::clone(&generic) as _]).unwrap();
         let node = Node::default();
-        let chosen = generic.os_install_device(Some(&node)).unwrap();
+        let chosen = generic.os_install_device(Some(&node), true).unwrap();
         assert_eq!(chosen.name, "/dev/sda");
         let error = generic
             .execute_step(

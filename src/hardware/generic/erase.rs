@@ -1,11 +1,11 @@
 //! The generic manager's erase steps: which devices, whether they may, and in which order.
 
-use farrier_plugin::{BlockDevice, Context, ErrorKind, HardwareManager, ManagerError, Node};
+use farrier_plugin::{BlockDevice, Context, HardwareManager, ManagerError, Node};
 use serde_json::Value;
 use tracing::{info, warn};
 
 use super::GenericHardwareManager;
-use crate::block::skip::{Purpose, SkipList};
+use crate::block::skip::Purpose;
 use crate::erase::{
     self, EraseError, EraseFlags, EraseRecord, Guard, Plan, Policy, ReadOnly, Verdict,
 };
@@ -153,8 +153,7 @@ fn survey(
     flags: &EraseFlags,
     read_only: ReadOnly,
 ) -> Result<Guard, ManagerError> {
-    let skipped = SkipList::from_node(node)
-        .map_err(|error| ManagerError::new(ErrorKind::BlockDevice, error.to_string()))?;
+    let skipped = manager.skip_list(node, None)?;
     let policy = Policy {
         may_destroy: manager.may_destroy,
         guard_special_filesystems: manager.options.current().guard_special_filesystems
@@ -225,7 +224,7 @@ mod tests {
     use std::sync::Arc;
     use std::thread;
 
-    use farrier_plugin::SilentContext;
+    use farrier_plugin::{ErrorKind, SilentContext};
     use serde_json::json;
 
     use super::*;

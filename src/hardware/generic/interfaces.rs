@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use farrier_plugin::{ErrorKind, LldpData, ManagerError, NetworkInterface};
 
-use super::GenericHardwareManager;
+use super::{GenericHardwareManager, filter};
 use crate::inventory;
 use crate::inventory::lldp::{Announcements, Neighbour};
 use crate::net::{links, vlans};
@@ -16,9 +16,13 @@ pub(super) fn list(
     let options = manager.options.current();
     let mut interfaces = found(manager)?;
     let heard = if options.collect_lldp {
-        manager
-            .peers()?
-            .first("collect_lldp_data", |peer| peer.collect_lldp_data())?
+        let names: Vec<String> = interfaces
+            .iter()
+            .map(|interface| interface.name.clone())
+            .collect();
+        manager.peers()?.first("collect_lldp_data", |peer| {
+            peer.collect_lldp_data(Some(&names))
+        })?
     } else {
         LldpData::new()
     };
@@ -37,9 +41,27 @@ pub(super) fn list(
     Ok(interfaces)
 }
 
-/// What switches announce. Listened to once: inspection and inventory get the same, and wait for it
-/// once.
-pub(super) fn lldp(manager: &GenericHardwareManager) -> Result<LldpData, ManagerError> {
+/// One of them.
+pub(super) fn info(
+    manager: &GenericHardwareManager,
+    name: &str,
+) -> Result<NetworkInterface, ManagerError> {
+    let mut interfaces = found(manager)?;
+    interfaces.retain(|interface| interface.name == name);
+    interfaces.pop().ok_or_else(|| {
+        ManagerError::new(
+            ErrorKind::IncompatibleHardwareMethod,
+            format!("There is no network interface {name}"),
+        )
+    })
+}
+
+/// What switches announce on these interfaces, or on all. Listened to once: inspection and inventory
+/// get the same, and wait for it once.
+pub(super) fn lldp(
+    manager: &GenericHardwareManager,
+    names: Option<&[String]>,
+) -> Result<LldpData, ManagerError> {
     let interfaces = found(manager)?;
     let heard = manager.announcements.get_or_init(|| {
         if manager.may_destroy {
@@ -50,17 +72,22 @@ pub(super) fn lldp(manager: &GenericHardwareManager) -> Result<LldpData, Manager
         // Only a time that no clock can hold is none.
         Announcements::listen(&manager.root, &interfaces, limit.unwrap_or(Duration::MAX))
     });
-    Ok(heard.to_wire())
+    let mut heard = heard.to_wire();
+    if let Some(names) = names {
+        heard.retain(|name, _| names.contains(name));
+    }
+    Ok(heard)
 }
 
 fn found(manager: &GenericHardwareManager) -> Result<Vec<NetworkInterface>, ManagerError> {
-    inventory::interfaces(&manager.root).map_err(|source| {
+    let listed = inventory::interfaces(&manager.root).map_err(|source| {
         ManagerError::new(
             ErrorKind::CommandExecution,
             "Network interfaces could not be listed",
         )
         .with_source(source)
-    })
+    })?;
+    filter::interfaces(manager, listed)
 }
 
 fn carrier(interface: &NetworkInterface, heard: &LldpData) -> vlans::Carrier {

@@ -2,19 +2,22 @@
 
 mod deploy;
 mod erase;
+mod filter;
 mod interfaces;
 mod logs;
 mod pstore;
 mod steps;
 mod storage;
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use farrier_plugin::{
-    BlockDevice, BootInfo, Context, Cpu, ErrorKind, HardwareManager, Inventory, LldpData,
+    BlockDevice, BootInfo, Context, Cpu, Device, ErrorKind, HardwareManager, Inventory, LldpData,
     ManagerError, ManagerVersion, Memory, NetworkInterface, Node, Port, Step, StepArguments,
-    StepKind, SystemVendor, support,
+    StepKind, SystemVendor, TlsCertificate, UsbDevice, support,
 };
 use serde_json::Value;
 use tracing::{debug, info};
@@ -28,9 +31,13 @@ use crate::hardware::disk_wait;
 use crate::hardware::dispatch::Dispatcher;
 use crate::inventory::lldp::Announcements;
 use crate::inventory::{self, Bmc, Smbios};
+use crate::net::certificate::Identity;
 use crate::sys::page_cache;
 use crate::sys::process::Program;
 use crate::sys::root::Root;
+
+/// The key of this manager's steps on the wire.
+pub(super) const CLASS_NAME: &str = "GenericHardwareManager";
 
 /// How long udev may take to deal with new devices before they are listed without it.
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);
@@ -90,7 +97,12 @@ impl GenericHardwareManager {
         })
     }
 
+    /// The block devices that no manager hides.
     fn devices(&self, include_partitions: bool) -> Result<Vec<BlockDevice>, ManagerError> {
+        filter::block_devices(self, self.kernel_devices(include_partitions)?)
+    }
+
+    fn kernel_devices(&self, include_partitions: bool) -> Result<Vec<BlockDevice>, ManagerError> {
         settle::wait(&self.root, SETTLE_LIMIT);
         list::list_block_devices(&self.root, include_partitions).map_err(|source| {
             ManagerError::new(ErrorKind::BlockDevice, "Block devices could not be listed")
@@ -105,15 +117,35 @@ impl GenericHardwareManager {
         purpose: Purpose,
     ) -> Result<Vec<BlockDevice>, ManagerError> {
         let devices = self.devices(include_partitions)?;
-        SkipList::from_node(node)
-            .and_then(|list| list.retain(&self.root, devices, purpose))
+        self.skip_list(node, Some(&devices))?
+            .retain(&self.root, devices, purpose)
             .map_err(|error| ManagerError::new(ErrorKind::BlockDevice, error.to_string()))
+    }
+
+    /// What the node says is to be skipped, and what another manager adds. Whoever answers first
+    /// replaces the node's list in the reference; here nobody can take away from it.
+    fn skip_list(
+        &self,
+        node: &Node,
+        devices: Option<&[BlockDevice]>,
+    ) -> Result<SkipList, ManagerError> {
+        let mut list = own_skip_list(node)?;
+        let peers = self.peers()?;
+        let method = "get_skip_list_from_node_for_disks";
+        let names = peers.others(CLASS_NAME, method, |peer| {
+            peer.skip_list_for_disks(node, devices)
+        })?;
+        list.add_devices(names.flatten().into_iter().flatten());
+        let method = "get_skip_list_from_node_for_raids";
+        let names = peers.others(CLASS_NAME, method, |peer| peer.skip_list_for_raids(node))?;
+        list.add_volumes(names.flatten().into_iter().flatten());
+        Ok(list)
     }
 }
 
 impl HardwareManager for GenericHardwareManager {
     fn class_name(&self) -> &str {
-        "GenericHardwareManager"
+        CLASS_NAME
     }
 
     fn version(&self) -> ManagerVersion {
@@ -150,12 +182,24 @@ impl HardwareManager for GenericHardwareManager {
         Ok(())
     }
 
+    /// Everything is kept.
+    fn filter_device(&self, device: &Device) -> Result<Option<Device>, ManagerError> {
+        Ok(Some(device.clone()))
+    }
+
     fn list_network_interfaces(&self) -> Result<Vec<NetworkInterface>, ManagerError> {
         interfaces::list(self)
     }
 
-    fn collect_lldp_data(&self) -> Result<LldpData, ManagerError> {
-        interfaces::lldp(self)
+    fn interface_info(&self, interface_name: &str) -> Result<NetworkInterface, ManagerError> {
+        interfaces::info(self, interface_name)
+    }
+
+    fn collect_lldp_data(
+        &self,
+        interface_names: Option<&[String]>,
+    ) -> Result<LldpData, ManagerError> {
+        interfaces::lldp(self, interface_names)
     }
 
     fn cpus(&self) -> Result<Cpu, ManagerError> {
@@ -181,7 +225,44 @@ impl HardwareManager for GenericHardwareManager {
         self.unskipped(node, include_partitions, Purpose::WholeDevices)
     }
 
-    fn os_install_device(&self, node: Option<&Node>) -> Result<BlockDevice, ManagerError> {
+    fn skip_list_for_disks(
+        &self,
+        node: &Node,
+        devices: Option<&[BlockDevice]>,
+    ) -> Result<Option<BTreeSet<String>>, ManagerError> {
+        let list = own_skip_list(node)?;
+        if list.is_empty() {
+            return Ok(None);
+        }
+        let devices = match devices {
+            Some(devices) => devices.to_vec(),
+            None => self.devices(true)?,
+        };
+        let mut skipped: BTreeSet<String> =
+            devices.iter().map(|device| device.name.clone()).collect();
+        let kept = list
+            .retain(&self.root, devices, Purpose::WholeDevices)
+            .map_err(|error| ManagerError::new(ErrorKind::BlockDevice, error.to_string()))?;
+        for device in kept {
+            skipped.remove(&device.name);
+        }
+        Ok(Some(skipped))
+    }
+
+    fn skip_list_for_raids(&self, node: &Node) -> Result<Option<BTreeSet<String>>, ManagerError> {
+        let names: BTreeSet<String> = own_skip_list(node)?
+            .volume_names()
+            .map(str::to_owned)
+            .collect();
+        Ok((!names.is_empty()).then_some(names))
+    }
+
+    /// The node was looked up again before the step began, where that was wanted.
+    fn os_install_device(
+        &self,
+        node: Option<&Node>,
+        _permit_refresh: bool,
+    ) -> Result<BlockDevice, ManagerError> {
         let devices = match node {
             Some(node) => self.unskipped(node, false, Purpose::WholeDevices)?,
             None => self.devices(false)?,
@@ -194,6 +275,36 @@ impl HardwareManager for GenericHardwareManager {
         hints::select(hints.as_ref(), &devices)
             .cloned()
             .map_err(|error| ManagerError::new(ErrorKind::DeviceNotFound, error.to_string()))
+    }
+
+    fn wait_for_disks(&self, node: Option<&Node>) -> Result<(), ManagerError> {
+        disk_wait::wait_for_root_disk(&self.peers()?, &self.options.current(), node);
+        Ok(())
+    }
+
+    fn usb_devices(&self) -> Result<Vec<UsbDevice>, ManagerError> {
+        filter::usb_devices(self, inventory::usb_devices(&self.root))
+    }
+
+    /// Self-signed, for this address alone (contract/control-plane 4.2).
+    fn generate_tls_certificate(
+        &self,
+        ip_address: IpAddr,
+        now: SystemTime,
+    ) -> Result<TlsCertificate, ManagerError> {
+        let hostname = inventory::hostname(&self.root);
+        let identity = Identity::generate(ip_address, &hostname, &self.options.current(), now)
+            .map_err(|source| {
+                ManagerError::new(
+                    ErrorKind::CommandExecution,
+                    "The certificate of the agent's API could not be made",
+                )
+                .with_source(source)
+            })?;
+        Ok(TlsCertificate {
+            text: identity.certificate,
+            private_key: identity.key,
+        })
     }
 
     fn bmc_address(&self) -> Result<Option<String>, ManagerError> {
@@ -243,6 +354,15 @@ impl HardwareManager for GenericHardwareManager {
         erase::block_device(self, context, node, device)
     }
 
+    fn erase_devices(
+        &self,
+        context: &dyn Context,
+        node: &Node,
+        _ports: &[Port],
+    ) -> Result<Value, ManagerError> {
+        erase::devices(self, context, node)
+    }
+
     fn steps(
         &self,
         kind: StepKind,
@@ -257,11 +377,11 @@ impl HardwareManager for GenericHardwareManager {
         context: &dyn Context,
         step: &str,
         node: &Node,
-        _ports: &[Port],
+        ports: &[Port],
         arguments: &StepArguments,
     ) -> Result<Value, ManagerError> {
         match step {
-            "erase_devices" => erase::devices(self, context, node),
+            "erase_devices" => self.erase_devices(context, node, ports),
             "erase_devices_metadata" => erase::devices_metadata(self, context, node),
             "erase_pstore" => pstore::erase(&self.root),
             "write_image" => deploy::write_image(self, context, node, arguments),
@@ -293,11 +413,16 @@ impl HardwareManager for GenericHardwareManager {
         if let Err(error) = page_cache::drop_caches() {
             info!(%error, "caches are not dropped");
         }
-        for device in self.devices(false)? {
+        for device in self.kernel_devices(false)? {
             if let Err(error) = page_cache::flush_buffers(&self.root.path(&device.name)) {
                 info!(device = device.name, %error, "buffers are not flushed");
             }
         }
         Ok(())
     }
+}
+
+fn own_skip_list(node: &Node) -> Result<SkipList, ManagerError> {
+    SkipList::from_node(node)
+        .map_err(|error| ManagerError::new(ErrorKind::BlockDevice, error.to_string()))
 }

@@ -1,22 +1,29 @@
 //! Whether a plugin keeps the protocol: for vendors, before a server does it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use farrier_plugin::protocol::{Introduction, METHOD_NOT_FOUND, METHODS, device_from_wire};
+use farrier_plugin::protocol::{
+    Introduction, METHOD_NOT_FOUND, METHODS, Message, device_from_wire,
+};
 use farrier_plugin::{
     BootInfo, Cpu, ErrorKind, Inventory, LldpData, Memory, NetworkInterface, SilentContext, Step,
-    SystemVendor,
+    SystemVendor, TlsCertificate, UsbDevice,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::connection::{Connection, Deadline, NoCallbacks};
+use super::connection::{Connection, NoCallbacks};
 use super::keeper::greet;
-use super::{Found, PluginError};
+use super::manager::Log;
+use super::{Found, Limits, PluginError};
+use crate::config::Options;
+use crate::net::certificate::Identity;
 use crate::sys::log::chain;
 
-const LIMIT: Deadline = Deadline(Duration::from_secs(120));
+/// As in the agent, but for steps: the sample step does nothing.
+const LIMITS: Limits = Limits::new(Duration::from_secs(120));
 
 /// How long a plugin may go on after its stdin has ended.
 const END_LIMIT: Duration = Duration::from_secs(5);
@@ -26,6 +33,24 @@ const SAMPLE_DISK: &str = "/dev/farrier-sample";
 
 /// A step that no manager has.
 const SAMPLE_STEP: &str = "farrier_sample_step";
+
+/// An interface that no machine has.
+const SAMPLE_INTERFACE: &str = "farrier0";
+
+/// Bytes of a member that a plugin ignores: more than a pipe holds, and than most buffers do.
+const LARGE: usize = 1 << 20;
+
+/// The interfaces that own steps (contract/control-plane 7.2).
+const INTERFACES: [&str; 8] = [
+    "vendor",
+    "power",
+    "management",
+    "firmware",
+    "deploy",
+    "bios",
+    "raid",
+    "network",
+];
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, Eq, PartialEq, serde::Serialize)]
@@ -47,11 +72,19 @@ pub fn check(path: &Path) -> Vec<Finding> {
     let Some(found) = check.note("it may be started", found) else {
         return check.findings;
     };
-    let Some((connection, introduction)) = check.note("it introduces itself", greet(&found)) else {
+    let Some((connection, introduction)) =
+        check.note("it introduces itself", greet(&found, LIMITS))
+    else {
         return check.findings;
     };
+    let mut seen = BTreeSet::new();
     for method in &introduction.methods {
-        if METHODS.contains(&method.as_str()) {
+        if !seen.insert(method) {
+            check.tell(
+                &format!("the method {method}"),
+                Some("it is declared twice".to_owned()),
+            );
+        } else if METHODS.contains(&method.as_str()) {
             check.method(&connection, method);
         } else {
             check.tell(
@@ -60,6 +93,8 @@ pub fn check(path: &Path) -> Vec<Finding> {
             );
         }
     }
+    check.large_request(&connection);
+    check.unknown_news(&connection);
     check.unknown_method(&connection);
     let ended = connection.ends_with_its_input(END_LIMIT);
     check.tell(
@@ -77,49 +112,120 @@ struct Check {
 
 impl Check {
     fn method(&mut self, connection: &Connection, method: &str) {
-        let params = json!({
-            "node": { "uuid": "00000000-0000-4000-8000-000000000000", "properties": {} },
-            "ports": [], "include_partitions": false, "step": SAMPLE_STEP, "arguments": {},
-            "block_device": { "name": SAMPLE_DISK, "size": 1 << 30, "vendor": "farrier" },
-            "a member of a later version": true,
-        });
         let what = format!("the method {method}");
-        match connection.call(method, params, LIMIT, &SilentContext, &mut NoCallbacks) {
-            Ok(_) if method == "execute_step" => self.tell(
-                &what,
-                Some(format!(
+        if method == "erase_devices" {
+            // It takes no sample: it would erase what this machine has.
+            self.tell(&format!("{what} is left to a real erase"), None);
+            return;
+        }
+        let devices = match method {
+            "filter_device" => vec![
+                ("block_device", sample_disk()),
+                ("network_interface", sample_interface()),
+                (
+                    "usb_device",
+                    json!({ "product": "", "vendor": "", "handle": "USB:0:0" }),
+                ),
+            ],
+            _ => vec![("block_device", sample_disk())],
+        };
+        for (kind, device) in devices {
+            let what = match method {
+                "filter_device" => format!("{what} with a {kind}"),
+                _ => what.clone(),
+            };
+            let params = sample(kind, &device);
+            let answer = connection.call(
+                method,
+                params,
+                LIMITS.of(method),
+                &SilentContext,
+                &mut NoCallbacks,
+            );
+            let fault = match answer {
+                Ok(_) if method == "execute_step" => Some(format!(
                     "it ran the step {SAMPLE_STEP}, which it does not offer, instead of answering \
                      {METHOD_NOT_FOUND}"
                 )),
-            ),
-            Ok(result) => {
-                let fault = fits(method, &result).err();
-                self.tell(&what, fault);
-            }
-            // An error that the protocol has a form for is an answer.
-            Err(PluginError::Failed { failure, .. }) => {
-                let declines = failure
-                    .into_error(method, ErrorKind::CommandExecution)
-                    .declines();
-                let must_decline = method == "execute_step" && !declines;
-                self.tell(
-                    &what,
-                    must_decline.then(|| {
-                        format!(
-                            "it does not decline a step that it does not have ({METHOD_NOT_FOUND})"
-                        )
-                    }),
-                );
-            }
-            Err(error) => self.tell(&what, Some(chain(&error))),
+                Ok(Value::Null) if method == "filter_device" => None,
+                Ok(result) if method == "filter_device" => {
+                    (result.get("name").or(result.get("handle"))
+                        != device.get("name").or(device.get("handle")))
+                    .then(|| "it gave the device another name".to_owned())
+                    .or_else(|| filtered(kind, &result).err())
+                }
+                Ok(result) => fits(method, &result).err(),
+                // An error that the protocol has a form for is an answer.
+                Err(PluginError::Failed { failure, .. }) => {
+                    let error = failure.into_error(method, ErrorKind::CommandExecution);
+                    let must_decline = method == "execute_step" && !error.declines();
+                    must_decline
+                        .then(|| {
+                            format!(
+                                "it does not decline a step that it does not have \
+                                 ({METHOD_NOT_FOUND})"
+                            )
+                        })
+                        .or_else(|| error.is_unexpected().then(|| error.to_string()))
+                }
+                Err(error) => Some(chain(&error)),
+            };
+            self.tell(&what, fault);
         }
+    }
+
+    /// What a conductor sends can be long, and must not be read in one gulp.
+    fn large_request(&mut self, connection: &Connection) {
+        let fault = connection
+            .call(
+                "evaluate_hardware_support",
+                json!({ "a member of a later version": "x".repeat(LARGE) }),
+                LIMITS.question,
+                &SilentContext,
+                &mut NoCallbacks,
+            )
+            .err();
+        self.tell(
+            "a request of 1 MiB is read",
+            fault.map(|error| chain(&error)),
+        );
+    }
+
+    /// A cancel of a call that has just ended, and news of a later version.
+    fn unknown_news(&mut self, connection: &Connection) {
+        let news = [
+            ("cancel", json!({ "id": 1, "deadline_seconds": 10 })),
+            ("of_a_later_version", json!({})),
+        ];
+        let sent = news.into_iter().try_for_each(|(method, params)| {
+            connection.send(
+                method,
+                &Message::Notification {
+                    method: method.to_owned(),
+                    params,
+                },
+            )
+        });
+        let answered = sent.and_then(|()| {
+            connection.call(
+                "evaluate_hardware_support",
+                json!({}),
+                LIMITS.question,
+                &SilentContext,
+                &mut NoCallbacks,
+            )
+        });
+        self.tell(
+            "notifications are not answered, and unknown ones ignored",
+            answered.err().map(|error| chain(&error)),
+        );
     }
 
     fn unknown_method(&mut self, connection: &Connection) {
         let answer = connection.call(
             "of_a_later_version",
             json!({}),
-            LIMIT,
+            LIMITS.question,
             &SilentContext,
             &mut NoCallbacks,
         );
@@ -137,7 +243,7 @@ impl Check {
 
     fn second_start(&mut self, found: &Found, first: &Introduction) {
         let what = "it introduces itself as the same after a restart";
-        if let Some((_, second)) = self.note(what, greet(found))
+        if let Some((_, second)) = self.note(what, greet(found, LIMITS))
             && second != *first
         {
             self.findings.pop();
@@ -169,6 +275,35 @@ impl Check {
     }
 }
 
+fn sample_disk() -> Value {
+    json!({ "name": SAMPLE_DISK, "size": 1 << 30, "vendor": "farrier" })
+}
+
+fn sample_interface() -> Value {
+    json!({ "name": SAMPLE_INTERFACE, "mac_address": "02:00:00:00:00:01", "has_carrier": false })
+}
+
+/// Parameters for every method, more than any has.
+fn sample(kind: &str, device: &Value) -> Value {
+    json!({
+        "node": { "uuid": "00000000-0000-4000-8000-000000000000", "properties": {} },
+        "ports": [], "include_partitions": false, "step": SAMPLE_STEP, "arguments": {},
+        "block_device": sample_disk(), "block_devices": [sample_disk()],
+        "kind": kind, "device": device,
+        "interface_name": SAMPLE_INTERFACE, "interface_names": [SAMPLE_INTERFACE],
+        "permit_refresh": false, "ip_address": "192.0.2.1", "now": 1_800_000_000,
+        "a member of a later version": true,
+    })
+}
+
+fn filtered(kind: &str, result: &Value) -> Result<(), String> {
+    match kind {
+        "block_device" => device(result),
+        "network_interface" => typed::<NetworkInterface>(result),
+        _ => typed::<UsbDevice>(result),
+    }
+}
+
 /// Whether a result is what the method gives.
 fn fits(method: &str, result: &Value) -> Result<(), String> {
     match method {
@@ -181,7 +316,15 @@ fn fits(method: &str, result: &Value) -> Result<(), String> {
         "get_system_vendor_info" => typed::<SystemVendor>(result),
         "list_hardware_info" => typed::<Inventory>(result),
         "get_bmc_address" | "get_bmc_v6address" | "get_bmc_mac" => typed::<Option<String>>(result),
-        "get_clean_steps" | "get_deploy_steps" | "get_service_steps" => typed::<Vec<Step>>(result),
+        "get_clean_steps" | "get_deploy_steps" | "get_service_steps" => steps(result),
+        "get_interface_info" => typed::<NetworkInterface>(result),
+        "get_usb_devices" => typed::<Vec<UsbDevice>>(result),
+        "get_skip_list_from_node_for_disks" | "get_skip_list_from_node_for_raids" => {
+            typed::<Option<BTreeSet<String>>>(result)
+        }
+        "generate_tls_certificate" => certificate(result),
+        "collect_system_logs" => typed::<Vec<Log>>(result),
+        "get_os_install_device" if result.is_string() => Ok(()),
         "get_os_install_device" => device(result),
         "list_block_devices" | "list_block_devices_check_skip_list" => match result {
             Value::Array(devices) => devices.iter().try_for_each(device),
@@ -189,6 +332,43 @@ fn fits(method: &str, result: &Value) -> Result<(), String> {
         },
         _ => Ok(()),
     }
+}
+
+/// What the conductor would not understand, or not as it is meant.
+fn steps(result: &Value) -> Result<(), String> {
+    typed::<Vec<Step>>(result)?;
+    let steps: Vec<Step> = serde_json::from_value(result.clone()).unwrap_or_default();
+    let mut names = BTreeSet::new();
+    for step in &steps {
+        let name = &step.step;
+        if !names.insert(name) {
+            return Err(format!("the step {name} is offered twice"));
+        }
+        if step.priority < 0 {
+            return Err(format!("the step {name} has a priority below 0"));
+        }
+        if !INTERFACES.contains(&step.interface.as_str()) {
+            return Err(format!(
+                "the step {name} is of the interface {:?}; the conductor knows {}",
+                step.interface,
+                INTERFACES.join(", ")
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn certificate(result: &Value) -> Result<(), String> {
+    typed::<TlsCertificate>(result)?;
+    let text = |name: &str| result[name].as_str().unwrap_or_default().to_owned();
+    let identity = Identity {
+        certificate: text("text"),
+        key: text("private_key"),
+    };
+    identity
+        .server_config(&Options::default())
+        .map(|_| ())
+        .map_err(|error| format!("the API cannot be served with it: {}", chain(&error)))
 }
 
 fn typed<T: DeserializeOwned>(result: &Value) -> Result<(), String> {

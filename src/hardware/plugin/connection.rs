@@ -214,7 +214,8 @@ impl Connection {
         Ok(number)
     }
 
-    fn send(&self, method: &str, message: &Message) -> Result<(), PluginError> {
+    /// Queue a message for it.
+    pub(super) fn send(&self, method: &str, message: &Message) -> Result<(), PluginError> {
         let mut line = message.to_line().map_err(|source| PluginError::Request {
             name: self.name.clone(),
             method: method.to_owned(),

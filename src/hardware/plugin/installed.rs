@@ -8,7 +8,7 @@ use std::time::Duration;
 use farrier_plugin::{ErrorKind, HardwareManager, ManagerError};
 use tracing::{error, warn};
 
-use super::{Devices, Found, PluginError, PluginManager, find};
+use super::{Devices, Found, Limits, PluginError, PluginManager, find};
 use crate::config::Options;
 use crate::sys::control_group;
 use crate::sys::log::chain;
@@ -39,6 +39,12 @@ impl Installed {
     /// `disabled_hardware_managers` leaves out those that it names. Both go by a plugin's name, that
     /// of its file or folder: what is disabled is not even started.
     pub(in crate::hardware) fn start(options: &Options, devices: &Devices) -> Self {
+        let step = Duration::from_secs(options.hardware_manager_step_timeout);
+        Self::start_within(Limits::new(step), options, devices)
+    }
+
+    /// The same with these time limits.
+    pub(super) fn start_within(limits: Limits, options: &Options, devices: &Devices) -> Self {
         control_group::clear_leftovers();
         let mut installed = Self {
             directories: options.hardware_manager_directories.clone(),
@@ -62,8 +68,7 @@ impl Installed {
             let place = |name: &String| *name == found.name;
             options.enabled_hardware_managers.iter().position(place)
         });
-        let step_limit = Duration::from_secs(options.hardware_manager_step_timeout);
-        for (name, started) in start_all(chosen, devices, step_limit) {
+        for (name, started) in start_all(chosen, devices, limits) {
             match started {
                 // Steps are told apart by the class name, versions by the manager's name.
                 Ok(manager) if installed.is_taken(&manager) => installed.refuse(
@@ -163,7 +168,7 @@ impl Installed {
 fn start_all(
     chosen: Vec<Found>,
     devices: &Devices,
-    step_limit: Duration,
+    limits: Limits,
 ) -> Vec<(String, Result<PluginManager, PluginError>)> {
     thread::scope(|scope| {
         let started: Vec<_> = chosen
@@ -171,7 +176,7 @@ fn start_all(
             .map(|found| {
                 let name = found.name.clone();
                 let devices = Arc::clone(devices);
-                let thread = scope.spawn(move || PluginManager::start(found, devices, step_limit));
+                let thread = scope.spawn(move || PluginManager::start(found, devices, limits));
                 (name, thread)
             })
             .collect();

@@ -11,15 +11,8 @@ use serde_json::{Value, json};
 use tracing::{error, info, warn};
 
 use super::connection::{Callbacks, Connection, Deadline, NoCallbacks};
-use super::{Found, PluginError};
+use super::{Found, Limits, PluginError};
 use crate::sys::log::chain;
-
-/// To start, and to answer the greeting: an interpreter takes a second in an emulated machine.
-const GREETING: Deadline = Deadline(Duration::from_secs(30));
-
-/// To find its hardware, at the start and after a restart: some vendors' tools look for their cards
-/// for a minute.
-pub(super) const INITIALIZE: Deadline = Deadline(Duration::from_secs(120));
 
 /// The pause before the first restart; each further one in a row doubles it.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -31,6 +24,7 @@ const ENDS: u32 = 5;
 /// One plugin, running or not.
 pub(super) struct Keeper {
     found: Found,
+    limits: Limits,
     introduction: Introduction,
     state: Mutex<State>,
 }
@@ -47,10 +41,11 @@ struct State {
 
 impl Keeper {
     /// Start a plugin and hear who it is.
-    pub(super) fn start(found: Found) -> Result<Self, PluginError> {
-        let (connection, introduction) = greet(&found)?;
+    pub(super) fn start(found: Found, limits: Limits) -> Result<Self, PluginError> {
+        let (connection, introduction) = greet(&found, limits)?;
         Ok(Self {
             found,
+            limits,
             introduction,
             state: Mutex::new(State {
                 connection: Arc::new(connection),
@@ -121,7 +116,7 @@ impl Keeper {
                 why, "starting a hardware manager again"
             );
             state.last_start = Instant::now();
-            match greet(&self.found) {
+            match greet(&self.found, self.limits) {
                 Ok((_, introduction)) if introduction != self.introduction => {
                     let error = PluginError::Changed {
                         name: self.found.name.clone(),
@@ -130,7 +125,7 @@ impl Keeper {
                 }
                 Ok((connection, _)) => {
                     if state.is_initialized
-                        && let Err(error) = initialize(&connection)
+                        && let Err(error) = initialize(&connection, self.limits)
                     {
                         // As at the agent's start: its other methods say what they cannot do.
                         warn!(
@@ -171,7 +166,10 @@ impl Keeper {
 }
 
 /// Start a plugin and hear who it is.
-pub(super) fn greet(found: &Found) -> Result<(Connection, Introduction), PluginError> {
+pub(super) fn greet(
+    found: &Found,
+    limits: Limits,
+) -> Result<(Connection, Introduction), PluginError> {
     let connection = Connection::open(found)?;
     let refused = |why: String| PluginError::Introduction {
         name: found.name.clone(),
@@ -186,7 +184,7 @@ pub(super) fn greet(found: &Found) -> Result<(Connection, Introduction), PluginE
         .call(
             "handshake",
             greeting,
-            GREETING,
+            limits.greeting,
             &SilentContext,
             &mut NoCallbacks,
         )
@@ -235,12 +233,12 @@ pub(super) fn greet(found: &Found) -> Result<(Connection, Introduction), PluginE
     Ok((connection, introduction))
 }
 
-fn initialize(connection: &Connection) -> Result<(), PluginError> {
+fn initialize(connection: &Connection, limits: Limits) -> Result<(), PluginError> {
     connection
         .call(
             "initialize",
             json!({}),
-            INITIALIZE,
+            limits.initialization,
             &SilentContext,
             &mut NoCallbacks,
         )

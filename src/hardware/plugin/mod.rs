@@ -4,16 +4,21 @@
 //! bounds on memory and processes, its messages are bounded and checked, every call has an end, and
 //! what breaks a rule is killed with everything it started.
 
+mod answers;
 mod check;
 mod connection;
 mod error;
 mod finder;
 mod installed;
 mod keeper;
+mod limits;
 mod manager;
+mod methods;
 mod stderr;
 mod turns;
 
+#[cfg(test)]
+mod library_tests;
 #[cfg(test)]
 mod tests;
 
@@ -22,4 +27,5 @@ use error::PluginError;
 use finder::{Found, find};
 pub(super) use installed::Installed;
 pub use installed::Refused;
+pub(super) use limits::Limits;
 pub(super) use manager::{Devices, PluginManager};

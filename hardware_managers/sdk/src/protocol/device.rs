@@ -1,9 +1,10 @@
 //! A block device between two processes: the wire form of the inventory and what the agent knows
 //! beyond it.
 
+use serde::de::Error as _;
 use serde_json::{Value, json};
 
-use crate::BlockDevice;
+use crate::{BlockDevice, Device};
 
 /// Members that a device has here and not in the inventory.
 const FURTHER: [&str; 5] = ["uuid", "partuuid", "all_serials", "all_wwns", "extra"];
@@ -64,9 +65,89 @@ pub fn device_from_wire(wire: &Value) -> Result<BlockDevice, serde_json::Error> 
     Ok(device)
 }
 
+/// The parameters of `filter_device` for this device.
+pub fn filter_to_wire(device: &Device) -> Value {
+    // Structs of numbers, texts and truth values always serialise.
+    match device {
+        Device::Block(device) => json!({
+            "kind": "block_device", "device": device_to_wire(device),
+        }),
+        Device::Network(interface) => json!({ "kind": "network_interface", "device": interface }),
+        Device::Usb(device) => json!({ "kind": "usb_device", "device": device }),
+    }
+}
+
+/// The device of such parameters.
+pub(super) fn filter_from_wire(kind: &str, wire: &Value) -> Result<Device, serde_json::Error> {
+    match kind {
+        "block_device" => device_from_wire(wire).map(Device::Block),
+        "network_interface" => serde_json::from_value(wire.clone()).map(Device::Network),
+        "usb_device" => serde_json::from_value(wire.clone()).map(Device::Usb),
+        _ => Err(serde_json::Error::custom(format!(
+            "there is no device of the kind {kind}"
+        ))),
+    }
+}
+
+/// The result of `filter_device`.
+pub(super) fn filtered_to_wire(device: Option<&Device>) -> Value {
+    device.map_or(Value::Null, |device| {
+        filter_to_wire(device)["device"].take()
+    })
+}
+
+/// What a manager answered to `filter_device`: a device of the same kind and name, or null.
+pub fn filtered_from_wire(
+    asked: &Device,
+    wire: &Value,
+) -> Result<Option<Device>, serde_json::Error> {
+    if wire.is_null() {
+        return Ok(None);
+    }
+    let kind = match asked {
+        Device::Block(_) => "block_device",
+        Device::Network(_) => "network_interface",
+        Device::Usb(_) => "usb_device",
+    };
+    let device = filter_from_wire(kind, wire)?;
+    if device.name() != asked.name() {
+        return Err(serde_json::Error::custom(format!(
+            "{} was answered for {}; a device keeps its name",
+            device.name(),
+            asked.name()
+        )));
+    }
+    Ok(Some(device))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_filtered_device_is_of_its_kind_and_keeps_its_name() {
+        let asked = Device::Network(crate::NetworkInterface {
+            name: "eno1".to_owned(),
+            ..crate::NetworkInterface::default()
+        });
+        let wire = filter_to_wire(&asked);
+        assert_eq!(wire["kind"], "network_interface");
+        assert_eq!(
+            filter_from_wire("network_interface", &wire["device"]).unwrap(),
+            asked
+        );
+        assert_eq!(
+            filtered_from_wire(&asked, &filtered_to_wire(Some(&asked))).unwrap(),
+            Some(asked.clone())
+        );
+        assert_eq!(filtered_from_wire(&asked, &Value::Null).unwrap(), None);
+        let mut other = wire["device"].clone();
+        other["name"] = json!("eno2");
+        let error = filtered_from_wire(&asked, &other).unwrap_err();
+        assert!(error.to_string().contains("keeps its name"), "{error}");
+        assert!(filtered_from_wire(&asked, &json!({"name": "eno1"})).is_err());
+        assert!(filter_from_wire("camera", &json!({})).is_err());
+    }
 
     #[test]
     fn a_device_comes_back_as_it_was() {

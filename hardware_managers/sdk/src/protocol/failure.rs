@@ -79,18 +79,21 @@ impl From<ManagerError> for Failure {
 
 impl Failure {
     /// The manager's error of a failed call of this method. A class that the conductor does not
-    /// know becomes `fallback`, the class for a step of this kind.
+    /// know becomes `fallback` and stands in the text; such an error is unexpected, as is a fault
+    /// of the program.
     pub fn into_error(self, method: &str, fallback: ErrorKind) -> ManagerError {
         match self.code {
             METHOD_NOT_FOUND => ManagerError::unsupported(method),
             _ => {
-                let kind = self
-                    .data
-                    .get("type")
-                    .and_then(Value::as_str)
-                    .and_then(ErrorKind::from_type_name)
-                    .unwrap_or(fallback);
-                ManagerError::new(kind, self.message)
+                let class = self.data.get("type").and_then(Value::as_str);
+                match (class.and_then(ErrorKind::from_type_name), class) {
+                    (Some(kind), _) => ManagerError::new(kind, self.message),
+                    (None, Some(class)) => {
+                        ManagerError::new(fallback, format!("{class}: {}", self.message))
+                            .unexpected()
+                    }
+                    (None, None) => ManagerError::new(fallback, self.message).unexpected(),
+                }
             }
         }
     }
@@ -130,5 +133,9 @@ mod tests {
         failure.data = json!({ "type": "VendorError" });
         let error = failure.into_error("x", ErrorKind::Cleaning);
         assert_eq!(error.kind(), ErrorKind::Cleaning);
+        assert_eq!(error.to_string(), "VendorError: it broke");
+        assert!(error.is_unexpected());
+        let fault = Failure::new(INTERNAL_ERROR, "it panicked").into_error("x", ErrorKind::Rest);
+        assert!(fault.is_unexpected());
     }
 }

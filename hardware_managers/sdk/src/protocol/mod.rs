@@ -7,9 +7,10 @@ mod device;
 mod failure;
 mod handshake;
 mod message;
+mod parameters;
 
 pub use call::{METHODS, call};
-pub use device::{device_from_wire, device_to_wire};
+pub use device::{device_from_wire, device_to_wire, filter_to_wire, filtered_from_wire};
 pub use failure::{
     FAILED, Failure, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR,
 };

@@ -1,0 +1,97 @@
+//! What the agent answers a plugin in the middle of a call.
+
+use std::time::Duration;
+
+use farrier_plugin::protocol::{self, Failure, INVALID_PARAMS, METHOD_NOT_FOUND};
+use farrier_plugin::{ErrorKind, ManagerError, ProgramOutput, ProgramRequest};
+use serde_json::{Value, json};
+use tracing::warn;
+
+use super::Devices;
+use super::connection::Callbacks;
+use crate::sys::process::Program;
+
+/// Longest time limit of a program that a plugin asks for, in seconds: a day.
+const PROGRAM_LIMIT: u64 = 86_400;
+
+/// What a plugin may ask for in the middle of a call. The disks are listed once for each call: a
+/// plugin's loop sees one machine, and dispatch is never entered from below.
+pub(super) struct Answers<'a> {
+    manager: &'a str,
+    devices: &'a Devices,
+    snapshots: [Option<Value>; 2],
+}
+
+impl<'a> Answers<'a> {
+    /// For one call of the plugin of this name.
+    pub(super) fn new(manager: &'a str, devices: &'a Devices) -> Self {
+        Self {
+            manager,
+            devices,
+            snapshots: [const { None }; 2],
+        }
+    }
+}
+
+impl Callbacks for Answers<'_> {
+    fn answer(&mut self, method: &str, params: &Value) -> Result<Value, Failure> {
+        match method {
+            "list_block_devices" => {
+                let partitions =
+                    params.get("include_partitions").and_then(Value::as_bool) == Some(true);
+                let snapshot = &mut self.snapshots[usize::from(partitions)];
+                if let Some(devices) = snapshot {
+                    return Ok(devices.clone());
+                }
+                let devices: Value = (self.devices)(partitions)
+                    .map_err(Failure::from)?
+                    .iter()
+                    .map(protocol::device_to_wire)
+                    .collect();
+                Ok(snapshot.insert(devices).clone())
+            }
+            "run_program" => run_program(self.manager, params),
+            _ => Err(Failure::new(
+                METHOD_NOT_FOUND,
+                format!("The agent has no method {method}"),
+            )),
+        }
+    }
+}
+
+fn run_program(manager: &str, params: &Value) -> Result<Value, Failure> {
+    let request: ProgramRequest = serde_json::from_value(params.clone())
+        .map_err(|error| Failure::new(INVALID_PARAMS, format!("run_program: {error}")))?;
+    if !request.path.starts_with('/') || !(1..=PROGRAM_LIMIT).contains(&request.timeout_seconds) {
+        return Err(Failure::new(
+            INVALID_PARAMS,
+            format!(
+                "run_program: the path must be absolute and timeout_seconds 1 to {PROGRAM_LIMIT}"
+            ),
+        ));
+    }
+    let mut program =
+        Program::new(&request.path).timeout(Duration::from_secs(request.timeout_seconds));
+    for argument in request.arguments {
+        program = if request.secrets.contains(&argument) {
+            program.secret(argument)
+        } else {
+            program.arg(argument)
+        };
+    }
+    let output = program.output().map_err(|error| {
+        warn!(manager, %error, "a program of a hardware manager failed");
+        Failure::from(
+            ManagerError::new(
+                ErrorKind::CommandExecution,
+                format!("{} could not be run", request.path),
+            )
+            .with_source(error),
+        )
+    })?;
+    Ok(json!(ProgramOutput {
+        exit_code: output.status.code(),
+        stdout: output.stdout,
+        stderr: output.stderr,
+    }))
+}

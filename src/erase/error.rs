@@ -185,7 +185,7 @@ pub enum EraseError {
         method: String,
         /// The drive's own error.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// The drive did not erase itself, and nothing else is allowed. The text begins as the
     /// reference's (contract/data-plane 7.4).

@@ -17,18 +17,23 @@ help: ## This list
 tools:
 	@tests/check/build-tools
 
-build: tools build/farrier ## The agent, statically linked: build/farrier
+build: tools build/farrier build/farrier-plugin-host ## The agent, statically linked: build/farrier
 
 # The example goes along: the lab runs its steps.
 build/farrier: FORCE
 	@echo "== compiling the agent"
-	cargo build --release --locked -p farrier -p farrier-example-manager --bins
+	cargo build --release --locked -p farrier -p farrier-example-manager -p farrier-onmetal-manager --bins
 	@mkdir -p build
-	@for program in farrier farrier-example-manager; do \
+	@for program in farrier farrier-example-manager farrier-onmetal-manager; do \
 	    cmp -s $(CARGO_TARGET_DIR)/$(TARGET)/release/$$program build/$$program \
 	        || install -m 755 $(CARGO_TARGET_DIR)/$(TARGET)/release/$$program build/$$program; \
 	done
 	@echo "   $@: $$(stat -c %s $@) bytes"
+
+# What loads plugins that are shared libraries, and the example as one: linked dynamically.
+build/farrier-plugin-host: FORCE
+	@echo "== compiling the plugin host"
+	hardware_managers/host/build build
 
 ramdisk: build ## Kernel and ramdisk: build/ramdisk/vmlinuz, build/ramdisk/initrd.img
 	@image/build

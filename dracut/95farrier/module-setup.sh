@@ -114,6 +114,13 @@ install() {
     farrier_take /usr/sbin/dhcpcd /usr/lib/x86_64-linux-gnu/dhcpcd/dev/udev.so \
         /usr/lib/x86_64-linux-gnu/libudev.so.1
 
+    # What farrier-plugin-host and plugins that are shared libraries link to. The programs above
+    # bring some of these, but that is not to be relied upon. libdl, libpthread and librt are empty
+    # since glibc 2.34, and whatever was linked before asks for them; libgcc_s unwinds the stack of
+    # C++ and Rust. Not libstdc++ (2 MB): a plugin in C++ brings its own, of the version it needs.
+    farrier_take /usr/lib64/ld-linux-x86-64.so.2 \
+        /usr/lib/x86_64-linux-gnu/{libc.so.6,libm.so.6,libdl.so.2,libpthread.so.0,librt.so.1,libgcc_s.so.1}
+
     farrier_take /etc/ssl/certs/ca-certificates.crt /usr/bin/busybox /etc/os-release
 
     # Our own configuration files.

@@ -1,7 +1,9 @@
 //! The command line: which sub-command, which flags, and the call into the library.
 
+mod erase;
 mod inventory;
 mod plugins;
+mod progress_line;
 mod run;
 mod write;
 
@@ -22,7 +24,16 @@ const HELP: &str = "\
 The agent that a data centre boots into RAM on every bare-metal server.
 
 usage: farrier [run] [FLAGS]        be the agent (what the ramdisk does)
-       farrier inventory [--json] [--lldp] [--replay DIRECTORY]
+       farrier erase --plan [--json] [--replay DIRECTORY] [DEVICE...]
+                                    show how the disks of this machine, or of a recorded one,
+                                    would be erased, and why; touches nothing
+       farrier erase --destroy-data DEVICE... [--metadata] [--passes N] [--no-zeros] [--json]
+                     [--wipe-special-filesystems] [--force]
+                                    erase disks or files and prove it; --metadata: only what
+                                    makes a disk look used; --passes: of random data (1);
+                                    --no-zeros: no last pass of zeros; --force: disks of an
+                                    installed system
+       farrier inventory [--json] [--lldp] [--without-plugins] [--replay DIRECTORY]
                                     show what this machine is, or a recorded one; --lldp: wait
                                     for switches to say which port it is plugged into
        farrier inventory --record DIRECTORY [--mask] [--lldp] [--replay DIRECTORY]
@@ -65,6 +76,7 @@ pub fn main() -> ExitCode {
             agent::VERSION
         )),
         "init" => init::main(),
+        "erase" => erase::main(&arguments[1..]),
         "inventory" => inventory::main(&arguments[1..]),
         "plugins" => plugins::main(&arguments[1..]),
         "write" => write::main(&arguments[1..]),

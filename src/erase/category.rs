@@ -21,6 +21,8 @@ pub enum Storage {
     Embedded,
     /// A disk that a hypervisor makes: what is behind it is not known here.
     Virtual,
+    /// A plain file: what a file system kept of it elsewhere stays.
+    File,
     /// An array of other disks, which hold more than the array shows.
     Array,
     /// A USB bridge, a RAID controller's volume, a vendor's own: it could be anything.
@@ -52,6 +54,9 @@ impl Storage {
             .to_ascii_uppercase();
             words.iter().any(|word| text.contains(word))
         };
+        if kind == "file" {
+            return Self::File;
+        }
         if kind.contains("raid") || name.starts_with("md") {
             return Self::Array;
         }
@@ -86,6 +91,7 @@ impl Storage {
             Self::Nvme => "NVMe solid state disk",
             Self::Embedded => "embedded flash",
             Self::Virtual => "virtual disk",
+            Self::File => "plain file",
             Self::Array => "array",
             Self::Unknown => "unknown",
         }
@@ -101,8 +107,20 @@ impl Category {
         // What clear means for any storage: overwriting all that its interface shows.
         const ANY: Option<&str> = Some("5, table 5-1");
         match (method, storage) {
-            // What lies on the members beside the array is not reached.
-            (_, Storage::Array) | (Method::Metadata, _) => (Self::None, None),
+            // What lies on the members beside the array is not reached, nor what a file system has
+            // beside the file.
+            (_, Storage::Array | Storage::File) | (Method::Metadata, _) => (Self::None, None),
+            // Nobody knows what a hypervisor or a bridge does with a drive's command.
+            (
+                Method::NvmeFormat { .. } | Method::NvmeSanitize(_),
+                Storage::Virtual | Storage::Unknown,
+            ) => (Self::None, None),
+            (Method::NvmeFormat { .. }, _) => (Self::Purge, FLASH),
+            (Method::NvmeSanitize(_), _) => (
+                Self::Purge,
+                // The table is older than the command.
+                Some("A, table A-8, as the sanitize commands of ATA and SCSI"),
+            ),
             (Method::Overwrite { .. }, Storage::Magnetic) => (Self::Clear, MAGNETIC),
             (Method::Overwrite { .. }, Storage::SolidState | Storage::Nvme) => (Self::Clear, FLASH),
             (Method::Overwrite { .. }, _) => (Self::Clear, ANY),

@@ -1,7 +1,6 @@
 //! `farrier write`: an image onto a disk or a file, without a conductor.
 
 mod arguments;
-mod progress_line;
 mod target;
 
 use std::error::Error;
@@ -12,8 +11,8 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use self::arguments::Arguments;
-use self::progress_line::ProgressLine;
 use self::target::Target;
+use super::progress_line::ProgressLine;
 use super::{say, wrong_usage};
 use crate::config::{self, Options, Sources};
 use crate::stream::{self, ImageRequest, Written};

@@ -18,6 +18,8 @@ mod stderr;
 mod turns;
 
 #[cfg(test)]
+mod library_tests;
+#[cfg(test)]
 mod tests;
 
 pub use check::{Finding, check};

@@ -69,6 +69,22 @@ fn its_progress_is_passed_on_and_unknown_news_are_not() {
 }
 
 #[test]
+fn it_is_heard_while_a_program_runs_for_it() {
+    let site = Site::new("well");
+    let manager = site.manager();
+    let watcher = Watcher::default();
+    std::thread::scope(|scope| {
+        let step = scope.spawn(|| execute_with(&manager, "speak_while_a_program_runs", &watcher));
+        while watcher.heard.lock().unwrap().len() < 200 {
+            assert!(!step.is_finished(), "nothing was heard before the end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        fs::write(site.folder.path().join("faulty/go"), "").unwrap();
+        assert_eq!(step.join().unwrap().unwrap(), json!(101));
+    });
+}
+
+#[test]
 fn the_config_drive_is_only_for_those_that_need_it() {
     let mut large = LargeStrings::default();
     let drive = "x".repeat(100_000);

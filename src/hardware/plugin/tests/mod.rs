@@ -115,7 +115,7 @@ impl Site {
     }
 }
 
-fn devices() -> Devices {
+pub(super) fn devices() -> Devices {
     Arc::new(|_| {
         Ok(vec![BlockDevice {
             name: "/dev/sda".to_owned(),
@@ -126,11 +126,11 @@ fn devices() -> Devices {
     })
 }
 
-fn execute(manager: &PluginManager, step: &str) -> Result<Value, ManagerError> {
+pub(super) fn execute(manager: &PluginManager, step: &str) -> Result<Value, ManagerError> {
     execute_with(manager, step, &SilentContext)
 }
 
-fn execute_with(
+pub(super) fn execute_with(
     manager: &PluginManager,
     step: &str,
     context: &dyn Context,
@@ -165,10 +165,10 @@ fn fault(site: &Site, step: &str) -> String {
 }
 
 #[derive(Default)]
-struct Watcher {
-    cancelled: AtomicBool,
+pub(super) struct Watcher {
+    pub(super) cancelled: AtomicBool,
     asked: AtomicU32,
-    heard: Mutex<Vec<Progress>>,
+    pub(super) heard: Mutex<Vec<Progress>>,
 }
 
 impl Context for Watcher {

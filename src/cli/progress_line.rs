@@ -33,8 +33,8 @@ impl ProgressLine {
         }
     }
 
-    /// From now on, Ctrl-C ends the writing in order: the disk's first MiB stays blank, a new file
-    /// goes. A second one ends the program.
+    /// From now on, Ctrl-C ends the work in order: it is cancelled, and says so. A second one ends
+    /// the program.
     pub(super) fn hear_interrupts(&self) {
         let interrupted = Arc::clone(&self.interrupted);
         thread::spawn(move || {

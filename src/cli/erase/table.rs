@@ -1,0 +1,132 @@
+//! The plan as a table.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::erase::{self, Category, Plan, Storage};
+
+/// One device.
+pub(super) struct Row {
+    pub(super) storage: Storage,
+    pub(super) plan: Plan,
+    /// Why it would not be erased.
+    pub(super) not: Option<String>,
+}
+
+impl Row {
+    pub(super) fn to_json(&self) -> Value {
+        json!({
+            "device": erase::identity(&self.plan.device, self.storage),
+            "plan": self.plan.to_json(),
+            "not_erased": self.not,
+        })
+    }
+}
+
+/// For each device a line, and below it the methods in their order with the reasons.
+pub(super) fn for_person(rows: &[Row]) -> String {
+    let mut text = String::new();
+    if rows.is_empty() {
+        text.push_str("This machine has no disks.\n");
+    }
+    // Writing to a String cannot fail.
+    for row in rows {
+        let device = &row.plan.device;
+        let _ = writeln!(
+            text,
+            "{:<14} {:>12} {:<22} {}, serial {}",
+            device.name,
+            size(device.size),
+            row.storage.word(),
+            device.model.as_deref().unwrap_or("-"),
+            device.serial.as_deref().unwrap_or("-"),
+        );
+        if let Some(reason) = &row.not {
+            let _ = writeln!(text, "    protected: {reason}");
+        }
+        for (index, planned) in row.plan.methods.iter().enumerate() {
+            let (category, section) = Category::reached(&planned.method, row.storage);
+            let section = section.map_or_else(String::new, |section| {
+                format!(" (NIST SP 800-88 Rev. 1, {section})")
+            });
+            let _ = writeln!(
+                text,
+                "    {}. {}; touches the {}; {}{section}\n       {}",
+                index + 1,
+                planned.method,
+                planned.scope.word(),
+                category.word(),
+                planned.reason,
+            );
+            if planned.covers.len() > 1 {
+                let _ = writeln!(text, "       erases all of {}", planned.covers.join(", "));
+            }
+        }
+        for left_out in &row.plan.left_out {
+            let _ = writeln!(text, "    -  {}: {}", left_out.method, left_out.reason);
+        }
+    }
+    text
+}
+
+/// In decimal units, as disks are sold.
+fn size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    let mut unit = "B";
+    for next in ["kB", "MB", "GB", "TB", "PB"] {
+        if value < 1000.0 {
+            break;
+        }
+        value /= 1000.0;
+        unit = next;
+    }
+    format!("{value:.1} {unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use farrier_plugin::{BlockDevice, Node};
+
+    use super::*;
+    use crate::erase::EraseFlags;
+    use crate::sys::root::Root;
+
+    #[test]
+    fn a_person_sees_method_worth_and_reason() {
+        let device = BlockDevice {
+            name: "/dev/sda".to_owned(),
+            model: Some("Disk 9000".to_owned()),
+            size: 480_103_981_056,
+            rotational: true,
+            tran: Some("sata".to_owned()),
+            ..BlockDevice::default()
+        };
+        let flags = EraseFlags::from_node(&Node::default()).unwrap();
+        let rows = [
+            Row {
+                storage: Storage::of(&device),
+                plan: Plan::for_device(&Root::at("/nonexistent"), &device, &flags, &|_| true)
+                    .unwrap(),
+                not: None,
+            },
+            Row {
+                storage: Storage::of(&device),
+                plan: Plan::none(&device),
+                not: Some("it is mounted".to_owned()),
+            },
+        ];
+        assert_eq!(
+            for_person(&rows),
+            "\
+/dev/sda           480.1 GB magnetic disk          Disk 9000, serial -
+    1. overwrite with 1 pass(es) of random data and one of zeros; touches the device; clear \
+(NIST SP 800-88 Rev. 1, A, table A-5)
+       overwriting works on every device that can be written
+/dev/sda           480.1 GB magnetic disk          Disk 9000, serial -
+    protected: it is mounted
+"
+        );
+        assert_eq!(rows[1].to_json()["not_erased"], "it is mounted");
+    }
+}

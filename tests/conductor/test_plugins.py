@@ -60,7 +60,7 @@ def node(lab, archives, hand):
         yield node
 
 
-def test_conductor_runs_the_steps_of_plugins(lab, node):
+def test_conductor_runs_the_step_of_a_plugin(lab, node):
     """Their arguments arrive, their results come back, and their versions are the conductor's to
     compare."""
     node.start_cleaning(
@@ -74,6 +74,13 @@ def test_conductor_runs_the_steps_of_plugins(lab, node):
     assert [result['clean_result'] for result in results] == [
         {'passes': 2, 'disks': 3}, {'passes': 20, 'disks': 3}]
     assert results[1]['clean_step']['step'] == 'script_polish'
+
+
+def test_round_trip_to_a_plugin(lab, node, record_property):
+    """How long an empty request and its answer take in a server, the script's part included."""
+    seconds = execute(lab, node, 'round_trips')['command_result']['clean_result']
+    record_property('empty request and answer in the server, ms', round(seconds * 1000, 2))
+    assert seconds < 0.1
 
 
 def test_a_plugin_that_crashes_costs_one_command(lab, node):

@@ -9,6 +9,7 @@ mod category;
 mod delivery;
 mod device;
 mod devices;
+mod discard;
 mod error;
 mod flags;
 mod guard;

@@ -1,15 +1,22 @@
 //! Why a device was not erased.
 
+use std::error::Error;
+
 use farrier_plugin::{ErrorKind, ManagerError};
 use libblkid_rs::BlkidErr;
 
 use crate::block::list::BlockError;
+use crate::erase::ata::AtaError;
 use crate::erase::delivery::DeliveryError;
 use crate::sys::block_device::DiskError;
+use crate::sys::log::chain;
 
 /// Why a device was not erased, or must not be.
 #[derive(Debug, thiserror::Error)]
 pub enum EraseError {
+    /// An ATA drive did not erase itself.
+    #[error(transparent)]
+    Ata(#[from] AtaError),
     /// The command was cancelled before the end.
     #[error("The erase of {device} was cancelled; what it held can still be there")]
     Cancelled {
@@ -178,7 +185,7 @@ pub enum EraseError {
         method: String,
         /// The drive's own error.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// The drive did not erase itself, and nothing else is allowed. The text begins as the
     /// reference's (contract/data-plane 7.4).
@@ -233,6 +240,10 @@ impl From<EraseError> for ManagerError {
             EraseError::Disk { source, .. }
             | EraseError::Open { source, .. }
             | EraseError::Unwritable { source, .. } => manager_error.with_source(source),
+            EraseError::Ata(error) => match error.source() {
+                Some(source) => manager_error.with_source(chain(source)),
+                None => manager_error,
+            },
             EraseError::List(source) => manager_error.with_source(source),
             EraseError::Undelivered { source, .. } => manager_error.with_source(source),
             EraseError::Drive { source, .. } => manager_error.with_source(source),

@@ -5,11 +5,13 @@
 //! what was done ([`EraseRecord`], [`Records`], [`deliver`]). Several devices run side by side in [`in_parallel`], which
 //! collects every failure: nothing that failed is ever reported as erased.
 
+mod ata;
 mod category;
 mod delivery;
 mod device;
 mod devices;
 mod discard;
+mod drive_command;
 mod error;
 mod flags;
 mod guard;
@@ -22,6 +24,7 @@ mod plan;
 mod proof;
 mod record;
 mod records;
+mod release;
 mod samples;
 mod scopes;
 mod signatures;
@@ -43,4 +46,5 @@ pub use plan::{LeftOut, Method, Plan, Planned, Sanitize, Scope};
 pub use proof::Verification;
 pub use record::{EraseRecord, identity};
 pub use records::Records;
+pub use release::release;
 pub use scopes::Scopes;

@@ -10,6 +10,7 @@ mod category;
 mod delivery;
 mod device;
 mod devices;
+mod discard;
 mod drive_command;
 mod error;
 mod flags;

@@ -11,6 +11,7 @@ mod delivery;
 mod device;
 mod devices;
 mod drive_command;
+mod drive_error;
 mod error;
 mod flags;
 mod guard;
@@ -25,6 +26,7 @@ mod record;
 mod records;
 mod samples;
 mod scopes;
+mod scsi;
 mod signatures;
 
 #[cfg(test)]
@@ -36,6 +38,8 @@ pub use category::{Category, Storage};
 pub use delivery::{DeliveryError, deliver};
 pub use device::{erase_device, erase_metadata};
 pub use devices::{Failure, Outcome, in_parallel};
+pub use drive_command::CommandError;
+pub use drive_error::{Aftermath, DriveError};
 pub use error::EraseError;
 pub use flags::EraseFlags;
 pub use guard::{Guard, Policy, ReadOnly, Verdict, runs_in_ramdisk};

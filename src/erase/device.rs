@@ -11,6 +11,7 @@ use tracing::{info, warn};
 
 use crate::block::holders;
 use crate::erase::devices::{Failure, Outcome};
+use crate::erase::discard::discard;
 use crate::erase::error::EraseError;
 use crate::erase::guard::{Guard, Verdict};
 use crate::erase::nvme_method::{self, Watch};
@@ -131,6 +132,15 @@ fn by_method(
                 zeros: zero_pass,
             };
             let verification = overwrite(&disk, device, passes, context)?;
+            reread(root, &disk, device);
+            Ok(Some(verification))
+        }
+        Method::Discard {
+            secure,
+            granularity,
+        } => {
+            let disk = open(root, device, context)?;
+            let verification = discard(&disk, device, secure, granularity, context)?;
             reread(root, &disk, device);
             Ok(Some(verification))
         }

@@ -63,10 +63,15 @@ class Conductor:
         if self._ironic:
             self._ironic.stop(grace=3)
 
-    @contextlib.contextmanager
     def boot_template(self, template: Path):
         """Inside, Ironic writes its iPXE scripts after this template instead of its own."""
-        self._configure(f'[pxe]\nipxe_config_template = {template}\n')
+        return self.configured(f'[pxe]\nipxe_config_template = {template}\n')
+
+    @contextlib.contextmanager
+    def configured(self, more):
+        """Inside, these lines follow Ironic's configuration: of an option that is there twice, the
+        last counts."""
+        self._configure(more)
         self.restart()
         try:
             yield

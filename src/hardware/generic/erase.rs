@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use farrier_plugin::{BlockDevice, Context, HardwareManager, ManagerError, Node};
+use farrier_plugin::{BlockDevice, Context, ErrorKind, HardwareManager, ManagerError, Node};
 use serde_json::Value;
 use tracing::{info, warn};
 
@@ -21,9 +21,9 @@ pub(super) fn devices(
     node: &Node,
 ) -> Result<Value, ManagerError> {
     let flags = EraseFlags::from_node(node)?;
-    let devices = manager.list_block_devices_check_skip_list(node, false)?;
-    let guard = survey(manager, node, &flags, ReadOnly::Fail)?;
-    check_all(&guard, &devices)?;
+    let (devices, _) = released(manager, context, node, &flags, ReadOnly::Fail, || {
+        manager.list_block_devices_check_skip_list(node, false)
+    })?;
     let peers = manager.peers()?;
     manager.scopes.begin();
     let names: Vec<String> = devices.iter().map(|device| device.name.clone()).collect();
@@ -47,9 +47,9 @@ pub(super) fn devices_metadata(
     node: &Node,
 ) -> Result<Value, ManagerError> {
     let flags = EraseFlags::from_node(node)?;
-    let devices = manager.unskipped(node, true, Purpose::Metadata)?;
-    let guard = survey(manager, node, &flags, ReadOnly::Skip)?;
-    check_all(&guard, &devices)?;
+    let (devices, guard) = released(manager, context, node, &flags, ReadOnly::Skip, || {
+        manager.unskipped(node, true, Purpose::Metadata)
+    })?;
     erase::erase_metadata(
         &manager.root,
         &devices,
@@ -178,9 +178,43 @@ fn survey(
         guard_special_filesystems: manager.options.current().guard_special_filesystems
             && !flags.wipe_special_filesystems,
         read_only,
-        keep_idle_members: skipped.volume_names().next().is_some(),
+        keep_idle_members: skipped.volume_names().next().is_some() || has_own_arrays(node),
+        keep_arrays: has_own_arrays(node),
     };
-    Ok(Guard::survey(&manager.root, policy)?)
+    Guard::survey(&manager.root, policy)?
+        .sparing(&skipped)
+        .map_err(|error| ManagerError::new(ErrorKind::BlockDevice, error.to_string()))
+}
+
+/// Whether the conductor keeps a configuration of software RAID for this node: it was made by a step,
+/// and deployments count on it until a step takes it away.
+fn has_own_arrays(node: &Node) -> bool {
+    node.field("raid_config", "logical_disks")
+        .and_then(Value::as_array)
+        .is_some_and(|disks| disks.iter().any(|disk| disk["controller"] == "software"))
+}
+
+/// The devices, when none of them forbids to touch any, and the arrays and volumes on them are taken
+/// apart; and the guard, as it is then.
+fn released(
+    manager: &GenericHardwareManager,
+    context: &dyn Context,
+    node: &Node,
+    flags: &EraseFlags,
+    read_only: ReadOnly,
+    list: impl Fn() -> Result<Vec<BlockDevice>, ManagerError>,
+) -> Result<(Vec<BlockDevice>, Guard), ManagerError> {
+    let devices = list()?;
+    let guard = survey(manager, node, flags, read_only)?;
+    check_all(&guard, &devices)?;
+    if !erase::release(&manager.root, &guard, &devices, context) {
+        return Ok((devices, guard));
+    }
+    let devices = list()?;
+    let guard = survey(manager, node, flags, read_only)?;
+    // What was hidden in an array can be seen now.
+    check_all(&guard, &devices)?;
+    Ok((devices, guard))
 }
 
 /// Before anything is touched: whether there is a device on whose account nothing may be. The

@@ -155,6 +155,7 @@ impl Setting {
                 && !arguments.wipe_special_filesystems,
             read_only: ReadOnly::Fail,
             keep_idle_members: false,
+            keep_arrays: false,
         };
         Ok(Self {
             guard: Guard::survey(root, policy)?,

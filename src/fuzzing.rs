@@ -2,7 +2,9 @@
 //!
 //! A target lives in its parser's room, so that the parser itself can stay private.
 
-use crate::{block, command, conductor, config, deploy, hardware, inventory, net, stream, sys};
+use crate::{
+    block, command, conductor, config, deploy, erase, hardware, inventory, net, stream, sys,
+};
 
 /// Name of a target, and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));
@@ -35,6 +37,7 @@ pub const TARGETS: &[Target] = &[
     ("lookup_answer", conductor::fuzzing::lookup_answer),
     ("mbr", block::fuzzing::mbr),
     ("ntp_answer", net::fuzzing::ntp_answer),
+    ("nvme", erase::fuzzing::nvme),
     ("plugin_message", hardware::fuzzing::plugin_message),
     ("root_device_hints", block::fuzzing::root_device_hints),
     ("secrets", sys::fuzzing::secrets),

@@ -33,7 +33,7 @@ usage: farrier [run] [FLAGS]        be the agent (what the ramdisk does)
                                     makes a disk look used; --passes: of random data (1);
                                     --no-zeros: no last pass of zeros; --force: disks of an
                                     installed system
-       farrier inventory [--json] [--lldp] [--replay DIRECTORY]
+       farrier inventory [--json] [--lldp] [--without-plugins] [--replay DIRECTORY]
                                     show what this machine is, or a recorded one; --lldp: wait
                                     for switches to say which port it is plugged into
        farrier inventory --record DIRECTORY [--mask] [--lldp] [--replay DIRECTORY]

@@ -110,6 +110,17 @@ impl Category {
             // What lies on the members beside the array is not reached, nor what a file system has
             // beside the file.
             (_, Storage::Array | Storage::File) | (Method::Metadata, _) => (Self::None, None),
+            // Nobody knows what a hypervisor or a bridge does with a drive's command.
+            (
+                Method::NvmeFormat { .. } | Method::NvmeSanitize(_),
+                Storage::Virtual | Storage::Unknown,
+            ) => (Self::None, None),
+            (Method::NvmeFormat { .. }, _) => (Self::Purge, FLASH),
+            (Method::NvmeSanitize(_), _) => (
+                Self::Purge,
+                // The table is older than the command.
+                Some("A, table A-8, as the sanitize commands of ATA and SCSI"),
+            ),
             (Method::Overwrite { .. }, Storage::Magnetic) => (Self::Clear, MAGNETIC),
             (Method::Overwrite { .. }, Storage::SolidState | Storage::Nvme) => (Self::Clear, FLASH),
             (Method::Overwrite { .. }, _) => (Self::Clear, ANY),

@@ -1,5 +1,6 @@
 //! One device from the guard's verdict to the proof.
 
+use std::error::Error;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,13 +13,16 @@ use crate::block::holders;
 use crate::erase::devices::{Failure, Outcome};
 use crate::erase::error::EraseError;
 use crate::erase::guard::{Guard, Verdict};
+use crate::erase::nvme_method::{self, Watch};
 use crate::erase::overwrite::{Passes, overwrite};
-use crate::erase::plan::Method;
-use crate::erase::proof::Verification;
+use crate::erase::plan::{Method, Plan, Planned};
+use crate::erase::proof::{Proof, Verification};
 use crate::erase::record::EraseRecord;
+use crate::erase::scopes::{self, Scopes, Together};
 use crate::erase::{metadata, signatures};
 use crate::sys::block_device::{Disk, DiskError};
 use crate::sys::log::chain;
+use crate::sys::nvme::NvmeDevice;
 use crate::sys::root::Root;
 
 /// How long a device may be busy: udev looks at a device for some moments after each change. The
@@ -27,51 +31,96 @@ const BUSY_LIMIT: Duration = Duration::from_secs(20);
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Erase one device after the plan in its record, which tells afterwards what was done. The guard
-/// must have been asked.
+/// must have been asked, about this device and about all others that a planned method covers.
 ///
 /// In a recorded tree the device is the plain file of its name there.
 pub fn erase_device(
     root: &Root,
     record: &mut EraseRecord,
+    scopes: &Scopes,
     context: &dyn Context,
 ) -> Result<(), EraseError> {
-    let outcome = by_plan(root, record, context);
+    let outcome = in_turn(root, record, scopes, context);
     if let Err(error) = &outcome {
-        record.fail_with(error_text(error));
+        record.fail_with(chain(error));
     }
     outcome
 }
 
-fn by_plan(root: &Root, record: &mut EraseRecord, context: &dyn Context) -> Result<(), EraseError> {
-    let device = record.device().name.clone();
+/// Wait for other devices whose turn can touch this one, and see whether it did.
+fn in_turn(
+    root: &Root,
+    record: &mut EraseRecord,
+    scopes: &Scopes,
+    context: &dyn Context,
+) -> Result<(), EraseError> {
+    let plan = record.plan();
+    let is_wide = plan.methods.iter().any(|planned| planned.covers.len() > 1);
+    let turn = plan
+        .subsystem
+        .as_ref()
+        .filter(|_| is_wide)
+        .map(|subsystem| scopes.turn(subsystem));
+    let _held = turn.as_ref().map(|turn| scopes::lock(turn));
+    if let Some(together) = scopes.take(&plan.device.name) {
+        record.erased_together(together);
+        return Ok(());
+    }
+    by_plan(root, record, scopes, context)
+}
+
+fn by_plan(
+    root: &Root,
+    record: &mut EraseRecord,
+    scopes: &Scopes,
+    context: &dyn Context,
+) -> Result<(), EraseError> {
+    let plan = record.plan().clone();
+    let device = plan.device.name.clone();
+    if let Some(refusal) = plan.refusal() {
+        return Err(refusal);
+    }
+    let mut failures = Vec::new();
     let mut last = None;
-    for planned in record.plan().methods.clone() {
+    for planned in &plan.methods {
         let method = planned.method;
         info!(device, %method, reason = planned.reason, "erasing");
         let begun = record.method_begins(method);
-        let outcome = by_method(root, &device, method, context);
-        let told = outcome.as_ref().map(Clone::clone).map_err(error_text);
+        let outcome = by_method(root, &plan, planned, scopes, context);
+        let told = outcome
+            .as_ref()
+            .map(Clone::clone)
+            .map_err(|error| chain(error));
         record.method_ended(begun, told);
         match outcome {
             Ok(_) => return Ok(()),
             // What was cancelled is not to be done by other means.
             Err(error @ EraseError::Cancelled { .. }) => return Err(error),
             Err(error) => {
-                warn!(device, %method, error = error_text(&error), "failed");
+                let text = chain(&error);
+                warn!(device, %method, error = text, "failed");
+                failures.push(text);
                 last = Some(error);
             }
         }
+    }
+    if !plan.falls_back && !failures.is_empty() {
+        return Err(EraseError::NoFallback {
+            reasons: failures.join("; "),
+        });
     }
     Err(last.unwrap_or(EraseError::NothingPlanned { device }))
 }
 
 fn by_method(
     root: &Root,
-    device: &str,
-    method: Method,
+    plan: &Plan,
+    planned: &Planned,
+    scopes: &Scopes,
     context: &dyn Context,
 ) -> Result<Option<Verification>, EraseError> {
-    match method {
+    let device = plan.device.name.as_str();
+    match planned.method {
         Method::Overwrite {
             random_passes,
             zero_pass,
@@ -86,12 +135,72 @@ fn by_method(
             Ok(Some(verification))
         }
         Method::Metadata => metadata_of(root, device, context).map(|()| None),
+        method @ (Method::NvmeFormat { .. } | Method::NvmeSanitize(_)) => {
+            by_itself(root, planned, scopes, context, || {
+                let controller = NvmeDevice::open(root, device)?;
+                if let Method::NvmeSanitize(action) = method {
+                    let watch = Watch {
+                        context,
+                        device,
+                        size: plan.device.size,
+                        pause: nvme_method::POLL,
+                    };
+                    nvme_method::sanitize(&controller, action, &watch)?;
+                } else {
+                    context.report_progress(Progress {
+                        what: format!("erasing {device}: {method}, which tells nothing on its way"),
+                        done: 0,
+                        total: Some(plan.device.size),
+                    });
+                    let namespace = plan.namespace.unwrap_or(u32::MAX);
+                    let crypto = method == Method::NvmeFormat { crypto: true };
+                    nvme_method::format(&controller, namespace, crypto)?;
+                }
+                Ok(())
+            })
+            .map(Some)
+        }
     }
 }
 
-/// An error and its causes.
-fn error_text(error: &EraseError) -> String {
-    chain(error)
+/// Have a drive erase itself, between markers on every device that this covers and the proof that
+/// they are gone from each of them. The first device's turn does it for all.
+fn by_itself(
+    root: &Root,
+    planned: &Planned,
+    scopes: &Scopes,
+    context: &dyn Context,
+    run: impl FnOnce() -> Result<(), Box<dyn Error + Send + Sync>>,
+) -> Result<Verification, EraseError> {
+    let mut covered = Vec::new();
+    for device in &planned.covers {
+        let disk = open(root, device, context)?;
+        let proof = Proof::begin(&disk, device)?;
+        proof.demand_kept(device)?;
+        covered.push((device, disk, proof));
+    }
+    let own = planned.covers.first().cloned().unwrap_or_default();
+    run().map_err(|source| EraseError::Drive {
+        device: own.clone(),
+        method: planned.method.to_string(),
+        source,
+    })?;
+    let mut verification = None;
+    for (device, disk, proof) in &covered {
+        let found = proof.is_gone(disk, device)?;
+        reread(root, disk, device);
+        if verification.is_none() {
+            verification = Some(found);
+        } else {
+            let together = Together {
+                with: own.clone(),
+                method: planned.method,
+                verification: found,
+            };
+            scopes.erased(device, together);
+        }
+    }
+    verification.ok_or(EraseError::Unproven { device: own })
 }
 
 /// Remove the metadata of all these devices. Partitions come first, since they are gone with the
@@ -128,7 +237,8 @@ pub fn erase_metadata(
                 record.fail(&error);
                 Err(error)
             }
-            Verdict::Erase => erase_device(root, &mut record, context).map_err(ManagerError::from),
+            Verdict::Erase => erase_device(root, &mut record, &Scopes::default(), context)
+                .map_err(ManagerError::from),
         };
         ended(&record);
         match result {
@@ -226,7 +336,6 @@ mod tests {
 
     use super::*;
     use crate::erase::flags::EraseFlags;
-    use crate::erase::plan::Plan;
     use crate::sys::loop_device::LoopDevice;
     use crate::sys::process::Program;
 
@@ -280,9 +389,21 @@ mod tests {
         assert!(std::path::Path::new(&first).exists());
 
         let flags = EraseFlags::from_node(&Node::default()).unwrap();
-        let plan = Plan::for_device(&device(looped.path(), "loop"), &flags).unwrap();
+        let plan = Plan::for_device(
+            &Root::system(),
+            &device(looped.path(), "loop"),
+            &flags,
+            &|_| true,
+        )
+        .unwrap();
         let mut record = EraseRecord::begin("erase_devices", None, plan);
-        erase_device(&Root::system(), &mut record, &SilentContext).unwrap();
+        erase_device(
+            &Root::system(),
+            &mut record,
+            &Scopes::default(),
+            &SilentContext,
+        )
+        .unwrap();
         assert!(record.is_erased());
         assert!(!std::path::Path::new(&first).exists());
         assert!(

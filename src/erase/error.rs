@@ -1,15 +1,22 @@
 //! Why a device was not erased.
 
+use std::error::Error;
+
 use farrier_plugin::{ErrorKind, ManagerError};
 use libblkid_rs::BlkidErr;
 
 use crate::block::list::BlockError;
+use crate::erase::ata::AtaError;
 use crate::erase::delivery::DeliveryError;
 use crate::sys::block_device::DiskError;
+use crate::sys::log::chain;
 
 /// Why a device was not erased, or must not be.
 #[derive(Debug, thiserror::Error)]
 pub enum EraseError {
+    /// An ATA drive did not erase itself.
+    #[error(transparent)]
+    Ata(#[from] AtaError),
     /// The command was cancelled before the end.
     #[error("The erase of {device} was cancelled; what it held can still be there")]
     Cancelled {
@@ -163,6 +170,33 @@ pub enum EraseError {
         /// First byte of the area.
         offset: u64,
     },
+    /// No marker could be written, so that nothing can be proven.
+    #[error("{device} takes no marker anywhere, so that its erase cannot be proven")]
+    Unproven {
+        /// The device.
+        device: String,
+    },
+    /// The drive did not erase itself.
+    #[error("{device} is not erased by {method}")]
+    Drive {
+        /// The device.
+        device: String,
+        /// The method.
+        method: String,
+        /// The drive's own error.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The drive did not erase itself, and nothing else is allowed. The text begins as the
+    /// reference's (contract/data-plane 7.4).
+    #[error(
+        "Failed to invoke secure erase, fallback to shred is not enabled: {reasons} (the \
+         conductor's [deploy] continue_if_disk_secure_erase_fails allows it)"
+    )]
+    NoFallback {
+        /// Each method that was tried or could not be, with its device.
+        reasons: String,
+    },
     /// Some areas could not be overwritten.
     #[error(
         "{device} is not erased: {areas} area(s) of it could not be overwritten, the rest was; \
@@ -206,8 +240,13 @@ impl From<EraseError> for ManagerError {
             EraseError::Disk { source, .. }
             | EraseError::Open { source, .. }
             | EraseError::Unwritable { source, .. } => manager_error.with_source(source),
+            EraseError::Ata(error) => match error.source() {
+                Some(source) => manager_error.with_source(chain(source)),
+                None => manager_error,
+            },
             EraseError::List(source) => manager_error.with_source(source),
             EraseError::Undelivered { source, .. } => manager_error.with_source(source),
+            EraseError::Drive { source, .. } => manager_error.with_source(source),
             // Kept as text: libblkid's error type cannot go to another thread.
             EraseError::Search { source, .. } => manager_error.with_source(source.to_string()),
             _ => manager_error,

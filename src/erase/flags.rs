@@ -17,6 +17,15 @@ pub struct EraseFlags {
     pub skip_read_only: bool,
     /// How many devices are erased at the same time, at least 1.
     pub concurrency: usize,
+    /// Let NVMe drives erase themselves.
+    pub nvme_secure_erase: bool,
+    /// Let ATA drives erase themselves.
+    pub ata_secure_erase: bool,
+    /// Overwrite a drive that should erase itself and did not.
+    pub continue_if_secure_erase_failed: bool,
+    /// Whether a verified discard may stand in for a secure erase that failed; `None` where the
+    /// agent's option decides.
+    pub discard: Option<bool>,
     /// Erase devices although they hold a shared cluster file system.
     pub wipe_special_filesystems: bool,
 }
@@ -34,6 +43,16 @@ impl EraseFlags {
             zeroize: switch(node, "agent_erase_devices_zeroize")?.unwrap_or(true),
             skip_read_only: switch(node, "agent_erase_skip_read_only")?.unwrap_or(false),
             concurrency: concurrency as usize,
+            nvme_secure_erase: switch(node, "agent_enable_nvme_secure_erase")?.unwrap_or(true),
+            ata_secure_erase: switch(node, "agent_enable_ata_secure_erase")?.unwrap_or(true),
+            continue_if_secure_erase_failed: match switch(
+                node,
+                "agent_continue_if_secure_erase_failed",
+            )? {
+                Some(set) => set,
+                None => switch(node, "agent_continue_if_ata_erase_failed")?.unwrap_or(false),
+            },
+            discard: discard(node)?,
             wipe_special_filesystems: may_wipe_special_filesystems(node)?,
         })
     }
@@ -47,6 +66,16 @@ fn may_wipe_special_filesystems(node: &Node) -> Result<bool, EraseError> {
     let documented = boolean(FLAG, node.field("driver_info", FLAG))?;
     let internal = switch(node, FLAG)?;
     Ok(documented == Some(true) || internal == Some(false))
+}
+
+/// A flag that is there wins, even where it is null, which is off (contract/data-plane 7.2).
+fn discard(node: &Node) -> Result<Option<bool>, EraseError> {
+    const FLAG: &str = "agent_enable_discard_erase";
+    let internal = node.0.get("driver_internal_info");
+    if internal.is_some_and(|internal| internal.get(FLAG).is_some_and(Value::is_null)) {
+        return Ok(Some(false));
+    }
+    switch(node, FLAG)
 }
 
 fn switch(node: &Node, flag: &'static str) -> Result<Option<bool>, EraseError> {
@@ -110,6 +139,10 @@ mod tests {
             zeroize: true,
             skip_read_only: false,
             concurrency: 1,
+            nvme_secure_erase: true,
+            ata_secure_erase: true,
+            continue_if_secure_erase_failed: false,
+            discard: None,
             wipe_special_filesystems: false,
         };
         assert_eq!(EraseFlags::from_node(&Node::default()).unwrap(), expected);
@@ -137,6 +170,20 @@ mod tests {
             ),
             (3, false, true, 4)
         );
+    }
+
+    #[test]
+    fn the_newer_name_of_a_flag_wins_and_a_null_discard_is_off() {
+        let both = flags(json!({
+            "agent_continue_if_secure_erase_failed": false,
+            "agent_continue_if_ata_erase_failed": true,
+            "agent_enable_discard_erase": null,
+        }))
+        .unwrap();
+        assert!(!both.continue_if_secure_erase_failed);
+        assert_eq!(both.discard, Some(false));
+        let old = flags(json!({"agent_continue_if_ata_erase_failed": true})).unwrap();
+        assert!(old.continue_if_secure_erase_failed);
     }
 
     #[test]

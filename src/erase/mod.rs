@@ -5,15 +5,19 @@
 //! what was done ([`EraseRecord`], [`Records`], [`deliver`]). Several devices run side by side in [`in_parallel`], which
 //! collects every failure: nothing that failed is ever reported as erased.
 
+mod ata;
 mod category;
 mod delivery;
 mod device;
 mod devices;
+mod drive_command;
 mod error;
 mod flags;
 mod guard;
 mod keystream;
 mod metadata;
+mod nvme;
+mod nvme_method;
 mod overwrite;
 mod plan;
 mod proof;
@@ -21,10 +25,13 @@ mod record;
 mod records;
 mod release;
 mod samples;
+mod scopes;
 mod signatures;
 
 #[cfg(test)]
 mod fake_medium;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 
 pub use category::{Category, Storage};
 pub use delivery::{DeliveryError, deliver};
@@ -34,8 +41,9 @@ pub use error::EraseError;
 pub use flags::EraseFlags;
 pub use guard::{Guard, Policy, ReadOnly, Verdict, runs_in_ramdisk};
 pub use overwrite::{Passes, overwrite};
-pub use plan::{LeftOut, Method, Plan, Planned, Scope};
+pub use plan::{LeftOut, Method, Plan, Planned, Sanitize, Scope};
 pub use proof::Verification;
 pub use record::{EraseRecord, identity};
 pub use records::Records;
 pub use release::release;
+pub use scopes::Scopes;

@@ -1,5 +1,7 @@
 //! What will be done to a device, and why: decided before anything is touched.
 
+mod nvme;
+
 use std::fmt;
 
 use farrier_plugin::BlockDevice;
@@ -8,11 +10,19 @@ use serde_json::{Value, json};
 use crate::erase::category::{Category, Storage};
 use crate::erase::error::EraseError;
 use crate::erase::flags::EraseFlags;
+use crate::sys::root::Root;
 
 /// A way to erase a device.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Method {
+    /// NVMe Format NVM with secure erase, the block size staying as it is.
+    NvmeFormat {
+        /// By a new key, and not by erasing all user data.
+        crypto: bool,
+    },
+    /// NVMe Sanitize.
+    NvmeSanitize(Sanitize),
     /// Write over every byte that the device shows.
     Overwrite {
         /// Passes of random data first.
@@ -24,12 +34,27 @@ pub enum Method {
     Metadata,
 }
 
+/// How a drive sanitizes itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sanitize {
+    /// By a new key.
+    Crypto,
+    /// By erasing every block of the flash.
+    Block,
+    /// By writing.
+    Overwrite,
+}
+
 /// What a method touches.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Scope {
     /// The device alone.
     Device,
+    /// One namespace of an NVMe subsystem.
+    Namespace,
+    /// All namespaces of an NVMe subsystem.
+    Subsystem,
 }
 
 /// A method that will be tried.
@@ -65,28 +90,69 @@ pub struct Plan {
     pub methods: Vec<Planned>,
     /// What else there is, and why it will not be done.
     pub left_out: Vec<LeftOut>,
+    /// The NVMe subsystem that the device is in.
+    pub(super) subsystem: Option<String>,
+    /// The number of its namespace.
+    pub(super) namespace: Option<u32>,
+    /// What the drive should do by itself and cannot now.
+    blocked: Vec<String>,
+    /// A drive that did not erase itself may be overwritten, or there is nothing else anyway.
+    pub(super) falls_back: bool,
 }
 
 impl Plan {
-    /// How this device is to be erased.
+    /// How this device is to be erased, by what it says of itself. `may_erase` says of another
+    /// device whether it is to be erased in the same step: a method that erases more than this
+    /// device is only planned where all of that is.
     ///
     /// [`EraseError::NothingPlanned`] where the flags allow no method at all: reporting such a
     /// device as erased would be a lie, although the reference does so.
-    pub fn for_device(device: &BlockDevice, flags: &EraseFlags) -> Result<Self, EraseError> {
+    pub fn for_device(
+        root: &Root,
+        device: &BlockDevice,
+        flags: &EraseFlags,
+        may_erase: &dyn Fn(&str) -> bool,
+    ) -> Result<Self, EraseError> {
+        let mut plan = Self::none(device);
+        nvme::add(&mut plan, root, flags, may_erase);
+        let by_itself = !plan.methods.is_empty() || !plan.blocked.is_empty();
+        plan.falls_back = !by_itself || flags.continue_if_secure_erase_failed;
+        if !plan.falls_back {
+            plan.leave_out(
+                "overwrite",
+                "the drive is to erase itself, and continue_if_disk_secure_erase_fails is false"
+                    .to_owned(),
+            );
+            return Ok(plan);
+        }
         if flags.iterations == 0 && !flags.zeroize {
+            if by_itself {
+                plan.falls_back = false;
+                return Ok(plan);
+            }
             return Err(EraseError::NothingPlanned {
                 device: device.name.clone(),
             });
         }
-        let mut plan = Self::none(device);
         plan.add(
             Method::Overwrite {
                 random_passes: flags.iterations,
                 zero_pass: flags.zeroize,
             },
-            "overwriting works on every device that can be written".to_owned(),
+            if by_itself {
+                "where all else fails: continue_if_disk_secure_erase_fails is true"
+            } else {
+                "overwriting works on every device that can be written"
+            },
         );
         Ok(plan)
+    }
+
+    /// Why nothing can be done, where the plan has no method although one was wanted.
+    pub(super) fn refusal(&self) -> Option<EraseError> {
+        (!self.blocked.is_empty() && self.methods.is_empty()).then(|| EraseError::NoFallback {
+            reasons: format!("{}: {}", self.device.name, self.blocked.join("; ")),
+        })
     }
 
     /// The plan of a device that is left out or must not be touched.
@@ -96,13 +162,17 @@ impl Plan {
             storage: Storage::of(device),
             methods: Vec::new(),
             left_out: Vec::new(),
+            subsystem: None,
+            namespace: None,
+            blocked: Vec::new(),
+            falls_back: true,
         }
     }
 
     /// The plan of a device whose metadata alone is to go.
     pub fn for_metadata(device: &BlockDevice) -> Self {
         let mut plan = Self::none(device);
-        plan.add(Method::Metadata, "the step asks for no more".to_owned());
+        plan.add(Method::Metadata, "the step asks for no more");
         plan
     }
 
@@ -131,12 +201,22 @@ impl Plan {
         json!({ "methods": methods, "left_out": left_out })
     }
 
-    fn add(&mut self, method: Method, reason: String) {
+    fn leave_out(&mut self, method: &'static str, reason: String) {
+        self.left_out.push(LeftOut { method, reason });
+    }
+
+    /// The drive has it, and cannot do it now: that is a failed method, not a missing one.
+    fn block(&mut self, method: &'static str, reason: String) {
+        self.blocked.push(format!("{method}: {reason}"));
+        self.leave_out(method, reason);
+    }
+
+    fn add(&mut self, method: Method, reason: &str) {
         self.methods.push(Planned {
             method,
             scope: Scope::Device,
             covers: vec![self.device.name.clone()],
-            reason,
+            reason: reason.to_owned(),
         });
     }
 }
@@ -146,6 +226,19 @@ impl Scope {
     pub fn word(self) -> &'static str {
         match self {
             Self::Device => "device",
+            Self::Namespace => "namespace",
+            Self::Subsystem => "NVMe subsystem",
+        }
+    }
+}
+
+impl Sanitize {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Crypto => "sanitize by a new key",
+            Self::Block => "sanitize by block erase",
+            Self::Overwrite => "sanitize by overwrite",
         }
     }
 }
@@ -163,6 +256,9 @@ impl fmt::Display for Method {
                 }
                 Ok(())
             }
+            Self::NvmeFormat { crypto: true } => f.write_str("NVMe format with a new key"),
+            Self::NvmeFormat { crypto: false } => f.write_str("NVMe format with user data erase"),
+            Self::NvmeSanitize(action) => write!(f, "NVMe {}", action.words()),
             Self::Metadata => f.write_str("remove metadata"),
         }
     }
@@ -182,6 +278,10 @@ mod tests {
         }
     }
 
+    fn planned(flags: &EraseFlags) -> Result<Plan, EraseError> {
+        Plan::for_device(&Root::at("/nonexistent"), &disk(), flags, &|_| true)
+    }
+
     fn disk() -> BlockDevice {
         BlockDevice {
             name: "/dev/sda".to_owned(),
@@ -193,7 +293,7 @@ mod tests {
     #[test]
     fn the_flags_are_the_passes() {
         for (iterations, zeroize) in [(1, true), (0, true), (3, false)] {
-            let plan = Plan::for_device(&disk(), &flags(iterations, zeroize)).unwrap();
+            let plan = planned(&flags(iterations, zeroize)).unwrap();
             assert_eq!(plan.methods.len(), 1);
             assert_eq!(
                 plan.methods[0].method,
@@ -208,16 +308,14 @@ mod tests {
     #[test]
     fn no_pass_is_no_erase() {
         assert!(matches!(
-            Plan::for_device(&disk(), &flags(0, false)),
+            planned(&flags(0, false)),
             Err(EraseError::NothingPlanned { .. })
         ));
     }
 
     #[test]
     fn a_plan_says_what_each_method_is_worth() {
-        let plan = Plan::for_device(&disk(), &flags(1, true))
-            .unwrap()
-            .to_json();
+        let plan = planned(&flags(1, true)).unwrap().to_json();
         let method = &plan["methods"][0];
         assert_eq!(method["category"], "clear");
         assert_eq!(method["section"], "A, table A-8");

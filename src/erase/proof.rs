@@ -10,6 +10,9 @@ use crate::sys::aligned::AlignedBuffer;
 use crate::sys::block_device::{DiskError, Medium};
 use crate::sys::split_mix::SplitMix;
 
+/// No block of any device is smaller.
+const SMALLEST_BLOCK: usize = 512;
+
 /// What an area holds.
 pub(super) enum Content {
     /// The stream's bytes of that offset.
@@ -123,6 +126,59 @@ impl Proof {
             }
         }
         Ok(self.verification(content.words()))
+    }
+
+    /// Demand that no marker is left: not even one block of one of them. What is there instead was
+    /// not promised, but said where it is zeros everywhere.
+    pub(super) fn is_gone(
+        &self,
+        medium: &dyn Medium,
+        device: &str,
+    ) -> Result<Verification, EraseError> {
+        let mut zeros = true;
+        let mut proven = false;
+        for (sample, marked) in self.samples.iter().zip(&self.marked) {
+            if !*marked {
+                continue;
+            }
+            proven = true;
+            let mut marker = AlignedBuffer::zeroed(sample.length);
+            self.marker.fill(sample.offset, &mut marker);
+            // The marker itself, so that a read which fills nothing cannot pass for a good one.
+            let mut found = AlignedBuffer::zeroed(sample.length);
+            found.copy_from_slice(&marker);
+            medium
+                .read_at(sample.offset, &mut found)
+                .map_err(|source| disk_error(device, source))?;
+            let left = found
+                .chunks(SMALLEST_BLOCK)
+                .zip(marker.chunks(SMALLEST_BLOCK))
+                .position(|(found, marker)| found == marker);
+            if let Some(block) = left {
+                return Err(EraseError::Survived {
+                    device: device.to_owned(),
+                    offset: sample.offset + (block * SMALLEST_BLOCK) as u64,
+                });
+            }
+            zeros &= found.iter().all(|byte| *byte == 0);
+        }
+        if !proven {
+            return Err(EraseError::Unproven {
+                device: device.to_owned(),
+            });
+        }
+        Ok(self.verification(if zeros { "zeros" } else { "no marker" }))
+    }
+
+    /// That every marker was kept, before a method is run whose effect cannot be told otherwise.
+    pub(super) fn demand_kept(&self, device: &str) -> Result<(), EraseError> {
+        match self.forgotten {
+            None => Ok(()),
+            Some(offset) => Err(EraseError::Forgetful {
+                device: device.to_owned(),
+                offset,
+            }),
+        }
     }
 
     fn verification(&self, found: &'static str) -> Verification {

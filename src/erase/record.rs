@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::erase::category::{Category, Storage};
 use crate::erase::plan::{Method, Plan};
 use crate::erase::proof::Verification;
+use crate::erase::scopes::Together;
 use crate::sys::clock::utc_text;
 
 /// The form of the record; a number that grows when a member changes its meaning.
@@ -27,6 +28,8 @@ pub struct EraseRecord {
     result: Standing,
     /// When an erase of this device began that the agent, or a part of it, did not live to end.
     interrupted: Option<String>,
+    /// The device in whose turn this one was erased.
+    together: Option<String>,
 }
 
 /// One method's turn.
@@ -69,6 +72,7 @@ impl EraseRecord {
             verification: None,
             result: Standing::Running,
             interrupted: None,
+            together: None,
         }
     }
 
@@ -139,6 +143,13 @@ impl EraseRecord {
         }
     }
 
+    /// Another device's turn erased this one too.
+    pub(super) fn erased_together(&mut self, together: Together) {
+        let begun = self.method_begins(together.method);
+        self.together = Some(together.with);
+        self.method_ended(begun, Ok(Some(together.verification)));
+    }
+
     fn end(&mut self, result: Standing) {
         self.result = result;
         self.ended = Some((SystemTime::now(), self.clock.elapsed()));
@@ -187,6 +198,7 @@ impl EraseRecord {
             "ended": self.ended.map(|(ended, _)| utc_text(ended)),
             "seconds": self.ended.map(|(_, duration)| rounded(duration.as_secs_f64())),
             "interrupted": self.interrupted,
+            "together_with": self.together,
             "methods": methods,
             "verification": self.verification.as_ref().map(Verification::to_json),
             "result": result,
@@ -263,6 +275,7 @@ mod tests {
 
     use super::*;
     use crate::erase::flags::EraseFlags;
+    use crate::sys::root::Root;
 
     fn record() -> EraseRecord {
         let device = BlockDevice {
@@ -275,7 +288,7 @@ mod tests {
             ..BlockDevice::default()
         };
         let flags = EraseFlags::from_node(&Node::default()).unwrap();
-        let plan = Plan::for_device(&device, &flags).unwrap();
+        let plan = Plan::for_device(&Root::at("/nonexistent"), &device, &flags, &|_| true).unwrap();
         EraseRecord::begin("erase_devices", Some("n1"), plan)
     }
 

@@ -30,6 +30,7 @@ pub mod mounted;
 pub mod netlink;
 #[cfg(test)]
 pub(crate) mod network_namespace;
+pub mod nvme;
 pub mod out_of_memory;
 pub mod packet;
 pub mod page_cache;
@@ -39,6 +40,8 @@ pub mod process;
 #[cfg(test)]
 pub(crate) mod recording;
 pub mod root;
+pub mod scsi;
 pub mod service;
+pub mod sg;
 pub mod split_mix;
 pub mod witness;

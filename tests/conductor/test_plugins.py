@@ -50,12 +50,7 @@ def archives(tmp_path_factory):
 @pytest.fixture(scope='module')
 def node(lab, archives, hand):
     """A server whose ramdisk has the plugins behind it; it stays up between actions."""
-    ramdisk = lab.run.boot / 'plugins.img'
-    with ramdisk.open('wb') as whole:
-        for part in (lab.ramdisk, *archives.values()):
-            whole.write(part.read_bytes())
-            # The kernel looks for the next archive at a multiple of four.
-            whole.write(bytes(-whole.tell() % 4))
+    ramdisk = with_archives(lab, archives.values(), 'plugins.img')
     ramdisk = hand.into(ramdisk, ramdisk.with_name('plugins-hand.img'))
     with lab.enrolled('plugins', boot='direct', memory_mib=1024,
                       disks=[Disk('virtio', 64), Disk('sata', 64), Hand.disk()],
@@ -186,6 +181,14 @@ def pack(plugin, name, packages='') -> Path:
     subprocess.run(['make', '-s', 'plugin-initrd', f'PLUGIN={plugin}', f'NAME={name}',
                     f'PACKAGES={packages}'], cwd=paths.ROOT, check=True)
     return paths.BUILD / 'plugins' / f'{name}.img'
+
+
+def with_archives(lab, archives, name) -> Path:
+    """The ramdisk with these behind it, where the conductor finds it."""
+    ramdisk = lab.run.boot / name
+    ramdisk.write_bytes(b''.join(part.read_bytes() for part in (lab.ramdisk, *archives)))
+    ramdisk.chmod(0o644)
+    return ramdisk
 
 
 def commands(lab, node):

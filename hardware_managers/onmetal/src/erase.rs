@@ -297,7 +297,7 @@ mod tests {
 
     const FORMAT: &str = "-c 1 -format -op -level nom -s";
 
-    fn erase(manager: &OnMetalHardwareManager, name: &str) -> Result<(), ManagerError> {
+    fn erase(manager: &OnMetalHardwareManager, name: &str) -> Result<Value, ManagerError> {
         manager.erase_block_device(&Agent::default(), &node(json!({})), &device(name, MODEL))
     }
 

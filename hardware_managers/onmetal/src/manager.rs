@@ -131,8 +131,8 @@ impl HardwareManager for OnMetalHardwareManager {
         context: &dyn Context,
         _node: &Node,
         device: &BlockDevice,
-    ) -> Result<(), ManagerError> {
-        self.erase(context)?.run(device).map(|_| ())
+    ) -> Result<Value, ManagerError> {
+        self.erase(context)?.run(device)
     }
 
     fn steps(

@@ -84,7 +84,7 @@ impl Turns {
             }
             context.report_progress(Progress {
                 what: "waiting for the flash-card tool".to_owned(),
-                done: start.elapsed().as_secs(),
+                done: 0,
                 total: None,
             });
             is_taken = self
@@ -228,7 +228,8 @@ pub(crate) fn told<T>(context: &dyn Context, what: &str, work: impl FnOnce() -> 
             while !*done {
                 context.report_progress(Progress {
                     what: format!("{what}, {} s so far", start.elapsed().as_secs()),
-                    done: start.elapsed().as_secs(),
+                    // Of nobody knows how much; bytes, where other disks are erased meanwhile.
+                    done: 0,
                     total: None,
                 });
                 done = is_done

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{BlockDevice, ManagerError};
 
 /// How far a long method has come.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Progress {
     /// What is being done, for a person: `writing image to /dev/sda`.
@@ -19,6 +20,7 @@ pub struct Progress {
 }
 
 /// How much a line of the log matters.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
@@ -33,6 +35,7 @@ pub enum LogLevel {
 }
 
 /// A program that the agent is asked to run: an absolute path and an argument vector, no shell.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct ProgramRequest {
     /// The program's absolute path.
@@ -74,6 +77,7 @@ impl ProgramRequest {
 }
 
 /// What a program left that ended by itself.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct ProgramOutput {
     /// Its exit status; `None` where a signal ended it.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Everything that an inspection reports about the machine.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Inventory {
     /// Network interfaces with a usable MAC.
@@ -40,6 +41,7 @@ pub type LldpTlvs = Vec<(u8, String)>;
 pub type LldpData = BTreeMap<String, LldpTlvs>;
 
 /// A network interface.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct NetworkInterface {
     /// The kernel's name: `eno1`.
@@ -71,6 +73,7 @@ pub struct NetworkInterface {
 }
 
 /// A USB device of no common kind: a licence dongle, a card reader, a sensor.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct UsbDevice {
     /// What the device calls itself; empty where it does not.
@@ -105,6 +108,7 @@ impl Device {
 }
 
 /// The certificate of the agent's API.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
 pub struct TlsCertificate {
     /// The certificate, PEM. The conductor is told this text and trusts nothing else.
@@ -123,6 +127,7 @@ impl fmt::Debug for TlsCertificate {
 }
 
 /// The processors.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Cpu {
     /// Model, as the processor names itself.
@@ -140,6 +145,7 @@ pub struct Cpu {
 }
 
 /// Memory.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Memory {
     /// What the kernel can use, in bytes.
@@ -149,6 +155,7 @@ pub struct Memory {
 }
 
 /// Maker and firmware.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct SystemVendor {
     /// Product name.
@@ -162,6 +169,7 @@ pub struct SystemVendor {
 }
 
 /// The machine's firmware.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Firmware {
     /// Who made it.
@@ -173,6 +181,7 @@ pub struct Firmware {
 }
 
 /// How this ramdisk was booted.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct BootInfo {
     /// `uefi` or `bios`.
@@ -182,6 +191,7 @@ pub struct BootInfo {
 }
 
 /// A block device.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct BlockDevice {
     /// Device node: `/dev/sda`.

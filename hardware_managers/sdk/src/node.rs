@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 /// A node, as the conductor describes it: every field of the Ironic node object with secrets
 /// replaced by `******`, or the four fields of a lookup reply (contract/control-plane 2.3, 7.1).
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Node(pub Map<String, Value>);

@@ -31,6 +31,7 @@ impl StepKind {
 }
 
 /// A step that a manager offers (contract/control-plane 7.2).
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Step {
     /// The method's name.
@@ -50,6 +51,7 @@ pub struct Step {
 }
 
 /// One argument of a step.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct ArgumentInfo {
     /// What it means, for a person.

@@ -16,7 +16,8 @@ use super::{say, wrong_usage};
 use crate::block::list;
 use crate::config::{self, Options, Sources};
 use crate::erase::{
-    self, EraseError, EraseFlags, EraseRecord, Guard, Plan, Policy, ReadOnly, Storage, Verdict,
+    self, EraseError, EraseFlags, EraseRecord, Guard, Plan, Policy, ReadOnly, Scopes, Storage,
+    Verdict,
 };
 use crate::sys::power;
 use crate::sys::root::Root;
@@ -92,12 +93,14 @@ fn rows(arguments: &Arguments) -> Result<Vec<Row>, ManagerError> {
 fn erase(arguments: &Arguments) -> Result<ExitCode, ManagerError> {
     let root = Root::system();
     let may_destroy = arguments.force || power::root_is_in_memory();
-    let setting = Setting::new(&root, arguments, may_destroy)?;
+    let mut setting = Setting::new(&root, arguments, may_destroy)?;
     let devices: Vec<BlockDevice> = arguments
         .devices
         .iter()
         .map(|name| device(&root, name))
         .collect::<Result<_, _>>()?;
+    setting.devices = devices.iter().map(|device| device.name.clone()).collect();
+    let scopes = Scopes::default();
     // All of them before the first is touched.
     let mut plans = Vec::new();
     for device in &devices {
@@ -118,7 +121,7 @@ fn erase(arguments: &Arguments) -> Result<ExitCode, ManagerError> {
     let mut records = Vec::new();
     for plan in plans {
         let mut record = EraseRecord::begin("by hand", None, plan);
-        if erase::erase_device(&root, &mut record, &line).is_err() {
+        if erase::erase_device(&root, &mut record, &scopes, &line).is_err() {
             code = ExitCode::FAILURE;
         }
         line.clear();
@@ -138,6 +141,9 @@ struct Setting {
     guard: Guard,
     flags: EraseFlags,
     metadata: bool,
+    root: Root,
+    /// Names of the devices that are to be erased; none for all.
+    devices: Vec<String>,
 }
 
 impl Setting {
@@ -161,6 +167,8 @@ impl Setting {
             guard: Guard::survey(root, policy)?,
             flags,
             metadata: arguments.metadata,
+            root: root.clone(),
+            devices: Vec::new(),
         })
     }
 
@@ -176,7 +184,10 @@ impl Setting {
         if self.metadata {
             return Ok(Plan::for_metadata(device));
         }
-        Plan::for_device(device, &self.flags)
+        let may_erase = |other: &str| {
+            self.devices.is_empty() || self.devices.iter().any(|device| device == other)
+        };
+        Plan::for_device(&self.root, device, &self.flags, &may_erase)
     }
 }
 

@@ -90,6 +90,7 @@ mod tests {
 
     use super::*;
     use crate::erase::EraseFlags;
+    use crate::sys::root::Root;
 
     #[test]
     fn a_person_sees_method_worth_and_reason() {
@@ -105,7 +106,8 @@ mod tests {
         let rows = [
             Row {
                 storage: Storage::of(&device),
-                plan: Plan::for_device(&device, &flags).unwrap(),
+                plan: Plan::for_device(&Root::at("/nonexistent"), &device, &flags, &|_| true)
+                    .unwrap(),
                 not: None,
             },
             Row {

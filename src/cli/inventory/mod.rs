@@ -24,6 +24,8 @@ struct Arguments {
     json: bool,
     /// Wait for what switches announce.
     lldp: bool,
+    /// Only what the agent itself knows: for a plugin that asks in the middle of a call.
+    without_plugins: bool,
     /// Save what the inventory is made of.
     record: Option<PathBuf>,
     /// Without what names this one machine.
@@ -48,7 +50,7 @@ pub(super) fn main(arguments: &[String]) -> ExitCode {
             Err(why) => failed("recorded", &why),
         };
     }
-    let inventory = managers(&root, arguments.lldp).and_then(|managers| managers.inventory());
+    let inventory = managers(&root, &arguments).and_then(|managers| managers.inventory());
     match inventory {
         Ok(inventory) if arguments.json => match serde_json::to_string_pretty(&*inventory) {
             Ok(text) => say(&format!("{text}\n")),
@@ -60,7 +62,7 @@ pub(super) fn main(arguments: &[String]) -> ExitCode {
 }
 
 /// The managers of the machine that this root shows. Nothing is changed there.
-fn managers(root: &Root, lldp: bool) -> Result<Managers, farrier_plugin::ManagerError> {
+fn managers(root: &Root, arguments: &Arguments) -> Result<Managers, farrier_plugin::ManagerError> {
     let mut options = if root.is_system() {
         config::load(&Sources::of_machine(Path::new("/"), Vec::new()))
             .map_or_else(|_| Options::default(), |loaded| loaded.options)
@@ -69,9 +71,13 @@ fn managers(root: &Root, lldp: bool) -> Result<Managers, farrier_plugin::Manager
     };
     // Whoever looks at a machine by hand does not want to wait for its disks.
     options.disk_wait_attempts = 0;
-    options.collect_lldp = lldp;
+    options.collect_lldp = arguments.lldp;
     options.enable_vlan_interfaces.clear();
-    if root.is_system() {
+    if arguments.without_plugins {
+        options.hardware_manager_directories.clear();
+        // The agent at work has assembled the arrays already.
+        Managers::discover_at(Live::new(options), root.clone(), false, &SilentContext)
+    } else if root.is_system() {
         Managers::discover(Live::new(options), &SilentContext)
     } else {
         Managers::discover_at(Live::new(options), root.clone(), false, &SilentContext)
@@ -91,6 +97,7 @@ impl Arguments {
             };
             match word.as_str() {
                 "--lldp" => arguments.lldp = true,
+                "--without-plugins" => arguments.without_plugins = true,
                 "--json" => arguments.json = true,
                 "--mask" => arguments.mask = true,
                 "--record" => arguments.record = Some(directory()?),

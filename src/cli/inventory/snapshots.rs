@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use super::managers;
+use super::{Arguments, managers};
 use crate::sys::recording::{Recording, machines, place};
 
 /// Set to `write`, the kept inventories are replaced.
@@ -17,7 +17,11 @@ fn every_recorded_machine_has_its_inventory() {
     let mut differing = Vec::new();
     for machine in machines() {
         let recording = Recording::of(&machine);
-        let inventory = managers(&recording.root(), true)
+        let arguments = Arguments {
+            lldp: true,
+            ..Arguments::default()
+        };
+        let inventory = managers(&recording.root(), &arguments)
             .unwrap()
             .inventory()
             .unwrap();

@@ -1,6 +1,8 @@
 //! The generic manager's erase steps: which devices, whether they may, and in which order.
 
-use farrier_plugin::{BlockDevice, Context, HardwareManager, ManagerError, Node};
+use std::cell::OnceCell;
+
+use farrier_plugin::{BlockDevice, Context, ErrorKind, HardwareManager, ManagerError, Node};
 use serde_json::Value;
 use tracing::{info, warn};
 
@@ -23,6 +25,7 @@ pub(super) fn devices(
         manager.list_block_devices_check_skip_list(node, false)
     })?;
     let peers = manager.peers()?;
+    manager.scopes.begin();
     let names: Vec<String> = devices.iter().map(|device| device.name.clone()).collect();
     info!(
         devices = names.join(", "),
@@ -72,15 +75,32 @@ pub(super) fn block_device(
     node: &Node,
     device: &BlockDevice,
 ) -> Result<Value, ManagerError> {
-    let flags = EraseFlags::from_node(node)?;
+    let mut flags = EraseFlags::from_node(node)?;
+    flags
+        .discard
+        .get_or_insert(manager.options.current().enable_discard_erase);
     let read_only = if flags.skip_read_only {
         ReadOnly::Skip
     } else {
         ReadOnly::Fail
     };
-    let verdict = survey(manager, node, &flags, read_only)?.verdict(&device.name);
+    let guard = survey(manager, node, &flags, read_only)?;
+    let verdict = guard.verdict(&device.name);
     let plan = match verdict {
-        Verdict::Erase => Plan::for_device(device, &flags)?,
+        Verdict::Erase => {
+            // Asked for of an NVMe subsystem's other namespaces only.
+            let listed = OnceCell::new();
+            let may_erase = |other: &str| {
+                let names: &Vec<BlockDevice> = listed.get_or_init(|| {
+                    manager
+                        .list_block_devices_check_skip_list(node, false)
+                        .unwrap_or_default()
+                });
+                names.iter().any(|device| device.name == other)
+                    && matches!(guard.verdict(other), Verdict::Erase)
+            };
+            Plan::for_device(&manager.root, device, &flags, &may_erase)?
+        }
         _ => Plan::none(device),
     };
     let mut record = begin(manager, "erase_devices", node, plan);
@@ -94,9 +114,8 @@ pub(super) fn block_device(
             record.fail(&error);
             Err(error)
         }
-        Verdict::Erase => {
-            erase::erase_device(&manager.root, &mut record, context).map_err(ManagerError::from)
-        }
+        Verdict::Erase => erase::erase_device(&manager.root, &mut record, &manager.scopes, context)
+            .map_err(ManagerError::from),
     };
     ended(manager, &record, outcome)
 }
@@ -224,7 +243,7 @@ mod tests {
     use std::sync::Arc;
     use std::thread;
 
-    use farrier_plugin::{ErrorKind, SilentContext};
+    use farrier_plugin::SilentContext;
     use serde_json::json;
 
     use super::*;

@@ -26,7 +26,7 @@ use crate::block::hints::{self, RootDeviceHints};
 use crate::block::skip::{Purpose, SkipList};
 use crate::block::{list, settle};
 use crate::config::Live;
-use crate::erase::Records;
+use crate::erase::{Records, Scopes};
 use crate::hardware::disk_wait;
 use crate::hardware::dispatch::Dispatcher;
 use crate::inventory::lldp::Announcements;
@@ -56,6 +56,8 @@ pub(super) struct GenericHardwareManager {
     announcements: OnceLock<Announcements>,
     /// What was done to disks since this machine was booted.
     records: Records,
+    /// What one device's turn erased of others.
+    scopes: Scopes,
     /// The answer to `get_partition_uuids`, once an image was written.
     written: Mutex<Option<Value>>,
 }
@@ -70,6 +72,7 @@ impl GenericHardwareManager {
         Self {
             options,
             records: Records::of(&root),
+            scopes: Scopes::default(),
             root,
             peers,
             may_destroy,

@@ -4,7 +4,7 @@
 //! reads its answers; one its stderr. The caller itself waits with a deadline and serves the
 //! callbacks of its own call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ChildStdin, ChildStdout, ExitStatus};
@@ -40,6 +40,9 @@ const CALLBACKS: u32 = 100_000;
 /// Messages that wait for a caller, or for the plugin to read; more stop whoever sends them.
 const QUEUE: usize = 64;
 
+/// How often it is looked whether a program that runs for a plugin has ended.
+const PROGRAM_POLL: Duration = Duration::from_millis(10);
+
 /// How long a message may wait for room in the queue to a plugin that does not read.
 const SEND_LIMIT: Duration = Duration::from_secs(10);
 
@@ -56,7 +59,7 @@ pub(super) struct Connection {
 pub(super) struct Deadline(pub(super) Duration);
 
 /// Answers the requests that a plugin makes in the middle of a call.
-pub(super) trait Callbacks {
+pub(super) trait Callbacks: Send {
     /// The result of this method, or why there is none.
     fn answer(&mut self, method: &str, params: &Value) -> Result<Value, Failure>;
 }
@@ -86,7 +89,7 @@ impl Connection {
         let name = found.name.as_str();
         let failed = |source| PluginError::Start {
             name: name.to_owned(),
-            path: found.file().to_owned(),
+            path: found.program.clone(),
             source,
         };
         let (process, pipes) =
@@ -176,6 +179,7 @@ impl Connection {
                     context,
                     callbacks,
                     made: 0,
+                    waiting: VecDeque::new(),
                     cancelled: None,
                 };
                 call.wait(&events)
@@ -271,6 +275,8 @@ struct Call<'c> {
     context: &'c dyn Context,
     callbacks: &'c mut dyn Callbacks,
     made: u32,
+    /// What came while a program ran for the plugin, at most [`QUEUE`].
+    waiting: VecDeque<Event>,
     cancelled: Option<Instant>,
 }
 
@@ -279,7 +285,11 @@ impl Call<'_> {
         let connection = self.connection;
         loop {
             self.look_at_the_clock()?;
-            match events.recv_timeout(CANCEL_POLL) {
+            let event = match self.waiting.pop_front() {
+                Some(event) => Ok(event),
+                None => events.recv_timeout(CANCEL_POLL),
+            };
+            match event {
                 Ok(Event::Answer(Ok(result))) => return Ok(result),
                 Ok(Event::Answer(Err(failure))) => {
                     return Err(PluginError::Failed {
@@ -288,7 +298,9 @@ impl Call<'_> {
                         failure,
                     });
                 }
-                Ok(Event::Request(id, method, params)) => self.serve(id, &method, &params)?,
+                Ok(Event::Request(id, method, params)) => {
+                    self.serve(id, &method, &params, events)?
+                }
                 Ok(Event::Notification(method, params)) => self.hear(&method, params),
                 Err(RecvTimeoutError::Timeout) => {}
                 // The reader drops its ends when the plugin has ended.
@@ -332,7 +344,13 @@ impl Call<'_> {
         }
     }
 
-    fn serve(&mut self, id: Id, method: &str, params: &Value) -> Result<(), PluginError> {
+    fn serve(
+        &mut self,
+        id: Id,
+        method: &str,
+        params: &Value,
+        events: &Receiver<Event>,
+    ) -> Result<(), PluginError> {
         let connection = self.connection;
         self.made += 1;
         if self.made > CALLBACKS {
@@ -345,6 +363,7 @@ impl Call<'_> {
         }
         let result = match method {
             "is_cancelled" => Ok(json!(self.context.is_cancelled())),
+            "run_program" => self.run_program(params, events),
             _ => self.callbacks.answer(method, params),
         };
         let answer = Message::Answer { id, result };
@@ -369,20 +388,53 @@ impl Call<'_> {
         }
     }
 
-    fn hear(&self, method: &str, params: Value) {
-        match method {
-            "progress" => {
-                if let Ok(progress) = serde_json::from_value::<Progress>(params) {
-                    self.context.report_progress(progress);
+    /// Run a program, which may take hours, and meanwhile pass on the plugin's progress and log. A
+    /// cancel waits until the program has ended: the plugin cannot answer before, and a firmware
+    /// that is written by half is worse than a cancel that is late.
+    fn run_program(&mut self, params: &Value, events: &Receiver<Event>) -> Result<Value, Failure> {
+        let name = &self.connection.name;
+        let (callbacks, waiting) = (&mut *self.callbacks, &mut self.waiting);
+        thread::scope(|scope| {
+            let program = scope.spawn(|| callbacks.answer("run_program", params));
+            while !program.is_finished() {
+                if waiting.len() >= QUEUE {
+                    thread::sleep(PROGRAM_POLL);
+                    continue;
+                }
+                match events.recv_timeout(PROGRAM_POLL) {
+                    Ok(Event::Notification(method, params)) => {
+                        hear(name, self.context, &method, params);
+                    }
+                    Ok(event) => waiting.push_back(event),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    // The end of the plugin is told when the program has ended.
+                    Err(RecvTimeoutError::Disconnected) => thread::sleep(PROGRAM_POLL),
                 }
             }
-            "log" => log(&self.connection.name, &params),
-            // One of a later version.
-            _ => debug!(
-                manager = self.connection.name,
-                method, "unknown notification"
-            ),
+            program.join().unwrap_or_else(|_| {
+                Err(Failure::new(
+                    farrier_plugin::protocol::INTERNAL_ERROR,
+                    "The agent panicked while it ran a program",
+                ))
+            })
+        })
+    }
+
+    fn hear(&self, method: &str, params: Value) {
+        hear(&self.connection.name, self.context, method, params);
+    }
+}
+
+fn hear(name: &str, context: &dyn Context, method: &str, params: Value) {
+    match method {
+        "progress" => {
+            if let Ok(progress) = serde_json::from_value::<Progress>(params) {
+                context.report_progress(progress);
+            }
         }
+        "log" => log(name, &params),
+        // One of a later version.
+        _ => debug!(manager = name, method, "unknown notification"),
     }
 }
 

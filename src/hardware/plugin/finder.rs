@@ -44,11 +44,6 @@ impl Found {
             library: None,
         })
     }
-
-    /// The file that the vendor made: the program or the shared library.
-    pub(super) fn file(&self) -> &Path {
-        self.library.as_deref().unwrap_or(&self.program)
-    }
 }
 
 /// What lies in these directories, in their order, and within one by name. Of several plugins of
@@ -135,20 +130,21 @@ fn is_library(path: &Path) -> bool {
 /// The host, which lies beside the agent: in `/usr/bin` of the ramdisk, and where a vendor builds
 /// both, in the same folder.
 fn host(library: &Path) -> Result<PathBuf, PluginError> {
-    let beside = std::env::current_exe()
-        .ok()
-        .and_then(|agent| Some(agent.parent()?.join(HOST)));
-    [beside, Some(Path::new("/usr/bin").join(HOST))]
-        .into_iter()
-        .flatten()
+    let agent = std::env::current_exe().unwrap_or_default();
+    host_in(&[agent.parent().unwrap_or(&agent), Path::new("/usr/bin")]).ok_or_else(|| {
+        refused(
+            library,
+            "it is a shared library, and farrier-plugin-host, which would load it, is neither \
+             beside the agent nor in /usr/bin",
+        )
+    })
+}
+
+fn host_in(folders: &[&Path]) -> Option<PathBuf> {
+    folders
+        .iter()
+        .map(|folder| folder.join(HOST))
         .find(|host| host.is_file())
-        .ok_or_else(|| {
-            refused(
-                library,
-                "it is a shared library, and farrier-plugin-host, which would load it, is neither \
-                 beside the agent nor in /usr/bin",
-            )
-        })
 }
 
 fn refused(path: &Path, why: &'static str) -> PluginError {
@@ -252,6 +248,43 @@ mod tests {
                 .iter()
                 .all(|(_, plugin)| plugin.is_err())
         );
+    }
+
+    #[test]
+    fn a_library_is_found_by_its_name_and_needs_no_right_to_execute() {
+        let folder = tempfile::tempdir().unwrap();
+        file(&folder.path().join("acme.so"), 0o644);
+        file(&folder.path().join("card/plugin.so"), 0o600);
+        for (path, library) in [("acme.so", "acme.so"), ("card", "card/plugin.so")] {
+            let found = file_of(&folder.path().join(path)).unwrap();
+            assert_eq!(found, folder.path().join(library));
+            assert!(is_library(&found));
+        }
+        file(&folder.path().join("open.so"), 0o666);
+        let unprotected = file_of(&folder.path().join("open.so"));
+        assert!(matches!(unprotected, Err(PluginError::Unprotected { .. })));
+    }
+
+    #[test]
+    fn a_folder_with_a_program_and_a_library_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        file(&folder.path().join("card/plugin"), 0o755);
+        file(&folder.path().join("card/plugin.so"), 0o644);
+        let told = told(&find(&[folder.path().to_owned()]));
+        assert!(told[0].starts_with("card: "), "{told:?}");
+        assert!(told[0].contains("remove one"), "{told:?}");
+    }
+
+    #[test]
+    fn the_host_beside_the_agent_comes_first() {
+        let agent = tempfile::tempdir().unwrap();
+        let system = tempfile::tempdir().unwrap();
+        let folders = [agent.path(), system.path()];
+        assert_eq!(host_in(&folders), None);
+        file(&system.path().join(HOST), 0o755);
+        assert_eq!(host_in(&folders), Some(system.path().join(HOST)));
+        file(&agent.path().join(HOST), 0o755);
+        assert_eq!(host_in(&folders), Some(agent.path().join(HOST)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Parameters of the agent's first request, `handshake`.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Greeting {
     /// The versions of the protocol that the agent speaks.
@@ -14,6 +15,7 @@ pub struct Greeting {
 }
 
 /// The manager's answer to it. The same at every start of one installation.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Introduction {
     /// The version of the protocol that the manager chose.
@@ -32,6 +34,7 @@ pub struct Introduction {
 }
 
 /// What a manager can do, and what it needs.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct Capabilities {

@@ -8,6 +8,8 @@ mod failure;
 mod handshake;
 mod message;
 mod parameters;
+#[cfg(test)]
+mod schema;
 
 pub use call::{METHODS, call};
 pub use device::{device_from_wire, device_to_wire, filter_to_wire, filtered_from_wire};

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::{Node, Port};
 
 /// Of `list_block_devices`.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
 pub(super) struct Listing {
     /// Whether partitions are wanted, too.
@@ -15,6 +16,7 @@ pub(super) struct Listing {
 }
 
 /// Of `list_block_devices_check_skip_list`.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
 pub(super) struct NodeListing {
     #[serde(default)]
@@ -25,6 +27,7 @@ pub(super) struct NodeListing {
 }
 
 /// Of `get_os_install_device`.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
 pub(super) struct RootDevice {
     /// Null before the agent knows it.
@@ -36,6 +39,7 @@ pub(super) struct RootDevice {
 }
 
 /// Of `wait_for_disks`.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
 pub(super) struct DiskWait {
     /// Null before the agent knows it.
@@ -44,16 +48,19 @@ pub(super) struct DiskWait {
 }
 
 /// Of `get_skip_list_from_node_for_disks`.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
 pub(super) struct SkipList {
     #[serde(default)]
     pub(super) node: Node,
     /// The devices that are being listed; null for all.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<Vec<crate::BlockDevice>>"))]
     pub(super) block_devices: Option<Vec<Value>>,
 }
 
 /// Of `get_skip_list_from_node_for_raids`.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
 pub(super) struct OfNode {
     #[serde(default)]
@@ -61,6 +68,7 @@ pub(super) struct OfNode {
 }
 
 /// Of `filter_device`.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
 pub(super) struct Filter {
     /// `block_device`, `network_interface` or `usb_device`.
@@ -70,6 +78,7 @@ pub(super) struct Filter {
 }
 
 /// Of `get_interface_info`.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
 pub(super) struct Interface {
     /// The kernel's name: `eno1`.
@@ -77,6 +86,7 @@ pub(super) struct Interface {
 }
 
 /// Of `collect_lldp_data`.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
 pub(super) struct Lldp {
     /// The interfaces to listen at; null for all.
@@ -85,6 +95,7 @@ pub(super) struct Lldp {
 }
 
 /// Of `generate_tls_certificate`.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
 pub(super) struct Certificate {
     /// The address of the agent's API.
@@ -94,14 +105,17 @@ pub(super) struct Certificate {
 }
 
 /// Of `erase_block_device`.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
 pub(super) struct DeviceErase {
     #[serde(default)]
     pub(super) node: Node,
+    #[cfg_attr(test, schemars(with = "crate::BlockDevice"))]
     pub(super) block_device: Value,
 }
 
 /// Of `get_clean_steps`, `get_deploy_steps`, `get_service_steps` and `erase_devices`.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
 pub(super) struct OfPorts {
     #[serde(default)]
@@ -111,6 +125,7 @@ pub(super) struct OfPorts {
 }
 
 /// Of `execute_step`.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
 pub(super) struct Execution {
     /// The step's name.
@@ -125,6 +140,7 @@ pub(super) struct Execution {
 }
 
 /// Of `install_bootloader`.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
 pub(super) struct Installation {
     #[serde(default)]

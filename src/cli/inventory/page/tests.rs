@@ -5,7 +5,7 @@
 use std::fs;
 
 use super::*;
-use crate::cli::inventory::managers;
+use crate::cli::inventory::{Arguments, managers};
 use crate::sys::recording::{Recording, machines, place};
 
 #[test]
@@ -15,7 +15,11 @@ fn every_recorded_machine_has_its_page() {
     for machine in machines() {
         let root = Recording::of(&machine);
         let root = root.root();
-        let inventory = managers(&root, true).unwrap().inventory().unwrap();
+        let arguments = Arguments {
+            lldp: true,
+            ..Arguments::default()
+        };
+        let inventory = managers(&root, &arguments).unwrap().inventory().unwrap();
         let page = for_person(&root, &inventory, true);
         let kept = place(&machine).join("page.txt");
         if write {

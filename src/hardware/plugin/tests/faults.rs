@@ -1,0 +1,130 @@
+//! Plugins that misbehave: each costs one clear error, and the next call works.
+
+use super::*;
+
+#[test]
+fn a_crash_in_a_step_names_the_signal() {
+    let site = Site::new("well");
+    let error = fault(&site, "crash");
+    assert!(error.contains("was killed by signal SIGSEGV"), "{error}");
+    assert!(error.contains("execute_step"), "{error}");
+    assert_eq!(site.count("starts"), 2);
+}
+
+#[test]
+fn an_exit_in_a_step_names_the_status() {
+    let error = fault(&Site::new("well"), "exit");
+    assert!(error.contains("exit status 7"), "{error}");
+}
+
+#[test]
+fn a_step_that_hangs_is_killed_at_its_deadline_with_its_children() {
+    let mut site = Site::new("well");
+    site.options.hardware_manager_step_timeout = 1;
+    let error = fault(&site, "hang");
+    assert!(error.contains("within 1 s and was killed"), "{error}");
+}
+
+#[test]
+fn half_a_line_ends_at_the_deadline() {
+    let mut site = Site::new("well");
+    site.options.hardware_manager_step_timeout = 1;
+    let error = fault(&site, "half_a_line");
+    assert!(error.contains("within 1 s"), "{error}");
+}
+
+#[test]
+fn garbage_is_told_and_ends_it() {
+    let error = fault(&Site::new("well"), "garbage");
+    assert!(error.contains("not JSON"), "{error}");
+}
+
+#[test]
+fn a_flood_is_bounded() {
+    let error = fault(&Site::new("well"), "flood");
+    assert!(error.contains("longer than 16 MiB"), "{error}");
+}
+
+#[test]
+fn the_answer_to_a_call_that_is_not_open_is_told() {
+    let error = fault(&Site::new("well"), "another_id");
+    assert!(error.contains("which is not open"), "{error}");
+}
+
+#[test]
+fn a_closed_output_ends_it() {
+    let error = fault(&Site::new("well"), "close_stdout");
+    assert!(error.contains("closed its output"), "{error}");
+}
+
+#[test]
+fn a_closed_input_ends_it_at_the_next_call() {
+    let site = Site::new("well");
+    let manager = site.manager();
+    execute(&manager, "close_stdin").unwrap();
+    let error = execute(&manager, "polish").unwrap_err();
+    assert!(error.to_string().contains("closed its input"), "{error}");
+    execute(&manager, "polish").unwrap();
+}
+
+#[test]
+fn callbacks_without_end_are_cut_off() {
+    let error = fault(&Site::new("well"), "call_back_for_ever");
+    assert!(error.contains("called back more than"), "{error}");
+}
+
+#[test]
+fn a_flood_of_words_stops_nobody() {
+    let manager = Site::new("well").manager();
+    assert_eq!(execute(&manager, "chatter").unwrap(), json!("told"));
+}
+
+#[test]
+fn what_does_not_start_is_refused_by_name() {
+    for (mode, why) in [
+        (
+            "exits_at_start",
+            "ended with exit status 1 during handshake",
+        ),
+        ("wants_another_protocol", "it wants version 2"),
+    ] {
+        let site = Site::new(mode);
+        let told = site.refusal();
+        assert!(told.contains(why) && told.contains("faulty"), "{told}");
+    }
+}
+
+#[test]
+fn steps_that_cannot_be_are_an_error_by_name() {
+    for (mode, why) in [
+        ("step_without_priority", "missing field `priority`"),
+        ("step_twice", "offers the step polish twice"),
+    ] {
+        let error = Site::new(mode)
+            .manager()
+            .steps(StepKind::Clean, &Node::default(), &[])
+            .unwrap_err();
+        let told = error.to_string();
+        assert!(told.contains(why) && told.contains("faulty"), "{told}");
+    }
+}
+
+#[test]
+fn a_method_that_is_declared_and_missing_declines() {
+    let manager = Site::new("declares_what_it_lacks").manager();
+    assert!(manager.memory().unwrap_err().declines());
+}
+
+#[test]
+fn one_that_is_another_after_a_crash_is_dropped() {
+    let site = Site::new("changes_version");
+    let manager = site.manager();
+    execute(&manager, "crash").unwrap_err();
+    let error = execute(&manager, "polish").unwrap_err();
+    assert!(
+        error.to_string().contains("another name, version"),
+        "{error}"
+    );
+    assert!(manager.dropped().is_some());
+    assert!(execute(&manager, "polish").unwrap_err().declines());
+}

@@ -1,0 +1,168 @@
+//! Plugins of a script that behaves as it is told to.
+
+mod calls;
+mod choice;
+mod conformance;
+mod faults;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use farrier_plugin::{
+    BlockDevice, Context, ErrorKind, HardwareManager, LargeStrings, ManagerError, Node, Progress,
+    SilentContext, StepArguments, StepKind, support,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{Devices, Installed, PluginManager, check};
+use crate::config::{Live, Options};
+use crate::hardware::Managers;
+use crate::hardware::dispatch::Dispatcher;
+use crate::hardware::fake::FakeManager;
+
+/// A plugin directory with the faulty manager in it, told to misbehave like this.
+struct Site {
+    folder: TempDir,
+    options: Options,
+}
+
+impl Site {
+    fn new(mode: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options {
+            hardware_manager_directories: vec![folder.path().to_owned()],
+            hardware_manager_step_timeout: 30,
+            disk_wait_attempts: 0,
+            ..Options::default()
+        };
+        let site = Self { folder, options };
+        site.add("faulty", mode);
+        site
+    }
+
+    fn add(&self, name: &str, mode: &str) {
+        let plugin = self.folder.path().join(name);
+        fs::create_dir(&plugin).unwrap();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/plugins/faulty.py");
+        fs::copy(script, plugin.join("plugin")).unwrap();
+        fs::set_permissions(plugin.join("plugin"), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(plugin.join("mode"), mode).unwrap();
+    }
+
+    fn installed(&self) -> Installed {
+        Installed::start(&self.options, &devices())
+    }
+
+    /// The one manager, which must have started.
+    fn manager(&self) -> Arc<PluginManager> {
+        let installed = self.installed();
+        assert!(installed.refused().is_empty(), "{:?}", installed.refused());
+        Arc::clone(&installed.running()[0])
+    }
+
+    /// Why the one plugin is refused.
+    fn refusal(&self) -> String {
+        let installed = self.installed();
+        assert!(installed.running().is_empty());
+        installed.refused()[0].why.clone()
+    }
+
+    fn count(&self, file: &str) -> usize {
+        fs::read(self.folder.path().join("faulty").join(file)).map_or(0, |text| text.len())
+    }
+}
+
+pub(super) fn devices() -> Devices {
+    Arc::new(|_| {
+        Ok(vec![BlockDevice {
+            name: "/dev/sda".to_owned(),
+            size: 1 << 30,
+            serial: Some("S1".to_owned()),
+            ..BlockDevice::default()
+        }])
+    })
+}
+
+pub(super) fn execute(manager: &PluginManager, step: &str) -> Result<Value, ManagerError> {
+    execute_with(manager, step, &SilentContext)
+}
+
+pub(super) fn execute_with(
+    manager: &PluginManager,
+    step: &str,
+    context: &dyn Context,
+) -> Result<Value, ManagerError> {
+    manager.execute_step(
+        context,
+        step,
+        &Node::default(),
+        &[],
+        &StepArguments::default(),
+    )
+}
+
+/// The error of a step that goes wrong; afterwards the manager works.
+fn fault(site: &Site, step: &str) -> String {
+    let manager = site.manager();
+    let started = Instant::now();
+    let error = execute(&manager, step).unwrap_err();
+    assert!(!error.declines(), "{error}");
+    assert!(error.to_string().contains("faulty"), "{error}");
+    assert!(
+        started.elapsed() < Duration::from_secs(60),
+        "{step} took {:?}",
+        started.elapsed()
+    );
+    assert_eq!(
+        execute(&manager, "polish").unwrap(),
+        json!({ "polished": true }),
+        "after {step}"
+    );
+    error.to_string()
+}
+
+#[derive(Default)]
+pub(super) struct Watcher {
+    pub(super) cancelled: AtomicBool,
+    asked: AtomicU32,
+    pub(super) heard: Mutex<Vec<Progress>>,
+}
+
+impl Context for Watcher {
+    fn report_progress(&self, progress: Progress) {
+        self.heard.lock().unwrap().push(progress);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+/// The generic manager and what the site's options make of its plugins.
+fn managers(site: &Site) -> Managers {
+    let installed = site.installed();
+    let mut all: Vec<Arc<dyn HardwareManager>> = installed.managers().collect();
+    all.push(Arc::new(
+        FakeManager::new("GenericHardwareManager", 1).offering("erase_devices", 10),
+    ));
+    Managers::rank(
+        Live::new(site.options.clone()),
+        Arc::<Dispatcher>::default(),
+        installed,
+        all,
+    )
+    .unwrap()
+}
+
+fn clean_steps(managers: &Managers) -> Result<Vec<String>, ManagerError> {
+    Ok(managers
+        .steps(StepKind::Clean, &Node::default(), &[])?
+        .into_keys()
+        .collect())
+}

@@ -282,7 +282,7 @@ mod tests {
     use std::sync::Arc;
     use std::thread;
 
-    use farrier_plugin::{ErrorKind, SilentContext};
+    use farrier_plugin::SilentContext;
     use serde_json::json;
 
     use super::*;

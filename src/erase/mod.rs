@@ -10,7 +10,10 @@ mod category;
 mod delivery;
 mod device;
 mod devices;
+mod discard;
 mod drive_command;
+mod drive_error;
+mod drive_method;
 mod error;
 mod flags;
 mod guard;
@@ -26,6 +29,7 @@ mod records;
 mod release;
 mod samples;
 mod scopes;
+mod scsi;
 mod signatures;
 
 #[cfg(test)]
@@ -37,6 +41,9 @@ pub use category::{Category, Storage};
 pub use delivery::{DeliveryError, deliver};
 pub use device::{erase_device, erase_metadata};
 pub use devices::{Failure, Outcome, in_parallel};
+pub use drive_command::CommandError;
+pub use drive_error::{Aftermath, DriveError};
+pub use drive_method::take_passwords_off;
 pub use error::EraseError;
 pub use flags::EraseFlags;
 pub use guard::{Guard, Policy, ReadOnly, Verdict, runs_in_ramdisk};

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use super::GenericHardwareManager;
 use crate::block::skip::Purpose;
 use crate::erase::{
-    self, EraseError, EraseFlags, EraseRecord, Guard, Plan, Policy, ReadOnly, Verdict,
+    self, EraseError, EraseFlags, EraseRecord, Failure, Guard, Plan, Policy, ReadOnly, Verdict,
 };
 use crate::sys::log::chain;
 
@@ -63,8 +63,9 @@ pub(super) fn devices_metadata(
             manager.records.keep(record);
             info!("{}", record.line());
         },
-    )
-    .into_result("Failed to erase the metadata on the device(s)")?;
+    );
+    outcome.failures.extend(locked);
+    outcome.into_result("Failed to erase the metadata on the device(s)")?;
     Ok(Value::Null)
 }
 
@@ -79,6 +80,12 @@ pub(super) fn block_device(
     flags
         .discard
         .get_or_insert(manager.options.current().enable_discard_erase);
+    flags
+        .scsi_sanitize
+        .get_or_insert(manager.options.current().enable_scsi_sanitize);
+    flags
+        .scsi_format_unit
+        .get_or_insert(manager.options.current().enable_scsi_format_unit);
     let read_only = if flags.skip_read_only {
         ReadOnly::Skip
     } else {
@@ -120,6 +127,20 @@ pub(super) fn block_device(
     ended(manager, &record, outcome)
 }
 
+/// Take the passwords off that interrupted erases left. The drives that stay locked are failures.
+fn unlock(manager: &GenericHardwareManager, devices: &[BlockDevice]) -> Vec<Failure> {
+    if !manager.may_destroy {
+        return Vec::new();
+    }
+    erase::take_passwords_off(&manager.root, devices, &manager.scopes)
+        .into_iter()
+        .map(|(device, error)| Failure {
+            device,
+            error: EraseError::from(error).into(),
+        })
+        .collect()
+}
+
 /// The record of a device whose turn it is, kept from now on.
 fn begin(
     manager: &GenericHardwareManager,
@@ -134,6 +155,8 @@ fn begin(
             started, "an erase of this device was interrupted; it begins anew"
         );
         record.found_interrupted(started);
+    } else if manager.scopes.take_freed(&record.device().name) {
+        record.found_interrupted("not known: the drive had farrier's password".to_owned());
     }
     manager.records.keep(&record);
     record

@@ -236,7 +236,8 @@ fn by_itself(
     verification.ok_or(EraseError::Unproven { device: own })
 }
 
-/// Remove the metadata of all these devices. Partitions come first, since they are gone with the
+/// Remove the metadata of all these devices, or what else the plans of their records say, one after
+/// the other. Partitions come first, since they are gone with the
 /// table of their disk.
 ///
 /// A device that the guard leaves out is no failure; everything else that is not erased is, and
@@ -245,6 +246,7 @@ pub fn erase_metadata(
     root: &Root,
     devices: &[BlockDevice],
     guard: &Guard,
+    scopes: &Scopes,
     context: &dyn Context,
     begin: impl Fn(&BlockDevice) -> EraseRecord,
     ended: impl Fn(&EraseRecord),
@@ -270,8 +272,9 @@ pub fn erase_metadata(
                 record.fail(&error);
                 Err(error)
             }
-            Verdict::Erase => erase_device(root, &mut record, &Scopes::default(), context)
-                .map_err(ManagerError::from),
+            Verdict::Erase => {
+                erase_device(root, &mut record, scopes, context).map_err(ManagerError::from)
+            }
         };
         ended(&record);
         match result {

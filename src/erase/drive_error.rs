@@ -26,7 +26,8 @@ pub enum DriveError {
     },
     /// FORMAT UNIT failed.
     #[error(
-        "Block device {device} failed to format itself, and takes no reads and writes until a          format succeeds"
+        "Block device {device} failed to format itself, and takes no reads and writes until a \
+         format succeeds"
     )]
     Format {
         /// The device.

@@ -62,13 +62,14 @@ pub(super) fn run(
 /// looked at and written: before a step looks for what it must not touch. The records of their
 /// next erases tell of it.
 ///
-/// The result names drives that stay locked, and why. Everything else that is the matter with a
+/// Whether there was one, and the drives that stay locked, and why. Everything else that is the matter with a
 /// drive is left to its erase to find.
 pub fn take_passwords_off(
     root: &Root,
     devices: &[BlockDevice],
     scopes: &Scopes,
-) -> Vec<(String, DriveError)> {
+) -> (bool, Vec<(String, DriveError)>) {
+    let mut freed = false;
     let mut locked = Vec::new();
     for device in devices {
         let kind = device.extra["type"].as_str().unwrap_or("disk");
@@ -81,6 +82,7 @@ pub fn take_passwords_off(
         match take_off(&drive, &device.name) {
             Ok(false) => {}
             Ok(true) => {
+                freed = true;
                 scopes.freed(&device.name);
                 // What lies on it could not be read before.
                 let path = root.path(&device.name);
@@ -101,7 +103,7 @@ pub fn take_passwords_off(
             }
         }
     }
-    locked
+    (freed, locked)
 }
 
 fn take_off(drive: &dyn ScsiDevice, device: &str) -> Result<bool, DriveError> {
@@ -180,7 +182,7 @@ mod tests {
             ) -> Result<crate::sys::scsi::Reply, crate::sys::scsi::ScsiError> {
                 let mut block = command.to_vec();
                 if block.get(14) == Some(&ERASE_UNIT) {
-                    block[14] = crate::erase::ata::model::DISABLE;
+                    block[14] = ata::model::DISABLE;
                 }
                 self.0.send(&block, data, timeout)
             }

@@ -178,6 +178,26 @@ impl Plan {
         })
     }
 
+    /// The plan of a device that is to be made unreadable or at least look unused, as fast as can be:
+    /// an NVMe format, and the metadata where there is none or it fails (contract/data-plane 7.12).
+    pub fn for_express(
+        root: &Root,
+        device: &BlockDevice,
+        flags: &EraseFlags,
+        may_erase: &dyn Fn(&str) -> bool,
+    ) -> Self {
+        let mut plan = Self::none(device);
+        nvme::add(&mut plan, root, flags, may_erase);
+        plan.methods
+            .retain(|planned| matches!(planned.method, Method::NvmeFormat { .. }));
+        plan.blocked.clear();
+        plan.add(
+            Method::Metadata,
+            "it works on every device that can be written",
+        );
+        plan
+    }
+
     /// The plan of a device that is left out or must not be touched.
     pub fn none(device: &BlockDevice) -> Self {
         Self {

@@ -1,11 +1,17 @@
 """Disks between two tenants: a real conductor cleans a server, and the host looks at what is left."""
 
 import json
+import re
 import tarfile
 
 import pytest
 
-from lab import Agent, Disk, Receiver
+from lab import Agent, Disk, Hand, Receiver
+from lab.disk import MIB
+from lab.hand import KILL_AGENT
+from lab.mirror import make_mirror
+from lab.node import ProvisionError
+from lab.remains import make_gfs2, make_lvm, make_stale_gpt
 
 # What the tenant before wrote all over its disks.
 SECRET = b'a former tenant!'
@@ -78,6 +84,165 @@ def test_metadata_of_five_disks_is_quick(lab, node, record_property):
         - seconds_of_day(min(record['started'] for record in records))
     record_property('erase_devices_metadata of five disks, s', round(spent, 3))
     assert spent <= 2
+
+
+def test_a_shared_file_system_stops_all_before_any_is_touched(node):
+    """And goes with all else where the node's owner says so."""
+    node.manage()
+    for disk in node.server.disks:
+        disk.write(0, SECRET * 65536)
+    shared = node.server.disks[3]
+    make_gfs2(shared)
+    before = digests(node.server)
+    with pytest.raises(ProvisionError, match='Protected Red Hat Global File System 2.*/dev/sdb'):
+        node.clean('erase_devices')
+    assert digests(node.server) == before
+    node.recover()
+    node.update(**{'driver_info/wipe_special_filesystems': True})
+    node.clean('erase_devices_metadata')
+    assert all(disk.is_zero(0, len(SECRET) * 65536) for disk in node.server.disks)
+    node.update(**{'driver_info/wipe_special_filesystems': False})
+
+
+def test_a_disk_that_cannot_be_written_fails_alone(lab, node):
+    """It is named with the place, and what could be written was."""
+    bad_mib = 40
+    node.server.power_off()
+    node.server.change_disk(0, bad_mib=bad_mib)
+    bad, *others = node.server.disks
+    for disk in node.server.disks:
+        disk.fill(SECRET)
+    where = rf'/dev/vda is not erased.* at offset {bad_mib * MIB} of /dev/vda'
+    with pytest.raises(ProvisionError, match=where) as failure:
+        node.clean('erase_devices')
+    assert 'Input/output error' in failure.value.last_error
+    assert all(disk.find(SECRET) is None for disk in others)
+    # What fails is a piece of 64 KiB.
+    assert bad.find(SECRET) == bad_mib * MIB
+    bad.write(bad_mib * MIB, bytes(65536))
+    assert bad.find(SECRET) is None
+
+    records = by_serial(archived(lab, node)['erase_devices'])
+    assert {serial: record['result'] for serial, record in records.items()} == {
+        'VIRTIO': 'failed', 'SATA': 'erased', 'NVME': 'erased', 'SCSI': 'erased', '4K': 'erased'}
+    assert re.search(where, records['VIRTIO']['error'])
+    assert records['VIRTIO']['category'] == 'none'
+
+
+# A mirror that is in use, and a volume that a program has open: LVM's own programs would make it as
+# dmsetup does here.
+OCCUPY = '''\
+/sbin/mdadm --assemble --run /dev/md7 /dev/vda /dev/vdb
+/sbin/mdadm --readwrite /dev/md7
+/sbin/dmsetup create farrier-root --noudevsync --uuid LVM-root --table "0 32768 linear /dev/vdc 2048"
+/hand/busybox setsid /hand/busybox sh -c 'exec 3</dev/dm-0; exec /hand/busybox sleep 3600' &
+/hand/busybox sleep 1
+/hand/busybox cat /proc/mdstat
+/sbin/dmsetup info -c
+echo "hand: occupied the disks"
+'''
+
+
+@pytest.fixture(scope='module')
+def hand():
+    return Hand(occupy=OCCUPY, kill=KILL_AGENT)
+
+
+@pytest.fixture(scope='module')
+def used(lab, hand):
+    """A server whose disks are used, and a hand in it; it stays up between actions."""
+    ramdisk = hand.into(lab.ramdisk, lab.run.boot / 'used.img')
+    disks = [Disk('virtio', 32, serial=serial) for serial in ('M0', 'M1', 'LVM', 'GPT')]
+    with lab.enrolled('used', boot='direct', disks=[*disks, Hand.disk()],
+                      node={'clean': False, 'fast_track': True, 'ramdisk': ramdisk}) as node:
+        node.inspect()
+        yield node
+
+
+@pytest.mark.parametrize('step', ['erase_devices_metadata', 'erase_devices'])
+def test_what_uses_a_disk_is_taken_apart_and_erased(lab, used, hand, step):
+    """A running mirror, a volume that a program has open, a partition table that a smaller disk
+    left: none is in the way, none is left out."""
+    first, second, volume, table, _ = used.server.disks
+    for disk in (first, second, volume, table):
+        disk.fill(SECRET)
+    make_mirror([first, second], 'web:root')
+    make_lvm(volume)
+    make_stale_gpt(table)
+    console = used.server.console
+    mark = console.mark()
+    hand.move(used.server, 'occupy')
+    console.wait_for('hand: occupied the disks', 30, mark)
+    before = console.text(mark)
+    assert re.search(r'md7 : active raid1 vd[ab]', before), before
+    assert re.search(r'^farrier-root +\d+ +\d+ +L--w +1 ', before, re.M), before
+
+    used.clean(step)
+    after = console.text(mark)
+    assert re.search('stopped, so that its disks can be erased.*md7', after)
+    assert re.search('cut off from its disk, since a program has it open.*dm-0', after)
+    assert first.is_zero(4096, 4096) and second.is_zero(4096, 4096)
+    assert volume.find(b'LABELONE') is None
+    assert table.find(b'EFI PART') is None
+    records = by_serial(archived(lab, used)[step])
+    assert {serial: record['result'] for serial, record in records.items()} == dict.fromkeys(
+        ('M0', 'M1', 'LVM', 'GPT', 'HAND'), 'erased')
+    if step == 'erase_devices':
+        assert all(disk.find(SECRET) is None for disk in used.server.disks)
+
+
+def test_agent_killed_during_an_erase(lab, used, hand):
+    """The step fails with the signal's name; the next one begins anew and says so."""
+    mark = start_slowly(used)
+    hand.move(used.server, 'kill')
+    error = used.wait_for_failure(120)
+    assert used.state == 'clean failed'
+    assert 'erase_devices' in error and 'signal' in error
+    assert used.server.disks[0].find(SECRET) is not None, 'killed too late to prove anything'
+    used.server.throttle(0, 0)
+    used.recover()
+    starts = len(used.server.console.starts())
+    used.clean('erase_devices')
+    assert used.server.disks[0].find(SECRET) is None
+    if len(used.server.console.starts()) == starts:
+        assert by_serial(archived(lab, used)['erase_devices'])['M0']['interrupted']
+        assert 'an erase of this device was interrupted' in used.server.console.text(mark)
+
+
+def test_power_cut_during_an_erase(used):
+    """The server comes back with an agent that knows of nothing: the conductor does not take that
+    for the end of the step, and the next cleaning erases the disk."""
+    start_slowly(used)
+    used.server.kill()
+    assert used.server.disks[0].find(SECRET) is not None, 'cut too late to prove anything'
+    used.server.power_on()
+    console = used.server.console
+    console.wait_for('token', 90, console.mark_of_last_start())
+    assert used.state == 'clean wait'
+    assert used.show()['clean_step']['step'] == 'erase_devices'
+    # In the place of clean_callback_timeout, which is half an hour by default.
+    used.target('abort')
+    used.wait_for_failure(60)
+    assert used.state == 'clean failed'
+    used.recover()
+    used.clean('erase_devices')
+    assert used.server.disks[0].find(SECRET) is None
+
+
+def start_slowly(node):
+    """Begins to erase a disk full of secrets; returns in the middle of it, with the mark of the
+    beginning."""
+    node.server.disks[0].fill(SECRET)
+    node.server.throttle(0, 4 * MIB)
+    mark = node.server.console.mark()
+    node.start_cleaning('erase_devices')
+    node.server.console.wait_for('erasing /dev/vda: pass 1', 60, mark)
+    node.wait_for_step('erase_devices', 30)
+    return mark
+
+
+def digests(server):
+    return [server.disk_digest(number) for number in range(len(server.disks))]
 
 
 def results(lab, node, step):

@@ -29,7 +29,8 @@ pub(super) fn add(plan: &mut Plan, root: &Root, flags: &EraseFlags) {
     }
     match SgDevice::open(root.path(&name)) {
         Ok(drive) => ask(plan, &drive, flags),
-        // Whatever writes to it will have the same to say.
+        // Whatever writes to it will say so.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => plan.leave_out(ATA, format!("the device cannot be asked: {error}")),
     }
 }

@@ -247,6 +247,34 @@ mod tests {
     }
 
     #[test]
+    fn an_express_erase_is_a_format_or_the_metadata() {
+        let device = BlockDevice {
+            name: "/dev/nvme0n1".to_owned(),
+            ..BlockDevice::default()
+        };
+        let express = |machine: &Recording, flags: &EraseFlags| {
+            let plan = Plan::for_express(&machine.root(), &device, flags, &|_| true);
+            assert!(plan.refusal().is_none() && plan.falls_back);
+            plan.methods
+                .iter()
+                .map(|planned| planned.method)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            express(&machine(0b10, 0, 0b111), &flags()),
+            [Method::NvmeFormat { crypto: false }, Method::Metadata]
+        );
+        assert_eq!(express(&machine(0, 0, 0b111), &flags()), [Method::Metadata]);
+        let silent = Recording::unpack("/sys/block/nvme0n1/nsid = 1");
+        assert_eq!(express(&silent, &flags()), [Method::Metadata]);
+        let off = EraseFlags {
+            nvme_secure_erase: false,
+            ..flags()
+        };
+        assert_eq!(express(&machine(0b10, 0, 0), &off), [Method::Metadata]);
+    }
+
+    #[test]
     fn what_reaches_a_protected_namespace_is_not_offered() {
         let plan_ = plan(&machine(0b1010, 0, 0b10), &flags(), false);
         assert_eq!(

@@ -21,7 +21,7 @@ pub(super) fn devices(
     node: &Node,
 ) -> Result<Value, ManagerError> {
     let flags = EraseFlags::from_node(node)?;
-    let (devices, _) = released(manager, context, node, &flags, ReadOnly::Fail, || {
+    let (devices, ..) = released(manager, context, node, &flags, ReadOnly::Fail, || {
         manager.list_block_devices_check_skip_list(node, false)
     })?;
     let peers = manager.peers()?;
@@ -46,26 +46,72 @@ pub(super) fn devices_metadata(
     context: &dyn Context,
     node: &Node,
 ) -> Result<Value, ManagerError> {
+    quickly(
+        manager,
+        context,
+        node,
+        "erase_devices_metadata",
+        "Failed to erase the metadata on the device(s)",
+        |device, _, _| Plan::for_metadata(device),
+    )
+}
+
+/// `erase_devices_express`: the same devices, and NVMe namespaces are formatted (contract/data-plane
+/// 7.12).
+pub(super) fn devices_express(
+    manager: &GenericHardwareManager,
+    context: &dyn Context,
+    node: &Node,
+) -> Result<Value, ManagerError> {
+    quickly(
+        manager,
+        context,
+        node,
+        "erase_devices_express",
+        "Failed to conduct an express erase on the device(s)",
+        |device, flags, may_erase| Plan::for_express(&manager.root, device, flags, may_erase),
+    )
+}
+
+/// Disks, arrays and partitions by plans that take a moment each.
+fn quickly(
+    manager: &GenericHardwareManager,
+    context: &dyn Context,
+    node: &Node,
+    step: &'static str,
+    failure: &str,
+    plan: impl Fn(&BlockDevice, &EraseFlags, &dyn Fn(&str) -> bool) -> Plan,
+) -> Result<Value, ManagerError> {
     let flags = EraseFlags::from_node(node)?;
-    let (devices, guard) = released(manager, context, node, &flags, ReadOnly::Skip, || {
-        manager.unskipped(node, true, Purpose::Metadata)
-    })?;
-    erase::erase_metadata(
+    let (devices, guard, locked) =
+        released(manager, context, node, &flags, ReadOnly::Skip, || {
+            manager.unskipped(node, true, Purpose::Metadata)
+        })?;
+    let is_locked =
+        |device: &BlockDevice| locked.iter().any(|failure| failure.device == device.name);
+    let devices: Vec<BlockDevice> = devices
+        .into_iter()
+        .filter(|device| !is_locked(device))
+        .collect();
+    let may_erase = |other: &str| {
+        devices.iter().any(|device| device.name == other)
+            && matches!(guard.verdict(other), Verdict::Erase)
+    };
+    manager.scopes.begin();
+    let mut outcome = erase::erase_metadata(
         &manager.root,
         &devices,
         &guard,
+        &manager.scopes,
         context,
-        |device| {
-            let plan = Plan::for_metadata(device);
-            begin(manager, "erase_devices_metadata", node, plan)
-        },
+        |device| begin(manager, step, node, plan(device, &flags, &may_erase)),
         |record| {
             manager.records.keep(record);
             info!("{}", record.line());
         },
     );
     outcome.failures.extend(locked);
-    outcome.into_result("Failed to erase the metadata on the device(s)")?;
+    outcome.into_result(failure)?;
     Ok(Value::Null)
 }
 
@@ -127,18 +173,18 @@ pub(super) fn block_device(
     ended(manager, &record, outcome)
 }
 
-/// Take the passwords off that interrupted erases left. The drives that stay locked are failures.
-fn unlock(manager: &GenericHardwareManager, devices: &[BlockDevice]) -> Vec<Failure> {
+/// Take the passwords off that interrupted erases left: whether there was one, and the drives that
+/// stay locked as failures.
+fn unlock(manager: &GenericHardwareManager, devices: &[BlockDevice]) -> (bool, Vec<Failure>) {
     if !manager.may_destroy {
-        return Vec::new();
+        return (false, Vec::new());
     }
-    erase::take_passwords_off(&manager.root, devices, &manager.scopes)
-        .into_iter()
-        .map(|(device, error)| Failure {
-            device,
-            error: EraseError::from(error).into(),
-        })
-        .collect()
+    let (freed, locked) = erase::take_passwords_off(&manager.root, devices, &manager.scopes);
+    let failures = locked.into_iter().map(|(device, error)| Failure {
+        device,
+        error: EraseError::from(error).into(),
+    });
+    (freed, failures.collect())
 }
 
 /// The record of a device whose turn it is, kept from now on.
@@ -218,7 +264,7 @@ fn has_own_arrays(node: &Node) -> bool {
 }
 
 /// The devices, when none of them forbids to touch any, and the arrays and volumes on them are taken
-/// apart; and the guard, as it is then.
+/// apart; the guard, as it is then; and the drives that are locked and stay so.
 fn released(
     manager: &GenericHardwareManager,
     context: &dyn Context,
@@ -226,18 +272,23 @@ fn released(
     flags: &EraseFlags,
     read_only: ReadOnly,
     list: impl Fn() -> Result<Vec<BlockDevice>, ManagerError>,
-) -> Result<(Vec<BlockDevice>, Guard), ManagerError> {
-    let devices = list()?;
+) -> Result<(Vec<BlockDevice>, Guard, Vec<Failure>), ManagerError> {
+    let mut devices = list()?;
+    // A locked drive cannot be searched for what must not be touched.
+    let (freed, locked) = unlock(manager, &devices);
+    if freed {
+        devices = list()?;
+    }
     let guard = survey(manager, node, flags, read_only)?;
     check_all(&guard, &devices)?;
     if !erase::release(&manager.root, &guard, &devices, context) {
-        return Ok((devices, guard));
+        return Ok((devices, guard, locked));
     }
     let devices = list()?;
     let guard = survey(manager, node, flags, read_only)?;
     // What was hidden in an array can be seen now.
     check_all(&guard, &devices)?;
-    Ok((devices, guard))
+    Ok((devices, guard, locked))
 }
 
 /// Before anything is touched: whether there is a device on whose account nothing may be. The
@@ -266,7 +317,7 @@ mod tests {
     use std::sync::Arc;
     use std::thread;
 
-    use farrier_plugin::{ErrorKind, SilentContext};
+    use farrier_plugin::SilentContext;
     use serde_json::json;
 
     use super::*;
@@ -552,6 +603,27 @@ mod tests {
         assert!(bytes[..4 << 20].iter().all(|byte| *byte == 0));
         assert!(bytes[6 << 20..].iter().all(|byte| *byte == 0));
         assert!(bytes[4 << 20..6 << 20].iter().all(|byte| *byte == 0x5a));
+    }
+
+    #[test]
+    fn an_express_erase_of_disks_that_are_no_nvme_is_one_of_metadata() {
+        let machine = Machine::new(&["sda"], true, no_vendor());
+        assert_eq!(
+            machine.run("erase_devices_express", json!({})).unwrap(),
+            Value::Null
+        );
+        let bytes = machine.disk("sda");
+        assert!(bytes[..4 << 20].iter().all(|byte| *byte == 0));
+        assert!(bytes[4 << 20..6 << 20].iter().all(|byte| *byte == 0x5a));
+        fs::remove_file(machine.path("dev/sda")).unwrap();
+        let error = machine
+            .run("erase_devices_express", json!({}))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("Failed to conduct an express erase on the device(s): \"/dev/sda\""),
+            "{error}"
+        );
     }
 
     #[test]

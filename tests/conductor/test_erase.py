@@ -16,7 +16,6 @@ from lab.remains import make_gfs2, make_lvm, make_stale_gpt
 # What the tenant before wrote all over its disks.
 SECRET = b'a former tenant!'
 
-# In the order of what the kernel calls vda, sda, nvme0n1, sdb and vdb.
 KINDS = {
     'VIRTIO': Disk('virtio', 64, serial='VIRTIO'),
     'SATA': Disk('sata', 64, serial='SATA'),
@@ -86,22 +85,21 @@ def test_metadata_of_five_disks_is_quick(lab, node, record_property):
     assert spent <= 2
 
 
-def test_a_shared_file_system_stops_all_before_any_is_touched(node):
+def test_a_shared_file_system_stops_all_before_any_is_touched(lab, node):
     """And goes with all else where the node's owner says so."""
     node.manage()
     for disk in node.server.disks:
         disk.write(0, SECRET * 65536)
-    shared = node.server.disks[3]
-    make_gfs2(shared)
+    make_gfs2(node.server.disks[3])
+    name = by_serial(archived(lab, node)['erase_devices'])['SCSI']['device']['name']
     before = digests(node.server)
-    with pytest.raises(ProvisionError, match='Protected Red Hat Global File System 2.*/dev/sdb'):
+    with pytest.raises(ProvisionError, match=f'Protected Red Hat Global File System 2.*{name}'):
         node.clean('erase_devices')
     assert digests(node.server) == before
     node.recover()
     node.update(**{'driver_info/wipe_special_filesystems': True})
     node.clean('erase_devices_metadata')
     assert all(disk.is_zero(0, len(SECRET) * 65536) for disk in node.server.disks)
-    node.update(**{'driver_info/wipe_special_filesystems': False})
 
 
 def test_a_disk_that_cannot_be_written_fails_alone(lab, node):

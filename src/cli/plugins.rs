@@ -44,7 +44,7 @@ pub(super) fn main(arguments: &[String]) -> ExitCode {
     };
     let overview = Overview {
         roster: managers.roster(),
-        refused: managers.refused().to_vec(),
+        refused: managers.refused(),
         steps: KINDS
             .into_iter()
             .map(|kind| (kind, managers.steps(kind, &Node::default(), &[])))

@@ -110,6 +110,8 @@ impl Category {
             // What lies on the members beside the array is not reached, nor what a file system has
             // beside the file.
             (_, Storage::Array | Storage::File) | (Method::Metadata, _) => (Self::None, None),
+            // No standard names it, and it is proven at samples only.
+            (Method::Discard { .. }, _) => (Self::None, None),
             // Nobody knows what a hypervisor or a bridge does with a drive's command.
             (
                 Method::NvmeFormat { .. } | Method::NvmeSanitize(_),

@@ -11,6 +11,7 @@ use tracing::{info, warn};
 
 use crate::block::holders;
 use crate::erase::devices::{Failure, Outcome};
+use crate::erase::discard::discard;
 use crate::erase::error::EraseError;
 use crate::erase::guard::{Guard, Verdict};
 use crate::erase::nvme_method::{self, Watch};
@@ -134,6 +135,15 @@ fn by_method(
             reread(root, &disk, device);
             Ok(Some(verification))
         }
+        Method::Discard {
+            secure,
+            granularity,
+        } => {
+            let disk = open(root, device, context)?;
+            let verification = discard(&disk, device, secure, granularity, context)?;
+            reread(root, &disk, device);
+            Ok(Some(verification))
+        }
         Method::Metadata => metadata_of(root, device, context).map(|()| None),
         method @ (Method::NvmeFormat { .. } | Method::NvmeSanitize(_)) => {
             by_itself(root, planned, scopes, context, || {
@@ -203,7 +213,8 @@ fn by_itself(
     verification.ok_or(EraseError::Unproven { device: own })
 }
 
-/// Remove the metadata of all these devices. Partitions come first, since they are gone with the
+/// Remove the metadata of all these devices, or what else the plans of their records say, one after
+/// the other. Partitions come first, since they are gone with the
 /// table of their disk.
 ///
 /// A device that the guard leaves out is no failure; everything else that is not erased is, and
@@ -212,6 +223,7 @@ pub fn erase_metadata(
     root: &Root,
     devices: &[BlockDevice],
     guard: &Guard,
+    scopes: &Scopes,
     context: &dyn Context,
     begin: impl Fn(&BlockDevice) -> EraseRecord,
     ended: impl Fn(&EraseRecord),
@@ -237,8 +249,9 @@ pub fn erase_metadata(
                 record.fail(&error);
                 Err(error)
             }
-            Verdict::Erase => erase_device(root, &mut record, &Scopes::default(), context)
-                .map_err(ManagerError::from),
+            Verdict::Erase => {
+                erase_device(root, &mut record, scopes, context).map_err(ManagerError::from)
+            }
         };
         ended(&record);
         match result {

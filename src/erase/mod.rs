@@ -10,7 +10,9 @@ mod category;
 mod delivery;
 mod device;
 mod devices;
+mod discard;
 mod drive_command;
+mod drive_error;
 mod error;
 mod flags;
 mod guard;
@@ -26,6 +28,7 @@ mod records;
 mod release;
 mod samples;
 mod scopes;
+mod scsi;
 mod signatures;
 
 #[cfg(test)]
@@ -37,6 +40,8 @@ pub use category::{Category, Storage};
 pub use delivery::{DeliveryError, deliver};
 pub use device::{erase_device, erase_metadata};
 pub use devices::{Failure, Outcome, in_parallel};
+pub use drive_command::CommandError;
+pub use drive_error::{Aftermath, DriveError};
 pub use error::EraseError;
 pub use flags::EraseFlags;
 pub use guard::{Guard, Policy, ReadOnly, Verdict, runs_in_ramdisk};

@@ -220,8 +220,9 @@ service_callback_timeout = 600
 check_provision_state_interval = 10
 # A test that switches a server off behind the conductor's back does not want it back on.
 sync_power_state_interval = -1
-# As a site does that wants a step in automated cleaning which its maker left out.
+# As a site does that wants steps in automated cleaning which their makers left out.
 clean_step_priority_override = deploy.script_polish:15
+clean_step_priority_override = deploy.example_polish:14
 file_url_allowed_paths = {run.boot}
 graceful_shutdown_timeout = 1
 enable_mdns = true

@@ -46,25 +46,64 @@ pub(super) fn devices_metadata(
     context: &dyn Context,
     node: &Node,
 ) -> Result<Value, ManagerError> {
+    quickly(
+        manager,
+        context,
+        node,
+        "erase_devices_metadata",
+        "Failed to erase the metadata on the device(s)",
+        |device, _, _| Plan::for_metadata(device),
+    )
+}
+
+/// `erase_devices_express`: the same devices, and NVMe namespaces are formatted (contract/data-plane
+/// 7.12).
+pub(super) fn devices_express(
+    manager: &GenericHardwareManager,
+    context: &dyn Context,
+    node: &Node,
+) -> Result<Value, ManagerError> {
+    quickly(
+        manager,
+        context,
+        node,
+        "erase_devices_express",
+        "Failed to conduct an express erase on the device(s)",
+        |device, flags, may_erase| Plan::for_express(&manager.root, device, flags, may_erase),
+    )
+}
+
+/// Disks, arrays and partitions by plans that take a moment each.
+fn quickly(
+    manager: &GenericHardwareManager,
+    context: &dyn Context,
+    node: &Node,
+    step: &'static str,
+    failure: &str,
+    plan: impl Fn(&BlockDevice, &EraseFlags, &dyn Fn(&str) -> bool) -> Plan,
+) -> Result<Value, ManagerError> {
     let flags = EraseFlags::from_node(node)?;
     let (devices, guard) = released(manager, context, node, &flags, ReadOnly::Skip, || {
         manager.unskipped(node, true, Purpose::Metadata)
     })?;
+    let may_erase = |other: &str| {
+        devices.iter().any(|device| device.name == other)
+            && matches!(guard.verdict(other), Verdict::Erase)
+    };
+    manager.scopes.begin();
     erase::erase_metadata(
         &manager.root,
         &devices,
         &guard,
+        &manager.scopes,
         context,
-        |device| {
-            let plan = Plan::for_metadata(device);
-            begin(manager, "erase_devices_metadata", node, plan)
-        },
+        |device| begin(manager, step, node, plan(device, &flags, &may_erase)),
         |record| {
             manager.records.keep(record);
             info!("{}", record.line());
         },
     )
-    .into_result("Failed to erase the metadata on the device(s)")?;
+    .into_result(failure)?;
     Ok(Value::Null)
 }
 
@@ -566,6 +605,27 @@ mod tests {
         assert!(bytes[..4 << 20].iter().all(|byte| *byte == 0));
         assert!(bytes[6 << 20..].iter().all(|byte| *byte == 0));
         assert!(bytes[4 << 20..6 << 20].iter().all(|byte| *byte == 0x5a));
+    }
+
+    #[test]
+    fn an_express_erase_of_disks_that_are_no_nvme_is_one_of_metadata() {
+        let machine = Machine::new(&["sda"], true, no_vendor());
+        assert_eq!(
+            machine.run("erase_devices_express", json!({})).unwrap(),
+            Value::Null
+        );
+        let bytes = machine.disk("sda");
+        assert!(bytes[..4 << 20].iter().all(|byte| *byte == 0));
+        assert!(bytes[4 << 20..6 << 20].iter().all(|byte| *byte == 0x5a));
+        fs::remove_file(machine.path("dev/sda")).unwrap();
+        let error = machine
+            .run("erase_devices_express", json!({}))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("Failed to conduct an express erase on the device(s): \"/dev/sda\""),
+            "{error}"
+        );
     }
 
     #[test]

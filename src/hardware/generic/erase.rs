@@ -507,6 +507,43 @@ mod tests {
     }
 
     #[test]
+    fn members_of_an_array_are_left_out_only_where_the_node_counts_on_it() {
+        let own = json!({"raid_config": {"logical_disks": [{"controller": "software"}]}});
+        let hardware = json!({"raid_config": {"logical_disks": [{"controller": "raid.0"}]}});
+        for (node, stays) in [(own, true), (hardware, false), (json!({}), false)] {
+            let machine = Machine::new(&["md0", "sda", "sdb"], true, no_vendor());
+            for (path, content) in [
+                ("md/level", "raid1"),
+                ("slaves/sda", ""),
+                ("slaves/sdb", ""),
+            ] {
+                let path = machine.path("sys/block/md0").join(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, content).unwrap();
+            }
+            let outcome = machine.run("erase_devices", node);
+            assert!(machine.is_untouched("sda") && machine.is_untouched("sdb"));
+            if stays {
+                assert_eq!(
+                    results(&outcome.unwrap()),
+                    ["/dev/md0 erased", "/dev/sda skipped", "/dev/sdb skipped"]
+                );
+            } else {
+                // The plain file in the tree is no array that could be stopped.
+                let error = outcome.unwrap_err().to_string();
+                assert!(
+                    error.contains("/dev/sda is not erased: md0 lies on it"),
+                    "{error}"
+                );
+                assert!(
+                    error.contains("/dev/sdb is not erased: md0 lies on it"),
+                    "{error}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn a_vendors_manager_is_asked_first() {
         let vendor = no_vendor().answering(Answer::Null).only_erasing();
         let machine = Machine::new(&["sda"], true, vendor);

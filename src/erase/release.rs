@@ -35,32 +35,28 @@ pub fn release(root: &Root, guard: &Guard, devices: &[BlockDevice], context: &dy
     }
     let begun = Instant::now();
     let mut left = holders;
-    loop {
-        let mut busy = Vec::new();
-        for holder in left {
-            let forced = begun.elapsed() >= VOLUME_LIMIT;
-            match take_apart(root, holder, forced) {
+    while !left.is_empty() {
+        let spent = begun.elapsed();
+        let last = spent >= BUSY_LIMIT || context.is_cancelled();
+        left.retain(|holder| {
+            let device = &holder.device.name;
+            match take_apart(root, holder, spent >= VOLUME_LIMIT) {
                 Ok(how) => info!(
-                    device = holder.device.name,
+                    device,
                     kind = holder.kind,
                     members = holder.parents.join(", "),
                     "{how}, so that its disks can be erased"
                 ),
-                Err(error) => busy.push((holder, error)),
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) && !last => return true,
+                Err(error) => warn!(device, %error, "cannot be taken apart"),
             }
+            false
+        });
+        if !left.is_empty() {
+            thread::sleep(BUSY_PAUSE);
         }
-        if busy.is_empty() {
-            return true;
-        }
-        if begun.elapsed() >= BUSY_LIMIT || context.is_cancelled() {
-            for (holder, error) in &busy {
-                warn!(device = holder.device.name, %error, "cannot be taken apart");
-            }
-            return true;
-        }
-        left = busy.into_iter().map(|(holder, _)| holder).collect();
-        thread::sleep(BUSY_PAUSE);
     }
+    true
 }
 
 fn take_apart(root: &Root, holder: &ListedDevice, forced: bool) -> io::Result<&'static str> {

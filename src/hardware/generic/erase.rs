@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use super::GenericHardwareManager;
 use crate::block::skip::Purpose;
 use crate::erase::{
-    self, EraseError, EraseFlags, EraseRecord, Guard, Plan, Policy, ReadOnly, Verdict,
+    self, EraseError, EraseFlags, EraseRecord, Failure, Guard, Plan, Policy, ReadOnly, Verdict,
 };
 use crate::sys::log::chain;
 
@@ -21,7 +21,7 @@ pub(super) fn devices(
     node: &Node,
 ) -> Result<Value, ManagerError> {
     let flags = EraseFlags::from_node(node)?;
-    let (devices, _) = released(manager, context, node, &flags, ReadOnly::Fail, || {
+    let (devices, ..) = released(manager, context, node, &flags, ReadOnly::Fail, || {
         manager.list_block_devices_check_skip_list(node, false)
     })?;
     let peers = manager.peers()?;
@@ -83,15 +83,22 @@ fn quickly(
     plan: impl Fn(&BlockDevice, &EraseFlags, &dyn Fn(&str) -> bool) -> Plan,
 ) -> Result<Value, ManagerError> {
     let flags = EraseFlags::from_node(node)?;
-    let (devices, guard) = released(manager, context, node, &flags, ReadOnly::Skip, || {
-        manager.unskipped(node, true, Purpose::Metadata)
-    })?;
+    let (devices, guard, locked) =
+        released(manager, context, node, &flags, ReadOnly::Skip, || {
+            manager.unskipped(node, true, Purpose::Metadata)
+        })?;
+    let is_locked =
+        |device: &BlockDevice| locked.iter().any(|failure| failure.device == device.name);
+    let devices: Vec<BlockDevice> = devices
+        .into_iter()
+        .filter(|device| !is_locked(device))
+        .collect();
     let may_erase = |other: &str| {
         devices.iter().any(|device| device.name == other)
             && matches!(guard.verdict(other), Verdict::Erase)
     };
     manager.scopes.begin();
-    erase::erase_metadata(
+    let mut outcome = erase::erase_metadata(
         &manager.root,
         &devices,
         &guard,
@@ -102,8 +109,9 @@ fn quickly(
             manager.records.keep(record);
             info!("{}", record.line());
         },
-    )
-    .into_result(failure)?;
+    );
+    outcome.failures.extend(locked);
+    outcome.into_result(failure)?;
     Ok(Value::Null)
 }
 
@@ -118,6 +126,12 @@ pub(super) fn block_device(
     flags
         .discard
         .get_or_insert(manager.options.current().enable_discard_erase);
+    flags
+        .scsi_sanitize
+        .get_or_insert(manager.options.current().enable_scsi_sanitize);
+    flags
+        .scsi_format_unit
+        .get_or_insert(manager.options.current().enable_scsi_format_unit);
     let read_only = if flags.skip_read_only {
         ReadOnly::Skip
     } else {
@@ -159,6 +173,20 @@ pub(super) fn block_device(
     ended(manager, &record, outcome)
 }
 
+/// Take the passwords off that interrupted erases left: whether there was one, and the drives that
+/// stay locked as failures.
+fn unlock(manager: &GenericHardwareManager, devices: &[BlockDevice]) -> (bool, Vec<Failure>) {
+    if !manager.may_destroy {
+        return (false, Vec::new());
+    }
+    let (freed, locked) = erase::take_passwords_off(&manager.root, devices, &manager.scopes);
+    let failures = locked.into_iter().map(|(device, error)| Failure {
+        device,
+        error: EraseError::from(error).into(),
+    });
+    (freed, failures.collect())
+}
+
 /// The record of a device whose turn it is, kept from now on.
 fn begin(
     manager: &GenericHardwareManager,
@@ -173,6 +201,8 @@ fn begin(
             started, "an erase of this device was interrupted; it begins anew"
         );
         record.found_interrupted(started);
+    } else if manager.scopes.take_freed(&record.device().name) {
+        record.found_interrupted("not known: the drive had farrier's password".to_owned());
     }
     manager.records.keep(&record);
     record
@@ -234,7 +264,7 @@ fn has_own_arrays(node: &Node) -> bool {
 }
 
 /// The devices, when none of them forbids to touch any, and the arrays and volumes on them are taken
-/// apart; and the guard, as it is then.
+/// apart; the guard, as it is then; and the drives that are locked and stay so.
 fn released(
     manager: &GenericHardwareManager,
     context: &dyn Context,
@@ -242,18 +272,23 @@ fn released(
     flags: &EraseFlags,
     read_only: ReadOnly,
     list: impl Fn() -> Result<Vec<BlockDevice>, ManagerError>,
-) -> Result<(Vec<BlockDevice>, Guard), ManagerError> {
-    let devices = list()?;
+) -> Result<(Vec<BlockDevice>, Guard, Vec<Failure>), ManagerError> {
+    let mut devices = list()?;
+    // A locked drive cannot be searched for what must not be touched.
+    let (freed, locked) = unlock(manager, &devices);
+    if freed {
+        devices = list()?;
+    }
     let guard = survey(manager, node, flags, read_only)?;
     check_all(&guard, &devices)?;
     if !erase::release(&manager.root, &guard, &devices, context) {
-        return Ok((devices, guard));
+        return Ok((devices, guard, locked));
     }
     let devices = list()?;
     let guard = survey(manager, node, flags, read_only)?;
     // What was hidden in an array can be seen now.
     check_all(&guard, &devices)?;
-    Ok((devices, guard))
+    Ok((devices, guard, locked))
 }
 
 /// Before anything is touched: whether there is a device on whose account nothing may be. The
@@ -469,6 +504,43 @@ mod tests {
         assert_eq!(result["/dev/sda"]["interrupted"], "2026-01-02");
         let result = machine.run("erase_devices", json!({})).unwrap();
         assert_eq!(result["/dev/sda"]["interrupted"], Value::Null);
+    }
+
+    #[test]
+    fn members_of_an_array_are_left_out_only_where_the_node_counts_on_it() {
+        let own = json!({"raid_config": {"logical_disks": [{"controller": "software"}]}});
+        let hardware = json!({"raid_config": {"logical_disks": [{"controller": "raid.0"}]}});
+        for (node, stays) in [(own, true), (hardware, false), (json!({}), false)] {
+            let machine = Machine::new(&["md0", "sda", "sdb"], true, no_vendor());
+            for (path, content) in [
+                ("md/level", "raid1"),
+                ("slaves/sda", ""),
+                ("slaves/sdb", ""),
+            ] {
+                let path = machine.path("sys/block/md0").join(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, content).unwrap();
+            }
+            let outcome = machine.run("erase_devices", node);
+            assert!(machine.is_untouched("sda") && machine.is_untouched("sdb"));
+            if stays {
+                assert_eq!(
+                    results(&outcome.unwrap()),
+                    ["/dev/md0 erased", "/dev/sda skipped", "/dev/sdb skipped"]
+                );
+            } else {
+                // The plain file in the tree is no array that could be stopped.
+                let error = outcome.unwrap_err().to_string();
+                assert!(
+                    error.contains("/dev/sda is not erased: md0 lies on it"),
+                    "{error}"
+                );
+                assert!(
+                    error.contains("/dev/sdb is not erased: md0 lies on it"),
+                    "{error}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -7,17 +7,18 @@ from pathlib import Path
 from lab.write_log import WriteLog, write_log_paths
 
 MIB = 1024 * 1024
-BUSES = ('virtio', 'sata', 'nvme', 'scsi')
+BUSES = ('virtio', 'sata', 'nvme', 'scsi', 'card')
 
 
 @dataclass
 class Disk:
     """What a test asks for.
 
-    `bus` is one of BUSES, `sector` the logical sector size in bytes (SATA knows only 512),
-    `rotational` whether the disk says that it spins (SATA and SCSI), `logged` whether QEMU keeps a
-    log of all writes and flushes (`DiskFile.write_logs`), `bad_mib` a MiB whose first sector cannot
-    be written.
+    `bus` is one of BUSES (`card` is a SCSI disk on a controller of its own behind a PCIe bridge, as
+    a flash card is), `sector` the logical sector size in bytes (SATA knows only 512), `rotational`
+    whether the disk says that it spins (SATA and SCSI), `logged` whether QEMU keeps a log of all
+    writes and flushes (`DiskFile.write_logs`), `bad_mib` a MiB whose first sector cannot be written,
+    `model` what a card's disk calls itself.
     """
 
     bus: str = 'virtio'
@@ -27,12 +28,15 @@ class Disk:
     rotational: bool = False
     logged: bool = False
     bad_mib: int | None = None
+    model: str = ''
 
     def __post_init__(self):
         if self.bus not in BUSES:
             raise ValueError(f'disk bus {self.bus!r} is none of {", ".join(BUSES)}')
         if self.bus == 'sata' and self.sector != 512:
             raise ValueError('QEMU emulates SATA disks with 512-byte sectors only')
+        if self.model and self.bus != 'card':
+            raise ValueError(f'a {self.bus} disk has the model that QEMU gives it')
         if self.rotational and self.bus not in ('sata', 'scsi'):
             raise ValueError(f'a {self.bus} disk cannot be rotational')
 

@@ -134,6 +134,12 @@ impl SkipList {
             .collect())
     }
 
+    /// Kernel names of these devices that this list protects, for whole devices.
+    pub fn protected(&self, all: &[ListedDevice]) -> Result<BTreeSet<String>, SkipError> {
+        let skipped = self.skipped(all, Purpose::WholeDevices)?;
+        Ok(skipped.into_iter().map(str::to_owned).collect())
+    }
+
     /// Kernel names of all devices that this list protects.
     fn skipped<'a>(
         &self,

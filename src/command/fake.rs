@@ -174,11 +174,19 @@ pub(crate) fn environment(
         disk_wait_attempts: 0,
         ..Options::default()
     });
+    let managers = Managers::from_managers(options.clone(), managers, &SilentContext).unwrap();
+    environment_of(managers, options, state_directory)
+}
+
+/// The same with managers that were found.
+pub(crate) fn environment_of(
+    managers: Managers,
+    options: Live,
+    state_directory: &Path,
+) -> (Environment, UnboundedReceiver<Signal>) {
     let (signals, received) = unbounded_channel();
     let environment = Environment {
-        managers: Arc::new(
-            Managers::from_managers(options.clone(), managers, &SilentContext).unwrap(),
-        ),
+        managers: Arc::new(managers),
         options,
         signals,
         state_directory: state_directory.to_owned(),

@@ -11,6 +11,9 @@ use tracing::{info, warn};
 
 use crate::block::holders;
 use crate::erase::devices::{Failure, Outcome};
+use crate::erase::discard::discard;
+use crate::erase::drive_error::DriveError;
+use crate::erase::drive_method;
 use crate::erase::error::EraseError;
 use crate::erase::guard::{Guard, Verdict};
 use crate::erase::nvme_method::{self, Watch};
@@ -134,7 +137,33 @@ fn by_method(
             reread(root, &disk, device);
             Ok(Some(verification))
         }
+        Method::Discard {
+            secure,
+            granularity,
+        } => {
+            let disk = open(root, device, context)?;
+            let verification = discard(&disk, device, secure, granularity, context)?;
+            reread(root, &disk, device);
+            Ok(Some(verification))
+        }
         Method::Metadata => metadata_of(root, device, context).map(|()| None),
+        method @ (Method::AtaSanitize(_)
+        | Method::AtaSecurityErase { .. }
+        | Method::ScsiSanitize(_)
+        | Method::ScsiFormat) => {
+            let drive = drive_method::open(root, device)?;
+            let watch = Watch {
+                context,
+                device,
+                size: plan.device.size,
+                pause: nvme_method::POLL,
+            };
+            drive_method::prepare(&drive, method, &watch)?;
+            by_itself(root, planned, scopes, context, || {
+                Ok(drive_method::run(&drive, method, &watch)?)
+            })
+            .map(Some)
+        }
         method @ (Method::NvmeFormat { .. } | Method::NvmeSanitize(_)) => {
             by_itself(root, planned, scopes, context, || {
                 let controller = NvmeDevice::open(root, device)?;
@@ -180,10 +209,14 @@ fn by_itself(
         covered.push((device, disk, proof));
     }
     let own = planned.covers.first().cloned().unwrap_or_default();
-    run().map_err(|source| EraseError::Drive {
-        device: own.clone(),
-        method: planned.method.to_string(),
-        source,
+    run().map_err(|source| match source.downcast::<DriveError>() {
+        // It names the device itself.
+        Ok(error) => EraseError::from(*error),
+        Err(source) => EraseError::Drive {
+            device: own.clone(),
+            method: planned.method.to_string(),
+            source,
+        },
     })?;
     let mut verification = None;
     for (device, disk, proof) in &covered {
@@ -203,7 +236,8 @@ fn by_itself(
     verification.ok_or(EraseError::Unproven { device: own })
 }
 
-/// Remove the metadata of all these devices. Partitions come first, since they are gone with the
+/// Remove the metadata of all these devices, or what else the plans of their records say, one after
+/// the other. Partitions come first, since they are gone with the
 /// table of their disk.
 ///
 /// A device that the guard leaves out is no failure; everything else that is not erased is, and
@@ -212,6 +246,7 @@ pub fn erase_metadata(
     root: &Root,
     devices: &[BlockDevice],
     guard: &Guard,
+    scopes: &Scopes,
     context: &dyn Context,
     begin: impl Fn(&BlockDevice) -> EraseRecord,
     ended: impl Fn(&EraseRecord),
@@ -237,8 +272,9 @@ pub fn erase_metadata(
                 record.fail(&error);
                 Err(error)
             }
-            Verdict::Erase => erase_device(root, &mut record, &Scopes::default(), context)
-                .map_err(ManagerError::from),
+            Verdict::Erase => {
+                erase_device(root, &mut record, scopes, context).map_err(ManagerError::from)
+            }
         };
         ended(&record);
         match result {

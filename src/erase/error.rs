@@ -6,17 +6,17 @@ use farrier_plugin::{ErrorKind, ManagerError};
 use libblkid_rs::BlkidErr;
 
 use crate::block::list::BlockError;
-use crate::erase::ata::AtaError;
 use crate::erase::delivery::DeliveryError;
+use crate::erase::drive_error::DriveError;
 use crate::sys::block_device::DiskError;
 use crate::sys::log::chain;
 
 /// Why a device was not erased, or must not be.
 #[derive(Debug, thiserror::Error)]
 pub enum EraseError {
-    /// An ATA drive did not erase itself.
+    /// An ATA or SCSI drive did not erase itself.
     #[error(transparent)]
-    Ata(#[from] AtaError),
+    AtaOrScsi(DriveError),
     /// The command was cancelled before the end.
     #[error("The erase of {device} was cancelled; what it held can still be there")]
     Cancelled {
@@ -185,7 +185,7 @@ pub enum EraseError {
         method: String,
         /// The drive's own error.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// The drive did not erase itself, and nothing else is allowed. The text begins as the
     /// reference's (contract/data-plane 7.4).
@@ -232,6 +232,15 @@ impl EraseError {
     }
 }
 
+impl From<DriveError> for EraseError {
+    fn from(error: DriveError) -> Self {
+        match error {
+            DriveError::Cancelled { device } => Self::Cancelled { device },
+            error => Self::AtaOrScsi(error),
+        }
+    }
+}
+
 impl From<EraseError> for ManagerError {
     /// The text is split so that the chain reads as one sentence after the other.
     fn from(error: EraseError) -> Self {
@@ -240,7 +249,7 @@ impl From<EraseError> for ManagerError {
             EraseError::Disk { source, .. }
             | EraseError::Open { source, .. }
             | EraseError::Unwritable { source, .. } => manager_error.with_source(source),
-            EraseError::Ata(error) => match error.source() {
+            EraseError::AtaOrScsi(error) => match error.source() {
                 Some(source) => manager_error.with_source(chain(source)),
                 None => manager_error,
             },

@@ -4,7 +4,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Mutex;
 
-use crate::sys::block_device::{DiskError, Medium};
+use crate::sys::block_device::{Discard, DiskError, Medium};
 
 /// What is wrong with a fake disk. Ranges are bytes of the disk.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub(super) enum Fault {
     Flush { after: usize },
     /// Writes into the range are taken and dropped, after so many bytes in all were written.
     Drops { range: Range<u64>, after: u64 },
+    /// Discards leave the range as it is.
+    KeepsOnDiscard(Range<u64>),
     /// Less memory than the size says: addresses wrap around.
     Counterfeit { real: u64 },
 }
@@ -171,6 +173,22 @@ impl Medium for FakeMedium {
                 path: "/dev/fake".into(),
                 source: io::Error::from_raw_os_error(libc::EIO),
             });
+        }
+        Ok(())
+    }
+}
+
+impl Discard for FakeMedium {
+    fn discard(&self, offset: u64, length: u64, _secure: bool) -> Result<(), DiskError> {
+        let mut state = self.state.lock().unwrap();
+        for at in offset..offset + length {
+            let kept = self
+                .faults
+                .iter()
+                .any(|fault| matches!(fault, Fault::KeepsOnDiscard(range) if range.contains(&at)));
+            if !kept {
+                state.bytes[at as usize] = 0;
+            }
         }
         Ok(())
     }

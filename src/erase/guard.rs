@@ -1,11 +1,12 @@
 //! Which devices must not be touched, decided for all of them before the first one is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 use tracing::warn;
 
 use crate::block::list::{ListedDevice, all_devices};
+use crate::block::skip::{SkipError, SkipList};
 use crate::erase::error::EraseError;
 use crate::erase::signatures::{self, Contents};
 use crate::sys::root::Root;
@@ -51,9 +52,12 @@ pub struct Policy {
     pub guard_special_filesystems: bool,
     /// What to do with a device that cannot be written.
     pub read_only: ReadOnly,
-    /// The node protects arrays by name, so that the members of an array which is not assembled
-    /// must stay: its name is not known.
+    /// The node protects arrays by name or has some of its own, so that the members of an array
+    /// which is not assembled must stay: its name is not known.
     pub keep_idle_members: bool,
+    /// The arrays are the node's own, by its RAID configuration: they are erased and stay, as the
+    /// conductor expects that keeps this configuration (contract/data-plane 7.4, 7.11).
+    pub keep_arrays: bool,
 }
 
 /// What to do with a device that cannot be written.
@@ -86,6 +90,8 @@ pub struct Guard {
     contents: Look,
     /// This ramdisk was booted from virtual media.
     from_virtual_media: bool,
+    /// Kernel names of what the node's skip list protects.
+    spared: BTreeSet<String>,
 }
 
 /// Looks at what a device holds.
@@ -132,7 +138,38 @@ impl Guard {
                 .unwrap_or_default()
                 .split_whitespace()
                 .any(|word| word == "boot_method=vmedia"),
+            spared: BTreeSet::new(),
         })
+    }
+
+    /// The same guard for a node that wants devices left alone: what lies on them is not taken apart.
+    pub fn sparing(mut self, list: &SkipList) -> Result<Self, SkipError> {
+        self.spared = list.protected(&self.devices)?;
+        Ok(self)
+    }
+
+    /// What has to be taken apart before these devices can be erased whole, what lies on top first:
+    /// running arrays, and volumes of the device mapper but for multipath maps, which are disks.
+    ///
+    /// Nothing of a device that is not among them or must not be touched.
+    pub(super) fn in_the_way(&self, names: &BTreeSet<&str>) -> Vec<&ListedDevice> {
+        let mut found: Vec<(usize, &ListedDevice)> = self
+            .devices
+            .iter()
+            .filter(|holder| self.is_to_go(holder))
+            .filter(|holder| {
+                let disks = self.above(holder).into_iter();
+                let mut disks = disks.filter(|below| below.parents.is_empty()).peekable();
+                disks.peek().is_some()
+                    && disks.all(|disk| {
+                        names.contains(disk.device.name.as_str()) || self.is_path(disk, names)
+                    })
+            })
+            .map(|holder| (self.above(holder).len(), holder))
+            .collect();
+        // What lies on something has more beneath it.
+        found.sort_by_key(|(depth, _)| std::cmp::Reverse(*depth));
+        found.into_iter().map(|(_, holder)| holder).collect()
     }
 
     /// What is to happen to the device of this name.
@@ -179,8 +216,8 @@ impl Guard {
         }
         let holders: Vec<&str> = below
             .iter()
-            .filter(|device| device.kname.starts_with("dm-") && device.device.name != name)
-            .map(|device| device.kname.as_str())
+            .filter(|holder| is_holder(holder) && holder.device.name != name)
+            .map(|holder| holder.kname.as_str())
             .collect();
         if !holders.is_empty() {
             return Verdict::Refuse(EraseError::Held {
@@ -208,6 +245,51 @@ impl Guard {
         below
     }
 
+    /// The device and everything that it lies on, down to disks.
+    fn above<'a>(&'a self, device: &'a ListedDevice) -> Vec<&'a ListedDevice> {
+        let mut above = vec![device];
+        let mut next = 0;
+        while let Some(current) = above.get(next).copied() {
+            next += 1;
+            for parent in &self.devices {
+                if current.parents.contains(&parent.kname)
+                    && !above.iter().any(|known| known.kname == parent.kname)
+                {
+                    above.push(parent);
+                }
+            }
+        }
+        above
+    }
+
+    /// Whether this is a path of a multipath map that is among these.
+    fn is_path(&self, disk: &ListedDevice, names: &BTreeSet<&str>) -> bool {
+        disk.multipath_member
+            && self.devices.iter().any(|map| {
+                map.parents.contains(&disk.kname) && names.contains(map.device.name.as_str())
+            })
+    }
+
+    /// Whether this is to be taken apart, if all that it lies on is to be erased.
+    fn is_to_go(&self, holder: &ListedDevice) -> bool {
+        is_holder(holder)
+            && !self.is_kept(holder)
+            && !self
+                .below(holder)
+                .iter()
+                .chain(&self.above(holder))
+                .any(|device| self.spared.contains(&device.kname))
+    }
+
+    fn is_kept(&self, array: &ListedDevice) -> bool {
+        is_array(array)
+            && (self.policy.keep_arrays
+                || self
+                    .above(array)
+                    .iter()
+                    .any(|below| self.spared.contains(&below.kname)))
+    }
+
     fn mounted(&self, device: &ListedDevice, below: &[&ListedDevice]) -> Option<EraseError> {
         below.iter().find_map(|part| {
             let place = self.mounts.get(&part.kname)?;
@@ -219,15 +301,19 @@ impl Guard {
         })
     }
 
-    /// A member of a running array is not erased: the array is, in its own right. So it is in the
-    /// reference (contract/data-plane 7.4), which also leaves out members of arrays that do not
-    /// run, so that their data survives every clean; here these are erased like any disk.
+    /// A member of an array that is to stay is not erased: the array is, in its own right. So it is
+    /// in the reference with every array (contract/data-plane 7.4), running or not, so that what lies
+    /// on the disks beside the array survives every clean; here all others are stopped, and their
+    /// members erased like any disk.
     fn raid_member(&self, device: &ListedDevice, below: &[&ListedDevice]) -> Option<Verdict> {
         let array = below
             .iter()
-            .find(|part| is_array(part) && part.kname != device.kname);
+            .find(|part| part.kname != device.kname && self.is_kept(part));
         if let Some(array) = array {
-            return Some(Verdict::Skip(format!("it is a member of {}", array.kname)));
+            return Some(Verdict::Skip(format!(
+                "it is a member of {}, which is to stay",
+                array.kname
+            )));
         }
         let keeps = self.policy.keep_idle_members
             && below
@@ -235,8 +321,8 @@ impl Guard {
                 .any(|part| (self.contents)(part).kind.as_deref() == Some("linux_raid_member"));
         keeps.then(|| {
             Verdict::Skip(
-                "it is a member of an array that does not run, and skip_block_devices protects \
-                 arrays by name"
+                "it is a member of an array that does not run, and skip_block_devices or the \
+                 node's RAID configuration protects arrays"
                     .to_owned(),
             )
         })
@@ -282,7 +368,14 @@ impl Guard {
 }
 
 fn is_array(device: &ListedDevice) -> bool {
-    device.kname.starts_with("md") && device.kind != "part"
+    // Where no array runs, the kernel can still have its empty device.
+    device.kname.starts_with("md") && device.kind != "part" && !device.parents.is_empty()
+}
+
+/// Whether the kernel made this of other devices, and keeps these from being opened. A multipath map
+/// is its disk.
+fn is_holder(device: &ListedDevice) -> bool {
+    is_array(device) || device.kname.starts_with("dm-") && device.kind != "mpath"
 }
 
 /// Where devices are mounted or used for swap.

@@ -14,6 +14,9 @@ use crate::sys::block_device::{DiskError, Medium};
 /// Bytes written at once: enough for the kernel to keep every queue of the device busy.
 const CHUNK: usize = 4 << 20;
 
+/// Bytes of zeros that the device is asked to make by itself at once.
+const ZEROS: u64 = 64 << 20;
+
 /// Where a chunk cannot be written, the unit in which the rest of it is.
 const PIECE: usize = 64 << 10;
 
@@ -57,6 +60,7 @@ pub fn overwrite(
         context,
         passes: passes.count(),
         buffer: AlignedBuffer::zeroed(CHUNK),
+        may_zero: false,
         faults: Vec::new(),
     };
     if run.passes == 0 {
@@ -72,6 +76,9 @@ pub fn overwrite(
         } else {
             Content::Random(Keystream::random())
         };
+        // The random data is on the medium by then: a device that only notes its zeros has nothing
+        // of the old data to show. Without random data before, zeros are written.
+        run.may_zero = pass > 0;
         run.pass(pass, &last)?;
         if !run.faults.is_empty() {
             break;
@@ -109,6 +116,8 @@ struct Run<'a> {
     context: &'a dyn Context,
     passes: u32,
     buffer: AlignedBuffer,
+    /// The device may make its zeros by itself.
+    may_zero: bool,
     /// One for each piece that could not be written.
     faults: Vec<DiskError>,
 }
@@ -131,9 +140,7 @@ impl Run<'_> {
                     device: self.device.to_owned(),
                 });
             }
-            let length = (size - offset).min(CHUNK as u64) as usize;
-            self.chunk(content, offset, length)?;
-            offset += length as u64;
+            offset += self.step(content, offset, size - offset)?;
             self.context.report_progress(Progress {
                 what: what.clone(),
                 done: u64::from(pass) * size + offset,
@@ -141,6 +148,19 @@ impl Run<'_> {
             });
         }
         self.flush()
+    }
+
+    /// The next bytes of the pass; how many.
+    fn step(&mut self, content: &Content, offset: u64, rest: u64) -> Result<u64, EraseError> {
+        if self.may_zero && matches!(content, Content::Zeros) {
+            let length = rest.min(ZEROS);
+            if self.medium.zero_range(offset, length).is_ok() {
+                return Ok(length);
+            }
+        }
+        let length = rest.min(CHUNK as u64);
+        self.chunk(content, offset, length as usize)?;
+        Ok(length)
     }
 
     fn chunk(&mut self, content: &Content, offset: u64, length: usize) -> Result<(), EraseError> {

@@ -1,5 +1,6 @@
 //! What will be done to a device, and why: decided before anything is touched.
 
+mod drive;
 mod nvme;
 
 use std::fmt;
@@ -16,6 +17,17 @@ use crate::sys::root::Root;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Method {
+    /// ATA: an operation of the Sanitize Device feature set.
+    AtaSanitize(Sanitize),
+    /// ATA: SECURITY ERASE UNIT.
+    AtaSecurityErase {
+        /// The enhanced one, which reaches sectors that are no longer in use.
+        enhanced: bool,
+    },
+    /// SCSI: SANITIZE.
+    ScsiSanitize(Sanitize),
+    /// SCSI: FORMAT UNIT, the block size staying as it is.
+    ScsiFormat,
     /// NVMe Format NVM with secure erase, the block size staying as it is.
     NvmeFormat {
         /// By a new key, and not by erasing all user data.
@@ -23,6 +35,13 @@ pub enum Method {
     },
     /// NVMe Sanitize.
     NvmeSanitize(Sanitize),
+    /// Tell the device that nothing of it is in use, and demand zeros.
+    Discard {
+        /// Copies that the device made, too.
+        secure: bool,
+        /// Bytes of the unit of the device's discards.
+        granularity: u64,
+    },
     /// Write over every byte that the device shows.
     Overwrite {
         /// Passes of random data first.
@@ -115,7 +134,11 @@ impl Plan {
     ) -> Result<Self, EraseError> {
         let mut plan = Self::none(device);
         nvme::add(&mut plan, root, flags, may_erase);
+        drive::add(&mut plan, root, flags);
         let by_itself = !plan.methods.is_empty() || !plan.blocked.is_empty();
+        if by_itself {
+            plan.add_discard(root, flags);
+        }
         plan.falls_back = !by_itself || flags.continue_if_secure_erase_failed;
         if !plan.falls_back {
             plan.leave_out(
@@ -153,6 +176,26 @@ impl Plan {
         (!self.blocked.is_empty() && self.methods.is_empty()).then(|| EraseError::NoFallback {
             reasons: format!("{}: {}", self.device.name, self.blocked.join("; ")),
         })
+    }
+
+    /// The plan of a device that is to be made unreadable or at least look unused, as fast as can be:
+    /// an NVMe format, and the metadata where there is none or it fails (contract/data-plane 7.12).
+    pub fn for_express(
+        root: &Root,
+        device: &BlockDevice,
+        flags: &EraseFlags,
+        may_erase: &dyn Fn(&str) -> bool,
+    ) -> Self {
+        let mut plan = Self::none(device);
+        nvme::add(&mut plan, root, flags, may_erase);
+        plan.methods
+            .retain(|planned| matches!(planned.method, Method::NvmeFormat { .. }));
+        plan.blocked.clear();
+        plan.add(
+            Method::Metadata,
+            "it works on every device that can be written",
+        );
+        plan
     }
 
     /// The plan of a device that is left out or must not be touched.
@@ -199,6 +242,29 @@ impl Plan {
             .map(|left_out| json!({"method": left_out.method, "reason": left_out.reason}))
             .collect();
         json!({ "methods": methods, "left_out": left_out })
+    }
+
+    /// In place of a drive's own erase that failed, where a site wants it (contract/data-plane
+    /// 7.4): it is not offered beside an overwrite, which proves more.
+    fn add_discard(&mut self, root: &Root, flags: &EraseFlags) {
+        if flags.discard != Some(true) {
+            return self.leave_out("discard", "enable_discard_erase is false".to_owned());
+        }
+        let kname = self.device.name.trim_start_matches("/dev/");
+        let queue = |name: &str| root.number(format!("/sys/block/{kname}/queue/{name}"));
+        if queue("discard_max_bytes").unwrap_or(0) == 0 {
+            return self.leave_out("discard", "the device does not have it".to_owned());
+        }
+        let granularity = queue("discard_granularity").unwrap_or(0);
+        for secure in [true, false] {
+            self.add(
+                Method::Discard {
+                    secure,
+                    granularity,
+                },
+                "where the drive does not erase itself: enable_discard_erase is true",
+            );
+        }
     }
 
     fn leave_out(&mut self, method: &'static str, reason: String) {
@@ -256,9 +322,16 @@ impl fmt::Display for Method {
                 }
                 Ok(())
             }
+            Self::AtaSanitize(operation) => write!(f, "ATA {}", operation.words()),
+            Self::AtaSecurityErase { enhanced: true } => f.write_str("ATA enhanced secure erase"),
+            Self::AtaSecurityErase { enhanced: false } => f.write_str("ATA secure erase"),
+            Self::ScsiSanitize(operation) => write!(f, "SCSI {}", operation.words()),
+            Self::ScsiFormat => f.write_str("SCSI format"),
             Self::NvmeFormat { crypto: true } => f.write_str("NVMe format with a new key"),
             Self::NvmeFormat { crypto: false } => f.write_str("NVMe format with user data erase"),
             Self::NvmeSanitize(action) => write!(f, "NVMe {}", action.words()),
+            Self::Discard { secure: true, .. } => f.write_str("secure discard"),
+            Self::Discard { secure: false, .. } => f.write_str("discard"),
             Self::Metadata => f.write_str("remove metadata"),
         }
     }

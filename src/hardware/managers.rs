@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
 use std::time::{Instant, SystemTime};
 
 use farrier_plugin::{
@@ -10,14 +12,14 @@ use farrier_plugin::{
     Port, Step, StepArguments, StepKind, TlsCertificate, UsbDevice,
 };
 use serde_json::Value;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::block::list;
 use crate::config::Live;
 use crate::erase;
 use crate::hardware::disk_wait;
 use crate::hardware::dispatch::{Dispatcher, Ranked};
-use crate::hardware::generic::GenericHardwareManager;
+use crate::hardware::generic::{self, GenericHardwareManager};
 use crate::hardware::logs;
 use crate::hardware::plugin::{Devices, Installed, Refused};
 use crate::hardware::steps::{self, Offer};
@@ -146,21 +148,26 @@ impl Managers {
         })
     }
 
-    fn initialize(&self, context: &dyn Context) {
-        for Ranked { manager, level } in self.dispatcher.ranked() {
-            info!(
-                manager = manager.class_name(),
-                version = manager.version().version,
-                level,
-                "hardware manager"
-            );
-            if let Err(error) = manager.initialize(context) {
-                warn!(
-                    manager = manager.class_name(),
-                    error = error.chain(),
-                    "a hardware manager could not be initialised"
-                );
-            }
+    /// Initialise them, the highest support level first. Those of one level have no order among
+    /// themselves in the contract (8.3), so that none of them can count on another, and all begin
+    /// at once; a lower level may count on a higher one and begins when that is done. The agent's
+    /// own manager, which waits for the disks that others bring up, comes after all.
+    pub(super) fn initialize(&self, context: &dyn Context) {
+        let ranked = self.dispatcher.ranked();
+        for level in ranked.chunk_by(|one, next| {
+            one.level == next.level && next.manager.class_name() != generic::CLASS_NAME
+        }) {
+            thread::scope(|scope| {
+                for Ranked { manager, level } in level {
+                    info!(
+                        manager = manager.class_name(),
+                        version = manager.version().version,
+                        level,
+                        "hardware manager"
+                    );
+                    scope.spawn(move || initialize(manager.as_ref(), context));
+                }
+            });
         }
     }
 
@@ -248,8 +255,13 @@ impl Managers {
     }
 
     /// The plugins that are not used, with the reason.
-    pub fn refused(&self) -> &[Refused] {
-        self.plugins.refused()
+    pub fn refused(&self) -> Vec<Refused> {
+        self.plugins
+            .refused()
+            .iter()
+            .cloned()
+            .chain(self.plugins.idle())
+            .collect()
     }
 
     /// Fails where a manager that the site requires does not answer.
@@ -413,6 +425,25 @@ impl Managers {
         self.dispatcher
             .all("full_sync", |manager| manager.full_sync())?;
         Ok(())
+    }
+}
+
+fn initialize(manager: &dyn HardwareManager, context: &dyn Context) {
+    let started = Instant::now();
+    let initialized = catch_unwind(AssertUnwindSafe(|| manager.initialize(context)));
+    let manager = manager.class_name();
+    match initialized {
+        Ok(Ok(())) => debug!(
+            manager,
+            milliseconds = started.elapsed().as_millis(),
+            "initialised"
+        ),
+        Ok(Err(error)) => warn!(
+            manager,
+            error = error.chain(),
+            "a hardware manager could not be initialised"
+        ),
+        Err(_) => warn!(manager, "initialising a hardware manager ended in a panic"),
     }
 }
 

@@ -2,6 +2,7 @@
 //! offers for it behind one trait, so that tests can put a failing medium in its place.
 #![expect(unsafe_code, reason = "ioctl on block devices")]
 
+mod discard;
 mod error;
 mod partitions;
 mod zeros;
@@ -16,6 +17,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::uio::pwritev;
 
+pub use discard::Discard;
 pub use error::DiskError;
 use error::open_error;
 use zeros::Zeroing;

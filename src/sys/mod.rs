@@ -7,6 +7,7 @@ pub mod block_device;
 pub mod boot_times;
 pub mod clock;
 pub mod control_group;
+pub mod device_mapper;
 pub mod digest;
 pub mod efivars;
 pub mod ethtool;
@@ -21,6 +22,7 @@ pub mod log;
 pub(crate) mod loop_device;
 pub mod loopback;
 mod mask;
+pub mod md_array;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod memory_medium;
 pub mod mount;

@@ -12,6 +12,7 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitSta
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
@@ -54,6 +55,19 @@ pub struct Pipes {
     pub output: ChildStdout,
     /// What it has to say besides.
     pub errors: ChildStderr,
+}
+
+/// Tells of the end of a process; see [`PluginProcess::end`].
+#[derive(Debug)]
+pub struct ProcessEnd(Pid);
+
+impl ProcessEnd {
+    /// Wait for it. The process stays to be reaped by its owner.
+    pub fn wait(self) {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+        // ECHILD: its owner was quicker.
+        while waitid(Id::Pid(self.0), flags) == Err(Errno::EINTR) {}
+    }
 }
 
 /// Start the program at this absolute path under this name, in its own directory.
@@ -140,6 +154,19 @@ impl PluginProcess {
                 return None;
             }
             thread::sleep(POLL);
+        }
+    }
+
+    /// Its end, to wait for on another thread.
+    pub fn end(&self) -> ProcessEnd {
+        ProcessEnd(self.pid())
+    }
+
+    /// Kill what it has started and left behind. A child that inherited its stdout would keep that
+    /// open, and nobody would see that the process itself has ended.
+    pub fn kill_leftovers(&self) {
+        if self.ended.is_none() {
+            self.kill_all();
         }
     }
 

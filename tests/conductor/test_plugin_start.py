@@ -5,7 +5,7 @@ import tarfile
 
 import pytest
 
-from conductor.test_plugins import SCRIPT, pack, with_archives
+from conductor.test_plugins import LIBRARY, SCRIPT, pack, with_archives
 from lab import Disk, paths
 from lab.load import Load
 
@@ -18,9 +18,9 @@ STARTS = 3
 def test_three_plugins_start_within_a_second(lab, record_property):
     """Started, introduced and asked about the machine, side by side: an executable, a script with
     its interpreter, and a shared library."""
-    archives = [pack(paths.BUILD / 'farrier-example-manager', 'example'),
+    archives = [pack(paths.BUILD / 'farrier-onmetal-manager', 'onmetal'),
                 pack(SCRIPT, 'example_script', 'python3-minimal'),
-                pack(paths.ROOT / 'tests/fixtures/plugins/crashing.sh', 'crashing')]
+                pack(LIBRARY, 'example')]
     ramdisk = with_archives(lab, archives, 'plugin-start.img')
     with lab.enrolled('plugin-start', boot='direct', memory_mib=512, disks=[Disk('virtio', 256)],
                       node={'clean': False, 'ramdisk': ramdisk}) as node:

@@ -7,10 +7,11 @@ from lab.hand import Hand
 from lab.image import Image
 from lab.lab import Lab
 from lab.node import Node, ProvisionError
+from lab.receiver import Receiver
 from lab.server import Server
 from lab.swift import Swift
 from lab.switch import Port, Switch
 from lab.terminal import Terminal
 
 __all__ = ['Agent', 'Cutter', 'Disk', 'Hand', 'Image', 'Lab', 'Node', 'Port', 'ProvisionError',
-           'Server', 'Swift', 'Switch', 'Terminal']
+           'Receiver', 'Server', 'Swift', 'Switch', 'Terminal']

@@ -63,10 +63,15 @@ class Conductor:
         if self._ironic:
             self._ironic.stop(grace=3)
 
-    @contextlib.contextmanager
     def boot_template(self, template: Path):
         """Inside, Ironic writes its iPXE scripts after this template instead of its own."""
-        self._configure(f'[pxe]\nipxe_config_template = {template}\n')
+        return self.configured(f'[pxe]\nipxe_config_template = {template}\n')
+
+    @contextlib.contextmanager
+    def configured(self, more):
+        """Inside, these lines follow Ironic's configuration: of an option that is there twice, the
+        last counts."""
+        self._configure(more)
         self.restart()
         try:
             yield
@@ -215,8 +220,9 @@ service_callback_timeout = 600
 check_provision_state_interval = 10
 # A test that switches a server off behind the conductor's back does not want it back on.
 sync_power_state_interval = -1
-# As a site does that wants a step in automated cleaning which its maker left out.
+# As a site does that wants steps in automated cleaning which their makers left out.
 clean_step_priority_override = deploy.script_polish:15
+clean_step_priority_override = deploy.example_polish:14
 file_url_allowed_paths = {run.boot}
 graceful_shutdown_timeout = 1
 enable_mdns = true

@@ -18,7 +18,8 @@ class Disk:
     a flash card is), `sector` the logical sector size in bytes (SATA knows only 512), `rotational`
     whether the disk says that it spins (SATA and SCSI), `logged` whether QEMU keeps a log of all
     writes and flushes (`DiskFile.write_logs`), `bad_mib` a MiB whose first sector cannot be written,
-    `model` what a card's disk calls itself.
+    `model` what a card's disk calls itself, `discard` whether a virtio disk offers to discard and to
+    write zeroes.
     """
 
     bus: str = 'virtio'
@@ -29,6 +30,7 @@ class Disk:
     logged: bool = False
     bad_mib: int | None = None
     model: str = ''
+    discard: bool = True
 
     def __post_init__(self):
         if self.bus not in BUSES:
@@ -39,6 +41,8 @@ class Disk:
             raise ValueError(f'a {self.bus} disk has the model that QEMU gives it')
         if self.rotational and self.bus not in ('sata', 'scsi'):
             raise ValueError(f'a {self.bus} disk cannot be rotational')
+        if not self.discard and self.bus != 'virtio':
+            raise ValueError(f'a {self.bus} disk always offers to discard')
 
 
 class DiskFile:
@@ -68,6 +72,19 @@ class DiskFile:
         with open(self.path, 'r+b') as file:
             for _ in range(self.disk.size_mib):
                 file.write(block)
+
+    def find(self, pattern):
+        """The offset of the first occurrence, or None."""
+        with open(self.path, 'rb') as file:
+            before, start = b'', 0
+            while piece := file.read(8 * MIB):
+                # What begins in one piece can end in the next.
+                found = (before + piece).find(pattern)
+                if found >= 0:
+                    return start - len(before) + found
+                start += len(piece)
+                before = piece[-len(pattern) + 1:]
+        return None
 
     def put(self, path: Path):
         """The content of another file from the start of the disk on, and nothing after it."""

@@ -95,6 +95,8 @@ def _disks(hardware, folder, order):
                        f'physical_block_size={disk["sector"]}')
         if disk['bus'] in ('sata', 'scsi'):
             device += f',rotation_rate={7200 if disk["rotational"] else 1}'
+        if not disk['discard']:
+            device += ',discard=off,write-zeroes=off'
         arguments += ['-device', device]
     return arguments
 

@@ -116,6 +116,12 @@ class Server:
         self._parameters = parameters
         self._describe()
 
+    def change_disk(self, number, **changes):
+        """From the next start on the disk has these properties (see `Disk`)."""
+        for name, value in changes.items():
+            setattr(self.disks[number].disk, name, value)
+        self._describe()
+
     def kill(self):
         """Ends QEMU without a word to anybody: a power cut at this very moment."""
         pid = self.pid()

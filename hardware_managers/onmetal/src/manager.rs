@@ -276,6 +276,12 @@ mod tests {
             !error.declines(),
             "the card would be left to the generic manager"
         );
+        for (step, declines) in [(steps::VERIFY_PORTS, false), ("other", true)] {
+            let error = manager
+                .execute_step(&Agent::default(), step, &node, &[], &Default::default())
+                .unwrap_err();
+            assert_eq!(error.declines(), declines, "{step}");
+        }
     }
 
     #[test]

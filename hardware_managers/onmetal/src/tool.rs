@@ -76,7 +76,6 @@ impl Turns {
         configuration: &'t Configuration,
         context: &'t dyn Context,
     ) -> Result<Tool<'t>, ToolError> {
-        let start = Instant::now();
         let mut is_taken = self.lock();
         while *is_taken {
             if context.is_cancelled() {

@@ -3,6 +3,7 @@
 mod bodies;
 mod golden;
 mod limits;
+mod plugins;
 mod refusals;
 mod tls;
 
@@ -20,7 +21,7 @@ use tokio::sync::watch;
 
 use super::{Server, Settings, Token, serve};
 use crate::command::fake::{self, FakeManager};
-use crate::command::{CommandTable, Signal};
+use crate::command::{CommandTable, Environment, Signal};
 
 const TOKEN: &str = "4rJqxKHVBcL853TT1y6KuEUBj1WNRMxOMi-gIHo0c0I";
 
@@ -52,7 +53,16 @@ impl Served {
     fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let state = tempfile::tempdir().unwrap();
         let (manager, gate) = FakeManager::new();
-        let (environment, signals) = fake::environment(vec![manager.clone()], state.path());
+        let environment = fake::environment(vec![manager.clone()], state.path());
+        Self::serving(environment, (manager, gate), state, change)
+    }
+
+    fn serving(
+        (environment, signals): (Environment, UnboundedReceiver<Signal>),
+        (manager, gate): (Arc<FakeManager>, Sender<Result<Value, ManagerError>>),
+        state: tempfile::TempDir,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let token = Token::new();
         token.set(TOKEN);
         let mut settings = Settings {

@@ -161,6 +161,7 @@ impl Setting {
                 && !arguments.wipe_special_filesystems,
             read_only: ReadOnly::Fail,
             keep_idle_members: false,
+            keep_arrays: false,
         };
         Ok(Self {
             guard: Guard::survey(root, policy)?,

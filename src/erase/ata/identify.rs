@@ -4,71 +4,71 @@
 
 use std::time::Duration;
 
-use crate::erase::ata::command::{BLOCK, Command};
-use crate::erase::ata::error::AtaError;
-use crate::erase::drive_command::CommandError;
+use crate::erase::ata::command::{BLOCK, Command, SHORT};
+use crate::erase::drive_command::{self, CommandError};
+use crate::erase::drive_error::DriveError;
 use crate::sys::scsi::{Data, ScsiDevice};
 
 /// What a drive says about itself.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Identify {
+pub(crate) struct Identify {
     /// Words 10 to 19.
-    pub serial: String,
+    pub(crate) serial: String,
     /// Words 23 to 26.
-    pub firmware: String,
+    pub(crate) firmware: String,
     /// Words 27 to 46.
-    pub model: String,
+    pub(crate) model: String,
     /// Word 217; `None` where the drive does not say.
-    pub rotational: Option<bool>,
+    pub(crate) rotational: Option<bool>,
     /// The Security feature set.
-    pub security: Security,
+    pub(crate) security: Security,
     /// The Sanitize Device feature set.
-    pub sanitize: Abilities,
+    pub(crate) sanitize: Abilities,
 }
 
 /// The Security feature set: word 128 and its neighbours.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Security {
+pub(crate) struct Security {
     /// The drive has it. What follows means nothing where it has not.
-    pub supported: bool,
+    pub(crate) supported: bool,
     /// A user password is set.
-    pub enabled: bool,
+    pub(crate) enabled: bool,
     /// The drive refuses reads and writes until it is unlocked.
-    pub locked: bool,
+    pub(crate) locked: bool,
     /// The drive refuses every security command until its power is switched off.
-    pub frozen: bool,
+    pub(crate) frozen: bool,
     /// Too many wrong passwords since its power was switched on.
-    pub count_expired: bool,
+    pub(crate) count_expired: bool,
     /// The master password cannot unlock it (security level maximum).
-    pub maximum: bool,
+    pub(crate) maximum: bool,
     /// It can do the enhanced erase.
-    pub enhanced: bool,
+    pub(crate) enhanced: bool,
     /// What a normal erase takes.
-    pub normal_time: Estimate,
+    pub(crate) normal_time: Estimate,
     /// What an enhanced erase takes.
-    pub enhanced_time: Estimate,
+    pub(crate) enhanced_time: Estimate,
     /// Word 92: which master password is set; 0 and 65535 say nothing, 65534 is the maker's.
-    pub master_revision: u16,
+    pub(crate) master_revision: u16,
 }
 
 /// The Sanitize Device feature set: word 59.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Abilities {
+pub(crate) struct Abilities {
     /// The drive has it.
-    pub supported: bool,
+    pub(crate) supported: bool,
     /// BLOCK ERASE EXT.
-    pub block_erase: bool,
+    pub(crate) block_erase: bool,
     /// CRYPTO SCRAMBLE EXT.
-    pub crypto_scramble: bool,
+    pub(crate) crypto_scramble: bool,
     /// OVERWRITE EXT.
-    pub overwrite: bool,
+    pub(crate) overwrite: bool,
     /// SANITIZE ANTIFREEZE LOCK EXT.
-    pub antifreeze: bool,
+    pub(crate) antifreeze: bool,
 }
 
 /// The drive's own estimate of how long an erase takes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Estimate {
+pub(crate) enum Estimate {
     /// It gives none.
     #[default]
     Unknown,
@@ -82,7 +82,7 @@ impl Estimate {
     /// How long the erase may take before it is given up: half as long again as the drive says,
     /// and ten minutes, since a drive that is given up is a drive that cannot be used; two days
     /// where it gives no figure or the greatest one.
-    pub fn limit(self) -> Duration {
+    pub(crate) fn limit(self) -> Duration {
         const MARGIN: Duration = Duration::from_secs(600);
         const UNKNOWN: Duration = Duration::from_secs(48 * 3600);
         match self {
@@ -93,7 +93,7 @@ impl Estimate {
     }
 
     /// The time to show progress by.
-    pub fn expected(self) -> Option<Duration> {
+    pub(crate) fn expected(self) -> Option<Duration> {
         match self {
             Self::Unknown => None,
             Self::About(time) | Self::MoreThan(time) => Some(time),
@@ -118,7 +118,7 @@ impl Estimate {
 
 impl Security {
     /// The state in the standard's words, ACS-3 4.18.11.
-    pub fn state(self) -> &'static str {
+    pub(crate) fn state(self) -> &'static str {
         match (self.supported, self.enabled, self.locked, self.frozen) {
             (false, ..) => "without security",
             (true, false, _, false) => "SEC1 (disabled, not frozen)",
@@ -132,8 +132,8 @@ impl Security {
 
 impl Identify {
     /// Ask the drive. Always the drive itself: the state changes behind the kernel's back.
-    pub(super) fn of(drive: &dyn ScsiDevice, device: &str) -> Result<Self, AtaError> {
-        let failed = |source| AtaError::Identify {
+    pub(super) fn of(drive: &dyn ScsiDevice, device: &str) -> Result<Self, DriveError> {
+        let failed = |source| DriveError::Identify {
             device: device.to_owned(),
             source,
         };
@@ -141,7 +141,7 @@ impl Identify {
         Command::new("IDENTIFY DEVICE", 0xec)
             .run(drive, Data::In(&mut page))
             .map_err(failed)?;
-        Self::parse(&page).ok_or_else(|| AtaError::Garbage {
+        Self::parse(&page).ok_or_else(|| DriveError::Garbage {
             device: device.to_owned(),
         })
     }
@@ -209,13 +209,7 @@ pub(super) fn is_ata(drive: &dyn ScsiDevice) -> Result<(), String> {
     const LENGTH: u8 = 255;
     let mut page = [0; LENGTH as usize];
     let block = [0x12, 1, 0x00, 0, LENGTH, 0];
-    let outcome = crate::erase::drive_command::done(
-        drive,
-        NAME,
-        &block,
-        Data::In(&mut page),
-        super::command::SHORT,
-    );
+    let outcome = drive_command::done(drive, NAME, &block, Data::In(&mut page), SHORT);
     match outcome {
         Ok(length) => {
             let listed = page[..length.min(page.len())]

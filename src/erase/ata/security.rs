@@ -8,14 +8,14 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use farrier_plugin::{Context, Progress};
+use farrier_plugin::Progress;
 use tracing::{info, warn};
 
 use crate::erase::ata::command::{BLOCK, Command, SHORT};
-use crate::erase::ata::error::{Aftermath, AtaError};
 use crate::erase::ata::identify::{Estimate, Identify, Security};
 use crate::erase::drive_command::CommandError;
-use crate::erase::error::EraseError;
+use crate::erase::drive_error::{Aftermath, DriveError};
+use crate::erase::nvme_method::Watch;
 use crate::sys::scsi::{Data, ScsiDevice, ScsiError};
 
 /// The user password that is set before an erase, padded with zeros to 32 bytes. It can be typed:
@@ -26,9 +26,6 @@ const OURS: &[u8] = b"farrier";
 /// empty one, and the word that hdparm before 9.51 took literally. A drive takes five wrong ones
 /// after its power came on, so that there is room for no more.
 const KNOWN: [&[u8]; 3] = [OURS, b"", b"NULL"];
-
-/// How often progress is told.
-const TICK: Duration = Duration::from_secs(1);
 
 /// After a command that got no answer the kernel resets the drive, which then may need this long
 /// to answer again.
@@ -41,14 +38,13 @@ const RECOVERY_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 10 } else
 /// it, and a cancel is not looked at: the drive would go on, and be locked.
 pub(super) fn erase(
     drive: &dyn ScsiDevice,
-    device: &str,
     enhanced: bool,
-    size: u64,
-    context: &dyn Context,
-) -> Result<(), EraseError> {
+    watch: &Watch<'_>,
+) -> Result<(), DriveError> {
+    let device = watch.device;
     let security = ready(drive, device, enhanced)?;
-    if context.is_cancelled() {
-        return Err(EraseError::Cancelled {
+    if watch.context.is_cancelled() {
+        return Err(DriveError::Cancelled {
             device: device.to_owned(),
         });
     }
@@ -67,27 +63,25 @@ pub(super) fn erase(
     );
     let outcome = Command::new("SECURITY ERASE PREPARE", 0xf3)
         .run(drive, Data::None)
-        .and_then(|_| erase_unit(drive, device, enhanced, estimate, size, context));
+        .and_then(|_| erase_unit(drive, enhanced, estimate, watch));
     if let Err(source) = outcome {
-        return Err(AtaError::Erase {
+        return Err(DriveError::Erase {
             device: device.to_owned(),
             aftermath: undo(drive, device),
             source,
-        }
-        .into());
+        });
     }
     if recovered(drive, device)?.security.enabled {
-        return Err(AtaError::StillEnabled {
+        return Err(DriveError::StillEnabled {
             device: device.to_owned(),
             aftermath: undo(drive, device),
-        }
-        .into());
+        });
     }
     Ok(())
 }
 
 /// Take off a password that an interrupted erase left; whether there was one.
-pub(super) fn release(drive: &dyn ScsiDevice, device: &str) -> Result<bool, AtaError> {
+pub(super) fn release(drive: &dyn ScsiDevice, device: &str) -> Result<bool, DriveError> {
     let mut security = Identify::of(drive, device)?.security;
     if !security.enabled {
         return Ok(false);
@@ -98,7 +92,7 @@ pub(super) fn release(drive: &dyn ScsiDevice, device: &str) -> Result<bool, AtaE
         "the drive has a security password"
     );
     if security.frozen {
-        return Err(AtaError::Frozen {
+        return Err(DriveError::Frozen {
             device: device.to_owned(),
         });
     }
@@ -107,12 +101,12 @@ pub(super) fn release(drive: &dyn ScsiDevice, device: &str) -> Result<bool, AtaE
         let mut tried = KNOWN.iter();
         while security.locked {
             if security.count_expired {
-                return Err(AtaError::CountExpired {
+                return Err(DriveError::CountExpired {
                     device: device.to_owned(),
                 });
             }
             let Some(password) = tried.next() else {
-                return Err(AtaError::ForeignPassword {
+                return Err(DriveError::ForeignPassword {
                     device: device.to_owned(),
                     locked: true,
                 });
@@ -137,15 +131,19 @@ pub(super) fn release(drive: &dyn ScsiDevice, device: &str) -> Result<bool, AtaE
             return Ok(true);
         }
     }
-    Err(AtaError::ForeignPassword {
+    Err(DriveError::ForeignPassword {
         device: device.to_owned(),
         locked: false,
     })
 }
 
 /// The drive, in the state in which an erase begins: SEC1.
-fn ready(drive: &dyn ScsiDevice, device: &str, enhanced: bool) -> Result<Security, AtaError> {
-    let unsupported = |feature| AtaError::Unsupported {
+pub(super) fn ready(
+    drive: &dyn ScsiDevice,
+    device: &str,
+    enhanced: bool,
+) -> Result<Security, DriveError> {
+    let unsupported = |feature| DriveError::Unsupported {
         device: device.to_owned(),
         feature,
     };
@@ -160,7 +158,7 @@ fn ready(drive: &dyn ScsiDevice, device: &str, enhanced: bool) -> Result<Securit
         security = Identify::of(drive, device)?.security;
     }
     if security.frozen {
-        return Err(AtaError::Frozen {
+        return Err(DriveError::Frozen {
             device: device.to_owned(),
         });
     }
@@ -168,10 +166,10 @@ fn ready(drive: &dyn ScsiDevice, device: &str, enhanced: bool) -> Result<Securit
 }
 
 /// From SEC1 to SEC5.
-fn set_password(drive: &dyn ScsiDevice, device: &str) -> Result<(), AtaError> {
+fn set_password(drive: &dyn ScsiDevice, device: &str) -> Result<(), DriveError> {
     let set = with_password(drive, "SECURITY SET PASSWORD", 0xf1, 0, OURS, SHORT);
     if let Err(source) = set {
-        return Err(AtaError::SetPassword {
+        return Err(DriveError::SetPassword {
             device: device.to_owned(),
             aftermath: undo(drive, device),
             source,
@@ -186,10 +184,10 @@ fn set_password(drive: &dyn ScsiDevice, device: &str) -> Result<(), AtaError> {
     };
     match (security.enabled, security.frozen) {
         (true, false) => Ok(()),
-        (true, true) => Err(AtaError::FrozenMeanwhile {
+        (true, true) => Err(DriveError::FrozenMeanwhile {
             device: device.to_owned(),
         }),
-        (false, _) => Err(AtaError::PasswordIgnored {
+        (false, _) => Err(DriveError::PasswordIgnored {
             device: device.to_owned(),
         }),
     }
@@ -199,16 +197,17 @@ fn set_password(drive: &dyn ScsiDevice, device: &str) -> Result<(), AtaError> {
 /// with the time that passes as progress.
 fn erase_unit(
     drive: &dyn ScsiDevice,
-    device: &str,
     enhanced: bool,
     estimate: Estimate,
-    size: u64,
-    context: &dyn Context,
+    watch: &Watch<'_>,
 ) -> Result<(), CommandError> {
     const NAME: &str = "SECURITY ERASE UNIT";
     let control = if enhanced { 0x0002 } else { 0 };
     let limit = estimate.limit();
-    let what = format!("erasing {device}: the drive erases itself, which cannot be stopped");
+    let what = format!(
+        "erasing {}: the drive erases itself, which cannot be stopped",
+        watch.device
+    );
     let started = Instant::now();
     let broken = |source| CommandError::NoAnswer {
         command: NAME,
@@ -225,15 +224,15 @@ fn erase_unit(
             .spawn_scoped(scope, erase)
             .map_err(broken)?;
         loop {
-            match receiver.recv_timeout(TICK) {
+            match receiver.recv_timeout(watch.pause) {
                 Ok(outcome) => return outcome,
                 Err(RecvTimeoutError::Disconnected) => {
                     return Err(broken(std::io::ErrorKind::BrokenPipe.into()));
                 }
-                Err(RecvTimeoutError::Timeout) => context.report_progress(Progress {
+                Err(RecvTimeoutError::Timeout) => watch.context.report_progress(Progress {
                     what: what.clone(),
-                    done: share(size, started.elapsed(), estimate),
-                    total: Some(size),
+                    done: share(watch.size, started.elapsed(), estimate),
+                    total: Some(watch.size),
                 }),
             }
         }
@@ -262,7 +261,7 @@ fn undo(drive: &dyn ScsiDevice, device: &str) -> Aftermath {
         });
     match outcome {
         Ok(_) => Aftermath::Free,
-        Err(AtaError::Identify { .. } | AtaError::Garbage { .. }) => Aftermath::Unknown,
+        Err(DriveError::Identify { .. } | DriveError::Garbage { .. }) => Aftermath::Unknown,
         Err(error) => {
             warn!(
                 device,
@@ -275,11 +274,11 @@ fn undo(drive: &dyn ScsiDevice, device: &str) -> Aftermath {
 }
 
 /// The drive, which may have been reset and need a while.
-fn recovered(drive: &dyn ScsiDevice, device: &str) -> Result<Identify, AtaError> {
+fn recovered(drive: &dyn ScsiDevice, device: &str) -> Result<Identify, DriveError> {
     let deadline = Instant::now() + RECOVERY;
     loop {
         let outcome = Identify::of(drive, device);
-        let is_gone = matches!(&outcome, Err(AtaError::Identify { source, .. })
+        let is_gone = matches!(&outcome, Err(DriveError::Identify { source, .. })
             if matches!(source, CommandError::NoAnswer { source: ScsiError::Kernel(error), .. }
                 if matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENXIO))));
         if outcome.is_ok() || is_gone || Instant::now() >= deadline {
@@ -317,8 +316,8 @@ fn refused(error: CommandError) -> Result<(), CommandError> {
     }
 }
 
-fn disable_error(device: &str, source: CommandError) -> AtaError {
-    AtaError::Disable {
+fn disable_error(device: &str, source: CommandError) -> DriveError {
+    DriveError::Disable {
         device: device.to_owned(),
         source,
     }

@@ -52,6 +52,7 @@ const POLICY: Policy = Policy {
     guard_special_filesystems: true,
     read_only: ReadOnly::Fail,
     keep_idle_members: false,
+    keep_arrays: false,
 };
 
 fn kind(kind: &str) -> Contents {
@@ -139,8 +140,13 @@ fn a_mounted_partition_or_swap_or_volume_protects_its_disk() {
     assert!(matches!(guard.verdict("/dev/sdd"), Verdict::Erase));
 }
 
+fn in_the_way(guard: &Guard, names: &[&str]) -> Vec<String> {
+    let holders = guard.in_the_way(&names.iter().copied().collect());
+    holders.iter().map(|holder| holder.kname.clone()).collect()
+}
+
 #[test]
-fn members_of_running_arrays_are_left_to_the_array() {
+fn members_of_arrays_that_are_to_stay_are_left_to_the_array() {
     let tree = Tree::new();
     tree.disk("sda", "8:0");
     tree.partition("sda", "sda1", "8:1");
@@ -148,11 +154,60 @@ fn members_of_running_arrays_are_left_to_the_array() {
     tree.disk("md0", "9:0");
     tree.put("/sys/block/md0/md/level", "raid1");
     tree.holds("sda1", "md0");
-    let guard = tree.guard(POLICY, &[]);
+    let keeping = Policy {
+        keep_arrays: true,
+        ..POLICY
+    };
+    let guard = tree.guard(keeping, &[]);
     assert!(is_skipped(&guard.verdict("/dev/sda"), "md0"));
     assert!(is_skipped(&guard.verdict("/dev/sda1"), "md0"));
     assert!(matches!(guard.verdict("/dev/sda2"), Verdict::Erase));
     assert!(matches!(guard.verdict("/dev/md0"), Verdict::Erase));
+    assert!(in_the_way(&guard, &["/dev/sda", "/dev/md0"]).is_empty());
+
+    // Any other that still runs after it was to be stopped keeps its members from being erased.
+    let guard = tree.guard(POLICY, &[]);
+    let error = refusal(guard.verdict("/dev/sda"));
+    assert!(matches!(&error, EraseError::Held { holders, .. } if holders == "md0"));
+    assert!(!error.stops_all());
+    assert!(matches!(guard.verdict("/dev/md0"), Verdict::Erase));
+    assert_eq!(in_the_way(&guard, &["/dev/sda", "/dev/md0"]), ["md0"]);
+}
+
+#[test]
+fn what_lies_on_top_is_taken_apart_first_and_nothing_of_a_disk_that_stays() {
+    let tree = Tree::new();
+    for (index, disk) in ["sda", "sdb", "sdc", "sdd"].iter().enumerate() {
+        tree.disk(disk, &format!("8:{}", index * 16));
+    }
+    tree.partition("sda", "sda1", "8:1");
+    // A volume on an array on a partition and a disk, and on another disk.
+    tree.disk("md127", "9:127");
+    tree.put("/sys/block/md127/md/level", "raid1");
+    tree.holds("sda1", "md127");
+    tree.holds("sdb", "md127");
+    tree.disk("dm-1", "253:1");
+    tree.holds("md127", "dm-1");
+    tree.holds("sdc", "dm-1");
+    // Two paths to one disk, and a volume on it.
+    tree.disk("dm-2", "253:2");
+    tree.put("/sys/block/dm-2/dm/uuid", "mpath-3600");
+    tree.put("/sys/block/sdd/holders/dm-2", "");
+    tree.holds("sdd", "dm-2");
+    tree.disk("dm-0", "253:0");
+    tree.holds("dm-2", "dm-0");
+    let guard = tree.guard(POLICY, &[]);
+    let all = ["/dev/sda", "/dev/sdb", "/dev/sdc", "/dev/dm-2"];
+    assert_eq!(in_the_way(&guard, &all), ["dm-1", "md127", "dm-0"]);
+    assert_eq!(in_the_way(&guard, &all[..3]), ["dm-1", "md127"]);
+    assert_eq!(in_the_way(&guard, &["/dev/sda", "/dev/sdb"]), ["md127"]);
+    assert!(in_the_way(&guard, &["/dev/sda", "/dev/sdc"]).is_empty());
+    assert!(in_the_way(&guard, &["/dev/md127"]).is_empty());
+
+    let node = serde_json::json!({"properties": {"skip_block_devices": [{"name": "/dev/sdc"}]}});
+    let list = SkipList::from_node(&serde_json::from_value(node).unwrap()).unwrap();
+    let guard = tree.guard(POLICY, &[]).sparing(&list).unwrap();
+    assert_eq!(in_the_way(&guard, &all), ["dm-0"]);
 }
 
 #[test]

@@ -219,6 +219,62 @@ mod tests {
     }
 
     #[test]
+    fn a_discard_stands_in_where_a_site_wants_it_and_the_device_has_it() {
+        let machine = machine(0b10, 0, 0);
+        let wanted = EraseFlags {
+            discard: Some(true),
+            ..flags()
+        };
+        assert_eq!(methods(&plan(&machine, &wanted, true)).len(), 1);
+        machine.add(
+            "/sys/block/nvme0n1/queue/discard_max_bytes = 2199023255040\n\
+             /sys/block/nvme0n1/queue/discard_granularity = 4096",
+        );
+        assert_eq!(methods(&plan(&machine, &flags(), true)).len(), 1);
+        let found: Vec<String> = plan(&machine, &wanted, true)
+            .methods
+            .iter()
+            .map(|planned| planned.method.to_string())
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "NVMe format with user data erase",
+                "secure discard",
+                "discard"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_express_erase_is_a_format_or_the_metadata() {
+        let device = BlockDevice {
+            name: "/dev/nvme0n1".to_owned(),
+            ..BlockDevice::default()
+        };
+        let express = |machine: &Recording, flags: &EraseFlags| {
+            let plan = Plan::for_express(&machine.root(), &device, flags, &|_| true);
+            assert!(plan.refusal().is_none() && plan.falls_back);
+            plan.methods
+                .iter()
+                .map(|planned| planned.method)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            express(&machine(0b10, 0, 0b111), &flags()),
+            [Method::NvmeFormat { crypto: false }, Method::Metadata]
+        );
+        assert_eq!(express(&machine(0, 0, 0b111), &flags()), [Method::Metadata]);
+        let silent = Recording::unpack("/sys/block/nvme0n1/nsid = 1");
+        assert_eq!(express(&silent, &flags()), [Method::Metadata]);
+        let off = EraseFlags {
+            nvme_secure_erase: false,
+            ..flags()
+        };
+        assert_eq!(express(&machine(0b10, 0, 0), &off), [Method::Metadata]);
+    }
+
+    #[test]
     fn what_reaches_a_protected_namespace_is_not_offered() {
         let plan_ = plan(&machine(0b1010, 0, 0b10), &flags(), false);
         assert_eq!(

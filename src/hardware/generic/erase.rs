@@ -2,14 +2,14 @@
 
 use std::cell::OnceCell;
 
-use farrier_plugin::{BlockDevice, Context, HardwareManager, ManagerError, Node};
+use farrier_plugin::{BlockDevice, Context, ErrorKind, HardwareManager, ManagerError, Node};
 use serde_json::Value;
 use tracing::{info, warn};
 
 use super::GenericHardwareManager;
 use crate::block::skip::Purpose;
 use crate::erase::{
-    self, EraseError, EraseFlags, EraseRecord, Guard, Plan, Policy, ReadOnly, Verdict,
+    self, EraseError, EraseFlags, EraseRecord, Failure, Guard, Plan, Policy, ReadOnly, Verdict,
 };
 use crate::sys::log::chain;
 
@@ -21,9 +21,9 @@ pub(super) fn devices(
     node: &Node,
 ) -> Result<Value, ManagerError> {
     let flags = EraseFlags::from_node(node)?;
-    let devices = manager.list_block_devices_check_skip_list(node, false)?;
-    let guard = survey(manager, node, &flags, ReadOnly::Fail)?;
-    check_all(&guard, &devices)?;
+    let (devices, ..) = released(manager, context, node, &flags, ReadOnly::Fail, || {
+        manager.list_block_devices_check_skip_list(node, false)
+    })?;
     let peers = manager.peers()?;
     manager.scopes.begin();
     let names: Vec<String> = devices.iter().map(|device| device.name.clone()).collect();
@@ -46,25 +46,72 @@ pub(super) fn devices_metadata(
     context: &dyn Context,
     node: &Node,
 ) -> Result<Value, ManagerError> {
+    quickly(
+        manager,
+        context,
+        node,
+        "erase_devices_metadata",
+        "Failed to erase the metadata on the device(s)",
+        |device, _, _| Plan::for_metadata(device),
+    )
+}
+
+/// `erase_devices_express`: the same devices, and NVMe namespaces are formatted (contract/data-plane
+/// 7.12).
+pub(super) fn devices_express(
+    manager: &GenericHardwareManager,
+    context: &dyn Context,
+    node: &Node,
+) -> Result<Value, ManagerError> {
+    quickly(
+        manager,
+        context,
+        node,
+        "erase_devices_express",
+        "Failed to conduct an express erase on the device(s)",
+        |device, flags, may_erase| Plan::for_express(&manager.root, device, flags, may_erase),
+    )
+}
+
+/// Disks, arrays and partitions by plans that take a moment each.
+fn quickly(
+    manager: &GenericHardwareManager,
+    context: &dyn Context,
+    node: &Node,
+    step: &'static str,
+    failure: &str,
+    plan: impl Fn(&BlockDevice, &EraseFlags, &dyn Fn(&str) -> bool) -> Plan,
+) -> Result<Value, ManagerError> {
     let flags = EraseFlags::from_node(node)?;
-    let devices = manager.unskipped(node, true, Purpose::Metadata)?;
-    let guard = survey(manager, node, &flags, ReadOnly::Skip)?;
-    check_all(&guard, &devices)?;
-    erase::erase_metadata(
+    let (devices, guard, locked) =
+        released(manager, context, node, &flags, ReadOnly::Skip, || {
+            manager.unskipped(node, true, Purpose::Metadata)
+        })?;
+    let is_locked =
+        |device: &BlockDevice| locked.iter().any(|failure| failure.device == device.name);
+    let devices: Vec<BlockDevice> = devices
+        .into_iter()
+        .filter(|device| !is_locked(device))
+        .collect();
+    let may_erase = |other: &str| {
+        devices.iter().any(|device| device.name == other)
+            && matches!(guard.verdict(other), Verdict::Erase)
+    };
+    manager.scopes.begin();
+    let mut outcome = erase::erase_metadata(
         &manager.root,
         &devices,
         &guard,
+        &manager.scopes,
         context,
-        |device| {
-            let plan = Plan::for_metadata(device);
-            begin(manager, "erase_devices_metadata", node, plan)
-        },
+        |device| begin(manager, step, node, plan(device, &flags, &may_erase)),
         |record| {
             manager.records.keep(record);
             info!("{}", record.line());
         },
-    )
-    .into_result("Failed to erase the metadata on the device(s)")?;
+    );
+    outcome.failures.extend(locked);
+    outcome.into_result(failure)?;
     Ok(Value::Null)
 }
 
@@ -79,6 +126,12 @@ pub(super) fn block_device(
     flags
         .discard
         .get_or_insert(manager.options.current().enable_discard_erase);
+    flags
+        .scsi_sanitize
+        .get_or_insert(manager.options.current().enable_scsi_sanitize);
+    flags
+        .scsi_format_unit
+        .get_or_insert(manager.options.current().enable_scsi_format_unit);
     let read_only = if flags.skip_read_only {
         ReadOnly::Skip
     } else {
@@ -120,6 +173,20 @@ pub(super) fn block_device(
     ended(manager, &record, outcome)
 }
 
+/// Take the passwords off that interrupted erases left: whether there was one, and the drives that
+/// stay locked as failures.
+fn unlock(manager: &GenericHardwareManager, devices: &[BlockDevice]) -> (bool, Vec<Failure>) {
+    if !manager.may_destroy {
+        return (false, Vec::new());
+    }
+    let (freed, locked) = erase::take_passwords_off(&manager.root, devices, &manager.scopes);
+    let failures = locked.into_iter().map(|(device, error)| Failure {
+        device,
+        error: EraseError::from(error).into(),
+    });
+    (freed, failures.collect())
+}
+
 /// The record of a device whose turn it is, kept from now on.
 fn begin(
     manager: &GenericHardwareManager,
@@ -134,6 +201,8 @@ fn begin(
             started, "an erase of this device was interrupted; it begins anew"
         );
         record.found_interrupted(started);
+    } else if manager.scopes.take_freed(&record.device().name) {
+        record.found_interrupted("not known: the drive had farrier's password".to_owned());
     }
     manager.records.keep(&record);
     record
@@ -178,9 +247,48 @@ fn survey(
         guard_special_filesystems: manager.options.current().guard_special_filesystems
             && !flags.wipe_special_filesystems,
         read_only,
-        keep_idle_members: skipped.volume_names().next().is_some(),
+        keep_idle_members: skipped.volume_names().next().is_some() || has_own_arrays(node),
+        keep_arrays: has_own_arrays(node),
     };
-    Ok(Guard::survey(&manager.root, policy)?)
+    Guard::survey(&manager.root, policy)?
+        .sparing(&skipped)
+        .map_err(|error| ManagerError::new(ErrorKind::BlockDevice, error.to_string()))
+}
+
+/// Whether the conductor keeps a configuration of software RAID for this node: it was made by a step,
+/// and deployments count on it until a step takes it away.
+fn has_own_arrays(node: &Node) -> bool {
+    node.field("raid_config", "logical_disks")
+        .and_then(Value::as_array)
+        .is_some_and(|disks| disks.iter().any(|disk| disk["controller"] == "software"))
+}
+
+/// The devices, when none of them forbids to touch any, and the arrays and volumes on them are taken
+/// apart; the guard, as it is then; and the drives that are locked and stay so.
+fn released(
+    manager: &GenericHardwareManager,
+    context: &dyn Context,
+    node: &Node,
+    flags: &EraseFlags,
+    read_only: ReadOnly,
+    list: impl Fn() -> Result<Vec<BlockDevice>, ManagerError>,
+) -> Result<(Vec<BlockDevice>, Guard, Vec<Failure>), ManagerError> {
+    let mut devices = list()?;
+    // A locked drive cannot be searched for what must not be touched.
+    let (freed, locked) = unlock(manager, &devices);
+    if freed {
+        devices = list()?;
+    }
+    let guard = survey(manager, node, flags, read_only)?;
+    check_all(&guard, &devices)?;
+    if !erase::release(&manager.root, &guard, &devices, context) {
+        return Ok((devices, guard, locked));
+    }
+    let devices = list()?;
+    let guard = survey(manager, node, flags, read_only)?;
+    // What was hidden in an array can be seen now.
+    check_all(&guard, &devices)?;
+    Ok((devices, guard, locked))
 }
 
 /// Before anything is touched: whether there is a device on whose account nothing may be. The
@@ -209,7 +317,7 @@ mod tests {
     use std::sync::Arc;
     use std::thread;
 
-    use farrier_plugin::{ErrorKind, SilentContext};
+    use farrier_plugin::SilentContext;
     use serde_json::json;
 
     use super::*;
@@ -399,6 +507,43 @@ mod tests {
     }
 
     #[test]
+    fn members_of_an_array_are_left_out_only_where_the_node_counts_on_it() {
+        let own = json!({"raid_config": {"logical_disks": [{"controller": "software"}]}});
+        let hardware = json!({"raid_config": {"logical_disks": [{"controller": "raid.0"}]}});
+        for (node, stays) in [(own, true), (hardware, false), (json!({}), false)] {
+            let machine = Machine::new(&["md0", "sda", "sdb"], true, no_vendor());
+            for (path, content) in [
+                ("md/level", "raid1"),
+                ("slaves/sda", ""),
+                ("slaves/sdb", ""),
+            ] {
+                let path = machine.path("sys/block/md0").join(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, content).unwrap();
+            }
+            let outcome = machine.run("erase_devices", node);
+            assert!(machine.is_untouched("sda") && machine.is_untouched("sdb"));
+            if stays {
+                assert_eq!(
+                    results(&outcome.unwrap()),
+                    ["/dev/md0 erased", "/dev/sda skipped", "/dev/sdb skipped"]
+                );
+            } else {
+                // The plain file in the tree is no array that could be stopped.
+                let error = outcome.unwrap_err().to_string();
+                assert!(
+                    error.contains("/dev/sda is not erased: md0 lies on it"),
+                    "{error}"
+                );
+                assert!(
+                    error.contains("/dev/sdb is not erased: md0 lies on it"),
+                    "{error}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn a_vendors_manager_is_asked_first() {
         let vendor = no_vendor().answering(Answer::Null).only_erasing();
         let machine = Machine::new(&["sda"], true, vendor);
@@ -495,6 +640,27 @@ mod tests {
         assert!(bytes[..4 << 20].iter().all(|byte| *byte == 0));
         assert!(bytes[6 << 20..].iter().all(|byte| *byte == 0));
         assert!(bytes[4 << 20..6 << 20].iter().all(|byte| *byte == 0x5a));
+    }
+
+    #[test]
+    fn an_express_erase_of_disks_that_are_no_nvme_is_one_of_metadata() {
+        let machine = Machine::new(&["sda"], true, no_vendor());
+        assert_eq!(
+            machine.run("erase_devices_express", json!({})).unwrap(),
+            Value::Null
+        );
+        let bytes = machine.disk("sda");
+        assert!(bytes[..4 << 20].iter().all(|byte| *byte == 0));
+        assert!(bytes[4 << 20..6 << 20].iter().all(|byte| *byte == 0x5a));
+        fs::remove_file(machine.path("dev/sda")).unwrap();
+        let error = machine
+            .run("erase_devices_express", json!({}))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("Failed to conduct an express erase on the device(s): \"/dev/sda\""),
+            "{error}"
+        );
     }
 
     #[test]

@@ -385,6 +385,7 @@ impl HardwareManager for GenericHardwareManager {
     ) -> Result<Value, ManagerError> {
         match step {
             "erase_devices" => self.erase_devices(context, node, ports),
+            "erase_devices_express" => erase::devices_express(self, context, node),
             "erase_devices_metadata" => erase::devices_metadata(self, context, node),
             "erase_pstore" => pstore::erase(&self.root),
             "write_image" => deploy::write_image(self, context, node, arguments),

@@ -4,7 +4,7 @@
 use farrier_plugin::{ErrorKind, ManagerError, Step, StepKind};
 
 /// Steps of the reference's generic manager that are not here yet.
-const MISSING: [&str; 12] = [
+const MISSING: [&str; 11] = [
     "apply_configuration",
     "burnin_cpu",
     "burnin_disk",
@@ -14,7 +14,6 @@ const MISSING: [&str; 12] = [
     "clean_uefi_nvram",
     "create_configuration",
     "delete_configuration",
-    "erase_devices_express",
     "execute_bootc_install",
     "inject_files",
 ];
@@ -24,6 +23,7 @@ pub(super) fn offered(kind: StepKind) -> Vec<Step> {
     match kind {
         StepKind::Clean => vec![
             step("erase_devices", 10, Some(true)),
+            step("erase_devices_express", 0, Some(true)),
             step("erase_devices_metadata", 99, Some(true)),
             step("erase_pstore", 0, Some(true)),
         ],
@@ -69,6 +69,8 @@ mod tests {
             serde_json::to_value(offered(StepKind::Clean)).unwrap(),
             json!([
                 {"step": "erase_devices", "priority": 10, "interface": "deploy",
+                 "reboot_requested": false, "abortable": true},
+                {"step": "erase_devices_express", "priority": 0, "interface": "deploy",
                  "reboot_requested": false, "abortable": true},
                 {"step": "erase_devices_metadata", "priority": 99, "interface": "deploy",
                  "reboot_requested": false, "abortable": true},

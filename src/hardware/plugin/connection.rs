@@ -1,7 +1,7 @@
 //! The conversation with one running plugin: requests out, answers and callbacks in.
 //!
-//! Three threads serve it: one writes, so that a plugin that does not read cannot stop a caller; one
-//! reads its answers; one its stderr. The caller itself waits with a deadline and serves the
+//! Four threads serve it: one writes, so that a plugin that does not read cannot stop a caller; one
+//! reads its answers; one its stderr; one waits for its end. The caller itself waits with a deadline and serves the
 //! callbacks of its own call.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -21,7 +21,7 @@ use tracing::{debug, error, info, warn};
 
 use super::turns::Turns;
 use super::{Found, PluginError, stderr};
-use crate::sys::plugin_process::{self, Pipes, PluginProcess};
+use crate::sys::plugin_process::{self, Pipes, PluginProcess, ProcessEnd};
 
 /// Time to stop after a cancel.
 const CANCEL_GRACE: Duration = Duration::from_secs(10);
@@ -100,6 +100,7 @@ impl Connection {
             output,
             errors,
         } = pipes;
+        let end = process.end();
         let shared = Arc::new(Shared {
             process: Mutex::new(process),
             calls: Mutex::default(),
@@ -121,6 +122,8 @@ impl Connection {
             "output",
             Box::new(move || own_shared.read_all(&own_name, output)),
         )?;
+        let own_shared = Arc::clone(&shared);
+        start("end", Box::new(move || own_shared.watch(end)))?;
         let own_name = name.to_owned();
         start(
             "stderr",
@@ -137,6 +140,11 @@ impl Connection {
     /// How it ended, where it has.
     pub(super) fn ended(&self) -> Option<String> {
         self.shared.calls().ended.clone()
+    }
+
+    /// Whether a further call has to wait for one under way.
+    pub(super) fn is_busy(&self) -> bool {
+        self.turns.are_taken()
     }
 
     /// Let it take this many calls at once; one until this is called.
@@ -157,7 +165,10 @@ impl Connection {
         let _turn = self
             .turns
             .take(until, || context.is_cancelled())
-            .ok_or_else(|| self.too_late(method, deadline))?;
+            .ok_or_else(|| PluginError::Busy {
+                name: self.name.clone(),
+                method: method.to_owned(),
+            })?;
         let (sender, events) = sync_channel(QUEUE);
         let number = self.register(method, sender)?;
         let result = self
@@ -463,6 +474,13 @@ impl Shared {
                 return;
             }
         }
+    }
+
+    /// When the process has ended, what it started ends, too: only then does its output end.
+    fn watch(&self, end: ProcessEnd) {
+        end.wait();
+        let process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        process.kill_leftovers();
     }
 
     /// Read messages until the output ends or one breaks a rule.

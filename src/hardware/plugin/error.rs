@@ -97,6 +97,17 @@ pub(in crate::hardware) enum PluginError {
         /// The limit.
         seconds: u64,
     },
+    /// Other calls were before this one until its deadline, or until it was cancelled.
+    #[error(
+        "The hardware manager {name} was not asked {method}: it was busy with other calls until \
+         the deadline or the cancel"
+    )]
+    Busy {
+        /// The plugin.
+        name: String,
+        /// The call.
+        method: String,
+    },
     /// The command was cancelled; where it did not stop by itself, it was killed.
     #[error(
         "The hardware manager {name} was killed: it did not stop {method} within {seconds} s of the cancel"

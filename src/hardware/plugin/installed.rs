@@ -99,6 +99,17 @@ impl Installed {
         &self.refused
     }
 
+    /// Those that run and are not asked anything, and why.
+    pub(in crate::hardware) fn idle(&self) -> impl Iterator<Item = Refused> {
+        self.managers.iter().filter_map(|manager| {
+            let why = idleness(manager)?;
+            Some(Refused {
+                name: manager.name().to_owned(),
+                why,
+            })
+        })
+    }
+
     /// Fails where a manager that the site requires is not among those that answer: a step of a
     /// lower one, such as the generic erase, must not silently stand in for its own.
     ///
@@ -128,14 +139,7 @@ impl Installed {
     /// Why a required manager does not answer; `None` where it does.
     fn missing(&self, name: &str, ranked: &[&str]) -> Option<String> {
         if let Some(manager) = self.managers.iter().find(|manager| manager.is_called(name)) {
-            if let Some(why) = manager.dropped() {
-                return Some(why);
-            }
-            return match manager.evaluate_hardware_support() {
-                Err(error) => Some(error.chain()),
-                Ok(0) => Some("it says that it does not support this machine".to_owned()),
-                Ok(_) => None,
-            };
+            return idleness(manager);
         }
         if let Some(refused) = self.refused.iter().find(|refused| refused.name == name) {
             return Some(refused.why.clone());
@@ -161,6 +165,18 @@ impl Installed {
     fn refuse(&mut self, name: String, why: String) {
         warn!(plugin = name, why, "a hardware manager is not used");
         self.refused.push(Refused { name, why });
+    }
+}
+
+/// Why this one is not asked anything; `None` where it is.
+fn idleness(manager: &PluginManager) -> Option<String> {
+    if let Some(why) = manager.dropped() {
+        return Some(why);
+    }
+    match manager.evaluate_hardware_support() {
+        Err(error) => Some(error.chain()),
+        Ok(0) => Some("It says that it does not support this machine".to_owned()),
+        Ok(_) => None,
     }
 }
 

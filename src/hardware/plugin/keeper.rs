@@ -14,8 +14,6 @@ use super::connection::{Callbacks, Connection, Deadline, NoCallbacks};
 use super::{Found, Limits, PluginError};
 use crate::sys::log::chain;
 
-/// The pause before the first restart; each further one in a row doubles it.
-const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Ends in a row, without a call that was answered between them, after which it is dropped.
@@ -72,6 +70,12 @@ impl Keeper {
         self.state().dropped.clone()
     }
 
+    /// Whether it is in the middle of as many calls as it takes.
+    pub(super) fn is_busy(&self) -> bool {
+        let connection = Arc::clone(&self.state().connection);
+        connection.is_busy()
+    }
+
     /// Call a method of it, starting it again first where it has ended.
     pub(super) fn call(
         &self,
@@ -109,7 +113,7 @@ impl Keeper {
                 };
                 return Err(self.drop_for(&mut state, error));
             }
-            let pause = LONGEST_PAUSE.min(PAUSE * 2u32.pow(state.ends - 1));
+            let pause = LONGEST_PAUSE.min(self.limits.pause * 2u32.pow(state.ends - 1));
             thread::sleep((state.last_start + pause).saturating_duration_since(Instant::now()));
             warn!(
                 manager = self.found.name,

@@ -20,6 +20,8 @@ pub(in crate::hardware) struct Limits {
     pub(super) question: Deadline,
     /// A step, an erase, a boot loader's installation.
     pub(super) step: Deadline,
+    /// The pause before the first restart; each further one in a row doubles it.
+    pub(super) pause: Duration,
 }
 
 impl Limits {
@@ -35,6 +37,7 @@ impl Limits {
             disk_wait: seconds(40),
             question: seconds(60),
             step: Deadline(step),
+            pause: Duration::from_secs(1),
         }
     }
 

@@ -1,6 +1,6 @@
 //! A plugin as the agent's dispatch sees it: a hardware manager like every other.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use farrier_plugin::{
@@ -31,11 +31,24 @@ pub(in crate::hardware) struct PluginManager {
     pub(super) keeper: Keeper,
     limits: Limits,
     devices: Devices,
-    /// The names of the devices that it hides. They stay hidden when it is dropped: what it
-    /// protected must not be erased because it crashed once too often.
-    hidden: Mutex<BTreeSet<String>>,
+    /// What it last said of each device, by name. What it hid stays hidden when it is dropped: a
+    /// disk that it protected must not be erased because it crashed once too often.
+    opinions: Mutex<BTreeMap<String, Opinion>>,
     /// Asked for while the managers start side by side, and told when they are ranked.
     pub(super) level: OnceLock<Result<u32, String>>,
+}
+
+/// An answer to `filter_device`.
+struct Opinion {
+    about: Device,
+    /// `None` where it declined, `Some(None)` where it hides the device.
+    said: Option<Option<Device>>,
+}
+
+impl Opinion {
+    fn hides(&self) -> bool {
+        self.said == Some(None)
+    }
 }
 
 impl PluginManager {
@@ -49,7 +62,7 @@ impl PluginManager {
             keeper: Keeper::start(found, limits)?,
             limits,
             devices,
-            hidden: Mutex::default(),
+            opinions: Mutex::default(),
             level: OnceLock::new(),
         };
         let level = manager.question::<u32>("evaluate_hardware_support");
@@ -173,7 +186,8 @@ impl PluginManager {
             })
     }
 
-    /// What it says of a device of a listing.
+    /// What it says of a device of a listing. In the middle of a long step, and once it is dropped,
+    /// it cannot be asked; then what it said last holds.
     pub(super) fn filter(&self, device: &Device) -> Result<Option<Device>, ManagerError> {
         const METHOD: &str = "filter_device";
         // First of all: most managers do not have it, and a listing asks for every device.
@@ -181,40 +195,43 @@ impl PluginManager {
             return Err(ManagerError::unsupported(METHOD));
         }
         let name = device.name();
+        if self.keeper.dropped().is_some() {
+            return match self.opinions().get(name) {
+                Some(opinion) if opinion.hides() => Ok(None),
+                _ => Err(ManagerError::unsupported(METHOD)),
+            };
+        }
+        if self.keeper.is_busy()
+            && let Some(opinion) = self.opinions().get(name)
+            && (opinion.about == *device || opinion.hides())
+        {
+            return match &opinion.said {
+                Some(kept) => Ok(kept.clone()),
+                None => Err(ManagerError::unsupported(METHOD)),
+            };
+        }
         let answer = self.call(
             METHOD,
             protocol::filter_to_wire(device),
             &SilentContext,
             ErrorKind::CommandExecution,
         );
-        let wire = match answer {
-            Ok(wire) => wire,
-            Err(error) if error.declines() && self.keeper.dropped().is_some() => {
-                return if self.hidden().contains(name) {
-                    Ok(None)
-                } else {
-                    Err(error)
-                };
-            }
-            Err(error) => {
-                if error.declines() {
-                    self.hidden().remove(name);
-                }
-                return Err(error);
-            }
+        let said = match answer {
+            Ok(wire) => Ok(protocol::filtered_from_wire(device, &wire)
+                .map_err(|source| self.strange(METHOD, source))?),
+            Err(error) if error.declines() => Err(error),
+            Err(error) => return Err(error),
         };
-        let kept = protocol::filtered_from_wire(device, &wire)
-            .map_err(|source| self.strange(METHOD, source))?;
-        if kept.is_none() {
-            self.hidden().insert(name.to_owned());
-        } else {
-            self.hidden().remove(name);
-        }
-        Ok(kept)
+        let opinion = Opinion {
+            about: device.clone(),
+            said: said.as_ref().ok().cloned(),
+        };
+        self.opinions().insert(name.to_owned(), opinion);
+        said
     }
 
-    fn hidden(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.hidden.lock().unwrap_or_else(PoisonError::into_inner)
+    fn opinions(&self) -> MutexGuard<'_, BTreeMap<String, Opinion>> {
+        self.opinions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn strange(&self, method: &str, source: serde_json::Error) -> ManagerError {

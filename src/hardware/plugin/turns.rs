@@ -31,6 +31,12 @@ impl Turns {
         self.changed.notify_all();
     }
 
+    /// Whether who comes now has to wait.
+    pub(super) fn are_taken(&self) -> bool {
+        let state = self.state();
+        state.0 >= state.1
+    }
+
     /// Wait for a turn, until this moment or until this says so.
     pub(super) fn take(&self, until: Instant, is_cancelled: impl Fn() -> bool) -> Option<Turn<'_>> {
         let mut state = self.state();

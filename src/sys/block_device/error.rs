@@ -19,6 +19,19 @@ pub enum DiskError {
         #[source]
         source: io::Error,
     },
+    /// A discard failed.
+    #[error("Could not discard {length} bytes at offset {offset} of {}", path.display())]
+    Discard {
+        /// The device.
+        path: PathBuf,
+        /// First byte.
+        offset: u64,
+        /// Bytes.
+        length: u64,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
     /// It could not be flushed: what was written may be lost.
     #[error("Could not flush {}", path.display())]
     Flush {
@@ -91,6 +104,7 @@ impl DiskError {
     pub fn kernel_error(&self) -> Option<&io::Error> {
         match self {
             Self::Busy { source, .. }
+            | Self::Discard { source, .. }
             | Self::Flush { source, .. }
             | Self::Open { source, .. }
             | Self::Partitions { source, .. }

@@ -120,7 +120,8 @@ fn the_config_drive_is_only_for_those_that_need_it() {
 
 #[test]
 fn a_cancel_is_heard_and_who_does_not_hear_is_killed() {
-    let manager = Site::new("well").manager();
+    let site = Site::new("well");
+    let manager = site.manager();
     let watcher = Watcher::default();
     let error = std::thread::scope(|scope| {
         let step = scope.spawn(|| execute_with(&manager, "until_cancelled", &watcher));

@@ -38,7 +38,7 @@ fn a_required_manager_that_is_missing_stops_the_steps_by_name() {
         (
             "supports_nothing",
             "faulty",
-            "does not support this machine",
+            "says that it does not support this machine",
         ),
     ] {
         let told = required(mode, name).unwrap();

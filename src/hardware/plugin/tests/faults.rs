@@ -23,6 +23,59 @@ fn a_step_that_hangs_is_killed_at_its_deadline_with_its_children() {
     site.options.hardware_manager_step_timeout = 1;
     let error = fault(&site, "hang");
     assert!(error.contains("within 1 s and was killed"), "{error}");
+    assert!(site.child_is_gone());
+}
+
+#[test]
+fn a_child_that_holds_its_pipes_does_not_hide_its_end() {
+    let site = Site::new("well");
+    let started = Instant::now();
+    let error = fault(&site, "leak");
+    assert!(error.contains("ended with exit status 3"), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(20));
+    assert!(site.child_is_gone());
+}
+
+#[test]
+fn what_it_left_behind_ends_with_it() {
+    let site = Site::new("well");
+    let manager = site.manager();
+    assert_eq!(execute(&manager, "fork").unwrap(), json!("forked"));
+    assert!(!site.child_is_gone(), "the next call may need it");
+    execute(&manager, "exit").unwrap_err();
+    assert!(site.child_is_gone());
+    execute(&manager, "polish").unwrap();
+}
+
+#[test]
+fn an_exception_that_nobody_knows_is_told_by_its_name() {
+    let manager = Site::new("well").manager();
+    let error = execute(&manager, "vendor_error").unwrap_err();
+    assert!(error.is_unexpected());
+    assert_eq!(error.to_string(), "faulty: CardError: the card is on fire");
+    let crash = execute(&manager, "crash").unwrap_err();
+    assert!(crash.is_unexpected());
+}
+
+#[test]
+fn who_waits_for_its_turn_in_vain_kills_nobody() {
+    let mut site = Site::new("well");
+    site.options.hardware_manager_step_timeout = 3;
+    let manager = site.manager();
+    let watcher = Watcher::default();
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| execute_with(&manager, "until_cancelled", &watcher));
+        while watcher.asked.load(Ordering::Relaxed) < 3 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let given_up = Watcher::default();
+        given_up.cancelled.store(true, Ordering::Relaxed);
+        let error = execute_with(&manager, "polish", &given_up).unwrap_err();
+        assert!(error.to_string().contains("was busy"), "{error}");
+        watcher.cancelled.store(true, Ordering::Relaxed);
+        first.join().unwrap().unwrap_err();
+    });
+    assert_eq!(site.count("starts"), 1);
 }
 
 #[test]

@@ -4,6 +4,10 @@ mod calls;
 mod choice;
 mod conformance;
 mod faults;
+mod figure;
+mod filter;
+mod messages;
+mod starting;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -19,7 +23,8 @@ use farrier_plugin::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Devices, Installed, PluginManager, check};
+use super::connection::Deadline;
+use super::{Devices, Installed, Limits, PluginManager, check};
 use crate::config::{Live, Options};
 use crate::hardware::Managers;
 use crate::hardware::dispatch::Dispatcher;
@@ -55,7 +60,20 @@ impl Site {
     }
 
     fn installed(&self) -> Installed {
-        Installed::start(&self.options, &devices())
+        self.installed_within(self.limits())
+    }
+
+    fn installed_within(&self, limits: Limits) -> Installed {
+        Installed::start_within(limits, &self.options, &devices())
+    }
+
+    /// Those of the protocol, with the options' for steps and hardly a pause before a restart.
+    fn limits(&self) -> Limits {
+        let step = Duration::from_secs(self.options.hardware_manager_step_timeout);
+        Limits {
+            pause: Duration::from_millis(20),
+            ..Limits::new(step)
+        }
     }
 
     /// The one manager, which must have started.
@@ -70,6 +88,26 @@ impl Site {
         let installed = self.installed();
         assert!(installed.running().is_empty());
         installed.refused()[0].why.clone()
+    }
+
+    /// Whether the child that the plugin has started last has ended, or does within a moment.
+    fn child_is_gone(&self) -> bool {
+        let file = self.folder.path().join("faulty/child");
+        let status = Path::new("/proc")
+            .join(fs::read_to_string(file).unwrap())
+            .join("status");
+        let until = Instant::now() + Duration::from_secs(2);
+        loop {
+            // A zombie waits for whoever adopted it.
+            let status = fs::read_to_string(&status).unwrap_or_default();
+            if status.is_empty() || status.contains("State:\tZ") {
+                return true;
+            }
+            if Instant::now() > until {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     fn count(&self, file: &str) -> usize {
@@ -146,7 +184,10 @@ impl Context for Watcher {
 
 /// The generic manager and what the site's options make of its plugins.
 fn managers(site: &Site) -> Managers {
-    let installed = site.installed();
+    managers_of(site, site.installed())
+}
+
+fn managers_of(site: &Site, installed: Installed) -> Managers {
     let mut all: Vec<Arc<dyn HardwareManager>> = installed.managers().collect();
     all.push(Arc::new(
         FakeManager::new("GenericHardwareManager", 1).offering("erase_devices", 10),

@@ -1,14 +1,41 @@
-//! Why an ATA drive did not erase itself.
+//! Why an ATA or SCSI drive did not erase itself.
 
 use std::time::Duration;
 
 use crate::erase::drive_command::CommandError;
 
-/// Why an ATA drive did not erase itself. Texts begin as the reference's where it has one
+/// Why an ATA or SCSI drive did not erase itself. Texts begin as the reference's where it has one
 /// (contract/data-plane 7.5).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum AtaError {
+pub enum DriveError {
+    /// The command was cancelled before the drive began.
+    #[error("The erase of {device} was cancelled before the drive began; nothing is erased")]
+    Cancelled {
+        /// The device.
+        device: String,
+    },
+    /// The drive takes no commands of its kind.
+    #[error("Block device {device} cannot be sent commands")]
+    Open {
+        /// The device.
+        device: String,
+        /// The kernel's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// FORMAT UNIT failed.
+    #[error(
+        "Block device {device} failed to format itself, and takes no reads and writes until a \
+         format succeeds"
+    )]
+    Format {
+        /// The device.
+        device: String,
+        /// What failed.
+        #[source]
+        source: CommandError,
+    },
     /// A password is set, and it is none that is known.
     #[error(
         "Block device {device} already has a security password set, and it is none of farrier's \
@@ -46,8 +73,10 @@ pub enum AtaError {
     },
     /// Too many wrong passwords.
     #[error(
-        "Block device {device} is locked and takes no more passwords until its power is switched \
-         off; switch the server's power off and on and erase it again"
+        "Block device {device} already has a security password set: the drive is locked and takes \
+         no more passwords until its power is switched off. If what was tried before was refused, \
+         the password is none of farrier's or its predecessor's; else switch the server's power \
+         off and on and erase it again"
     )]
     CountExpired {
         /// The device.
@@ -165,18 +194,28 @@ pub enum AtaError {
         /// In the standard's words.
         reason: &'static str,
     },
-    /// A sanitize operation takes too long.
+    /// The drive takes too long.
     #[error(
-        "Block device {device} still sanitizes itself after {} h; it goes on doing so, even after \
-         a power cycle",
+        "Block device {device} still erases itself after {} h; it goes on doing so, a sanitize \
+         operation even after a power cycle",
         limit.as_secs() / 3600
     )]
-    SanitizeTime {
+    TooLong {
         /// The device.
         device: String,
         /// The time that it had.
         limit: Duration,
     },
+}
+
+impl DriveError {
+    /// Whether the drive refuses reads and writes for want of a password.
+    pub fn is_locked(&self) -> bool {
+        matches!(
+            self,
+            Self::ForeignPassword { locked: true, .. } | Self::CountExpired { .. }
+        )
+    }
 }
 
 /// How a drive was left whose erase failed.

@@ -1,0 +1,79 @@
+//! Taking apart what the kernel made of devices that are to be erased.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use farrier_plugin::{BlockDevice, Context};
+use tracing::{info, warn};
+
+use crate::block::list::ListedDevice;
+use crate::erase::guard::Guard;
+use crate::sys::root::Root;
+use crate::sys::{device_mapper, md_array};
+
+/// How long something may be busy, as long as a device (contract/data-plane 10.8): udev looks at new
+/// arrays and volumes, and one on top of it has to go first.
+const BUSY_LIMIT: Duration = Duration::from_secs(20);
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
+
+/// A volume that is still open after this time is held by a program, and loses its disk.
+const VOLUME_LIMIT: Duration = Duration::from_secs(3);
+
+/// Stop the arrays and remove the volumes that lie on these devices, and on no others: what is to be
+/// erased must be free, and what lies on a member beside the array has to go too.
+///
+/// Returns whether there was anything, so that the devices are to be listed anew. What could not be
+/// taken apart stays, and the guard refuses the devices under it then. In a recorded tree there is
+/// nothing to take apart.
+pub fn release(root: &Root, guard: &Guard, devices: &[BlockDevice], context: &dyn Context) -> bool {
+    let names: BTreeSet<&str> = devices.iter().map(|device| device.name.as_str()).collect();
+    let holders = guard.in_the_way(&names);
+    if holders.is_empty() {
+        return false;
+    }
+    let begun = Instant::now();
+    let mut left = holders;
+    while !left.is_empty() {
+        let spent = begun.elapsed();
+        let last = spent >= BUSY_LIMIT || context.is_cancelled();
+        left.retain(|holder| {
+            let device = &holder.device.name;
+            match take_apart(root, holder, spent >= VOLUME_LIMIT) {
+                Ok(how) => info!(
+                    device,
+                    kind = holder.kind,
+                    members = holder.parents.join(", "),
+                    "{how}, so that its disks can be erased"
+                ),
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) && !last => return true,
+                Err(error) => warn!(device, %error, "cannot be taken apart"),
+            }
+            false
+        });
+        if !left.is_empty() {
+            thread::sleep(BUSY_PAUSE);
+        }
+    }
+    true
+}
+
+fn take_apart(root: &Root, holder: &ListedDevice, forced: bool) -> io::Result<&'static str> {
+    if !root.is_dir(format!("/sys/block/{}", holder.kname)) {
+        // One that was made of it took it along, or it was of the kind that goes by itself.
+        return Ok("gone");
+    }
+    if holder.kname.starts_with("md") {
+        md_array::stop(&root.path(&holder.device.name))?;
+        return Ok("stopped");
+    }
+    match device_mapper::remove(holder.number) {
+        Ok(()) => Ok("removed"),
+        Err(error) if forced && error.raw_os_error() == Some(libc::EBUSY) => {
+            device_mapper::cut_off(holder.number, holder.device.size / 512)?;
+            Ok("cut off from its disk, since a program has it open")
+        }
+        Err(error) => Err(error),
+    }
+}

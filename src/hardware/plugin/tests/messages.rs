@@ -1,0 +1,275 @@
+//! What is really said, against the published schemas.
+
+use std::collections::BTreeMap;
+
+use farrier_plugin::Device;
+
+use super::*;
+
+/// `docs/plugin-protocol.schema.json` and a check against it.
+struct Schemas(Value);
+
+impl Schemas {
+    fn read() -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/plugin-protocol.schema.json");
+        Self(serde_json::from_slice(&fs::read(path).unwrap()).unwrap())
+    }
+
+    /// Why the value is not what the schema says. A keyword that is not known here is a fault of
+    /// this test, so that nothing passes unlooked at.
+    fn check(&self, schema: &Value, value: &Value, place: &str) -> Result<(), String> {
+        let wrong = |what: String| Err(format!("{place}: {what}: {value}"));
+        let Some(schema) = schema.as_object() else {
+            return match schema {
+                Value::Bool(true) => Ok(()),
+                _ => wrong("nothing fits".to_owned()),
+            };
+        };
+        for (keyword, expected) in schema {
+            let fits = |schema: &Value| self.check(schema, value, place);
+            let all = || expected.as_array().into_iter().flatten();
+            match keyword.as_str() {
+                "$ref" => {
+                    let pointer = expected.as_str().unwrap().strip_prefix('#').unwrap();
+                    fits(self.0.pointer(pointer).unwrap())?;
+                }
+                "allOf" => all().try_for_each(fits)?,
+                "anyOf" | "oneOf" => {
+                    let faults: Vec<String> =
+                        all().filter_map(|schema| fits(schema).err()).collect();
+                    if faults.len() == all().count() {
+                        return wrong(format!("none fits ({})", faults.join("; ")));
+                    }
+                }
+                "not" if fits(expected).is_ok() => return wrong("fits".to_owned()),
+                "const" if value != expected => return wrong(format!("is not {expected}")),
+                "type" => {
+                    let types: Vec<&str> = match expected {
+                        Value::String(one) => vec![one],
+                        _ => all().filter_map(Value::as_str).collect(),
+                    };
+                    if !types.iter().any(|kind| is(value, kind)) {
+                        return wrong(format!("is not {types:?}"));
+                    }
+                }
+                "minimum" | "maximum" => {
+                    let (value, bound) = (value.as_f64(), expected.as_f64().unwrap());
+                    let beyond = |value: f64| (value < bound) == (keyword == "minimum");
+                    if value.is_some_and(|value| value != bound && beyond(value)) {
+                        return wrong(format!("is beyond the {keyword} {bound}"));
+                    }
+                }
+                "minItems" | "maxItems" => {
+                    let bound = usize::try_from(expected.as_u64().unwrap()).unwrap();
+                    let length = value.as_array().map_or(bound, Vec::len);
+                    if length != bound && (length < bound) == (keyword == "minItems") {
+                        return wrong(format!("has {length} members"));
+                    }
+                }
+                "required" if value.is_object() => {
+                    if let Some(name) =
+                        all().find(|name| value.get(name.as_str().unwrap()).is_none())
+                    {
+                        return wrong(format!("{name} is missing"));
+                    }
+                }
+                "properties" => {
+                    for (name, schema) in expected.as_object().unwrap() {
+                        if let Some(member) = value.get(name) {
+                            self.check(schema, member, &format!("{place}.{name}"))?;
+                        }
+                    }
+                }
+                "additionalProperties" => {
+                    let known = schema.get("properties");
+                    for (name, member) in value.as_object().into_iter().flatten() {
+                        if known.and_then(|known| known.get(name)).is_none() {
+                            self.check(expected, member, &format!("{place}.{name}"))?;
+                        }
+                    }
+                }
+                "items" => {
+                    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+                        self.check(expected, item, &format!("{place}[{index}]"))?;
+                    }
+                }
+                "prefixItems" => {
+                    for (schema, item) in all().zip(value.as_array().into_iter().flatten()) {
+                        self.check(schema, item, place)?;
+                    }
+                }
+                "uniqueItems" | "not" | "const" | "required" | "default" | "description"
+                | "format" | "title" => {}
+                _ => panic!("the test does not know the keyword {keyword}"),
+            }
+        }
+        Ok(())
+    }
+
+    /// The schema of one side of a method.
+    fn of(&self, group: &str, method: &str, side: &str) -> &Value {
+        &self.0[group][method][side]
+    }
+}
+
+fn is(value: &Value, kind: &str) -> bool {
+    match kind {
+        "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        "string" => value.is_string(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        _ => panic!("there is no type {kind}"),
+    }
+}
+
+/// Calls every method, each with an answer.
+fn ask_everything(manager: &PluginManager) {
+    let node: Node = serde_json::from_value(json!({ "uuid": "1", "properties": {} })).unwrap();
+    let (context, node) = (&SilentContext, &node);
+    let disk = &devices()(false).unwrap()[0];
+    manager.initialize(context).unwrap();
+    manager.filter_device(&Device::Block(disk.clone())).unwrap();
+    let other = BlockDevice {
+        name: "/dev/sdb".to_owned(),
+        ..disk.clone()
+    };
+    manager.filter_device(&Device::Block(other)).unwrap();
+    let interfaces = manager.list_network_interfaces().unwrap();
+    let declined = manager.filter_device(&Device::Network(interfaces[0].clone()));
+    assert!(declined.unwrap_err().declines());
+    let usb = manager.usb_devices().unwrap().remove(0);
+    manager.filter_device(&Device::Usb(usb)).unwrap();
+    assert_eq!(manager.interface_info("eno7").unwrap().name, "eno7");
+    let names = ["eno1".to_owned()];
+    assert_eq!(manager.collect_lldp_data(Some(&names)).unwrap().len(), 1);
+    manager.collect_lldp_data(None).unwrap();
+    manager.cpus().unwrap();
+    manager.memory().unwrap();
+    manager.list_block_devices(true).unwrap();
+    manager
+        .list_block_devices_check_skip_list(node, false)
+        .unwrap();
+    let skipped = manager.skip_list_for_disks(node, Some(std::slice::from_ref(disk)));
+    assert_eq!(skipped.unwrap().unwrap().len(), 1);
+    assert_eq!(manager.skip_list_for_raids(node).unwrap(), None);
+    // The script gives its name, and the agent knows the rest.
+    let root = manager.os_install_device(Some(node), true).unwrap();
+    assert_eq!(root.serial.as_deref(), Some("S1"));
+    manager.wait_for_disks(None).unwrap();
+    manager.bmc_address().unwrap();
+    manager.bmc_v6address().unwrap();
+    manager.bmc_mac().unwrap();
+    manager.boot_info().unwrap();
+    manager.system_vendor_info().unwrap();
+    manager.list_hardware_info().unwrap();
+    let now = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let made = manager.generate_tls_certificate("192.0.2.1".parse().unwrap(), now);
+    assert_eq!(made.unwrap().private_key, "KEY");
+    manager.erase_block_device(context, node, disk).unwrap_err();
+    // As a step it is the method, not a step of this name.
+    let erased = execute(manager, "erase_devices").unwrap();
+    assert_eq!(erased["/dev/sda"]["erased_by"], "faulty");
+    for kind in [StepKind::Clean, StepKind::Deploy, StepKind::Service] {
+        manager.steps(kind, node, &[]).unwrap();
+    }
+    for step in ["polish", "progress", "disks", "program"] {
+        execute(manager, step).unwrap();
+    }
+    execute(manager, "vendor_error").unwrap_err();
+    let arguments = StepArguments::default();
+    manager
+        .install_bootloader(context, node, &arguments)
+        .unwrap();
+    let logs = manager.collect_system_logs().unwrap();
+    assert_eq!(logs[0].0, "faulty-.._card.log");
+    manager.full_sync().unwrap();
+}
+
+#[test]
+fn what_both_sides_say_fits_the_published_schemas() {
+    let site = Site::new("everything");
+    ask_everything(&site.manager());
+    let schemas = Schemas::read();
+    let message = &schemas.0["$defs"]["Message"];
+    let read = |file: &str| -> Vec<Value> {
+        let text = fs::read_to_string(site.folder.path().join("faulty").join(file)).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let (received, sent) = (read("received"), read("sent"));
+    for line in received.iter().chain(&sent) {
+        schemas.check(message, line, "message").unwrap();
+    }
+
+    let mut methods = BTreeMap::new();
+    for line in &received {
+        if let Some(method) = line["method"].as_str() {
+            let schema = schemas.of("methods", method, "params");
+            schemas.check(schema, &line["params"], method).unwrap();
+            methods.insert(line["id"].clone().to_string(), method);
+        } else if line["id"] == "callback" && line.get("error").is_none() {
+            let result = &line["result"];
+            let callbacks = schemas.0["callbacks"].as_object().unwrap();
+            let fits = |callback: &Value| schemas.check(&callback["result"], result, "").is_ok();
+            assert!(callbacks.values().any(fits), "{line}");
+        }
+    }
+    let mut answered: Vec<&str> = Vec::new();
+    for line in &sent {
+        if let Some(method) = line["method"].as_str() {
+            let news = &schemas.0["notifications"]["to the agent"][method];
+            match schemas.0["callbacks"].get(method) {
+                Some(callback) => schemas
+                    .check(&callback["params"], &line["params"], method)
+                    .unwrap(),
+                None if method == "of_the_future" => {}
+                None => schemas.check(news, &line["params"], method).unwrap(),
+            }
+        } else if let Some(result) = line.get("result") {
+            let method = methods[&line["id"].to_string()];
+            let schema = schemas.of("methods", method, "result");
+            schemas.check(schema, result, method).unwrap();
+            answered.push(method);
+        }
+    }
+    for method in schemas.0["methods"].as_object().unwrap().keys() {
+        let never = ["erase_block_device"].contains(&method.as_str());
+        assert!(
+            never || answered.contains(&method.as_str()),
+            "{method} was not answered"
+        );
+    }
+}
+
+#[test]
+fn the_schemas_refuse_what_the_agent_refuses() {
+    let schemas = Schemas::read();
+    let refused = |schema: &Value, value: Value| schemas.check(schema, &value, "").is_err();
+    let steps = schemas.of("methods", "get_clean_steps", "result");
+    let step = json!({ "step": "a", "priority": 1, "interface": "deploy",
+                       "reboot_requested": false });
+    schemas.check(steps, &json!([step]), "").unwrap();
+    let mut without = step.clone();
+    without.as_object_mut().unwrap().remove("priority");
+    assert!(refused(steps, json!([without])));
+    assert!(refused(steps, Value::Null));
+    let level = schemas.of("methods", "evaluate_hardware_support", "result");
+    assert!(refused(level, json!(-1)) && refused(level, json!("3")));
+    let devices = schemas.of("methods", "list_block_devices", "result");
+    schemas
+        .check(devices, &json!([{"name": "/dev/x", "size": 1}]), "")
+        .unwrap();
+    assert!(refused(devices, json!([{"name": "/dev/x"}])));
+    let lldp = schemas.of("methods", "collect_lldp_data", "result");
+    assert!(refused(lldp, json!({"eno1": [[1]]})) && refused(lldp, json!({"eno1": [[300, ""]]})));
+    let message = &schemas.0["$defs"]["Message"];
+    assert!(refused(message, json!({"jsonrpc": "2.0", "id": 1})));
+    assert!(refused(
+        message,
+        json!({"jsonrpc": "1.0", "id": 1, "result": 1})
+    ));
+}

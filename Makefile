@@ -54,7 +54,7 @@ check: tools ## Format, lints, docs, licences, duplicates, arrows between the ro
 	@tests/check/tree
 	@echo "check: passed"
 
-unit: tools ## Tests that need no server
+unit: tools build/farrier-plugin-host ## Tests that need no server
 	@echo "== unit tests"
 	cargo test --workspace --locked --quiet
 

@@ -114,6 +114,13 @@ def binary():
         b'\0\0\0\0', b'\2', b'\1\1\1', b'\0\2\x20\1\x0d\xb8' + bytes(11) + b'\1\x40\0',
         b'\x3c\xec\xef\xaa\xbb\xcc', b'\xc0\0\2\x83', b'\0'))
     naa = b'\1\3\0\x08\x50\0\xc5\0\xaa\xbb\xcc\xdd'
+    yield 'ata_identify', ata_identify()
+    # A controller that can do everything, and a namespace of 4096 bytes in its fourth format.
+    yield 'nvme', bytes(256) + b'\x0a\0' + bytes(70) + b'\7\0\0\xa0' + bytes(192) + b'\7'
+    yield 'nvme', b'\1' + bytes(25) + b'\x13\0\0\x0a' + bytes(98) + b'\0\0\x0c\0'
+    yield 'nvme', b'\1\0\0\0\7\0\0\0\0\0\0\0'
+    yield 'sense', bytes.fromhex('7201001d0000000e090c010040000034001200004050')
+    yield 'sense', bytes.fromhex('7000020000000a00000000041b0000808000')
     yield 'vpd', b'\0\x83\0\x18' + naa + b'\1\x13' + naa[2:]
     yield 'vpd', b'\0\x80\0\x08 AC0001 '
     yield 'vpd', b'\0\x83\0\x1c\2\1\0\x10ACME    12345678\2\2\0\4wxyz'
@@ -126,6 +133,16 @@ def binary():
                      + structure(127, 3, b''))
     for dump in sorted((HERE.parent / 'tests/fixtures/dmi').glob('*.bin')):
         yield 'dmi', dump.read_bytes()
+
+
+def ata_identify():
+    words = [0] * 256
+    for number, word in {0: 0x40, 59: 0xf400, 83: 0x4000, 89: 0x8001, 90: 1, 128: 0x21, 217: 1,
+                         255: 0xa5}.items():
+        words[number] = word
+    page = bytearray(b''.join(word.to_bytes(2, 'little') for word in words))
+    page[511] = -sum(page) % 256
+    return bytes(page)
 
 
 def tool(*command, stdin=''):

@@ -11,6 +11,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
+    ("ata_identify", erase::fuzzing::ata_identify),
     ("boot_entry", deploy::fuzzing::boot_entry),
     ("checksum_file", stream::fuzzing::checksum_file),
     ("command_body", command::fuzzing::command_body),
@@ -41,6 +42,7 @@ pub const TARGETS: &[Target] = &[
     ("plugin_message", hardware::fuzzing::plugin_message),
     ("root_device_hints", block::fuzzing::root_device_hints),
     ("secrets", sys::fuzzing::secrets),
+    ("sense", sys::fuzzing::sense),
     ("smbios", inventory::fuzzing::smbios),
     ("vpd", block::fuzzing::vpd),
 ];

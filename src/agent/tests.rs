@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use farrier_plugin::{
     ErrorKind, HardwareManager, Inventory, ManagerError, ManagerVersion, NetworkInterface, Node,
-    Port, SilentContext, Step, StepKind, UsbDevice,
+    Port, SilentContext, Step, StepKind, TlsCertificate, UsbDevice,
 };
 use reqwest::Certificate;
 use serde_json::{Value, json};
@@ -21,12 +21,16 @@ use super::{AgentError, End, Setup, live};
 use crate::conductor::fake::{Answer, Asked, Conductor, NODE, TOKEN, friendly, lookup, root};
 use crate::config::{Live, Options};
 use crate::hardware::Managers;
+use crate::net::certificate::Identity;
 use crate::sys::power::PowerError;
 
 const MAC: &str = "52:54:00:1a:b0:02";
 
 /// A machine with one interface and no disk.
-struct Machine;
+struct Machine {
+    /// What a manager makes for the API.
+    certificate: Option<TlsCertificate>,
+}
 
 impl HardwareManager for Machine {
     fn class_name(&self) -> &str {
@@ -72,6 +76,16 @@ impl HardwareManager for Machine {
         Ok(Vec::new())
     }
 
+    fn generate_tls_certificate(
+        &self,
+        _ip_address: IpAddr,
+        _now: SystemTime,
+    ) -> Result<TlsCertificate, ManagerError> {
+        self.certificate
+            .clone()
+            .ok_or_else(|| ManagerError::unsupported("generate_tls_certificate"))
+    }
+
     fn usb_devices(&self) -> Result<Vec<UsbDevice>, ManagerError> {
         Ok(Vec::new())
     }
@@ -85,6 +99,7 @@ impl HardwareManager for Machine {
 struct Boot {
     root: tempfile::TempDir,
     options: Options,
+    certificate: Option<TlsCertificate>,
 }
 
 impl Boot {
@@ -109,15 +124,22 @@ impl Boot {
             lookup_interval: 0,
             ..Options::default()
         };
-        Self { root, options }
+        Self {
+            root,
+            options,
+            certificate: None,
+        }
     }
 
     fn start(&self) -> JoinHandle<Result<End, AgentError>> {
+        let machine = Machine {
+            certificate: self.certificate.clone(),
+        };
         let setup = Setup {
             options: Live::new(self.options.clone()),
             root: self.root.path().to_owned(),
-            discover: Box::new(|options| {
-                Managers::from_managers(options, vec![Arc::new(Machine)], &SilentContext)
+            discover: Box::new(move |options| {
+                Managers::from_managers(options, vec![Arc::new(machine)], &SilentContext)
             }),
             shutdown: Box::new(|transition| Err(PowerError::NotInMemory { transition })),
         };
@@ -225,6 +247,37 @@ async fn it_reports_within_a_second_and_serves_what_it_says() {
         )
         .await;
     assert_eq!(result["command_status"], "SUCCEEDED", "{result}");
+    agent.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hardware_manager_can_make_the_certificate() {
+    let conductor = Conductor::friendly().await;
+    let mut boot = Boot::new(&conductor);
+    let address = "127.0.0.1".parse().unwrap();
+    let made = Identity::generate(address, "vendor", &boot.options, SystemTime::now()).unwrap();
+    boot.certificate = Some(TlsCertificate {
+        text: made.certificate.clone(),
+        private_key: made.key,
+    });
+    let agent = boot.start();
+    let heartbeat = conductor.wait_for("/v1/heartbeat", 1).await.remove(0);
+    assert_eq!(heartbeat.body["agent_verify_ca"], made.certificate);
+    Caller::of(&heartbeat).commands().await;
+    agent.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_cannot_be_used_keeps_nobody_out() {
+    let conductor = Conductor::friendly().await;
+    let mut boot = Boot::new(&conductor);
+    boot.certificate = Some(TlsCertificate {
+        text: "CERTIFICATE".to_owned(),
+        private_key: "KEY".to_owned(),
+    });
+    let agent = boot.start();
+    let heartbeat = conductor.wait_for("/v1/heartbeat", 1).await.remove(0);
+    Caller::of(&heartbeat).commands().await;
     agent.abort();
 }
 

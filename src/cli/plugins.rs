@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 
 use super::{say, wrong_usage};
 use crate::config::{self, Live, Options, Sources};
-use crate::hardware::{Managers, Refused, RosterEntry, check_plugin};
+use crate::hardware::{Finding, Managers, Refused, RosterEntry, check_plugin};
+use crate::sys::log;
 
 const KINDS: [StepKind; 3] = [StepKind::Clean, StepKind::Deploy, StepKind::Service];
 
@@ -66,20 +67,38 @@ fn test_plugin(path: &Path) -> ExitCode {
         Ok(path) => path,
         Err(error) => return wrong_usage(&format!("{}: {error}", path.display())),
     };
+    // What the plugin writes to stderr, and the agent says of it.
+    log::start_on_terminal();
     let findings = check_plugin(&path);
-    let text: String = findings
-        .iter()
-        .map(|finding| match &finding.fault {
-            None => format!("ok     {}\n", finding.what),
-            Some(fault) => format!("FAULT  {}: {fault}\n", finding.what),
-        })
-        .collect();
-    let said = say(&text);
+    let said = say(&findings_for_person(&findings));
     if findings.iter().all(|finding| finding.fault.is_none()) {
         said
     } else {
         ExitCode::FAILURE
     }
+}
+
+fn findings_for_person(findings: &[Finding]) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    for finding in findings {
+        let took = finding
+            .milliseconds
+            .map_or_else(String::new, |milliseconds| format!(" ({milliseconds} ms)"));
+        let _ = match &finding.fault {
+            None => writeln!(text, "ok     {}{took}", finding.what),
+            Some(fault) => writeln!(text, "FAULT  {}{took}: {fault}", finding.what),
+        };
+    }
+    let faults = findings
+        .iter()
+        .filter(|finding| finding.fault.is_some())
+        .count();
+    let _ = match faults {
+        0 => writeln!(text, "it keeps the protocol: {} checks", findings.len()),
+        _ => writeln!(text, "{faults} of {} checks found a fault", findings.len()),
+    };
+    text
 }
 
 impl Overview {
@@ -114,8 +133,8 @@ impl Overview {
                     |plugin| format!("plugin {plugin}")
                 )
             );
-            if !entry.methods.is_empty() {
-                let _ = writeln!(text, "    {}", entry.methods.join(", "));
+            for line in wrapped(&entry.methods) {
+                let _ = writeln!(text, "    {line}");
             }
         }
         for refused in &self.refused {
@@ -142,9 +161,16 @@ fn steps_for_person(text: &mut String, steps: &Steps) {
         .collect();
     all.sort_by_key(|(_, step)| (std::cmp::Reverse(step.priority), &step.step));
     for (class, step) in all {
+        let mut remarks = String::new();
+        if step.reboot_requested {
+            remarks.push_str(", then a reboot");
+        }
+        if step.abortable == Some(true) {
+            remarks.push_str(", abortable");
+        }
         let _ = writeln!(
             text,
-            "    {:>4}  {:<28} {:<8} {class}",
+            "    {:>4}  {:<28} {:<8} {class}{remarks}",
             step.priority, step.step, step.interface
         );
         for (name, argument) in step.argsinfo.iter().flatten() {
@@ -156,6 +182,21 @@ fn steps_for_person(text: &mut String, steps: &Steps) {
             );
         }
     }
+}
+
+/// These words in lines that a terminal of 100 columns shows.
+fn wrapped(words: &[String]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words {
+        match lines.last_mut() {
+            Some(line) if line.len() + word.len() < 94 => {
+                line.push_str(", ");
+                line.push_str(word);
+            }
+            _ => lines.push(word.clone()),
+        }
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -171,7 +212,7 @@ mod tests {
             priority,
             interface: "deploy".to_owned(),
             reboot_requested: false,
-            abortable: None,
+            abortable: (priority == 99).then_some(true),
             argsinfo: None,
         };
         let overview = Overview {
@@ -212,13 +253,33 @@ FlashCardHardwareManager             flash_card 1.4, level 3, plugin flash
 other                                not used: it is not executable
 
 clean steps
-      99  early                        deploy   B
+      99  early                        deploy   B, abortable
        1  late                         deploy   A
 
 deploy steps
     missing
 "
         );
+        let findings = [
+            Finding {
+                what: "it introduces itself".to_owned(),
+                milliseconds: Some(12),
+                fault: None,
+            },
+            Finding {
+                what: "the method get_cpus".to_owned(),
+                milliseconds: None,
+                fault: Some("no".to_owned()),
+            },
+        ];
+        assert_eq!(
+            findings_for_person(&findings),
+            "ok     it introduces itself (12 ms)\nFAULT  the method get_cpus: no\n\
+             1 of 2 checks found a fault\n"
+        );
+        let many = wrapped(&vec!["evaluate_hardware_support".to_owned(); 7]);
+        assert!(many.len() == 3 && many.iter().all(|line| line.len() < 96));
+
         let json = overview.to_json();
         assert_eq!(json["refused"][0]["name"], "other");
         assert_eq!(json["steps"]["clean"]["B"][0]["priority"], 99);

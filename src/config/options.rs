@@ -106,6 +106,10 @@ pub struct Options {
     pub guard_special_filesystems: bool,
     /// Allow a verified discard as an erase.
     pub enable_discard_erase: bool,
+    /// Let SCSI disks erase themselves with SANITIZE. An option of farrier's own, like the next.
+    pub enable_scsi_sanitize: bool,
+    /// Let SCSI disks erase themselves with FORMAT UNIT.
+    pub enable_scsi_format_unit: bool,
     /// Where erase records are sent: an `http://` or `https://` URL.
     pub erase_record_url: Option<String>,
     /// How they are sent: `POST` to the URL, or `PUT` below it.
@@ -209,6 +213,8 @@ impl Default for Options {
             inject_files_priority: 0,
             guard_special_filesystems: true,
             enable_discard_erase: false,
+            enable_scsi_sanitize: false,
+            enable_scsi_format_unit: false,
             erase_record_url: None,
             erase_record_method: "POST".to_owned(),
             erase_record_required: false,

@@ -174,6 +174,10 @@ entries! {
         |o, v| boolean(v).map(|v| o.guard_special_filesystems = v);
     "DEFAULT" "enable_discard_erase" Some("ipa-enable-discard-erase"), Switch,
         |o, v| boolean(v).map(|v| o.enable_discard_erase = v);
+    "DEFAULT" "enable_scsi_sanitize" Some("ipa-enable-scsi-sanitize"), Switch,
+        |o, v| boolean(v).map(|v| o.enable_scsi_sanitize = v);
+    "DEFAULT" "enable_scsi_format_unit" Some("ipa-enable-scsi-format-unit"), Switch,
+        |o, v| boolean(v).map(|v| o.enable_scsi_format_unit = v);
     "DEFAULT" "erase_record_url" Some("ipa-erase-record-url"), Secret,
         |o, v| url(v).map(|v| o.erase_record_url = v);
     "DEFAULT" "erase_record_method" Some("ipa-erase-record-method"), Value,

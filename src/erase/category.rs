@@ -6,7 +6,7 @@
 
 use farrier_plugin::BlockDevice;
 
-use crate::erase::plan::Method;
+use crate::erase::plan::{Method, Sanitize};
 
 /// What data is kept on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -112,9 +112,15 @@ impl Category {
             (_, Storage::Array | Storage::File) | (Method::Metadata, _) => (Self::None, None),
             // No standard names it, and it is proven at samples only.
             (Method::Discard { .. }, _) => (Self::None, None),
+            // No table names it: a disk may format itself without writing.
+            (Method::ScsiFormat, _) => (Self::None, None),
             // Nobody knows what a hypervisor or a bridge does with a drive's command.
             (
-                Method::NvmeFormat { .. } | Method::NvmeSanitize(_),
+                Method::NvmeFormat { .. }
+                | Method::NvmeSanitize(_)
+                | Method::AtaSanitize(_)
+                | Method::AtaSecurityErase { .. }
+                | Method::ScsiSanitize(_),
                 Storage::Virtual | Storage::Unknown,
             ) => (Self::None, None),
             (Method::NvmeFormat { .. }, _) => (Self::Purge, FLASH),
@@ -123,6 +129,22 @@ impl Category {
                 // The table is older than the command.
                 Some("A, table A-8, as the sanitize commands of ATA and SCSI"),
             ),
+            // For a solid state disk the table has overwrite as clear, and not as purge.
+            (
+                Method::AtaSanitize(Sanitize::Overwrite)
+                | Method::ScsiSanitize(Sanitize::Overwrite),
+                storage,
+            ) if storage != Storage::Magnetic => (Self::Clear, FLASH),
+            // As is enhanced secure erase, which the one for hard disks has as purge.
+            (Method::AtaSecurityErase { enhanced: true }, Storage::Magnetic) => {
+                (Self::Purge, MAGNETIC)
+            }
+            (Method::AtaSecurityErase { .. }, Storage::Magnetic) => (Self::Clear, MAGNETIC),
+            (Method::AtaSecurityErase { .. }, _) => (Self::Clear, FLASH),
+            (Method::AtaSanitize(_) | Method::ScsiSanitize(_), Storage::Magnetic) => {
+                (Self::Purge, MAGNETIC)
+            }
+            (Method::AtaSanitize(_) | Method::ScsiSanitize(_), _) => (Self::Purge, FLASH),
             (Method::Overwrite { .. }, Storage::Magnetic) => (Self::Clear, MAGNETIC),
             (Method::Overwrite { .. }, Storage::SolidState | Storage::Nvme) => (Self::Clear, FLASH),
             (Method::Overwrite { .. }, _) => (Self::Clear, ANY),
@@ -181,6 +203,41 @@ mod tests {
             assert!(
                 !matches!(storage, Storage::SolidState),
                 "{model}: {storage:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_drives_own_erase_is_worth_what_the_table_of_its_medium_says() {
+        let enhanced = Method::AtaSecurityErase { enhanced: true };
+        let normal = Method::AtaSecurityErase { enhanced: false };
+        for (method, storage, category) in [
+            (enhanced, Storage::Magnetic, Category::Purge),
+            (normal, Storage::Magnetic, Category::Clear),
+            (enhanced, Storage::SolidState, Category::Clear),
+            (
+                Method::AtaSanitize(Sanitize::Overwrite),
+                Storage::Magnetic,
+                Category::Purge,
+            ),
+            (
+                Method::AtaSanitize(Sanitize::Block),
+                Storage::SolidState,
+                Category::Purge,
+            ),
+            (
+                Method::ScsiSanitize(Sanitize::Overwrite),
+                Storage::SolidState,
+                Category::Clear,
+            ),
+            (Method::ScsiFormat, Storage::Magnetic, Category::None),
+            (enhanced, Storage::Unknown, Category::None),
+            (enhanced, Storage::Virtual, Category::None),
+        ] {
+            assert_eq!(
+                Category::reached(&method, storage).0,
+                category,
+                "{method} {storage:?}"
             );
         }
     }

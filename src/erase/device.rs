@@ -12,6 +12,8 @@ use tracing::{info, warn};
 use crate::block::holders;
 use crate::erase::devices::{Failure, Outcome};
 use crate::erase::discard::discard;
+use crate::erase::drive_error::DriveError;
+use crate::erase::drive_method;
 use crate::erase::error::EraseError;
 use crate::erase::guard::{Guard, Verdict};
 use crate::erase::nvme_method::{self, Watch};
@@ -21,7 +23,7 @@ use crate::erase::proof::{Proof, Verification};
 use crate::erase::record::EraseRecord;
 use crate::erase::scopes::{self, Scopes, Together};
 use crate::erase::{metadata, signatures};
-use crate::sys::block_device::{Disk, DiskError};
+use crate::sys::block_device::{Disk, DiskError, Medium};
 use crate::sys::log::chain;
 use crate::sys::nvme::NvmeDevice;
 use crate::sys::root::Root;
@@ -145,6 +147,23 @@ fn by_method(
             Ok(Some(verification))
         }
         Method::Metadata => metadata_of(root, device, context).map(|()| None),
+        method @ (Method::AtaSanitize(_)
+        | Method::AtaSecurityErase { .. }
+        | Method::ScsiSanitize(_)
+        | Method::ScsiFormat) => {
+            let drive = drive_method::open(root, device)?;
+            let watch = Watch {
+                context,
+                device,
+                size: plan.device.size,
+                pause: nvme_method::POLL,
+            };
+            drive_method::prepare(&drive, method, &watch)?;
+            by_itself(root, planned, scopes, context, || {
+                Ok(drive_method::run(&drive, method, &watch)?)
+            })
+            .map(Some)
+        }
         method @ (Method::NvmeFormat { .. } | Method::NvmeSanitize(_)) => {
             by_itself(root, planned, scopes, context, || {
                 let controller = NvmeDevice::open(root, device)?;
@@ -190,11 +209,21 @@ fn by_itself(
         covered.push((device, disk, proof));
     }
     let own = planned.covers.first().cloned().unwrap_or_default();
-    run().map_err(|source| EraseError::Drive {
-        device: own.clone(),
-        method: planned.method.to_string(),
-        source,
+    run().map_err(|source| match source.downcast::<DriveError>() {
+        // It names the device itself.
+        Ok(error) => EraseError::from(*error),
+        Err(source) => EraseError::Drive {
+            device: own.clone(),
+            method: planned.method.to_string(),
+            source,
+        },
     })?;
+    let size = covered.first().map_or(0, |(_, disk, _)| disk.size());
+    context.report_progress(Progress {
+        what: format!("reading {own} back"),
+        done: size,
+        total: Some(size),
+    });
     let mut verification = None;
     for (device, disk, proof) in &covered {
         let found = proof.is_gone(disk, device)?;

@@ -26,7 +26,8 @@ pub enum DriveError {
     },
     /// FORMAT UNIT failed.
     #[error(
-        "Block device {device} failed to format itself, and takes no reads and writes until a          format succeeds"
+        "Block device {device} failed to format itself, and takes no reads and writes until a \
+         format succeeds"
     )]
     Format {
         /// The device.
@@ -72,8 +73,10 @@ pub enum DriveError {
     },
     /// Too many wrong passwords.
     #[error(
-        "Block device {device} is locked and takes no more passwords until its power is switched \
-         off; switch the server's power off and on and erase it again"
+        "Block device {device} already has a security password set: the drive is locked and takes \
+         no more passwords until its power is switched off. If what was tried before was refused, \
+         the password is none of farrier's or its predecessor's; else switch the server's power \
+         off and on and erase it again"
     )]
     CountExpired {
         /// The device.
@@ -203,6 +206,16 @@ pub enum DriveError {
         /// The time that it had.
         limit: Duration,
     },
+}
+
+impl DriveError {
+    /// Whether the drive refuses reads and writes for want of a password.
+    pub fn is_locked(&self) -> bool {
+        matches!(
+            self,
+            Self::ForeignPassword { locked: true, .. } | Self::CountExpired { .. }
+        )
+    }
 }
 
 /// How a drive was left whose erase failed.

@@ -26,6 +26,10 @@ pub struct EraseFlags {
     /// Whether a verified discard may stand in for a secure erase that failed; `None` where the
     /// agent's option decides.
     pub discard: Option<bool>,
+    /// Let SCSI disks sanitize themselves; `None` where the agent's option decides.
+    pub scsi_sanitize: Option<bool>,
+    /// Let SCSI disks format themselves; `None` where the agent's option decides.
+    pub scsi_format_unit: Option<bool>,
     /// Erase devices although they hold a shared cluster file system.
     pub wipe_special_filesystems: bool,
 }
@@ -53,6 +57,8 @@ impl EraseFlags {
                 None => switch(node, "agent_continue_if_ata_erase_failed")?.unwrap_or(false),
             },
             discard: discard(node)?,
+            scsi_sanitize: switch(node, "agent_enable_scsi_sanitize")?,
+            scsi_format_unit: switch(node, "agent_enable_scsi_format_unit")?,
             wipe_special_filesystems: may_wipe_special_filesystems(node)?,
         })
     }
@@ -143,6 +149,8 @@ mod tests {
             ata_secure_erase: true,
             continue_if_secure_erase_failed: false,
             discard: None,
+            scsi_sanitize: None,
+            scsi_format_unit: None,
             wipe_special_filesystems: false,
         };
         assert_eq!(EraseFlags::from_node(&Node::default()).unwrap(), expected);

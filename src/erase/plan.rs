@@ -1,5 +1,6 @@
 //! What will be done to a device, and why: decided before anything is touched.
 
+mod drive;
 mod nvme;
 
 use std::fmt;
@@ -16,6 +17,17 @@ use crate::sys::root::Root;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Method {
+    /// ATA: an operation of the Sanitize Device feature set.
+    AtaSanitize(Sanitize),
+    /// ATA: SECURITY ERASE UNIT.
+    AtaSecurityErase {
+        /// The enhanced one, which reaches sectors that are no longer in use.
+        enhanced: bool,
+    },
+    /// SCSI: SANITIZE.
+    ScsiSanitize(Sanitize),
+    /// SCSI: FORMAT UNIT, the block size staying as it is.
+    ScsiFormat,
     /// NVMe Format NVM with secure erase, the block size staying as it is.
     NvmeFormat {
         /// By a new key, and not by erasing all user data.
@@ -122,6 +134,7 @@ impl Plan {
     ) -> Result<Self, EraseError> {
         let mut plan = Self::none(device);
         nvme::add(&mut plan, root, flags, may_erase);
+        drive::add(&mut plan, root, flags);
         let by_itself = !plan.methods.is_empty() || !plan.blocked.is_empty();
         if by_itself {
             plan.add_discard(root, flags);
@@ -309,6 +322,11 @@ impl fmt::Display for Method {
                 }
                 Ok(())
             }
+            Self::AtaSanitize(operation) => write!(f, "ATA {}", operation.words()),
+            Self::AtaSecurityErase { enhanced: true } => f.write_str("ATA enhanced secure erase"),
+            Self::AtaSecurityErase { enhanced: false } => f.write_str("ATA secure erase"),
+            Self::ScsiSanitize(operation) => write!(f, "SCSI {}", operation.words()),
+            Self::ScsiFormat => f.write_str("SCSI format"),
             Self::NvmeFormat { crypto: true } => f.write_str("NVMe format with a new key"),
             Self::NvmeFormat { crypto: false } => f.write_str("NVMe format with user data erase"),
             Self::NvmeSanitize(action) => write!(f, "NVMe {}", action.words()),

@@ -5,6 +5,14 @@ pub(crate) fn kernel_log(data: &[u8]) {
     super::kernel_log::format(&String::from_utf8_lossy(data));
 }
 
+/// Sense data of a SCSI device.
+pub(crate) fn sense(data: &[u8]) {
+    if let Some(sense) = super::scsi::Sense::parse(data) {
+        assert!(sense.key < 16);
+        assert!(!sense.to_string().is_empty());
+    }
+}
+
 /// A line of the log. A secret that is known does not survive.
 pub(crate) fn secrets(data: &[u8]) {
     const SECRET: &str = "a secret of the fuzz target";

@@ -41,6 +41,14 @@ pub fn start(debug: bool) {
     start_at(Path::new(FILE), debug);
 }
 
+/// The same for a person at a terminal: on stderr, and kept nowhere.
+pub fn start_on_terminal() {
+    let level = Level::INFO;
+    let _ = tracing_subscriber::registry()
+        .with(Lines { level })
+        .try_init();
+}
+
 /// Everything that is kept of the log, oldest line first.
 pub fn text() -> Vec<u8> {
     STORE.get().map_or_else(Vec::new, |store| {

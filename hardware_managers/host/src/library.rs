@@ -34,6 +34,7 @@ impl Library {
     pub(crate) fn load(path: &Path) -> Result<Self, Refusal> {
         // Every symbol is looked for now, so that none is missing in the middle of an erase, and
         // what the library exports is seen by itself alone.
+        expect_signals_as_in_c();
         // SAFETY: whatever the library's constructors do, this process is there for it.
         let library = unsafe { unix::Library::open(Some(path), libc::RTLD_NOW | libc::RTLD_LOCAL) }
             .map_err(|error| loader_refusal(path, &error))?;
@@ -86,6 +87,13 @@ impl Handler for Library {
             )),
         }
     }
+}
+
+/// Rust's programs ignore SIGPIPE, and hand that on to what they start: a vendor's `system("yes | …")`
+/// would not end. Where the agent is gone, the signal is a good end for this process too.
+fn expect_signals_as_in_c() {
+    // SAFETY: the default action is no function of ours.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }
 
 /// What the library exports, once it is known to be readable.

@@ -107,8 +107,8 @@ struct farrier_plugin {
      * FARRIER_OK *answer is the result (empty stands for null), with FARRIER_FAILED the failure.
      * *answer is {NULL, 0} at first.
      *
-     * Each call comes on a thread of its own, which ends with it: nothing stays in thread-local
-     * variables for the next. Calls come one after the other, or, where the introduction allows
+     * Each call comes on a thread of its own with 8 MiB of stack, which ends with it: nothing stays
+     * in thread-local variables for the next. Calls come one after the other, or, where the introduction allows
      * more `concurrent_calls` than 1, that many at once.
      *
      * `agent`, `method` and `params` are the host's, and valid until the function returns.

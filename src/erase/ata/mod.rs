@@ -34,6 +34,24 @@ pub(super) fn look(
     }
 }
 
+/// Bring the drive into the state in which a secure erase can begin.
+pub(super) fn ready(
+    drive: &dyn ScsiDevice,
+    device: &str,
+    enhanced: bool,
+) -> Result<(), DriveError> {
+    security::ready(drive, device, enhanced).map(drop)
+}
+
+/// Bring the drive into the state in which a sanitize operation can begin: what an earlier agent
+/// began is waited for.
+pub(super) fn ready_to_sanitize(
+    drive: &dyn ScsiDevice,
+    watch: &Watch<'_>,
+) -> Result<(), DriveError> {
+    sanitize::ready(drive, watch)
+}
+
 /// Erase the drive by SECURITY ERASE UNIT; see [`security::erase`].
 pub(super) fn security_erase(
     drive: &dyn ScsiDevice,

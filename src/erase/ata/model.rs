@@ -196,6 +196,11 @@ impl Drive {
         self.state().content.contains(&OLD)
     }
 
+    /// Whether all of the old data is there.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.state().content.iter().all(|byte| *byte == OLD)
+    }
+
     /// Codes of all commands so far, IDENTIFY DEVICE left out.
     pub(crate) fn commands(&self) -> Vec<u8> {
         self.state().commands.clone()

@@ -64,11 +64,7 @@ pub(super) fn erase(
     watch: &Watch<'_>,
 ) -> Result<(), DriveError> {
     let device = watch.device;
-    if make_ready(drive, watch)?.frozen {
-        return Err(DriveError::SanitizeFrozen {
-            device: device.to_owned(),
-        });
-    }
+    ready(drive, watch)?;
     if watch.context.is_cancelled() {
         return Err(DriveError::Cancelled {
             device: device.to_owned(),
@@ -106,6 +102,16 @@ pub(super) fn erase(
         }
         Err(Outcome::Unknown(error)) => Err(error),
     }
+}
+
+/// Wait for what somebody else began, and see whether the drive takes another operation.
+pub(super) fn ready(drive: &dyn ScsiDevice, watch: &Watch<'_>) -> Result<(), DriveError> {
+    if make_ready(drive, watch)?.frozen {
+        return Err(DriveError::SanitizeFrozen {
+            device: watch.device.to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// Why waiting ended without a status.

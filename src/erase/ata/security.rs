@@ -138,7 +138,11 @@ pub(super) fn release(drive: &dyn ScsiDevice, device: &str) -> Result<bool, Driv
 }
 
 /// The drive, in the state in which an erase begins: SEC1.
-fn ready(drive: &dyn ScsiDevice, device: &str, enhanced: bool) -> Result<Security, DriveError> {
+pub(super) fn ready(
+    drive: &dyn ScsiDevice,
+    device: &str,
+    enhanced: bool,
+) -> Result<Security, DriveError> {
     let unsupported = |feature| DriveError::Unsupported {
         device: device.to_owned(),
         feature,

@@ -226,7 +226,7 @@ fn supports(drive: &dyn ScsiDevice, code: u8, action: Option<u8>) -> bool {
 }
 
 /// Wait for what somebody else began.
-fn make_ready(drive: &dyn ScsiDevice, watch: &Watch<'_>) -> Result<(), DriveError> {
+pub(super) fn make_ready(drive: &dyn ScsiDevice, watch: &Watch<'_>) -> Result<(), DriveError> {
     if let Ok(State::Running(_)) = state(drive) {
         warn!(
             device = watch.device,

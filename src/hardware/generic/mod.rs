@@ -39,6 +39,9 @@ use crate::sys::root::Root;
 /// The key of this manager's steps on the wire.
 pub(super) const CLASS_NAME: &str = "GenericHardwareManager";
 
+/// The name whose version the conductor compares.
+pub(super) const NAME: &str = "generic_hardware_manager";
+
 /// How long udev may take to deal with new devices before they are listed without it.
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 
@@ -154,7 +157,7 @@ impl HardwareManager for GenericHardwareManager {
     fn version(&self) -> ManagerVersion {
         // The reference's version: conductors compare it between runs of either agent.
         ManagerVersion {
-            name: "generic_hardware_manager".to_owned(),
+            name: NAME.to_owned(),
             version: "1.2".to_owned(),
         }
     }

@@ -115,6 +115,7 @@ fn this_machine_has_an_inventory_and_logs() {
             .collect::<Vec<_>>(),
         [
             ("erase_devices", 10),
+            ("erase_devices_express", 0),
             ("erase_devices_metadata", 99),
             ("erase_pstore", 0)
         ]

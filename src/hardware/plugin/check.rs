@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use farrier_plugin::protocol::{
-    Introduction, METHOD_NOT_FOUND, METHODS, Message, device_from_wire,
+    FAILED, Introduction, METHOD_NOT_FOUND, METHODS, Message, device_from_wire,
 };
 use farrier_plugin::{
-    BootInfo, Cpu, ErrorKind, Inventory, LldpData, Memory, NetworkInterface, SilentContext, Step,
-    SystemVendor, TlsCertificate, UsbDevice,
+    BootInfo, Cpu, ErrorKind, Inventory, LldpData, ManagerError, Memory, NetworkInterface,
+    SilentContext, Step, SystemVendor, TlsCertificate, UsbDevice,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -40,6 +40,14 @@ const SAMPLE_INTERFACE: &str = "farrier0";
 /// Bytes of a member that a plugin ignores: more than a pipe holds, and than most buffers do.
 const LARGE: usize = 1 << 20;
 
+/// Methods that a manager has for some devices or steps, and not for the samples.
+const DECLINING: [&str; 4] = [
+    "execute_step",
+    "erase_block_device",
+    "filter_device",
+    "get_interface_info",
+];
+
 /// The interfaces that own steps (contract/control-plane 7.2).
 const INTERFACES: [&str; 8] = [
     "vendor",
@@ -57,6 +65,8 @@ const INTERFACES: [&str; 8] = [
 pub struct Finding {
     /// What.
     pub what: String,
+    /// How long the plugin took to answer, where it was asked something.
+    pub milliseconds: Option<u64>,
     /// What is wrong with it; `None` where it is as it should be.
     pub fault: Option<String>,
 }
@@ -108,6 +118,8 @@ pub fn check(path: &Path) -> Vec<Finding> {
 #[derive(Default)]
 struct Check {
     findings: Vec<Finding>,
+    /// When the question was asked that is told of next.
+    asked: Option<Instant>,
 }
 
 impl Check {
@@ -135,6 +147,7 @@ impl Check {
                 _ => what.clone(),
             };
             let params = sample(kind, &device);
+            self.asked = Some(Instant::now());
             let answer = connection.call(
                 method,
                 params,
@@ -159,12 +172,23 @@ impl Check {
                 Err(PluginError::Failed { failure, .. }) => {
                     let error = failure.into_error(method, ErrorKind::CommandExecution);
                     let must_decline = method == "execute_step" && !error.declines();
+                    let lacks = !DECLINING.contains(&method)
+                        && error.to_string() == ManagerError::unsupported(method).to_string();
                     must_decline
                         .then(|| {
                             format!(
                                 "it does not decline a step that it does not have \
                                  ({METHOD_NOT_FOUND})"
                             )
+                        })
+                        .or_else(|| {
+                            lacks.then(|| {
+                                format!(
+                                    "it declares the method and answers as if it had none; a \
+                                     refusal is {FAILED} with the type \
+                                     IncompatibleHardwareMethodError and a reason"
+                                )
+                            })
                         })
                         .or_else(|| error.is_unexpected().then(|| error.to_string()))
                 }
@@ -176,6 +200,7 @@ impl Check {
 
     /// What a conductor sends can be long, and must not be read in one gulp.
     fn large_request(&mut self, connection: &Connection) {
+        self.asked = Some(Instant::now());
         let fault = connection
             .call(
                 "evaluate_hardware_support",
@@ -270,6 +295,10 @@ impl Check {
     fn tell(&mut self, what: &str, fault: Option<String>) {
         self.findings.push(Finding {
             what: what.to_owned(),
+            milliseconds: self
+                .asked
+                .take()
+                .map(|asked| u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX)),
             fault,
         });
     }

@@ -310,7 +310,7 @@ impl Call<'_> {
                     });
                 }
                 Ok(Event::Request(id, method, params)) => {
-                    self.serve(id, &method, &params, events)?
+                    self.serve(id, &method, &params, events)?;
                 }
                 Ok(Event::Notification(method, params)) => self.hear(&method, params),
                 Err(RecvTimeoutError::Timeout) => {}

@@ -10,6 +10,7 @@ use tracing::{error, warn};
 
 use super::{Devices, Found, Limits, PluginError, PluginManager, find};
 use crate::config::Options;
+use crate::hardware::generic;
 use crate::sys::control_group;
 use crate::sys::log::chain;
 
@@ -73,7 +74,7 @@ impl Installed {
                 // Steps are told apart by the class name, versions by the manager's name.
                 Ok(manager) if installed.is_taken(&manager) => installed.refuse(
                     name,
-                    "Another plugin has the same class name or manager name".to_owned(),
+                    "Another manager has the same class name or manager name".to_owned(),
                 ),
                 Ok(manager) => installed.managers.push(Arc::new(manager)),
                 Err(error) => installed.refuse(name, chain(&error)),
@@ -156,10 +157,13 @@ impl Installed {
     }
 
     fn is_taken(&self, manager: &PluginManager) -> bool {
-        self.managers.iter().any(|other| {
-            other.class_name() == manager.class_name()
-                || other.version().name == manager.version().name
-        })
+        let own = [generic::CLASS_NAME, generic::NAME];
+        own.iter()
+            .any(|name| manager.class_name() == *name || manager.version().name == *name)
+            || self.managers.iter().any(|other| {
+                other.class_name() == manager.class_name()
+                    || other.version().name == manager.version().name
+            })
     }
 
     fn refuse(&mut self, name: String, why: String) {

@@ -235,6 +235,13 @@ fn what_it_prints_corrupts_nothing() {
 }
 
 #[test]
+fn it_has_the_stack_and_the_signals_of_a_c_program() {
+    let manager = Site::new(&[]).manager();
+    assert_eq!(execute(&manager, "large_frame").unwrap(), json!(true));
+    assert_eq!(execute(&manager, "signals").unwrap(), json!("as in C"));
+}
+
+#[test]
 fn a_child_that_it_leaves_has_none_of_our_pipes_and_dies_with_it() {
     let site = Site::new(&[]);
     let manager = site.manager();

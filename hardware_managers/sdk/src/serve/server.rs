@@ -15,6 +15,10 @@ use crate::protocol::{
     METHOD_NOT_FOUND, Message, MessageError,
 };
 
+/// Bytes of stack for a call: as much as a program's first thread has, which vendors' code in C may
+/// have been written for; Rust's threads have a quarter of it. Only what is used takes memory.
+const STACK: usize = 8 << 20;
+
 /// Who answers the agent's requests: a manager in this process, or one in a shared library.
 pub trait Handler: Send + Sync {
     /// Who the manager is; asked once. A failure refuses every request with its text.
@@ -97,10 +101,13 @@ impl Server {
     fn take(self: Arc<Self>, id: Id, method: String, params: Value) {
         self.calls().running.insert(id.clone());
         let (server, own_id) = (Arc::clone(&self), id.clone());
-        let started = thread::Builder::new().name(method.clone()).spawn(move || {
-            let result = server.run(&own_id, &method, params);
-            server.finish(own_id, result);
-        });
+        let started = thread::Builder::new()
+            .name(method.clone())
+            .stack_size(STACK)
+            .spawn(move || {
+                let result = server.run(&own_id, &method, params);
+                server.finish(own_id, result);
+            });
         if let Err(error) = started {
             self.finish(
                 id,

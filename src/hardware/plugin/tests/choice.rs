@@ -46,6 +46,18 @@ fn a_required_manager_that_is_missing_stops_the_steps_by_name() {
     }
 }
 
+/// Its steps would be taken for the generic manager's, and its answers for none.
+#[test]
+fn no_plugin_passes_for_the_agents_own_manager() {
+    let site = Site::new("well");
+    site.add("generic", "well");
+    let installed = site.installed();
+    assert_eq!(installed.running().len(), 1);
+    let refused = &installed.refused()[0];
+    assert_eq!(refused.name, "generic");
+    assert!(refused.why.contains("the same class name"), "{refused:?}");
+}
+
 #[test]
 fn options_choose_and_order_the_managers() {
     let mut site = Site::new("well");

@@ -13,6 +13,19 @@ fn a_vendor_is_told_what_a_plugin_does_wrong() {
     };
     assert_eq!(faults("well"), Vec::<String>::new());
     for (mode, told) in [
+        ("step_twice", "the step polish is offered twice"),
+        (
+            "declares_what_it_lacks",
+            "the method get_memory: it declares the method",
+        ),
+        (
+            "renames",
+            "filter_device with a block_device: it gave the device another name",
+        ),
+        (
+            "everything",
+            "generate_tls_certificate: the API cannot be served with it",
+        ),
         ("exits_at_start", "it introduces itself: "),
         ("step_without_priority", "missing field `priority`"),
         ("changes_version", "after a restart: name, version"),

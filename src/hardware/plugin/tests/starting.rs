@@ -3,23 +3,33 @@
 use super::*;
 
 /// Each takes 0.25 s to evaluate and 0.25 s to initialise, and an interpreter's start. The managers
-/// of one support level have no order among themselves, so that none waits for another.
+/// of one support level have no order among themselves, so that none waits for another: one after
+/// the other they would take more than 1.5 s. Other tests run beside this one, so that the best of
+/// some rounds counts.
 #[test]
 fn plugins_start_side_by_side() {
-    let site = Site::new("slow");
-    site.add("second", "slow");
-    site.add("third", "slow");
-    let started = Instant::now();
-    let managers = managers(&site);
-    let evaluated = started.elapsed();
-    managers.initialize(&SilentContext);
-    let initialized = started.elapsed();
-    println!("three plugins: evaluated after {evaluated:?}, initialised after {initialized:?}");
-    assert!(initialized < Duration::from_millis(1400), "{initialized:?}");
-    for name in ["faulty", "second", "third"] {
-        let file = site.folder.path().join(name).join("initialized");
-        assert_eq!(fs::read(file).unwrap(), b"x", "{name}");
+    const LIMIT: Duration = Duration::from_millis(1200);
+    let mut best = Duration::MAX;
+    for _ in 0..5 {
+        let site = Site::new("slow");
+        site.add("second", "slow");
+        site.add("third", "slow");
+        let started = Instant::now();
+        let managers = managers(&site);
+        let evaluated = started.elapsed();
+        managers.initialize(&SilentContext);
+        let initialized = started.elapsed();
+        println!("three plugins: evaluated after {evaluated:?}, initialised after {initialized:?}");
+        for name in ["faulty", "second", "third"] {
+            let file = site.folder.path().join(name).join("initialized");
+            assert_eq!(fs::read(file).unwrap(), b"x", "{name}");
+        }
+        best = best.min(initialized);
+        if best < LIMIT {
+            break;
+        }
     }
+    assert!(best < LIMIT, "{best:?}");
 }
 
 #[test]

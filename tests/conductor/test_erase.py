@@ -136,6 +136,8 @@ def test_a_disk_that_cannot_be_written_fails_alone(lab, node):
         'VIRTIO': 'failed', 'SATA': 'erased', 'NVME': 'erased', 'SCSI': 'erased', '4K': 'erased'}
     assert re.search(where, records['VIRTIO']['error'])
     assert records['VIRTIO']['category'] == 'none'
+    # Its agent would use this machine's time for nothing.
+    node.server.power_off()
 
 
 # A mirror that is in use, and a volume that a program has open: LVM's own programs would make it as
@@ -224,7 +226,7 @@ def test_power_cut_during_an_erase(used):
     assert used.server.disks[0].find(SECRET) is not None, 'cut too late to prove anything'
     used.server.power_on()
     console = used.server.console
-    console.wait_for('token', 90, console.mark_of_last_start())
+    console.wait_for('given out this node.s token before', 90, console.mark_of_last_start())
     assert used.state == 'clean wait'
     assert used.show()['clean_step']['step'] == 'erase_devices'
     # In the place of clean_callback_timeout, which is half an hour by default.
@@ -234,6 +236,7 @@ def test_power_cut_during_an_erase(used):
     used.recover()
     used.clean('erase_devices')
     assert used.server.disks[0].find(SECRET) is None
+    used.server.power_off()
 
 
 @pytest.mark.parametrize('bus', ['virtio', 'nvme'])

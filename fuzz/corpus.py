@@ -115,6 +115,10 @@ def binary():
         b'\x3c\xec\xef\xaa\xbb\xcc', b'\xc0\0\2\x83', b'\0'))
     naa = b'\1\3\0\x08\x50\0\xc5\0\xaa\xbb\xcc\xdd'
     yield 'ata_identify', ata_identify()
+    # A controller that can do everything, and a namespace of 4096 bytes in its fourth format.
+    yield 'nvme', bytes(256) + b'\x0a\0' + bytes(70) + b'\7\0\0\xa0' + bytes(192) + b'\7'
+    yield 'nvme', b'\1' + bytes(25) + b'\x13\0\0\x0a' + bytes(98) + b'\0\0\x0c\0'
+    yield 'nvme', b'\1\0\0\0\7\0\0\0\0\0\0\0'
     yield 'sense', bytes.fromhex('7201001d0000000e090c010040000034001200004050')
     yield 'sense', bytes.fromhex('7000020000000a00000000041b0000808000')
     yield 'vpd', b'\0\x83\0\x18' + naa + b'\1\x13' + naa[2:]

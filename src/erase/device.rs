@@ -23,7 +23,7 @@ use crate::erase::proof::{Proof, Verification};
 use crate::erase::record::EraseRecord;
 use crate::erase::scopes::{self, Scopes, Together};
 use crate::erase::{metadata, signatures};
-use crate::sys::block_device::{Disk, DiskError};
+use crate::sys::block_device::{Disk, DiskError, Medium};
 use crate::sys::log::chain;
 use crate::sys::nvme::NvmeDevice;
 use crate::sys::root::Root;
@@ -218,6 +218,12 @@ fn by_itself(
             source,
         },
     })?;
+    let size = covered.first().map_or(0, |(_, disk, _)| disk.size());
+    context.report_progress(Progress {
+        what: format!("reading {own} back"),
+        done: size,
+        total: Some(size),
+    });
     let mut verification = None;
     for (device, disk, proof) in &covered {
         let found = proof.is_gone(disk, device)?;

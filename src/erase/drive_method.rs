@@ -14,6 +14,19 @@ use crate::sys::root::Root;
 use crate::sys::scsi::ScsiDevice;
 use crate::sys::sg::SgDevice;
 
+/// Whether the device is one that is asked at all: a whole disk, and not of NVMe, which has its own
+/// commands. Arrays and mapped devices lie on disks that are asked.
+pub(super) fn is_disk(device: &BlockDevice) -> bool {
+    device.extra["type"].as_str().unwrap_or("disk") == "disk"
+        && !device.name.starts_with("/dev/nvme")
+}
+
+/// Whether it hangs on USB. Bridges there have bricked drives by resetting them in the middle, and
+/// some sticks do not survive to be asked who they are.
+pub(super) fn is_usb(device: &BlockDevice) -> bool {
+    device.tran.as_deref() == Some("usb")
+}
+
 /// The drive behind this device.
 pub(super) fn open(root: &Root, device: &str) -> Result<SgDevice, DriveError> {
     SgDevice::open(root.path(device)).map_err(|source| DriveError::Open {
@@ -72,8 +85,7 @@ pub fn take_passwords_off(
     let mut freed = false;
     let mut locked = Vec::new();
     for device in devices {
-        let kind = device.extra["type"].as_str().unwrap_or("disk");
-        if kind != "disk" || device.name.starts_with("/dev/nvme") {
+        if !is_disk(device) || is_usb(device) {
             continue;
         }
         let Ok(drive) = SgDevice::open(root.path(&device.name)) else {

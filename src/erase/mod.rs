@@ -47,6 +47,7 @@ pub use drive_method::take_passwords_off;
 pub use error::EraseError;
 pub use flags::EraseFlags;
 pub use guard::{Guard, Policy, ReadOnly, Verdict, runs_in_ramdisk};
+pub use nvme::read_capabilities;
 pub use overwrite::{Passes, overwrite};
 pub use plan::{LeftOut, Method, Plan, Planned, Sanitize, Scope};
 pub use proof::Verification;

@@ -57,6 +57,12 @@ pub(super) enum SanitizeState {
     Failed,
 }
 
+/// Read what a plan for this device is made of, for a recording. A device that does not answer has
+/// nothing to record.
+pub fn read_capabilities(root: &Root, device: &str) {
+    let _ = Facts::read(root, device);
+}
+
 /// All that a plan needs to know of a namespace's device.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Facts {

@@ -164,10 +164,31 @@ pub fn identify(root: &Root, device: &str, cns: u8, namespace: u32) -> Result<Ve
         return Ok(answer);
     }
     let answer = identify_of(&NvmeDevice::open(root, device)?, cns, namespace)?;
-    let end = answer.iter().rposition(|byte| *byte != 0);
-    let told = end.map_or(&[][..], |end| &answer[..=end]);
-    root.remember(INTERFACE, &asked, hex::encode(told));
+    root.remember(INTERFACE, &asked, hex::encode(&for_recording(&answer, cns)));
     Ok(answer)
+}
+
+/// Without the zeros at the end, and without what names this one drive: sysfs has that too, where a
+/// recording can mask it.
+fn for_recording(answer: &[u8], cns: u8) -> Vec<u8> {
+    // Serial number, FGUID and names of the subsystem; EUI-64 and NGUID (figures 247 and 245).
+    let names: &[(usize, usize)] = match cns {
+        0 => &[(104, 128)],
+        1 => &[(4, 24), (112, 128), (768, 1024)],
+        _ => &[],
+    };
+    let mut told = answer.to_vec();
+    for (start, end) in names {
+        if let Some(bytes) = told.get_mut(*start..*end) {
+            bytes.fill(0);
+        }
+    }
+    told.truncate(
+        told.iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |end| end + 1),
+    );
+    told
 }
 
 /// An identify data structure of an open controller.
@@ -277,6 +298,20 @@ mod tests {
             identify(&recording.root(), "/dev/nvme0n1", 0, 1),
             Err(NvmeError::NotRecorded { .. })
         ));
+    }
+
+    #[test]
+    fn a_recording_does_not_name_the_drive() {
+        let mut answer = vec![0; IDENTIFY];
+        answer[0] = 1;
+        answer[4..24].fill(b'S');
+        answer[524] = 4;
+        answer[768..1024].fill(b'n');
+        let told = for_recording(&answer, 1);
+        assert_eq!(told.len(), 525);
+        assert_eq!((told[0], told[524]), (1, 4));
+        assert!(!told.contains(&b'S'));
+        assert!(for_recording(&[0; 16], 2).is_empty());
     }
 
     #[test]

@@ -201,8 +201,8 @@ def crashing_library(path):
                     '"methods": ["evaluate_hardware_support", "get_clean_steps", "execute_step"]}')
     quoted = introduction.replace('"', r'\"')
     subprocess.run(['cc', '-std=c11', '-shared', '-fPIC', '-I', MANAGERS / 'sdk' / 'include',
-                    f'-DINTRODUCTION="{quoted}"', '-o', path, FIXTURES / 'faulty_library.c'],
-                   check=True)
+                    '-DOFFERS_CRASH', f'-DINTRODUCTION="{quoted}"', '-o', path,
+                    FIXTURES / 'faulty_library.c'], check=True)
     return path
 
 

@@ -82,7 +82,13 @@ def _disks(hardware, folder, order):
         device = {
             'virtio': 'virtio-blk-pci', 'nvme': 'nvme',
             'sata': f'ide-hd,bus=ide.{number}', 'scsi': 'scsi-hd,bus=scsi.0',
+            'card': f'scsi-hd,bus=card{number}.0',
         }[disk['bus']]
+        if disk['bus'] == 'card':
+            arguments += ['-device', f'pcie-root-port,id=bridge{number},chassis={number + 1}',
+                          '-device', f'virtio-scsi-pci,id=card{number},bus=bridge{number}']
+        if disk['model']:
+            device += f',product={disk["model"]}'
         device += f',drive=disk{number},serial={disk["serial"]},bootindex={next(order)}'
         if disk['sector'] != 512:
             device += (f',logical_block_size={disk["sector"]},'

@@ -31,6 +31,8 @@ pub(crate) struct Configuration {
     command_timeout_s: u64,
     #[serde(default = "Limits::settle")]
     settle_timeout_s: u64,
+    #[serde(default)]
+    wait_for_cards_s: u64,
     /// The models of flash cards.
     pub(crate) cards: Vec<CardModel>,
     /// The models of small boot disks that `@satadom` stands for.
@@ -251,6 +253,11 @@ impl Configuration {
     /// How long a disk may be away after its card was formatted.
     pub(crate) fn settle_timeout(&self) -> Duration {
         Duration::from_secs(self.settle_timeout_s)
+    }
+
+    /// How long a card may take to appear after the boot, before the machine counts as one without.
+    pub(crate) fn wait_for_cards(&self) -> Duration {
+        Duration::from_secs(self.wait_for_cards_s)
     }
 
     /// How long a program for the BIOS may take.

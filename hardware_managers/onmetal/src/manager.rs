@@ -1,6 +1,8 @@
 //! The manager itself: which of its parts answers what.
 
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use farrier_plugin::protocol::Capabilities;
 use farrier_plugin::{
@@ -19,6 +21,9 @@ use crate::{bios, firmware, health, ports, steps, verify};
 /// To be raised when what steps do changes: the conductor then asks for them again. 4 was the last
 /// of the 2015 module.
 const VERSION: &str = "5";
+
+/// How often it is looked whether a card has appeared.
+const POLL: Duration = Duration::from_millis(200);
 
 /// The methods of the protocol that this manager has.
 pub const METHODS: [&str; 7] = [
@@ -78,6 +83,13 @@ impl OnMetalHardwareManager {
             .map_err(|error| failed(error.kind(), error.to_string()))
     }
 
+    fn has_card(&self, configuration: &Configuration) -> bool {
+        self.machine
+            .disks()
+            .iter()
+            .any(|disk| configuration.card(&disk.model).is_some())
+    }
+
     pub(crate) fn erase<'e>(&'e self, context: &'e dyn Context) -> Result<Erase<'e>, ManagerError> {
         Ok(Erase {
             configuration: self.configuration()?,
@@ -109,13 +121,12 @@ impl HardwareManager for OnMetalHardwareManager {
     /// manager (`required_hardware_managers`).
     fn evaluate_hardware_support(&self) -> Result<u32, ManagerError> {
         let configuration = self.configuration()?;
-        let has_card = self
-            .machine
-            .disks()
-            .iter()
-            .any(|disk| configuration.card(&disk.model).is_some());
-        if !has_card {
-            return Ok(support::NONE);
+        let until = Instant::now() + configuration.wait_for_cards();
+        while !self.has_card(configuration) {
+            if Instant::now() >= until {
+                return Ok(support::NONE);
+            }
+            sleep(POLL);
         }
         match fault_of_program(&configuration.tool()) {
             None => Ok(support::SERVICE_PROVIDER),
@@ -152,6 +163,9 @@ impl HardwareManager for OnMetalHardwareManager {
         ports: &[Port],
         arguments: &StepArguments,
     ) -> Result<Value, ManagerError> {
+        if !steps::is_ours(step) {
+            return Err(ManagerError::unsupported(step));
+        }
         let configuration = self.configuration()?;
         let (machine, turns) = (&self.machine, &self.turns);
         match step {
@@ -226,6 +240,20 @@ mod tests {
     }
 
     #[test]
+    fn a_card_that_appears_late_is_waited_for() {
+        let tree = Tree::new();
+        tree.configure("wait_for_cards_s = 20");
+        let manager = tree.manager();
+        std::thread::scope(|scope| {
+            let level = scope.spawn(|| manager.evaluate_hardware_support());
+            sleep(2 * POLL);
+            assert!(!level.is_finished());
+            tree.add_card("sdb", "05:00.0");
+            assert_eq!(level.join().unwrap().unwrap(), support::SERVICE_PROVIDER);
+        });
+    }
+
+    #[test]
     fn a_broken_configuration_is_an_error_of_every_method() {
         let tree = Tree::with_two_cards("");
         tree.configure("toool = 1");
@@ -248,6 +276,12 @@ mod tests {
             !error.declines(),
             "the card would be left to the generic manager"
         );
+        for (step, declines) in [(steps::VERIFY_PORTS, false), ("other", true)] {
+            let error = manager
+                .execute_step(&Agent::default(), step, &node, &[], &Default::default())
+                .unwrap_err();
+            assert_eq!(error.declines(), declines, "{step}");
+        }
     }
 
     #[test]

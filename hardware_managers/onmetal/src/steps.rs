@@ -13,6 +13,11 @@ pub(crate) const VERIFY_HARDWARE: &str = "onmetal_verify_hardware";
 pub(crate) const UPDATE_BIOS: &str = "onmetal_update_bios";
 pub(crate) const APPLY_PROFILE: &str = "onmetal_apply_bios_profile";
 
+/// Whether a step of this name could be one of these, whatever the configuration says.
+pub(crate) fn is_ours(step: &str) -> bool {
+    step.starts_with("onmetal_")
+}
+
 /// What a step is like.
 struct Nature {
     priority: i64,

@@ -38,7 +38,7 @@ pub(crate) struct Tool<'t> {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ToolError {
     /// Cancelled before its turn: nothing was touched.
-    #[error("the command was cancelled while another disk's turn with the flash-card tool lasted")]
+    #[error("the command was cancelled before the flash-card tool was run")]
     Cancelled,
     /// It could not be started, or did not end in time.
     #[error("\"{command}\" gave no result")]
@@ -76,7 +76,6 @@ impl Turns {
         configuration: &'t Configuration,
         context: &'t dyn Context,
     ) -> Result<Tool<'t>, ToolError> {
-        let start = Instant::now();
         let mut is_taken = self.lock();
         while *is_taken {
             if context.is_cancelled() {
@@ -228,7 +227,7 @@ pub(crate) fn told<T>(context: &dyn Context, what: &str, work: impl FnOnce() -> 
             while !*done {
                 context.report_progress(Progress {
                     what: format!("{what}, {} s so far", start.elapsed().as_secs()),
-                    // Of nobody knows how much; bytes, where other disks are erased meanwhile.
+                    // The tool does not say how far it is; seconds would be added to other disks' bytes.
                     done: 0,
                     total: None,
                 });

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::block::list;
 use crate::config::{Live, Options};
+use crate::erase;
 use crate::hardware::Managers;
 use crate::inventory::Collector;
 use crate::inventory::mask::masked;
@@ -90,7 +91,11 @@ fn read(root: &Root, lldp: bool) -> Result<(Seen, Value, Arc<Inventory>), String
         .map_err(|error| error.chain())?;
     let inventory = managers.inventory().map_err(|error| error.chain())?;
     // Partitions are not in the inventory, but hints and skip lists match them.
-    list::all_devices(&root).map_err(|error| error.to_string())?;
+    let devices = list::all_devices(&root).map_err(|error| error.to_string())?;
+    // So that `farrier erase --plan` can be replayed.
+    for device in &devices {
+        erase::read_capabilities(&root, &device.device.name);
+    }
     let mut facts = json!({ "inventory": &*inventory });
     // Inspections read more. A collector that finds nothing here finds nothing in the replay.
     for collector in Collector::ALL {

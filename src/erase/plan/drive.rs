@@ -1,6 +1,7 @@
 //! The part of a plan that an ATA drive or a SCSI disk does by itself.
 
 use crate::erase::ata::{self, Identify};
+use crate::erase::drive_method::{is_disk, is_usb};
 use crate::erase::flags::EraseFlags;
 use crate::erase::plan::{Method, Plan, Sanitize};
 use crate::erase::scsi::{self, Abilities};
@@ -12,15 +13,13 @@ use crate::sys::sg::SgDevice;
 const ATA: &str = "ATA sanitize and secure erase";
 const SCSI: &str = "SCSI sanitize and format";
 
-/// Add what this disk can do. Only a whole disk is asked; arrays and mapped devices lie on disks
-/// that are, and NVMe has its own commands.
+/// Add what this disk can do.
 pub(super) fn add(plan: &mut Plan, root: &Root, flags: &EraseFlags) {
     let name = plan.device.name.clone();
-    let kind = plan.device.extra["type"].as_str().unwrap_or("disk");
-    if kind != "disk" || name.starts_with("/dev/nvme") {
+    if !is_disk(&plan.device) {
         return;
     }
-    if plan.device.tran.as_deref() == Some("usb") {
+    if is_usb(&plan.device) {
         return plan.leave_out(
             ATA,
             "what bridges to USB do with commands that take hours is not to be relied on"

@@ -8,6 +8,9 @@ use crate::firmware::Version;
 /// Longest time limit that the agent takes, in seconds: a day.
 const LONGEST: u64 = 86_400;
 
+/// Longest wait for cards, in seconds: the agent gives `evaluate_hardware_support` 60.
+const LONGEST_WAIT: u64 = 45;
+
 /// The key that is wrong, and what is wrong with it.
 type Wrong = (String, String);
 
@@ -27,6 +30,15 @@ impl Configuration {
                     &format!("must be 1 to {LONGEST} seconds, and is {seconds}"),
                 );
             }
+        }
+        if self.wait_for_cards_s > LONGEST_WAIT {
+            return wrong(
+                "wait_for_cards_s".to_owned(),
+                &format!(
+                    "must be 0 to {LONGEST_WAIT} seconds, and is {}",
+                    self.wait_for_cards_s
+                ),
+            );
         }
         if self.cards.is_empty() {
             return wrong("cards".to_owned(), "names no card");

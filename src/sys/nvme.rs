@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
@@ -173,14 +172,14 @@ pub fn identify(root: &Root, device: &str, cns: u8, namespace: u32) -> Result<Ve
 /// recording can mask it.
 fn for_recording(answer: &[u8], cns: u8) -> Vec<u8> {
     // Serial number, FGUID and names of the subsystem; EUI-64 and NGUID (figures 247 and 245).
-    let names: &[Range<usize>] = match cns {
-        0 => &[104..128],
-        1 => &[4..24, 112..128, 768..1024],
+    let names: &[(usize, usize)] = match cns {
+        0 => &[(104, 128)],
+        1 => &[(4, 24), (112, 128), (768, 1024)],
         _ => &[],
     };
     let mut told = answer.to_vec();
-    for name in names {
-        if let Some(bytes) = told.get_mut(name.clone()) {
+    for (start, end) in names {
+        if let Some(bytes) = told.get_mut(*start..*end) {
             bytes.fill(0);
         }
     }

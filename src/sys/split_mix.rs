@@ -1,8 +1,7 @@
 //! Numbers that look random and can be made again, in any order.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::iter;
-
-use uuid::Uuid;
 
 /// The increment and the two multipliers of SplitMix64 (Steele, Lea and Flood, "Fast splittable
 /// pseudorandom number generators", 2014).
@@ -19,10 +18,12 @@ pub struct SplitMix {
 
 impl SplitMix {
     /// A sequence of its own, seeded by the kernel.
+    ///
+    /// From the keys of the standard library's hasher, for which the kernel gives what it has: the
+    /// numbers of the uuid crate wait for the kernel's generator to be seeded, for ever on a
+    /// machine without a hardware generator where nothing happens meanwhile (seen).
     pub fn random() -> Self {
-        // 122 random bits.
-        let (high, low) = Uuid::new_v4().as_u64_pair();
-        Self::with_seed(high ^ low.rotate_left(32))
+        Self::with_seed(RandomState::new().build_hasher().finish())
     }
 
     /// The sequence of this seed.

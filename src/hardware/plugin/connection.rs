@@ -13,12 +13,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use farrier_plugin::Context;
 use farrier_plugin::protocol::{Failure, Id, MESSAGE_LIMIT, METHOD_NOT_FOUND, Message};
-use farrier_plugin::{Context, LogLevel, Progress};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error};
 
+use super::news::hear;
 use super::turns::Turns;
 use super::{Found, PluginError, stderr};
 use crate::sys::plugin_process::{self, Pipes, PluginProcess, ProcessEnd};
@@ -312,7 +313,9 @@ impl Call<'_> {
                 Ok(Event::Request(id, method, params)) => {
                     self.serve(id, &method, &params, events)?;
                 }
-                Ok(Event::Notification(method, params)) => self.hear(&method, params),
+                Ok(Event::Notification(method, params)) => {
+                    hear(&connection.name, self.context, &method, params);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 // The reader drops its ends when the plugin has ended.
                 Err(RecvTimeoutError::Disconnected) => {
@@ -429,36 +432,6 @@ impl Call<'_> {
                 ))
             })
         })
-    }
-
-    fn hear(&self, method: &str, params: Value) {
-        hear(&self.connection.name, self.context, method, params);
-    }
-}
-
-fn hear(name: &str, context: &dyn Context, method: &str, params: Value) {
-    match method {
-        "progress" => {
-            if let Ok(progress) = serde_json::from_value::<Progress>(params) {
-                context.report_progress(progress);
-            }
-        }
-        "log" => log(name, &params),
-        // One of a later version.
-        _ => debug!(manager = name, method, "unknown notification"),
-    }
-}
-
-fn log(manager: &str, params: &Value) {
-    let message = params.get("message").and_then(Value::as_str).unwrap_or("");
-    let level = params
-        .get("level")
-        .and_then(|level| serde_json::from_value(level.clone()).ok());
-    match level {
-        Some(LogLevel::Debug) => debug!(manager, message, "says"),
-        Some(LogLevel::Warning) => warn!(manager, message, "says"),
-        Some(LogLevel::Error) => error!(manager, message, "says"),
-        Some(LogLevel::Info) | None => info!(manager, message, "says"),
     }
 }
 

@@ -14,6 +14,7 @@ mod keeper;
 mod limits;
 mod manager;
 mod methods;
+mod news;
 mod stderr;
 mod turns;
 

@@ -28,10 +28,9 @@ pub fn remove(number: (u32, u32)) -> io::Result<()> {
 /// on each access to it fails, and it goes away when nobody has it open any more. What `dmsetup
 /// remove --force` does.
 pub fn cut_off(number: (u32, u32), sectors: u64) -> io::Result<()> {
+    let table = Request::to(number, 0).with_error_table(sectors);
     // SAFETY: see `Request::send`.
-    Request::to(number, 0)
-        .with_error_table(sectors)
-        .send(|fd, request| unsafe { ioctl::table_load(fd, request) })?;
+    table.send(|fd, request| unsafe { ioctl::table_load(fd, request) })?;
     // Without the suspend flag this resumes, which puts the new table in the old one's place. What
     // is under way must not be waited for: the disk may be the reason that it never ends.
     // SAFETY: see `Request::send`.
@@ -110,7 +109,7 @@ impl Request {
 
     /// Every ioctl of the control device reads and writes `data_size` bytes at its argument, which
     /// are those of a request and are exclusively borrowed; the descriptor is open for the call.
-    fn send(mut self, ioctl: impl FnOnce(i32, *mut Request) -> nix::Result<i32>) -> io::Result<()> {
+    fn send(mut self, ioctl: impl FnOnce(i32, *mut Self) -> nix::Result<i32>) -> io::Result<()> {
         let control = OpenOptions::new()
             .read(true)
             .write(true)

@@ -14,12 +14,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use farrier_plugin::Context;
-use farrier_plugin::protocol::{Failure, Id, MESSAGE_LIMIT, METHOD_NOT_FOUND, Message};
+use farrier_plugin::protocol::{Failure, Id, MESSAGE_LIMIT, Message};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tracing::{debug, error};
 
-use super::news::hear;
+use super::callbacks::{Callbacks, hear};
 use super::turns::Turns;
 use super::{Found, PluginError, stderr};
 use crate::sys::plugin_process::{self, Pipes, PluginProcess, ProcessEnd};
@@ -58,12 +58,6 @@ pub(super) struct Connection {
 /// What may interrupt a call: none of it means that it waits for as long as it takes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline(pub(super) Duration);
-
-/// Answers the requests that a plugin makes in the middle of a call.
-pub(super) trait Callbacks: Send {
-    /// The result of this method, or why there is none.
-    fn answer(&mut self, method: &str, params: &Value) -> Result<Value, Failure>;
-}
 
 struct Shared {
     process: Mutex<PluginProcess>,
@@ -566,17 +560,5 @@ fn describe(status: ExitStatus) -> String {
             Err(_) => format!("was killed by signal {signal}"),
         },
         (None, None) => "ended".to_owned(),
-    }
-}
-
-/// For calls that no callback fits.
-pub(super) struct NoCallbacks;
-
-impl Callbacks for NoCallbacks {
-    fn answer(&mut self, method: &str, _params: &Value) -> Result<Value, Failure> {
-        Err(Failure::new(
-            METHOD_NOT_FOUND,
-            format!("The agent has no method {method}"),
-        ))
     }
 }

@@ -5,6 +5,7 @@
 //! what breaks a rule is killed with everything it started.
 
 mod answers;
+mod callbacks;
 mod check;
 mod connection;
 mod error;
@@ -14,7 +15,6 @@ mod keeper;
 mod limits;
 mod manager;
 mod methods;
-mod news;
 mod stderr;
 mod turns;
 

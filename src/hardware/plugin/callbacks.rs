@@ -1,10 +1,28 @@
-//! What a plugin tells in the middle of a call and wants no answer to.
+//! What a plugin says in the middle of a call: requests that want an answer, and news.
 
+use farrier_plugin::protocol::{Failure, METHOD_NOT_FOUND};
 use farrier_plugin::{Context, LogLevel, Progress};
 use serde_json::Value;
 use tracing::{debug, error, info, warn};
 
-/// Pass a notification of this plugin on: progress to whoever watches the command, words to the log.
+/// Answers the requests that a plugin makes in the middle of a call.
+pub(super) trait Callbacks: Send {
+    /// The result of this method, or why there is none.
+    fn answer(&mut self, method: &str, params: &Value) -> Result<Value, Failure>;
+}
+
+/// For calls that no callback fits.
+pub(super) struct NoCallbacks;
+
+impl Callbacks for NoCallbacks {
+    fn answer(&mut self, method: &str, _params: &Value) -> Result<Value, Failure> {
+        Err(Failure::new(
+            METHOD_NOT_FOUND,
+            format!("The agent has no method {method}"),
+        ))
+    }
+}
+
 pub(super) fn hear(name: &str, context: &dyn Context, method: &str, params: Value) {
     match method {
         "progress" => {

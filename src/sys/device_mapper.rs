@@ -20,25 +20,27 @@ const NO_FLUSH: u32 = 1 << 11;
 
 /// Remove the volume with this device number. EBUSY while it is open, or something is made of it.
 pub fn remove(number: (u32, u32)) -> io::Result<()> {
-    // SAFETY: see `Request::send`.
-    Request::to(number, 0).send(|fd, request| unsafe { ioctl::dev_remove(fd, request) })
+    Request::to(number, 0).send(Command::Remove)
 }
 
 /// Take what it lies on away from the volume with this device number, although it is open: from now
 /// on each access to it fails, and it goes away when nobody has it open any more. What `dmsetup
 /// remove --force` does.
 pub fn cut_off(number: (u32, u32), sectors: u64) -> io::Result<()> {
-    // SAFETY: see `Request::send`.
     Request::to(number, 0)
         .with_error_table(sectors)
-        .send(|fd, request| unsafe { ioctl::table_load(fd, request) })?;
-    // Without the suspend flag this resumes, which puts the new table in the old one's place. What
-    // is under way must not be waited for: the disk may be the reason that it never ends.
-    // SAFETY: see `Request::send`.
-    Request::to(number, NO_FLUSH).send(|fd, request| unsafe { ioctl::dev_suspend(fd, request) })?;
-    // SAFETY: see `Request::send`.
-    Request::to(number, DEFERRED_REMOVE)
-        .send(|fd, request| unsafe { ioctl::dev_remove(fd, request) })
+        .send(Command::Load)?;
+    // What is under way must not be waited for: the disk may be the reason that it never ends.
+    Request::to(number, NO_FLUSH).send(Command::Resume)?;
+    Request::to(number, DEFERRED_REMOVE).send(Command::Remove)
+}
+
+/// What is asked of the control device.
+enum Command {
+    Remove,
+    /// Put the loaded table in the place of the one in use. It is DM_DEV_SUSPEND without its flag.
+    Resume,
+    Load,
 }
 
 /// `struct dm_ioctl`, and behind it one `struct dm_target_spec` with no parameters.
@@ -108,15 +110,22 @@ impl Request {
         self
     }
 
-    /// Every ioctl of the control device reads and writes `data_size` bytes at its argument, which
-    /// are those of a request and are exclusively borrowed; the descriptor is open for the call.
-    fn send(mut self, ioctl: impl FnOnce(i32, *mut Request) -> nix::Result<i32>) -> io::Result<()> {
+    fn send(mut self, command: Command) -> io::Result<()> {
         let control = OpenOptions::new()
             .read(true)
             .write(true)
             .custom_flags(libc::O_CLOEXEC)
             .open(CONTROL)?;
-        ioctl(control.as_raw_fd(), &mut self)?;
+        let fd = control.as_raw_fd();
+        // SAFETY: the descriptor is open, and each of these reads and writes `data_size` bytes at
+        // its argument, which are those of this request, borrowed for the call alone.
+        unsafe {
+            match command {
+                Command::Remove => ioctl::dev_remove(fd, &mut self),
+                Command::Resume => ioctl::dev_suspend(fd, &mut self),
+                Command::Load => ioctl::table_load(fd, &mut self),
+            }
+        }?;
         Ok(())
     }
 }

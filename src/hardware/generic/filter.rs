@@ -102,12 +102,12 @@ fn ask(peers: &Dispatcher, device: Device) -> Result<Option<Device>, ManagerErro
 mod tests {
     use std::sync::Arc;
 
-    use farrier_plugin::Node;
+    use farrier_plugin::{ErrorKind, Node};
     use serde_json::json;
 
     use super::*;
     use crate::config::{Live, Options};
-    use crate::hardware::fake::FakeManager;
+    use crate::hardware::fake::{Answer, FakeManager};
     use crate::sys::recording::Recording;
 
     /// The generic manager of a recorded machine below a vendor's.
@@ -229,6 +229,26 @@ mod tests {
         assert_eq!(interfaces[0].biosdevname.as_deref(), Some("em1"));
         let hidden = machine.generic.interface_info("eno2").unwrap_err();
         assert!(hidden.declines());
+    }
+
+    #[test]
+    fn what_another_manager_knows_of_the_machine_is_in_the_inventory() {
+        let address = |vendor: FakeManager| {
+            let machine = Machine::new(Recording::of("qemu-lab"), vendor);
+            machine
+                .generic
+                .list_hardware_info()
+                .map(|inventory| inventory.bmc_address)
+        };
+        let own = address(vendor()).unwrap();
+        assert_ne!(own.as_deref(), Some("192.0.2.77"));
+        let better = vendor().answering(Answer::Text("192.0.2.77"));
+        assert_eq!(address(better).unwrap().as_deref(), Some("192.0.2.77"));
+        let broken = vendor().answering(Answer::Fail(ErrorKind::Rest, "the controller is gone"));
+        assert_eq!(
+            address(broken).unwrap_err().to_string(),
+            "the controller is gone"
+        );
     }
 
     #[test]

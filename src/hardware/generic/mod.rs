@@ -103,6 +103,15 @@ impl GenericHardwareManager {
         })
     }
 
+    /// The answer of another manager, where one has any.
+    fn another<T>(
+        &self,
+        method: &str,
+        call: fn(&dyn HardwareManager) -> Result<T, ManagerError>,
+    ) -> Result<Option<T>, ManagerError> {
+        self.peers()?.others(CLASS_NAME, method, call)
+    }
+
     /// The block devices that no manager hides.
     fn devices(&self, include_partitions: bool) -> Result<Vec<BlockDevice>, ManagerError> {
         filter::block_devices(self, self.kernel_devices(include_partitions)?)
@@ -334,20 +343,29 @@ impl HardwareManager for GenericHardwareManager {
     }
 
     fn list_hardware_info(&self) -> Result<Inventory, ManagerError> {
+        // What another manager knows better is its own; the reference asks itself alone, and such a
+        // method of a vendor's manager is never called there.
+        let cpu = self.another("get_cpus", |peer| peer.cpus())?;
+        let memory = self.another("get_memory", |peer| peer.memory())?;
+        let vendor = self.another("get_system_vendor_info", |peer| peer.system_vendor_info())?;
+        let boot = self.another("get_boot_info", |peer| peer.boot_info())?;
+        let address = self.another("get_bmc_address", |peer| peer.bmc_address())?;
+        let v6address = self.another("get_bmc_v6address", |peer| peer.bmc_v6address())?;
+        let mac = self.another("get_bmc_mac", |peer| peer.bmc_mac())?;
         // Read once for the three that want it.
         let smbios = self.smbios();
         let smbios = smbios.as_ref();
         Ok(Inventory {
             interfaces: self.list_network_interfaces()?,
-            cpu: inventory::cpu(&self.root, smbios),
+            cpu: cpu.unwrap_or_else(|| inventory::cpu(&self.root, smbios)),
             disks: self.devices(false)?,
-            memory: inventory::memory(&self.root, smbios),
-            bmc_address: self.bmc_address()?,
-            bmc_v6address: self.bmc_v6address()?,
-            system_vendor: inventory::system_vendor(&self.root, smbios),
-            boot: self.boot_info()?,
+            memory: memory.unwrap_or_else(|| inventory::memory(&self.root, smbios)),
+            bmc_address: address.map_or_else(|| self.bmc_address(), Ok)?,
+            bmc_v6address: v6address.map_or_else(|| self.bmc_v6address(), Ok)?,
+            system_vendor: vendor.unwrap_or_else(|| inventory::system_vendor(&self.root, smbios)),
+            boot: boot.map_or_else(|| self.boot_info(), Ok)?,
             hostname: inventory::hostname(&self.root),
-            bmc_mac: self.bmc_mac()?,
+            bmc_mac: mac.map_or_else(|| self.bmc_mac(), Ok)?,
         })
     }
 

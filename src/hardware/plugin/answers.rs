@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tracing::warn;
 
 use super::Devices;
-use super::connection::Callbacks;
+use super::callbacks::Callbacks;
 use crate::sys::process::Program;
 
 /// Longest time limit of a program that a plugin asks for, in seconds: a day.

@@ -14,7 +14,8 @@ use farrier_plugin::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::connection::{Connection, NoCallbacks};
+use super::callbacks::NoCallbacks;
+use super::connection::Connection;
 use super::keeper::greet;
 use super::manager::Log;
 use super::{Found, Limits, PluginError};

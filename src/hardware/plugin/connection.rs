@@ -13,12 +13,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use farrier_plugin::protocol::{Failure, Id, MESSAGE_LIMIT, METHOD_NOT_FOUND, Message};
-use farrier_plugin::{Context, LogLevel, Progress};
+use farrier_plugin::Context;
+use farrier_plugin::protocol::{Failure, Id, MESSAGE_LIMIT, Message};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error};
 
+use super::callbacks::{Callbacks, hear};
 use super::turns::Turns;
 use super::{Found, PluginError, stderr};
 use crate::sys::plugin_process::{self, Pipes, PluginProcess, ProcessEnd};
@@ -57,12 +58,6 @@ pub(super) struct Connection {
 /// What may interrupt a call: none of it means that it waits for as long as it takes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline(pub(super) Duration);
-
-/// Answers the requests that a plugin makes in the middle of a call.
-pub(super) trait Callbacks: Send {
-    /// The result of this method, or why there is none.
-    fn answer(&mut self, method: &str, params: &Value) -> Result<Value, Failure>;
-}
 
 struct Shared {
     process: Mutex<PluginProcess>,
@@ -312,7 +307,9 @@ impl Call<'_> {
                 Ok(Event::Request(id, method, params)) => {
                     self.serve(id, &method, &params, events)?;
                 }
-                Ok(Event::Notification(method, params)) => self.hear(&method, params),
+                Ok(Event::Notification(method, params)) => {
+                    hear(&connection.name, self.context, &method, params);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 // The reader drops its ends when the plugin has ended.
                 Err(RecvTimeoutError::Disconnected) => {
@@ -429,36 +426,6 @@ impl Call<'_> {
                 ))
             })
         })
-    }
-
-    fn hear(&self, method: &str, params: Value) {
-        hear(&self.connection.name, self.context, method, params);
-    }
-}
-
-fn hear(name: &str, context: &dyn Context, method: &str, params: Value) {
-    match method {
-        "progress" => {
-            if let Ok(progress) = serde_json::from_value::<Progress>(params) {
-                context.report_progress(progress);
-            }
-        }
-        "log" => log(name, &params),
-        // One of a later version.
-        _ => debug!(manager = name, method, "unknown notification"),
-    }
-}
-
-fn log(manager: &str, params: &Value) {
-    let message = params.get("message").and_then(Value::as_str).unwrap_or("");
-    let level = params
-        .get("level")
-        .and_then(|level| serde_json::from_value(level.clone()).ok());
-    match level {
-        Some(LogLevel::Debug) => debug!(manager, message, "says"),
-        Some(LogLevel::Warning) => warn!(manager, message, "says"),
-        Some(LogLevel::Error) => error!(manager, message, "says"),
-        Some(LogLevel::Info) | None => info!(manager, message, "says"),
     }
 }
 
@@ -593,17 +560,5 @@ fn describe(status: ExitStatus) -> String {
             Err(_) => format!("was killed by signal {signal}"),
         },
         (None, None) => "ended".to_owned(),
-    }
-}
-
-/// For calls that no callback fits.
-pub(super) struct NoCallbacks;
-
-impl Callbacks for NoCallbacks {
-    fn answer(&mut self, method: &str, _params: &Value) -> Result<Value, Failure> {
-        Err(Failure::new(
-            METHOD_NOT_FOUND,
-            format!("The agent has no method {method}"),
-        ))
     }
 }

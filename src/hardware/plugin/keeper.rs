@@ -10,7 +10,8 @@ use farrier_plugin::{Context, SilentContext};
 use serde_json::{Value, json};
 use tracing::{error, info, warn};
 
-use super::connection::{Callbacks, Connection, Deadline, NoCallbacks};
+use super::callbacks::{Callbacks, NoCallbacks};
+use super::connection::{Connection, Deadline};
 use super::{Found, Limits, PluginError};
 use crate::sys::log::chain;
 

@@ -134,9 +134,8 @@ def test_what_a_plugin_started_ends_with_it(lab, node, hand):
     """A child with a session of its own, too."""
     failed = execute(lab, node, 'orphan')
     assert 'faulty was killed by signal SIGSEGV' in failed['command_error']['details']
-    processes, limits = observe(node, hand)
+    processes, _ = observe(node, hand)
     assert not [process for process in processes if '/faulty.' in process['group']]
-    assert not [group for group in limits if group.startswith('faulty.')]
 
 
 def test_conductor_names_the_plugin_that_crashed(node):
@@ -146,13 +145,15 @@ def test_conductor_names_the_plugin_that_crashed(node):
     node.recover()
 
 
-def test_a_required_manager_that_is_missing_stops_the_cleaning(node):
-    """By name, so that no generic step stands in for the vendor's; without the requirement the next
-    clean succeeds."""
+def test_a_required_manager_that_is_missing_stops_the_cleaning(lab, node):
+    """So that no generic step stands in for the vendor's; without the requirement the next clean
+    succeeds. The agent names it; Ironic 39 stumbles over the failed command, and has the name in its
+    log only."""
     node.server.power_off()
     node.server.add_parameters('ipa-required-hardware-managers=flash_card')
-    with pytest.raises(ProvisionError, match='flash_card: there is no such plugin'):
+    with pytest.raises(ProvisionError, match='failed to start the first cleaning step'):
         node.clean('example_polish')
+    assert 'flash_card: there is no such plugin' in lab.conductor.log()
     node.recover()
     node.server.power_off()
     node.server.add_parameters('')

@@ -105,21 +105,6 @@ def watched(lab):
         yield node, hand
 
 
-def test_agent_killed_during_an_erase(lab, watched):
-    node, hand = watched
-    node.server.disks[0].fill()
-    with node.server.throttled_from_next_start(0, 4 * MIB):
-        node.start_cleaning('erase_devices')
-    node.wait_for_step('erase_devices', 120)
-    time.sleep(3)
-    hand.move(node.server, 'kill')
-    error = node.wait_for_failure(120)
-    assert node.state == 'clean failed'
-    assert 'erase_devices' in error and 'signal' in error
-    assert not node.server.disks[0].is_zero(0, 256 * MIB), 'killed too late to prove anything'
-    node.recover()
-
-
 def test_agent_killed_during_a_write(lab, watched, image):
     node, hand = watched
     node.provide()

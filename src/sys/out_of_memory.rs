@@ -16,7 +16,7 @@ const NEUTRAL: &str = "0";
 
 static PROTECTED: AtomicBool = AtomicBool::new(false);
 
-/// Make this process the last to be killed. What it starts inherits that, unless [`give_up`] takes
+/// Make this process the last to be killed. What it starts inherits that, unless `give_up` takes
 /// it away.
 pub fn protect() {
     match fs::write("/proc/self/oom_score_adj", LAST) {

@@ -218,10 +218,11 @@ impl EraseRecord {
     /// The record in one line for a person.
     pub fn line(&self) -> String {
         let device = &self.plan.device;
-        let known: Vec<&str> = [&device.model, &device.serial, &device.wwn]
+        let mut known: Vec<String> = [&device.model, &device.serial, &device.wwn]
             .into_iter()
-            .filter_map(|text| text.as_deref())
+            .filter_map(Clone::clone)
             .collect();
+        known.push(format!("{} bytes", device.size));
         let seconds = self
             .ended
             .map_or(0.0, |(_, duration)| duration.as_secs_f64());
@@ -245,10 +246,9 @@ impl EraseRecord {
             }
         };
         format!(
-            "erase record: {} [{}, {} bytes] {what}",
+            "erase record: {} [{}] {what}",
             device.name,
-            known.join(", "),
-            device.size
+            known.join(", ")
         )
     }
 }

@@ -295,9 +295,7 @@ def digests(server):
 
 def results(lab, node, step):
     """The result of the last step of this name, as the agent still has it."""
-    token = lab.conductor.agent_token(node)
-    commands = Agent(lab, node).get('/v1/commands', agent_token=token).json()['commands']
-    steps = [command['command_result'] for command in commands
+    steps = [command['command_result'] for command in Agent(lab, node).commands()
              if command['command_name'] == 'execute_clean_step']
     return [each['clean_result'] for each in steps if each['clean_step']['step'] == step][-1]
 

@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import tarfile
-import time
 
 import pytest
 
@@ -107,7 +106,7 @@ def test_conductor_cleans_a_server_with_a_flash_card(lab, node):
                    'onmetal_collect_disk_health', 'onmetal_verify_ports',
                    'onmetal_verify_hardware')
     firmware, erased, health, cabling, hardware = (
-        command['command_result']['clean_result'] for command in commands(lab, node)
+        command['command_result']['clean_result'] for command in Agent(lab, node).commands()
         if command['command_name'] == 'execute_clean_step')
 
     flashed, = firmware['cards']
@@ -130,7 +129,7 @@ def test_conductor_cleans_a_server_with_a_flash_card(lab, node):
     checked, = cabling['checked']
     assert (checked['switch'], checked['port']) == (CHASSIS, 'ethernet1/17')
     assert hardware['models'][MODEL] == 1
-    listed = next(command['command_result'] for command in commands(lab, node)
+    listed = next(command['command_result'] for command in Agent(lab, node).commands()
                   if command['command_name'] == 'get_clean_steps')
     steps = listed['clean_steps']['OnMetalHardwareManager']
     offered = {step['step']: step['priority'] for step in steps}
@@ -142,7 +141,7 @@ def test_conductor_cleans_a_server_with_a_flash_card(lab, node):
 def test_a_card_that_only_says_that_it_was_erased_is_not(lab, node, hand):
     """Its tool's success is not enough: the last MiB still holds what was written before."""
     tell(node, hand, 'lie', 'keeps-end')
-    failed = execute(lab, node, 'erase_devices')
+    failed = Agent(lab, node).clean('erase_devices')
     assert failed['command_status'] == 'FAILED'
     details = failed['command_error']['details']
     assert 'must be taken for not erased' in details and 'still there' in details
@@ -180,27 +179,6 @@ def tell(node, hand, command, mode):
     mark = console.mark()
     hand.move(node.server, command)
     console.wait_for(f'hand: the tool fails: {mode}', 20, mark)
-
-
-def commands(lab, node):
-    token = lab.conductor.agent_token(node)
-    return Agent(lab, node).get('/v1/commands', agent_token=token).json()['commands']
-
-
-def execute(lab, node, step):
-    """Runs a clean step by the agent's API, without the conductor; returns the command's end."""
-    token = lab.conductor.agent_token(node)
-    body = {'name': 'clean.execute_clean_step',
-            'params': {'step': {'step': step, 'interface': 'deploy'},
-                       'node': {'uuid': node.uuid}, 'ports': []}}
-    answer = Agent(lab, node).post('/v1/commands', body, agent_token=token).json()
-    deadline = time.monotonic() + 120
-    while True:
-        command, = (each for each in commands(lab, node) if each['id'] == answer['id'])
-        if command['command_status'] != 'RUNNING':
-            return command
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def archived(lab, node, name):

@@ -3,7 +3,6 @@ that misbehaves costs one step."""
 
 import re
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -69,7 +68,7 @@ def test_conductor_runs_the_step_of_a_plugin(lab, node):
     node.wait_for_step('script_polish', 200)
     expect_steps_of_the_examples(node)
     node.wait_for('manageable', 60)
-    results = [command['command_result'] for command in commands(lab, node)
+    results = [command['command_result'] for command in Agent(lab, node).commands()
                if command['command_name'] == 'execute_clean_step']
     assert [result['clean_result'] for result in results] == [
         {'passes': 2, 'disks': 3}, {'passes': 20, 'disks': 3}]
@@ -78,7 +77,7 @@ def test_conductor_runs_the_step_of_a_plugin(lab, node):
 
 def test_round_trip_to_a_plugin(lab, node, record_property):
     """How long an empty request and its answer take in a server, the script's part included."""
-    seconds = execute(lab, node, 'round_trips')['command_result']['clean_result']
+    seconds = Agent(lab, node).clean('round_trips')['command_result']['clean_result']
     record_property('empty request and answer in the server, ms', round(seconds * 1000, 2))
     assert seconds < 0.1
 
@@ -87,12 +86,12 @@ def test_a_plugin_that_crashes_costs_one_command(lab, node):
     """The agent names plugin and signal, and the next command works: it was not restarted. The crash
     is a shared library's."""
     starts = len(node.server.console.starts())
-    failed = execute(lab, node, 'crash')
+    failed = Agent(lab, node).clean('crash')
     assert failed['command_status'] == 'FAILED'
     assert 'crashing was killed by signal SIGSEGV' in failed['command_error']['details']
-    failed = execute(lab, node, 'example_polish', passes=101)
+    failed = Agent(lab, node).clean('example_polish', passes=101)
     assert failed['command_error']['details'] == 'example: passes must be 1 to 100, and is 101'
-    assert execute(lab, node, 'example_polish')['command_status'] == 'SUCCEEDED'
+    assert Agent(lab, node).clean('example_polish')['command_status'] == 'SUCCEEDED'
     assert len(node.server.console.starts()) == starts
 
 
@@ -123,16 +122,16 @@ def test_a_plugin_that_eats_memory_dies_alone(lab, node, hand):
                 and '/faulty.' not in process['group']}
 
     before = others()
-    failed = execute(lab, node, 'eat_memory')
+    failed = Agent(lab, node).clean('eat_memory')
     assert 'faulty' in failed['command_error']['details']
     assert 'memory' in failed['command_error']['details']
     assert others() == before
-    assert execute(lab, node, 'show')['command_status'] == 'SUCCEEDED'
+    assert Agent(lab, node).clean('show')['command_status'] == 'SUCCEEDED'
 
 
 def test_what_a_plugin_started_ends_with_it(lab, node, hand):
     """A child with a session of its own, too."""
-    failed = execute(lab, node, 'orphan')
+    failed = Agent(lab, node).clean('orphan')
     assert 'faulty was killed by signal SIGSEGV' in failed['command_error']['details']
     processes, _ = observe(node, hand)
     assert not [process for process in processes if '/faulty.' in process['group']]
@@ -217,27 +216,6 @@ def with_archives(lab, archives, name) -> Path:
     ramdisk.write_bytes(b''.join(part.read_bytes() for part in (lab.ramdisk, *archives)))
     ramdisk.chmod(0o644)
     return ramdisk
-
-
-def commands(lab, node):
-    token = lab.conductor.agent_token(node)
-    return Agent(lab, node).get('/v1/commands', agent_token=token).json()['commands']
-
-
-def execute(lab, node, step, **arguments):
-    """Runs a clean step by the agent's API, without the conductor; returns the command's end."""
-    token = lab.conductor.agent_token(node)
-    body = {'name': 'clean.execute_clean_step',
-            'params': {'step': {'step': step, 'interface': 'deploy', 'args': arguments},
-                       'node': {'uuid': node.uuid}, 'ports': []}}
-    answer = Agent(lab, node).post('/v1/commands', body, agent_token=token).json()
-    deadline = time.monotonic() + 60
-    while True:
-        command, = (each for each in commands(lab, node) if each['id'] == answer['id'])
-        if command['command_status'] != 'RUNNING':
-            return command
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def observe(node, hand):

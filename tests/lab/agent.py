@@ -1,6 +1,7 @@
 """The agent in a booted server, asked directly, as the conductor would."""
 
 import tempfile
+import time
 
 import requests
 
@@ -10,6 +11,7 @@ class Agent:
 
     def __init__(self, lab, node):
         self._lab = lab
+        self._node = node
         info = node.show()['driver_internal_info']
         self.url = info['agent_url']
         self._certificate = info.get('agent_verify_ca')
@@ -22,6 +24,26 @@ class Agent:
         if isinstance(body, bytes):
             return self.request('POST', path, query, data=body)
         return self.request('POST', path, query, json=body)
+
+    def commands(self):
+        """All commands that it was given, as the conductor lists them."""
+        token = self._lab.conductor.agent_token(self._node)
+        return self.get('/v1/commands', agent_token=token).json()['commands']
+
+    def clean(self, step, seconds=120, **arguments):
+        """Runs a clean step without the conductor; returns the command at its end."""
+        body = {'name': 'clean.execute_clean_step',
+                'params': {'step': {'step': step, 'interface': 'deploy', 'args': arguments},
+                           'node': {'uuid': self._node.uuid}, 'ports': []}}
+        token = self._lab.conductor.agent_token(self._node)
+        answer = self.post('/v1/commands', body, agent_token=token).json()
+        deadline = time.monotonic() + seconds
+        while True:
+            command, = (each for each in self.commands() if each['id'] == answer['id'])
+            if command['command_status'] != 'RUNNING':
+                return command
+            assert time.monotonic() < deadline, command
+            time.sleep(0.2)
 
     def request(self, method, path, query, **body):
         with tempfile.NamedTemporaryFile('w', suffix='.crt') as file:

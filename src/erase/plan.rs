@@ -198,6 +198,19 @@ impl Plan {
         plan
     }
 
+    /// The methods in their order, for the log.
+    pub fn in_words(&self) -> String {
+        if self.methods.is_empty() {
+            return self.blocked.join("; ");
+        }
+        let methods: Vec<String> = self
+            .methods
+            .iter()
+            .map(|planned| planned.method.to_string())
+            .collect();
+        methods.join(", else ")
+    }
+
     /// The plan of a device that is left out or must not be touched.
     pub fn none(device: &BlockDevice) -> Self {
         Self {

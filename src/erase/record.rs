@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use farrier_plugin::{BlockDevice, ManagerError};
+use farrier_plugin::{BlockDevice, ManagerError, ManagerVersion};
 use serde_json::{Value, json};
 
 use crate::erase::category::{Category, Storage};
@@ -33,6 +33,8 @@ pub struct EraseRecord {
     interrupted: Option<String>,
     /// The device in whose turn this one was erased.
     together: Option<String>,
+    /// What a vendor's hardware manager said about the erase.
+    told: Value,
 }
 
 /// One method's turn.
@@ -50,6 +52,8 @@ struct Run {
 enum Standing {
     Running,
     Erased(Method),
+    /// By a vendor's hardware manager, of this name and version.
+    ErasedBy(String),
     Skipped(String),
     Failed(String),
 }
@@ -76,6 +80,7 @@ impl EraseRecord {
             result: Standing::Running,
             interrupted: None,
             together: None,
+            told: Value::Null,
         }
     }
 
@@ -87,6 +92,16 @@ impl EraseRecord {
     /// The device is left out, for this reason.
     pub fn skip(&mut self, reason: &str) {
         self.end(Standing::Skipped(reason.to_owned()));
+    }
+
+    /// A vendor's hardware manager says that it erased the device, and this about it: what is proven
+    /// by that, and what category it reaches, is not known here.
+    pub fn erased_by(&mut self, manager: &ManagerVersion, told: Value) {
+        self.told = told;
+        self.end(Standing::ErasedBy(format!(
+            "{} {}",
+            manager.name, manager.version
+        )));
     }
 
     /// The device is not erased, or not proven to be.
@@ -174,7 +189,7 @@ impl EraseRecord {
         let device = &self.plan.device;
         let (result, error, reason) = match &self.result {
             Standing::Running => ("running", None, None),
-            Standing::Erased(_) => ("erased", None, None),
+            Standing::Erased(_) | Standing::ErasedBy(_) => ("erased", None, None),
             Standing::Skipped(reason) => ("skipped", None, Some(reason)),
             Standing::Failed(error) => ("failed", Some(error), None),
         };
@@ -205,6 +220,11 @@ impl EraseRecord {
             "seconds": self.ended.map(|(_, duration)| rounded(duration.as_secs_f64())),
             "interrupted": self.interrupted,
             "together_with": self.together,
+            "manager": match &self.result {
+                Standing::ErasedBy(manager) => Some(manager),
+                _ => None,
+            },
+            "told": self.told,
             "methods": methods,
             "verification": self.verification.as_ref().map(Verification::to_json),
             "result": result,
@@ -230,6 +250,9 @@ impl EraseRecord {
             Standing::Running => "is being erased".to_owned(),
             Standing::Skipped(reason) => format!("left out: {reason}"),
             Standing::Failed(error) => format!("NOT ERASED after {seconds:.1} s: {error}"),
+            Standing::ErasedBy(manager) => {
+                format!("erased in {seconds:.1} s by the hardware manager {manager}; category none")
+            }
             Standing::Erased(method) => {
                 let (category, section) = self.category();
                 let mut text = format!(

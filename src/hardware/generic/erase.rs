@@ -13,6 +13,9 @@ use crate::erase::{
 };
 use crate::sys::log::chain;
 
+/// The step that erases whole devices.
+const STEP: &str = "erase_devices";
+
 /// `erase_devices`: all disks and arrays, side by side, each by the first manager that does not
 /// decline it (contract/data-plane 7.3).
 pub(super) fn devices(
@@ -20,12 +23,13 @@ pub(super) fn devices(
     context: &dyn Context,
     node: &Node,
 ) -> Result<Value, ManagerError> {
-    let flags = EraseFlags::from_node(node)?;
-    let (devices, ..) = released(manager, context, node, &flags, ReadOnly::Fail, || {
+    let flags = flags(manager, node)?;
+    let (devices, guard, _) = released(manager, context, node, &flags, ReadOnly::Fail, || {
         manager.list_block_devices_check_skip_list(node, false)
     })?;
     let peers = manager.peers()?;
     manager.scopes.begin();
+    plan_all(manager, &devices, &guard, &flags);
     let names: Vec<String> = devices.iter().map(|device| device.name.clone()).collect();
     info!(
         devices = names.join(", "),
@@ -33,11 +37,64 @@ pub(super) fn devices(
         "erasing"
     );
     erase::in_parallel(&names, flags.concurrency, context, |context, index| {
-        peers.first("erase_block_device", |manager| {
-            manager.erase_block_device(context, node, &devices[index])
+        let device = &devices[index];
+        let record = EraseRecord::begin(STEP, node.uuid(), Plan::none(device));
+        peers.first("erase_block_device", |peer| {
+            let answer = peer.erase_block_device(context, node, device);
+            if peer.class_name() == manager.class_name() {
+                return answer;
+            }
+            by_vendor(manager, peer, record.clone(), answer)
         })
     })
     .into_result("Failed to erase the device(s)")
+}
+
+/// Before the first device is touched: how each is to be erased, as it is now. One that cannot be
+/// planned is planned again at its turn, and fails then alone, if no other manager erases it.
+fn plan_all(
+    manager: &GenericHardwareManager,
+    devices: &[BlockDevice],
+    guard: &Guard,
+    flags: &EraseFlags,
+) {
+    let may_erase = |other: &str| {
+        devices.iter().any(|device| device.name == other)
+            && matches!(guard.verdict(other), Verdict::Erase)
+    };
+    let plans = devices
+        .iter()
+        .filter(|device| may_erase(&device.name))
+        .filter_map(|device| Plan::for_device(&manager.root, device, flags, &may_erase).ok());
+    let plans: Vec<Plan> = plans.collect();
+    for plan in &plans {
+        info!(
+            device = plan.device.name,
+            methods = plan.in_words(),
+            "is planned to be erased, if no other hardware manager does it"
+        );
+    }
+    manager.plans.begin(plans);
+}
+
+/// What another manager did with a device, which has a record like all others.
+fn by_vendor(
+    manager: &GenericHardwareManager,
+    peer: &dyn HardwareManager,
+    mut record: EraseRecord,
+    answer: Result<Value, ManagerError>,
+) -> Result<Value, ManagerError> {
+    let told = match answer {
+        Err(error) if error.declines() => return Err(error),
+        Err(error) => {
+            record.fail(&error);
+            return ended(manager, &record, Err(error));
+        }
+        Ok(told) => told,
+    };
+    record.erased_by(&peer.version(), told.clone());
+    ended(manager, &record, Ok(()))?;
+    Ok(told)
 }
 
 /// `erase_devices_metadata`: disks, arrays and partitions (contract/data-plane 7.11).
@@ -122,16 +179,7 @@ pub(super) fn block_device(
     node: &Node,
     device: &BlockDevice,
 ) -> Result<Value, ManagerError> {
-    let mut flags = EraseFlags::from_node(node)?;
-    flags
-        .discard
-        .get_or_insert(manager.options.current().enable_discard_erase);
-    flags
-        .scsi_sanitize
-        .get_or_insert(manager.options.current().enable_scsi_sanitize);
-    flags
-        .scsi_format_unit
-        .get_or_insert(manager.options.current().enable_scsi_format_unit);
+    let flags = flags(manager, node)?;
     let read_only = if flags.skip_read_only {
         ReadOnly::Skip
     } else {
@@ -139,8 +187,9 @@ pub(super) fn block_device(
     };
     let guard = survey(manager, node, &flags, read_only)?;
     let verdict = guard.verdict(&device.name);
-    let plan = match verdict {
-        Verdict::Erase => {
+    let plan = match (&verdict, manager.plans.take(&device.name)) {
+        (Verdict::Erase, Some(plan)) => plan,
+        (Verdict::Erase, None) => {
             // Asked for of an NVMe subsystem's other namespaces only.
             let listed = OnceCell::new();
             let may_erase = |other: &str| {
@@ -156,7 +205,7 @@ pub(super) fn block_device(
         }
         _ => Plan::none(device),
     };
-    let mut record = begin(manager, "erase_devices", node, plan);
+    let mut record = begin(manager, STEP, node, plan);
     let outcome = match verdict {
         Verdict::Skip(reason) => {
             record.skip(&reason);
@@ -171,6 +220,20 @@ pub(super) fn block_device(
             .map_err(ManagerError::from),
     };
     ended(manager, &record, outcome)
+}
+
+/// The node's flags, and the options where it has none.
+fn flags(manager: &GenericHardwareManager, node: &Node) -> Result<EraseFlags, ManagerError> {
+    let options = manager.options.current();
+    let mut flags = EraseFlags::from_node(node)?;
+    flags.discard.get_or_insert(options.enable_discard_erase);
+    flags
+        .scsi_sanitize
+        .get_or_insert(options.enable_scsi_sanitize);
+    flags
+        .scsi_format_unit
+        .get_or_insert(options.enable_scsi_format_unit);
+    Ok(flags)
 }
 
 /// Take the passwords off that interrupted erases left: whether there was one, and the drives that

@@ -26,7 +26,7 @@ use crate::block::hints::{self, RootDeviceHints};
 use crate::block::skip::{Purpose, SkipList};
 use crate::block::{list, settle};
 use crate::config::Live;
-use crate::erase::{Records, Scopes};
+use crate::erase::{Plans, Records, Scopes};
 use crate::hardware::disk_wait;
 use crate::hardware::dispatch::Dispatcher;
 use crate::inventory::lldp::Announcements;
@@ -61,6 +61,8 @@ pub(super) struct GenericHardwareManager {
     records: Records,
     /// What one device's turn erased of others.
     scopes: Scopes,
+    /// How the devices of the step at work are to be erased.
+    plans: Plans,
     /// The answer to `get_partition_uuids`, once an image was written.
     written: Mutex<Option<Value>>,
 }
@@ -76,6 +78,7 @@ impl GenericHardwareManager {
             options,
             records: Records::of(&root),
             scopes: Scopes::default(),
+            plans: Plans::default(),
             root,
             peers,
             may_destroy,

@@ -251,6 +251,62 @@ fn what_a_vendors_manager_answers_is_the_devices_value() {
 }
 
 #[test]
+fn what_a_vendors_manager_erased_or_not_has_a_record() {
+    let record = |machine: &Machine| -> Value {
+        let members = machine.generic.collect_system_logs().unwrap();
+        let (_, kept) = members
+            .iter()
+            .find(|(name, _)| name == "erase_devices/sda.json")
+            .unwrap();
+        serde_json::from_slice(kept).unwrap()
+    };
+    let vendor = no_vendor()
+        .answering(Answer::Text("formatted"))
+        .only_erasing();
+    let machine = Machine::new(&["sda"], true, vendor);
+    machine.run("erase_devices", json!({"uuid": "n1"})).unwrap();
+    let kept = record(&machine);
+    assert_eq!(kept["result"], "erased");
+    assert_eq!(kept["manager"], "vendor 1");
+    assert_eq!(kept["told"], "formatted");
+    assert_eq!(kept["category"], "none");
+    assert_eq!(kept["node"], "n1");
+
+    let fault = Answer::Fail(ErrorKind::BlockDeviceErase, "the card is on fire");
+    let machine = Machine::new(&["sda"], true, no_vendor().answering(fault).only_erasing());
+    machine.run("erase_devices", json!({})).unwrap_err();
+    let kept = record(&machine);
+    assert_eq!(kept["result"], "failed");
+    assert!(
+        kept["error"].as_str().unwrap().contains("on fire"),
+        "{kept}"
+    );
+    assert!(machine.is_untouched("sda"));
+}
+
+#[test]
+fn every_device_is_planned_before_the_first_is_touched() {
+    let machine = Machine::new(&["sda", "sdb"], true, no_vendor());
+    let node: Node = serde_json::from_value(json!({})).unwrap();
+    let flags = flags(&machine.generic, &node).unwrap();
+    let devices = machine.generic.list_block_devices(false).unwrap();
+    let guard = survey(&machine.generic, &node, &flags, ReadOnly::Fail).unwrap();
+    plan_all(&machine.generic, &devices, &guard, &flags);
+    assert!(machine.is_untouched("sda") && machine.is_untouched("sdb"));
+    // What a disk says from now on changes nothing of its plan.
+    fs::write(machine.path("sys/block/sdb/size"), "8").unwrap();
+    for name in ["/dev/sda", "/dev/sdb"] {
+        let plan = machine.generic.plans.take(name).unwrap();
+        assert_eq!(plan.device.size, DISK as u64);
+        assert_eq!(
+            plan.in_words(),
+            "overwrite with 1 pass(es) of random data and one of zeros"
+        );
+        assert!(machine.generic.plans.take(name).is_none());
+    }
+}
+
+#[test]
 fn nothing_is_touched_outside_a_ramdisk() {
     let machine = Machine::new(&["sda"], false, no_vendor());
     for step in ["erase_devices", "erase_devices_metadata"] {

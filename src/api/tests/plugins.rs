@@ -110,19 +110,23 @@ fn every_fault_in_a_step_costs_that_command_and_no_other() {
 
 #[test]
 fn steps_that_cannot_be_are_told_with_their_plugin() {
-    for (mode, why) in [
-        ("step_without_priority", "missing field `priority`"),
-        ("step_twice", "offers the step polish twice"),
+    for (mode, place, why) in [
+        (
+            "step_without_priority",
+            "/command_error/details",
+            "missing field `priority`",
+        ),
+        // A fault of the site's configuration answers the request itself: the conductor shows it.
+        ("step_twice", "/faultstring", "offers the step polish twice"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let served = served(folder.path(), mode);
         let body = json!({"name": "clean.get_clean_steps", "params": {"node": {"uuid": "1"}, "ports": []}});
-        let command = served.post(true, &body).json();
-        assert_eq!(command["command_status"], "FAILED", "{command}");
-        let details = command["command_error"]["details"].as_str().unwrap();
+        let answer = served.post(true, &body).json();
+        let told = answer.pointer(place).and_then(Value::as_str);
         assert!(
-            details.contains("faulty") && details.contains(why),
-            "{details}"
+            told.is_some_and(|told| told.contains("faulty") && told.contains(why)),
+            "{answer}"
         );
         let next = end_of(&served, "polish");
         assert_eq!(next["command_status"], "SUCCEEDED", "{next}");

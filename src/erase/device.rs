@@ -373,11 +373,14 @@ fn search_error(device: &str, source: BlkidErr) -> EraseError {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use farrier_plugin::{Node, SilentContext};
     use serde_json::json;
 
     use super::*;
     use crate::erase::flags::EraseFlags;
+    use crate::erase::plan::{Sanitize, Scope};
     use crate::sys::loop_device::LoopDevice;
     use crate::sys::process::Program;
 
@@ -396,6 +399,43 @@ mod tests {
             .arg(device)
             .run()
             .unwrap();
+    }
+
+    /// A controller that sanitizes all its namespaces, or leaves one of them out.
+    #[test]
+    fn one_turn_erases_all_namespaces_and_proves_each() {
+        for forgets in [false, true] {
+            let tree = tempfile::tempdir().unwrap();
+            fs::create_dir(tree.path().join("dev")).unwrap();
+            let names = ["/dev/nvme0n1", "/dev/nvme0n2"];
+            let path = |name: &str| tree.path().join(&name[1..]);
+            for name in names {
+                fs::write(path(name), vec![0x5a; 12 << 20]).unwrap();
+            }
+            let planned = Planned {
+                method: Method::NvmeSanitize(Sanitize::Block),
+                scope: Scope::Subsystem,
+                covers: names.map(str::to_owned).to_vec(),
+                reason: String::new(),
+            };
+            let scopes = Scopes::default();
+            let root = Root::at(tree.path());
+            let outcome = by_itself(&root, &planned, &scopes, &SilentContext, || {
+                fs::write(path(names[0]), vec![0; 12 << 20])?;
+                if !forgets {
+                    fs::write(path(names[1]), vec![0; 12 << 20])?;
+                }
+                Ok(())
+            });
+            if forgets {
+                let error = outcome.unwrap_err().to_string();
+                assert!(error.contains(names[1]), "{error}");
+                assert!(scopes.take(names[1]).is_none());
+            } else {
+                outcome.unwrap();
+                assert_eq!(scopes.take(names[1]).unwrap().with, names[0]);
+            }
+        }
     }
 
     #[test]
@@ -449,7 +489,7 @@ mod tests {
         assert!(record.is_erased());
         assert!(!std::path::Path::new(&first).exists());
         assert!(
-            std::fs::read(file.path())
+            fs::read(file.path())
                 .unwrap()
                 .iter()
                 .all(|byte| *byte == 0)
@@ -483,7 +523,7 @@ mod tests {
         assert!(!std::path::Path::new(&second).exists());
         // The file system was where the partition began.
         let start = (1 << 20) + (100 << 20);
-        let bytes = std::fs::read(file.path()).unwrap();
+        let bytes = fs::read(file.path()).unwrap();
         assert!(bytes[start..start + 8192].iter().all(|byte| *byte == 0));
     }
 

@@ -488,12 +488,7 @@ mod tests {
         .unwrap();
         assert!(record.is_erased());
         assert!(!std::path::Path::new(&first).exists());
-        assert!(
-            fs::read(file.path())
-                .unwrap()
-                .iter()
-                .all(|byte| *byte == 0)
-        );
+        assert!(fs::read(file.path()).unwrap().iter().all(|byte| *byte == 0));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! For tests: a machine in a folder, with the stand-in of the tool from `tests/fixtures/onmetal`.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -226,11 +227,23 @@ impl Context for Agent {
     fn run_program(&self, program: &ProgramRequest) -> Result<ProgramOutput, ManagerError> {
         assert!(program.path.starts_with('/'), "{}", program.path);
         let failed = |what: String| ManagerError::new(ErrorKind::CommandExecution, what);
-        let mut child = std::process::Command::new(&program.path)
+        let mut command = std::process::Command::new(&program.path);
+        command
             .args(&program.arguments)
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
+            .stderr(Stdio::piped());
+        // Another test's child, which is about to start its own program, may still hold the file
+        // that this one was just written to.
+        let busy = |error: &io::Error| error.kind() == io::ErrorKind::ExecutableFileBusy;
+        let started = (0..100).find_map(|_| match command.spawn() {
+            Err(error) if busy(&error) => {
+                sleep(Duration::from_millis(10));
+                None
+            }
+            started => Some(started),
+        });
+        let mut child = started
+            .unwrap_or_else(|| Err(io::ErrorKind::ExecutableFileBusy.into()))
             .map_err(|error| failed(format!("{} could not be run: {error}", program.path)))?;
         let until = Instant::now() + Duration::from_secs(program.timeout_seconds);
         while child.try_wait().unwrap().is_none() {

@@ -44,4 +44,6 @@ pub mod scsi;
 pub mod service;
 pub mod sg;
 pub mod split_mix;
+#[cfg(test)]
+pub(crate) mod test_program;
 pub mod witness;

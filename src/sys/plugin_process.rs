@@ -229,14 +229,12 @@ mod tests {
     use std::io::{BufRead, BufReader, Read};
 
     use super::*;
+    use crate::sys::test_program;
 
     fn shell(script: &str) -> (tempfile::TempDir, PluginProcess, Pipes) {
-        use std::os::unix::fs::PermissionsExt;
-
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("plugin");
-        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        test_program::write(&format!("#!/bin/sh\n{script}\n"), &program);
         let name = folder.path().file_name().unwrap().to_str().unwrap();
         let (process, pipes) = start(&program, &[], name).unwrap();
         (folder, process, pipes)

@@ -2,7 +2,6 @@
 //! command works.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Instant;
 
@@ -12,6 +11,7 @@ use super::*;
 use crate::config::{Live, Options};
 use crate::hardware::Managers;
 use crate::sys::root::Root;
+use crate::sys::test_program;
 
 /// Every answer of the API has to come within this time, whatever a plugin does. Most take a
 /// millisecond; the machine that runs this is busy with other tests.
@@ -22,8 +22,7 @@ fn served(folder: &Path, mode: &str) -> Served {
     let plugin = folder.join("faulty");
     fs::create_dir(&plugin).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/plugins/faulty.py");
-    fs::copy(script, plugin.join("plugin")).unwrap();
-    fs::set_permissions(plugin.join("plugin"), fs::Permissions::from_mode(0o755)).unwrap();
+    test_program::copy(&script, &plugin.join("plugin"));
     fs::write(plugin.join("mode"), mode).unwrap();
     let options = Live::new(Options {
         hardware_manager_directories: vec![folder.to_owned()],

@@ -214,8 +214,7 @@ fn the_example_keeps_to_the_published_schemas() {
         "#!/bin/sh\ntee -a received | python3 {} | tee -a sent\n",
         example.display()
     );
-    fs::write(&program, script).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    test_program::write(&script, &program);
     let faults: Vec<_> = check(folder.path())
         .into_iter()
         .filter(|finding| finding.fault.is_some())

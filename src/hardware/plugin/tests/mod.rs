@@ -10,7 +10,6 @@ mod messages;
 mod starting;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -29,6 +28,7 @@ use crate::config::{Live, Options};
 use crate::hardware::Managers;
 use crate::hardware::dispatch::Dispatcher;
 use crate::hardware::fake::FakeManager;
+use crate::sys::test_program;
 
 /// A plugin directory with the faulty manager in it, told to misbehave like this.
 struct Site {
@@ -54,8 +54,7 @@ impl Site {
         let plugin = self.folder.path().join(name);
         fs::create_dir(&plugin).unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/plugins/faulty.py");
-        fs::copy(script, plugin.join("plugin")).unwrap();
-        fs::set_permissions(plugin.join("plugin"), fs::Permissions::from_mode(0o755)).unwrap();
+        test_program::copy(&script, &plugin.join("plugin"));
         fs::write(plugin.join("mode"), mode).unwrap();
     }
 

@@ -1,5 +1,7 @@
 //! Starting several plugins.
 
+use std::os::unix::fs::PermissionsExt;
+
 use super::*;
 
 /// Each takes 0.25 s to evaluate and 0.25 s to initialise, and an interpreter's start. The managers

@@ -120,7 +120,7 @@ def test_conductor_cleans_a_server_with_a_flash_card(lab, node):
     assert len(erased) == 3
     for disk in node.server.disks:
         assert not holds_old_data(disk)
-    node.server.console.wait_for('formatting flash card 1', 20)
+    node.server.console.wait_for('ddoemcli -c 1 -format -op -level nom -s', 20)
 
     assert health[card]['slots']['4_ZZ00AA1B']['values']['Power-OnHours'] == 812.3
     boot_disk, = (name for name in erased if name.startswith('/dev/sd') and name != card)

@@ -1,8 +1,8 @@
 //! One command and how it ended, as the conductor sees them (contract/control-plane 5.4, 5.6).
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use farrier_plugin::{ErrorKind, ManagerError, Progress};
 use serde::ser::SerializeStruct;
@@ -114,6 +114,8 @@ pub struct Command {
     pace: Mutex<Option<Pace>>,
     cancelled: AtomicBool,
     ended: watch::Sender<bool>,
+    /// The same for threads, which cannot wait for a task's channel with a time limit.
+    outcome_is_there: Condvar,
 }
 
 impl Command {
@@ -126,6 +128,7 @@ impl Command {
             pace: Mutex::new(None),
             cancelled: AtomicBool::new(false),
             ended: watch::Sender::new(false),
+            outcome_is_there: Condvar::new(),
         }
     }
 
@@ -174,6 +177,16 @@ impl Command {
         let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
     }
 
+    /// Block the thread until its end, for so long at most. Whether it has ended.
+    pub(super) fn ends_within(&self, limit: Duration) -> bool {
+        let outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        self.outcome_is_there
+            .wait_timeout_while(outcome, limit, |outcome| outcome.is_none())
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+            .is_some()
+    }
+
     /// Ask it to stop at the next opportunity.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
@@ -199,6 +212,7 @@ impl Command {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .get_or_insert_with(|| Arc::new(outcome));
+        self.outcome_is_there.notify_all();
         self.ended.send_replace(true);
     }
 }

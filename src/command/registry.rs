@@ -42,6 +42,17 @@ impl Definition {
     }
 }
 
+/// Commands that wait for the one that runs instead of being refused at once. Ironic 39 takes a 409 to
+/// one of these for "ask again at the next heartbeat", goes on without steps where it has none cached,
+/// and the node is cleaned, or serviced, without having been touched. After a 409 to
+/// `get_deploy_steps` it does ask again.
+const PATIENT: [&str; 2] = ["clean.get_clean_steps", "service.get_service_steps"];
+
+/// Whether the command of this full name waits for the one that runs.
+pub(super) fn is_patient(name: &str) -> bool {
+    PATIENT.contains(&name)
+}
+
 /// A [`Definition::validate`] that has nothing to look at.
 pub(super) fn no_validation(_: &Environment, _: &Parameters) -> Result<(), ManagerError> {
     Ok(())

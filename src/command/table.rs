@@ -2,8 +2,9 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use farrier_plugin::{Context, ErrorKind, ManagerError, SilentContext};
 use tracing::{error, info, warn};
@@ -18,6 +19,10 @@ use super::{Command, Environment, Outcome, Request, Signal, Status};
 /// Stack of a command's thread. Decoders keep tables on the stack; unused pages cost nothing.
 const STACK: usize = 4 * 1024 * 1024;
 
+/// How long a command waits for the one that runs, where it waits at all. The conductor's request ends
+/// after 60 s by default (`[agent]command_timeout`).
+const PATIENCE: Duration = Duration::from_secs(50);
+
 /// All commands of this boot.
 pub struct CommandTable {
     environment: Environment,
@@ -26,6 +31,8 @@ pub struct CommandTable {
     /// Held while a command is issued, and for a synchronous command until its end: a second POST
     /// waits, reading does not.
     issuing: Mutex<()>,
+    /// [`PATIENCE`], but for tests.
+    patience: Duration,
 }
 
 impl CommandTable {
@@ -46,6 +53,7 @@ impl CommandTable {
             journal,
             commands: Mutex::new(commands.into_iter().map(Arc::new).collect()),
             issuing: Mutex::new(()),
+            patience: PATIENCE,
         }))
     }
 
@@ -86,14 +94,8 @@ impl CommandTable {
     /// What the POST is answered with instead of a result (contract/control-plane 5.5); such a
     /// request leaves no trace in the list.
     pub fn issue(self: &Arc<Self>, request: Request) -> Result<Arc<Command>, ManagerError> {
-        let _issuing = self.issuing.lock().unwrap_or_else(PoisonError::into_inner);
         registry::split(&request.name)?;
-        if let Some(running) = self.running() {
-            return Err(ManagerError::new(
-                ErrorKind::AgentIsBusy,
-                format!("executing command {}", running.name()),
-            ));
-        }
+        let _issuing = self.turn(&request.name)?;
         let definition = registry::find(&request.name)?;
         let parameters = Parameters::new(request.params, request.large);
         info!(command = request.name, "issued");
@@ -109,6 +111,38 @@ impl CommandTable {
                 &ManagerError::new(ErrorKind::CommandExecution, misfit),
             ),
             (Mode::Async, None) => self.run_beside(definition, parameters),
+        }
+    }
+
+    /// The right to issue this command: held by one request at a time, and given while no command
+    /// runs.
+    fn turn(&self, name: &str) -> Result<MutexGuard<'_, ()>, ManagerError> {
+        let until = Instant::now() + self.patience;
+        loop {
+            let issuing = self.issuing.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(running) = self.running() else {
+                return Ok(issuing);
+            };
+            if !registry::is_patient(name) {
+                return Err(ManagerError::new(
+                    ErrorKind::AgentIsBusy,
+                    format!("executing command {}", running.name()),
+                ));
+            }
+            // Others are to be told at once that they cannot have it.
+            drop(issuing);
+            if !running.ends_within(until.saturating_duration_since(Instant::now())) {
+                // Neither a 409 nor the words of one: Ironic looks at both.
+                return Err(ManagerError::new(
+                    ErrorKind::CommandExecution,
+                    format!(
+                        "{name} has waited {} s for {}, which still runs: ask again when it has \
+                         ended",
+                        self.patience.as_secs(),
+                        running.name()
+                    ),
+                ));
+            }
         }
     }
 
@@ -316,6 +350,11 @@ mod tests {
             "step": {"step": name}, "node": {"uuid": "1be2"}, "ports": []}}))
     }
 
+    fn get_steps(kind: &str) -> Request {
+        request(&json!({"name": format!("{kind}.get_{kind}_steps"),
+            "params": {"node": {"uuid": "1be2"}, "ports": []}}))
+    }
+
     fn names(table: &CommandTable) -> Vec<(String, Status)> {
         table
             .list()
@@ -398,6 +437,52 @@ mod tests {
         drop(table);
         let (table, _, _) = open(state.path());
         assert!(table.list().is_empty());
+    }
+
+    #[test]
+    fn the_steps_are_told_when_the_running_command_has_ended() {
+        let state = tempfile::tempdir().unwrap();
+        let (table, gate, _) = open(state.path());
+        table.issue(step("gate")).unwrap();
+        let asked = thread::spawn({
+            let table = Arc::clone(&table);
+            move || table.issue(get_steps("clean"))
+        });
+        // Others are refused meanwhile, at once.
+        thread::sleep(Duration::from_millis(50));
+        let error = table.issue(step("erase_devices")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AgentIsBusy);
+        let error = table.issue(get_steps("deploy")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AgentIsBusy);
+        assert!(!asked.is_finished());
+        gate.send(Ok(Value::Null)).unwrap();
+        let steps = asked.join().unwrap().unwrap();
+        assert_eq!(steps.status(), Status::Succeeded);
+        assert_eq!(
+            names(&table),
+            [
+                ("execute_clean_step".to_owned(), Status::Succeeded),
+                ("get_clean_steps".to_owned(), Status::Succeeded),
+            ]
+        );
+    }
+
+    /// Neither the status nor the words of [`ErrorKind::AgentIsBusy`]: Ironic's client looks at both.
+    #[test]
+    fn steps_that_cannot_be_told_in_time_are_an_error_that_ends_the_cleaning() {
+        let state = tempfile::tempdir().unwrap();
+        let (mut table, gate, _) = open(state.path());
+        Arc::get_mut(&mut table).unwrap().patience = Duration::from_millis(20);
+        table.issue(step("gate")).unwrap();
+        for kind in ["clean", "service"] {
+            let error = table.issue(get_steps(kind)).unwrap_err();
+            assert!(error.kind().code() >= 400 && error.kind().code() != 409);
+            let words = format!("{}: {}", error.kind().message(), error.chain());
+            assert!(!words.to_lowercase().contains("agent is busy"), "{words}");
+            assert!(words.contains("execute_clean_step"), "{words}");
+        }
+        assert_eq!(names(&table).len(), 1);
+        gate.send(Ok(Value::Null)).unwrap();
     }
 
     #[test]

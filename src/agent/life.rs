@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
-use tracing::warn;
+use tracing::{error, warn};
 
 use super::identity::{self, Callback};
 use super::inspection::{self, Inspected};
@@ -21,13 +21,20 @@ use super::status::Status;
 use super::{AgentError, clock, discovery, network};
 use crate::api::Token;
 use crate::command::{CommandTable, Environment, Shutdown};
-use crate::conductor::{Beat, Client, Lookup, LookupAnswer, TokenAnswer};
+use crate::conductor::{Beat, Client, Lookup, LookupAnswer, StepUnderWay, TokenAnswer};
 use crate::config::{Live, Options};
 use crate::hardware::Managers;
 use crate::net::links;
 use crate::net::resolver::Resolver;
 use crate::sys::power::{PowerError, Transition};
 use crate::sys::{boot_times, log};
+
+/// Where the token is known beforehand and no new certificate is made, an agent after a reboot is for the
+/// conductor the agent before it.
+const NOTHING_TELLS_A_REBOOT: &str = "a restart of this server in the middle of a clean or service \
+     step will count as the end of that step: the agent's token is known beforehand (ipa-agent-token), \
+     its certificate is not made anew, and the conductor does not show driver_internal_info. Use \
+     automatic TLS, or no token of your own";
 
 /// What an agent starts with.
 pub struct Setup {
@@ -132,6 +139,13 @@ pub async fn live(setup: Setup) -> Result<End, AgentError> {
         },
     };
     let table = CommandTable::open(environment).map_err(AgentError::Journal)?;
+    let under_way = known.as_ref().map(LookupAnswer::step_under_way);
+    if let Some(StepUnderWay::Interrupted { kind, step }) = &under_way
+        && let Some(why) = table.fail_interrupted_step(*kind, step)
+    {
+        error!("{why}");
+        status.trouble(&why);
+    }
     // As the lookup has left them: the least TLS version counts for the server.
     let options = live_options.current();
     let (tls, pulse) = match known {
@@ -142,6 +156,13 @@ pub async fn live(setup: Setup) -> Result<End, AgentError> {
             )
             .await?;
             let tls = callback.tls.clone();
+            if under_way == Some(StepUnderWay::Hidden)
+                && options.agent_token.is_some()
+                && callback.certificate.is_none()
+            {
+                warn!(NOTHING_TELLS_A_REBOOT);
+                status.trouble(NOTHING_TELLS_A_REBOOT);
+            }
             (tls, Some(pulse(&answer, callback, &token, &client)))
         }
     };

@@ -355,6 +355,34 @@ async fn a_token_from_virtual_media_stands_for_the_masked_one() {
     agent.abort();
 }
 
+/// Ironic would take an empty list after this heartbeat for the end of the erase.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reboot_that_nobody_asked_for_is_not_the_end_of_a_step() {
+    let conductor = Conductor::start(|asked, _| match asked.path.as_str() {
+        "/v1/lookup" => {
+            let mut answer = lookup("******");
+            answer["node"]["driver_internal_info"] = json!({
+                "clean_steps": [{"step": "erase_devices", "interface": "deploy"}],
+                "clean_step_index": 0});
+            Answer::Json(200, answer)
+        }
+        _ => friendly(asked),
+    })
+    .await;
+    let mut boot = Boot::new(&conductor);
+    boot.options.agent_token = Some("from-virtual-media-0123456789-0123456789".to_owned());
+    let agent = boot.start();
+    let heartbeat = conductor.wait_for("/v1/heartbeat", 1).await.remove(0);
+    let commands = Caller::of(&heartbeat).commands().await;
+    let commands = commands["commands"].as_array().unwrap();
+    assert_eq!(commands.len(), 1, "{commands:?}");
+    assert_eq!(commands[0]["command_name"], "execute_clean_step");
+    assert_eq!(commands[0]["command_status"], "FAILED");
+    let details = commands[0]["command_error"]["details"].as_str().unwrap();
+    assert!(details.contains("started anew in the middle of clean step erase_devices"));
+    agent.abort();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_journal_nothing_is_served() {
     let conductor = Conductor::friendly().await;

@@ -105,7 +105,7 @@ pub(super) fn execute(
 }
 
 /// The error class of a step that failed in a way that no class fits.
-fn failure(kind: StepKind) -> ErrorKind {
+pub(super) fn failure(kind: StepKind) -> ErrorKind {
     match kind {
         StepKind::Clean => ErrorKind::Cleaning,
         StepKind::Deploy => ErrorKind::Deployment,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use farrier_plugin::{Context, ErrorKind, ManagerError, SilentContext};
+use farrier_plugin::{Context, ErrorKind, ManagerError, SilentContext, StepKind};
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
@@ -14,6 +14,7 @@ use super::context::CommandContext;
 use super::journal::{Journal, JournalError};
 use super::parameters::{Parameters, invalid};
 use super::registry::{self, Definition, Mode};
+use super::steps::failure;
 use super::{Command, Environment, Outcome, Request, Signal, Status};
 
 /// Stack of a command's thread. Decoders keep tables on the stack; unused pages cost nothing.
@@ -55,6 +56,40 @@ impl CommandTable {
             issuing: Mutex::new(()),
             patience: PATIENCE,
         }))
+    }
+
+    /// List a step as failed that was running when the machine was started anew, so that the
+    /// conductor does not take an agent which has run nothing for the end of that step. Gives what
+    /// went wrong; `None` where other commands are listed, after which Ironic draws no such conclusion:
+    /// it counts `get_*_steps` for nothing.
+    pub fn fail_interrupted_step(&self, kind: StepKind, step: &str) -> Option<String> {
+        let word = kind.word();
+        let is_fresh = self
+            .list()
+            .iter()
+            .all(|command| command.name() == format!("get_{word}_steps"));
+        if !is_fresh {
+            return None;
+        }
+        let error = ManagerError::new(
+            failure(kind),
+            format!(
+                "The server was started anew in the middle of {word} step {step}, and nobody had \
+                 asked for that. How far the step came is not known: nothing that it worked on \
+                 counts as done"
+            ),
+        );
+        let (id, name) = (Uuid::new_v4(), format!("execute_{word}_step"));
+        let outcome = Outcome::failed(&error);
+        let written = self
+            .journal
+            .started(id, &name)
+            .and_then(|()| self.journal.ended(id, &outcome));
+        if let Err(error) = written {
+            error!(%error, "the command journal could not be written");
+        }
+        self.push(&Arc::new(Command::over(id, name, outcome)));
+        Some(error.chain())
     }
 
     /// Every command, oldest first.
@@ -483,6 +518,33 @@ mod tests {
         }
         assert_eq!(names(&table).len(), 1);
         gate.send(Ok(Value::Null)).unwrap();
+    }
+
+    #[test]
+    fn an_interrupted_step_has_failed_where_the_conductor_would_take_it_for_done() {
+        let state = tempfile::tempdir().unwrap();
+        let (table, _, _) = open(state.path());
+        table.issue(get_steps("clean")).unwrap();
+        let why = table
+            .fail_interrupted_step(StepKind::Clean, "erase_devices")
+            .unwrap();
+        assert!(why.contains("in the middle of clean step erase_devices"));
+        let expected = [
+            ("get_clean_steps".to_owned(), Status::Succeeded),
+            ("execute_clean_step".to_owned(), Status::Failed),
+        ];
+        assert_eq!(names(&table), expected);
+        let outcome = table.list()[1].outcome().unwrap();
+        assert_eq!(outcome.error.as_ref().unwrap().type_name, "CleaningError");
+        assert_eq!(outcome.error.as_ref().unwrap().details, why);
+        // Once is enough, for an agent that is started again, too.
+        let again =
+            |table: &CommandTable| table.fail_interrupted_step(StepKind::Clean, "erase_devices");
+        assert_eq!(again(&table), None);
+        drop(table);
+        let (table, _, _) = open(state.path());
+        assert_eq!(again(&table), None);
+        assert_eq!(names(&table), expected);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use farrier_plugin::Node;
 use serde_json::{Map, Value};
 use tracing::{info, warn};
 
+use super::step_under_way::{self, StepUnderWay};
 use crate::config::{Options, TlsVersion};
 
 /// A token from the conductor has at least this many characters.
@@ -68,6 +69,12 @@ impl LookupAnswer {
             uuid,
             config,
         })
+    }
+
+    /// The step that the conductor waits for, should this be the first word of an agent that has
+    /// run nothing.
+    pub fn step_under_way(&self) -> StepUnderWay {
+        step_under_way::read(&self.node)
     }
 }
 

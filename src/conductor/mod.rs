@@ -10,6 +10,7 @@ mod heartbeat;
 mod inspection;
 mod lookup;
 mod retry;
+mod step_under_way;
 
 #[cfg(test)]
 pub(crate) mod fake;
@@ -23,3 +24,4 @@ pub use error::ConductorError;
 pub use heartbeat::{Beat, Heartbeats, News};
 pub use inspection::InspectionOutcome;
 pub use lookup::Lookup;
+pub use step_under_way::StepUnderWay;

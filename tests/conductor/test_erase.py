@@ -2,11 +2,13 @@
 
 import json
 import re
+import subprocess
 import tarfile
 
 import pytest
 
 from lab import Agent, Disk, Hand, Receiver
+from lab.archive import append
 from lab.disk import MIB
 from lab.hand import KILL_AGENT
 from lab.load import Load
@@ -236,6 +238,38 @@ def test_power_cut_during_an_erase(used):
     used.recover()
     used.clean('erase_devices')
     assert used.server.disks[0].find(SECRET) is None
+    used.server.power_off()
+
+
+def test_power_cut_during_an_erase_with_a_token_known_beforehand(lab, used, tmp_path):
+    """With a certificate that is not made anew the conductor hears the fresh agent as if nothing had
+    happened. That is not the end of the step: the agent says that it was cut off."""
+    folder = 'etc/ironic-python-agent.d'
+    (tmp_path / folder).mkdir(parents=True)
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
+                    'ec_paramgen_curve:P-256', '-nodes', '-days', '3650', '-subj', '/CN=agent',
+                    '-keyout', 'static.key', '-out', 'static.crt'],
+                   cwd=tmp_path / folder, check=True, capture_output=True)
+    (tmp_path / folder / 'static.conf').write_text(
+        f'[DEFAULT]\nlisten_tls = true\ntls_cert_file = /{folder}/static.crt\n'
+        f'tls_key_file = /{folder}/static.key\n')
+    ramdisk = append(lab.ramdisk, tmp_path, [folder], lab.run.boot / 'static.img')
+    used.update(**{'driver_info/deploy_ramdisk': f'file://{ramdisk}',
+                   'driver_info/agent_verify_ca': False})
+    disk = used.server.disks[0]
+    disk.fill(SECRET)
+    mark = used.server.console.mark()
+    with used.server.throttled_from_next_start(0, 4 * MIB):
+        used.start_cleaning('erase_devices')
+    used.server.console.wait_for('erasing /dev/vda: pass 1', 90, mark)
+    used.wait_for_step('erase_devices', 30)
+    used.server.add_parameters(f'ipa-agent-token={lab.conductor.agent_token(used)}')
+    used.server.kill()
+    used.server.power_on()
+    error = used.wait_for_failure(90)
+    assert 'started anew in the middle of clean step erase_devices' in error
+    assert used.state == 'clean failed'
+    assert disk.find(SECRET) is not None, 'cut too late to prove anything'
     used.server.power_off()
 
 

@@ -40,7 +40,7 @@ def archives(tmp_path_factory):
         '#!/usr/bin/python3', '#!/opt/farrier/plugins/example_script/root/usr/bin/python3', 1)
     (faulty / 'plugin').write_text(text)
     (faulty / 'plugin').chmod(0o755)
-    (faulty / 'mode').write_text('well')
+    (faulty / 'mode').write_text('asks_for_a_reboot')
     return {
         'example': pack(LIBRARY, 'example'),
         'example_script': pack(SCRIPT, 'example_script', 'python3-minimal'),
@@ -135,6 +135,18 @@ def test_what_a_plugin_started_ends_with_it(lab, node, hand):
     assert 'faulty was killed by signal SIGSEGV' in failed['command_error']['details']
     processes, _ = observe(node, hand)
     assert not [process for process in processes if '/faulty.' in process['group']]
+
+
+def test_a_step_that_asks_for_a_reboot_has_ended_with_it(node):
+    """In automated cleaning: Ironic leaves the wish out of the steps of a manual one. The agent after
+    the reboot does not take the step for one that was cut off."""
+    starts = len(node.server.console.starts())
+    node.update(automated_clean=True)
+    node.provide()
+    assert len(node.server.console.starts()) == starts + 1
+    assert 'executing step kind=clean step=settle' in node.server.console.text()
+    node.update(automated_clean=False)
+    node.manage()
 
 
 def test_conductor_names_the_plugin_that_crashed(node):

@@ -5,12 +5,11 @@ appended (the kernel unpacks concatenated archives): a static busybox, the comma
 rule. The rule fires when one tiny disk changes its size, which QEMU does on request from outside.
 """
 
-import gzip
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
+from lab.archive import append
 from lab.disk import Disk
 
 BUSYBOX = Path('/bin/busybox')
@@ -62,15 +61,7 @@ class Hand:
             rule = root / 'usr' / 'lib' / 'udev' / 'rules.d' / '99-hand.rules'
             rule.parent.mkdir(parents=True)
             rule.write_text(_RULE)
-            # No entry for a folder of the ramdisk's own: it would replace what is there.
-            names = ['hand', *(f'hand/{path.name}' for path in (root / 'hand').iterdir()),
-                     str(rule.relative_to(root))]
-            archive = subprocess.run(
-                ['cpio', '-o', '-H', 'newc', '--quiet', '-R', '0:0'], cwd=root, check=True,
-                input='\n'.join(names).encode(), capture_output=True).stdout
-        target.write_bytes(ramdisk.read_bytes() + gzip.compress(archive, 1))
-        target.chmod(0o644)
-        return target
+            return append(ramdisk, root, ['hand'], target)
 
     def move(self, server, name):
         """Lets the running server's hand do one command."""

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use super::parameters::{Parameters, Signature};
 use super::table::panic_text;
 use super::{Environment, standby};
+use crate::block::hints;
 
 /// What `get_*_steps` takes.
 pub(super) const GET: Signature = Signature::of(&["node", "ports"], &[]);
@@ -170,21 +171,16 @@ fn arguments(
 /// (contract/control-plane 2.4, later re-lookup). Nothing is lost where it does not answer: the
 /// node is used as it is.
 pub(super) fn find_hints(environment: &Environment, node: &mut Node) {
-    const HINTS: [&str; 2] = ["instance_info", "properties"];
-    let has_hints = |node: &Node| {
-        HINTS
-            .iter()
-            .any(|dictionary| node.field(dictionary, "root_device").is_some())
-    };
-    if has_hints(node) {
+    let has_hints = |dictionary: &&str| hints::given(node, dictionary).is_some();
+    if hints::DICTIONARIES.iter().any(has_hints) {
         return;
     }
     let Some(fresh) = (environment.relookup)() else {
         warn!("the node could not be looked up again; its root device hints are those of before");
         return;
     };
-    for dictionary in HINTS {
-        let Some(hint) = fresh.field(dictionary, "root_device") else {
+    for dictionary in hints::DICTIONARIES {
+        let Some(hint) = hints::given(&fresh, dictionary) else {
             continue;
         };
         info!(%hint, "the conductor has root device hints by now");
@@ -292,6 +288,30 @@ mod tests {
         let call = manager.calls.lock().unwrap().pop().unwrap();
         assert_eq!(call.node, node(expected.clone()));
         assert_eq!(environment.managers.node(), Some(node(expected)));
+    }
+
+    #[test]
+    fn empty_hints_are_no_hints() {
+        let fresh = json!({"uuid": "1be2", "properties": {"root_device": {"serial": "s"}},
+                           "instance_info": {"root_device": {}}});
+        for empty in [
+            json!({}),
+            json!([]),
+            json!(""),
+            json!(0),
+            json!(false),
+            json!(null),
+        ] {
+            let fresh = node(fresh.clone());
+            let (environment, manager, _state) = environment(move || Some(fresh.clone()));
+            let sent = json!({"uuid": "1be2", "properties": {"root_device": empty},
+                              "instance_info": {"root_device": empty}});
+            let sent = parameters(write_image(sent), LargeStrings::default());
+            execute(StepKind::Deploy, &environment, &SilentContext, &sent).unwrap();
+            let call = manager.calls.lock().unwrap().pop().unwrap();
+            let used = call.node.field("properties", "root_device");
+            assert_eq!(used, Some(&json!({"serial": "s"})), "{empty}");
+        }
     }
 
     #[test]

@@ -194,8 +194,9 @@ pub fn given<'n>(node: &'n Node, dictionary: &str) -> Option<&'n Value> {
         .filter(|hints| !is_empty(hints))
 }
 
-fn is_empty(hints: &Value) -> bool {
-    match hints {
+/// Whether Python takes this value for false, which is how the reference tells what is absent.
+pub fn is_empty(value: &Value) -> bool {
+    match value {
         Value::Null => true,
         Value::Bool(flag) => !flag,
         Value::Number(number) => number.as_f64() == Some(0.0),

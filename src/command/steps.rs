@@ -67,8 +67,8 @@ pub(super) fn execute(
     };
     let arguments = arguments(kind, parameters, step)?;
     if IMAGE_STEPS.contains(&name.as_str()) {
-        if let Some(Value::Object(image)) = arguments.values.get("image_info") {
-            standby::validate_image(&environment.options.current(), image)?;
+        if arguments.values.contains_key("image_info") {
+            standby::validate_image(&environment.options.current(), &arguments)?;
         }
         find_hints(environment, &mut node);
     }
@@ -148,7 +148,8 @@ fn arguments(
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     match step.get("args") {
-        None | Some(Value::Null) => {}
+        None => {}
+        Some(empty) if hints::is_empty(empty) => {}
         Some(Value::Object(args)) => {
             values.extend(
                 args.iter()
@@ -334,11 +335,50 @@ mod tests {
     #[test]
     fn arguments_of_another_kind_are_refused() {
         let (environment, manager, _state) = environment(|| None);
-        let sent = json!({"node": {"uuid": "1be2"}, "ports": [],
-                          "step": {"step": "erase_devices", "args": [1]}});
-        let sent = parameters(sent, LargeStrings::default());
-        let error = execute(StepKind::Clean, &environment, &SilentContext, &sent).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidCommandParams);
+        let run = |args: Value| {
+            let sent = json!({"node": {"uuid": "1be2"}, "ports": [],
+                              "step": {"step": "erase_devices", "args": args}});
+            let sent = parameters(sent, LargeStrings::default());
+            execute(StepKind::Clean, &environment, &SilentContext, &sent)
+        };
+        for args in [json!([1]), json!("x"), json!(5), json!(true)] {
+            let error = run(args).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidCommandParams);
+        }
+        assert!(manager.calls.lock().unwrap().is_empty());
+        // None, for the reference.
+        for args in [json!([]), json!(""), json!(0), json!(null), json!({})] {
+            run(args).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_image_is_looked_at_before_any_manager_writes_it() {
+        let (environment, manager, _state) = environment(|| None);
+        for (image, drive, text) in [
+            (
+                json!(5),
+                json!(null),
+                "The argument 'image_info' must be an object.",
+            ),
+            (
+                json!({"id": "i"}),
+                json!(null),
+                "Image is missing 'urls' field.",
+            ),
+            (
+                json!({"id": "i", "urls": ["http://192.0.2.1/i"], "checksum": "a".repeat(64)}),
+                json!({}),
+                "The argument 'configdrive' must be a string.",
+            ),
+        ] {
+            let sent = json!({"node": {"uuid": "1be2"}, "ports": [], "step": {
+                "step": "write_image", "args": {"image_info": image, "configdrive": drive}}});
+            let sent = parameters(sent, LargeStrings::default());
+            let error = execute(StepKind::Deploy, &environment, &SilentContext, &sent).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidCommandParams);
+            assert_eq!(error.to_string(), text);
+        }
         assert!(manager.calls.lock().unwrap().is_empty());
     }
 }

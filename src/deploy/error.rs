@@ -13,6 +13,9 @@ use crate::sys::log::chain;
 /// Why a deploy step failed. The texts are the reference's where it has one.
 #[derive(Debug, thiserror::Error)]
 pub enum DeployError {
+    /// An argument is wrong, among them the image's description (contract/data-plane 1.3).
+    #[error("{0}")]
+    Arguments(String),
     /// All 65,536 boot entries are taken.
     #[error("The firmware has no free number for a boot entry")]
     BootEntriesFull,
@@ -41,9 +44,6 @@ pub enum DeployError {
         #[source]
         source: TableError,
     },
-    /// The image's description is wrong (contract/data-plane 1.3).
-    #[error("{0}")]
-    ImageInfo(String),
     /// Installing a boot loader for BIOS is switched off (contract/data-plane 5.2).
     #[error(
         "Install of legacy BIOS bootloaders disabled by CONF.enable_bios_bootloader_install as \
@@ -117,7 +117,7 @@ impl DeployError {
             }
             Self::LegacyBootloader => ErrorKind::InvalidImage,
             Self::NoEsp(_) => ErrorKind::DeviceNotFound,
-            Self::ImageInfo(_) => ErrorKind::InvalidCommandParams,
+            Self::Arguments(_) => ErrorKind::InvalidCommandParams,
             Self::NoChecksum(_) => ErrorKind::Rest,
             Self::Stream(error) => error.kind(),
             Self::Target { .. } => ErrorKind::ImageWrite,

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use farrier_plugin::{BlockDevice, Context, Node, StepArguments};
-use serde_json::Value;
 use tracing::{info, warn};
 
 use super::boot_entry::{BootEntries, BootEntry, BootPartition, Signature};
 use super::error::DeployError;
+use super::fields::Fields;
 use super::loaders::{self, Loader};
 use super::target;
 use crate::block::fat::Fat;
@@ -40,15 +40,17 @@ pub fn install_bootloader(
     options: &Options,
     root: &Root,
 ) -> Result<(), DeployError> {
+    let fields = Fields::of_arguments(arguments);
     let call = Call {
         device: &device.name,
-        esp: arguments.text("efi_system_part_uuid"),
-        root_uuid: arguments.text("root_uuid"),
-        ignores_failure: match arguments.values.get("ignore_bootloader_failure") {
-            Some(Value::Bool(ignores)) => *ignores,
-            _ => options.ignore_bootloader_failure,
-        },
+        esp: fields.text_unless_empty("efi_system_part_uuid")?,
+        root_uuid: fields.text("root_uuid")?,
+        // Not like the reference, which takes any text for true: the word "false", too.
+        ignores_failure: fields
+            .flag("ignore_bootloader_failure")?
+            .unwrap_or(options.ignore_bootloader_failure),
     };
+    let target_boot_mode = fields.text("target_boot_mode")?;
     if EfiVariables::exist(root) {
         let outcome = target::open(&device.name, context)
             .and_then(|disk| call.manage_uefi(&disk, &BootEntries::open(root)?));
@@ -64,7 +66,7 @@ pub fn install_bootloader(
             }
             Err(error) => return Err(error),
         }
-    } else if arguments.text("target_boot_mode").as_deref() == Some("uefi") {
+    } else if target_boot_mode.as_deref() == Some("uefi") {
         warn!("the conductor deploys for UEFI, but this machine was booted by BIOS");
     }
     call.without_uefi(options)

@@ -4,6 +4,7 @@ mod boot_entry;
 mod config_drive;
 mod config_partition;
 mod error;
+mod fields;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod image_info;
@@ -13,5 +14,6 @@ mod target;
 mod write_image;
 
 pub use error::DeployError;
+pub use image_info::validate_image;
 pub use install_bootloader::install_bootloader;
 pub use write_image::{Deployed, write_image};

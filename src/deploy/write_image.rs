@@ -68,7 +68,7 @@ pub fn write_image(
 
 /// A deploy that was found sound as far as that can be seen without the disk.
 struct Job<'a> {
-    info: ImageInfo<'a>,
+    info: ImageInfo,
     request: ImageRequest,
     drive: Option<ConfigDrive>,
     device: &'a str,
@@ -78,7 +78,7 @@ impl<'a> Job<'a> {
     fn prepare(
         context: &dyn Context,
         device: &'a str,
-        arguments: &'a StepArguments,
+        arguments: &StepArguments,
         options: &Options,
     ) -> Result<Self, DeployError> {
         let info = ImageInfo::parse(arguments, options)?;

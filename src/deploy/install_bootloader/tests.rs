@@ -1,7 +1,7 @@
 use std::fs;
 
 use farrier_plugin::{ErrorKind, SilentContext};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::block::fixture;
@@ -223,6 +223,33 @@ fn fix_checksums(mut content: Vec<u8>) -> Vec<u8> {
     let header = crc(&content[512..512 + 92]);
     content[512 + 16..512 + 20].copy_from_slice(&header);
     content
+}
+
+#[test]
+fn arguments_of_another_type_are_errors_by_their_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Root::at(dir.path());
+    for (name, values) in [
+        ("root_uuid", [json!(5), json!({}), json!(false)]),
+        (
+            "efi_system_part_uuid",
+            [json!(5), json!(["a"]), json!(true)],
+        ),
+        ("target_boot_mode", [json!(5), json!([]), json!({})]),
+        (
+            "ignore_bootloader_failure",
+            [json!("false"), json!(1), json!({})],
+        ),
+    ] {
+        for value in values {
+            let mut wrong = arguments(Value::Null);
+            wrong.values.insert(name.to_owned(), value.clone());
+            let error = install(&[0; 512], &root, &wrong).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidCommandParams, "{value}");
+            let named = format!("The argument '{name}' must be ");
+            assert!(error.to_string().starts_with(&named), "{error}");
+        }
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub(crate) mod fuzzing;
 mod image_info;
 mod install_bootloader;
 mod loaders;
+mod reach;
 mod target;
 mod write_image;
 

@@ -151,16 +151,22 @@ fn loaders_without_a_table_are_numbered() {
 }
 
 #[test]
-fn an_empty_esp_is_no_boot_entry() {
+fn an_empty_esp_is_an_error_for_whatever_root_uuid() {
     let Some(content) = disk(&[]) else {
         return;
     };
     let (dir, root) = uefi();
-    install(&content, &root, &arguments(json!("0x00000000"))).unwrap();
-    assert_eq!(variable(&dir, "BootOrder"), None);
-    let error = install(&content, &root, &arguments(json!("0x1a2b3c4d"))).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidImage);
-    assert!(error.to_string().contains("CVE-2026-43003"), "{error}");
+    for root_uuid in [Value::Null, json!("0x00000000"), json!("0x1a2b3c4d")] {
+        let error = install(&content, &root, &arguments(root_uuid)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidImage);
+        assert!(
+            error
+                .to_string()
+                .starts_with("Empty EFI partition detected"),
+            "{error}"
+        );
+        assert_eq!(variable(&dir, "BootOrder"), None);
+    }
     let mut ignoring = arguments(json!("0x1a2b3c4d"));
     let ignore = "ignore_bootloader_failure".to_owned();
     ignoring.values.insert(ignore, json!(true));

@@ -53,7 +53,7 @@ pub struct Setup {
 pub enum End {
     /// The network is to be taken down, and nothing may happen any more.
     LockedDown,
-    /// The machine is a rescue system now.
+    /// The machine is a rescue system, and no agent serves in it.
     Rescued,
     /// The system asked the agent to end.
     Terminated,

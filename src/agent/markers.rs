@@ -7,48 +7,39 @@ use std::path::{Path, PathBuf};
 
 use tracing::error;
 
-use crate::init::{LOCKED_DOWN, REFERENCE_RESCUED, RESCUED};
+use crate::init::{LOCKED_DOWN, RESCUED};
 
 /// Why no agent may start any more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Marker {
     /// The machine is locked down (contract/control-plane 6.11): keep the network down, stay idle.
     LockedDown,
-    /// The machine is a rescue system now (contract/control-plane 6.8): leave it as it is.
+    /// The machine is a rescue system, by the word of another part of the ramdisk
+    /// (contract/control-plane 1.2): leave it as it is.
     Rescued,
 }
 
 impl Marker {
-    /// The one that an earlier agent of this boot has left, if any.
+    /// The one that this boot has, if any. A lock-down outranks a rescue: its network stays down.
     pub(super) fn found(root: &Path) -> Option<Self> {
         if below(root, LOCKED_DOWN).exists() {
             return Some(Self::LockedDown);
         }
-        [RESCUED, REFERENCE_RESCUED]
-            .iter()
-            .any(|marker| below(root, marker).exists())
-            .then_some(Self::Rescued)
+        below(root, RESCUED).exists().then_some(Self::Rescued)
     }
+}
 
-    /// Leave it. A failure is logged: this agent ends all the same.
-    pub(super) fn leave(self, root: &Path) {
-        let path = below(root, self.file());
-        let written = path
-            .parent()
-            .map_or(Ok(()), |parent| {
-                DirBuilder::new().recursive(true).mode(0o700).create(parent)
-            })
-            .and_then(|()| fs::write(&path, b""));
-        if let Err(error) = written {
-            error!(path = %path.display(), %error, "the marker could not be written");
-        }
-    }
-
-    fn file(self) -> &'static str {
-        match self {
-            Self::LockedDown => LOCKED_DOWN,
-            Self::Rescued => RESCUED,
-        }
+/// Leave the marker of a lock-down. A failure is logged: this agent ends all the same.
+pub(super) fn leave_locked_down(root: &Path) {
+    let path = below(root, LOCKED_DOWN);
+    let written = path
+        .parent()
+        .map_or(Ok(()), |parent| {
+            DirBuilder::new().recursive(true).mode(0o700).create(parent)
+        })
+        .and_then(|()| fs::write(&path, b""));
+    if let Err(error) = written {
+        error!(path = %path.display(), %error, "the marker could not be written");
     }
 }
 
@@ -64,18 +55,10 @@ mod tests {
     fn markers_are_found_again() {
         let root = tempfile::tempdir().unwrap();
         assert_eq!(Marker::found(root.path()), None);
-        // A lock-down outranks a rescue: its network stays down.
-        for marker in [Marker::Rescued, Marker::LockedDown] {
-            marker.leave(root.path());
-            assert_eq!(Marker::found(root.path()), Some(marker));
-        }
-    }
-
-    #[test]
-    fn the_references_marker_counts() {
-        let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("etc")).unwrap();
-        fs::write(below(root.path(), REFERENCE_RESCUED), b"").unwrap();
+        fs::write(below(root.path(), RESCUED), b"").unwrap();
         assert_eq!(Marker::found(root.path()), Some(Marker::Rescued));
+        leave_locked_down(root.path());
+        assert_eq!(Marker::found(root.path()), Some(Marker::LockedDown));
     }
 }

@@ -3,8 +3,8 @@
 //! ```text
 //! markers ─▶ state ─▶ mDNS ─▶ clock ─▶ managers ─▶ network ─▶ inspection ─▶ lookup ─▶ certificate
 //!                                                                                         │
-//!   rescued: exit 0 ◀── signals ◀── heartbeats ◀── command API listens ◀──────────────────┘
-//!   locked down: idle for ever
+//!             end ◀── signals ◀── heartbeats ◀── command API listens ◀──────────────────────┘
+//!   rescued: exit 0; locked down: idle for ever
 //! ```
 
 mod clock;

@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 
 use super::AgentError;
 use super::life::{End, boot_phase};
-use super::markers::Marker;
+use super::markers;
 use super::progress;
 use super::status::Status;
 use crate::api::{self, Settings, Token};
@@ -92,10 +92,8 @@ pub(super) async fn serve(
     if let Some(heartbeats) = heartbeats {
         let _ = timeout(END, heartbeats).await;
     }
-    match end {
-        End::LockedDown => Marker::LockedDown.leave(root),
-        End::Rescued => Marker::Rescued.leave(root),
-        End::Terminated => {}
+    if end == End::LockedDown {
+        markers::leave_locked_down(root);
     }
     Ok(end)
 }
@@ -146,7 +144,6 @@ async fn wait_for_end(mut signals: UnboundedReceiver<Signal>, demanded: &Notify)
         match news {
             Some(Signal::HeartbeatNow) => demanded.notify_one(),
             Some(Signal::LockDown) => return End::LockedDown,
-            Some(Signal::Rescued) => return End::Rescued,
             // The command table holds a sender as long as it is served.
             None => return End::Terminated,
         }

@@ -13,6 +13,9 @@ use crate::block::hint_expression::{
 /// Without hints, disks below this many bytes are not taken (contract/data-plane 2.1).
 pub const DEFAULT_MINIMUM_BYTES: u64 = 4 * GIB;
 
+/// The node's dictionaries that hold hints; the first that has any counts.
+pub const DICTIONARIES: [&str; 2] = ["instance_info", "properties"];
+
 const GIB: u64 = 1 << 30;
 
 /// The hints that there are, in the order in which the reference lists them.
@@ -63,6 +66,9 @@ pub enum HintError {
         /// The names that there are.
         valid: String,
     },
+    /// An object without a hint, which every device would meet.
+    #[error("An object of hints must hold at least one")]
+    Empty,
     /// Hints that are not an object.
     #[error("Root device hints must be an object of names and expressions")]
     NotAnObject,
@@ -106,31 +112,30 @@ enum Condition {
 }
 
 impl RootDeviceHints {
-    /// The node's hints: `instance_info.root_device`, else `properties.root_device`. What is empty
-    /// counts as none, as in the reference: an empty object, list or text, 0 and false.
+    /// The node's hints, of the first of [`DICTIONARIES`] that has any.
     pub fn from_node(node: &Node) -> Result<Option<Self>, InvalidHints> {
-        let hints = ["instance_info", "properties"]
+        let hints = DICTIONARIES
             .iter()
-            .filter_map(|dictionary| node.field(dictionary, "root_device"))
-            .find(|hints| !is_empty(hints));
+            .find_map(|dictionary| given(node, dictionary));
         match hints {
             Some(hints) => Self::parse(hints).map(Some),
             None => Ok(None),
         }
     }
 
-    /// Read an object of hints.
+    /// Read an object of hints, of which there must be at least one.
     pub fn parse(hints: &Value) -> Result<Self, InvalidHints> {
-        let Value::Object(source) = hints else {
-            return Err(InvalidHints {
-                hints: hints.to_string(),
-                reason: HintError::NotAnObject,
-            });
-        };
-        let conditions = read_conditions(source).map_err(|reason| InvalidHints {
+        let invalid = |reason| InvalidHints {
             hints: hints.to_string(),
             reason,
-        })?;
+        };
+        let Value::Object(source) = hints else {
+            return Err(invalid(HintError::NotAnObject));
+        };
+        if source.is_empty() {
+            return Err(invalid(HintError::Empty));
+        }
+        let conditions = read_conditions(source).map_err(invalid)?;
         Ok(Self {
             source: source.clone(),
             conditions,
@@ -182,8 +187,16 @@ pub fn select<'h, 'd>(
     }
 }
 
-fn is_empty(hints: &Value) -> bool {
-    match hints {
+/// What this dictionary of the node holds for hints, not read yet. What is empty is none, as in the
+/// reference: an empty object, list or text, 0 and false.
+pub fn given<'n>(node: &'n Node, dictionary: &str) -> Option<&'n Value> {
+    node.field(dictionary, "root_device")
+        .filter(|hints| !is_empty(hints))
+}
+
+/// Whether Python takes this value for false, which is how the reference tells what is absent.
+pub fn is_empty(value: &Value) -> bool {
+    match value {
         Value::Null => true,
         Value::Bool(flag) => !flag,
         Value::Number(number) => number.as_f64() == Some(0.0),

@@ -30,7 +30,7 @@ pub fn of(root: &Root, device: &str) -> Vec<String> {
 }
 
 /// The kernel's name of a device: `sda` for `/dev/disk/by-path/…`.
-pub(super) fn kernel_name(root: &Root, device: &str) -> Option<String> {
+pub(crate) fn kernel_name(root: &Root, device: &str) -> Option<String> {
     let node = root.resolve(device)?;
     let name = node.strip_prefix("/dev").ok()?.to_str()?;
     // The names of a few old controllers have a slash, which sysfs cannot.

@@ -9,6 +9,9 @@ pub const FAT32_LBA: u8 = 0x0c;
 /// Type byte of an EFI system partition.
 pub const EFI_SYSTEM: u8 = 0xef;
 
+/// Type byte of an entry that is no partition.
+const UNUSED: u8 = 0x00;
+
 /// Type byte that says that the disk has a GPT.
 const PROTECTIVE: u8 = 0xee;
 
@@ -117,8 +120,8 @@ impl Mbr {
             size: least,
             reason: reason.to_owned(),
         };
-        let slot = (0..4)
-            .find(|slot| self.record[TABLE + slot * ENTRY + 4] == 0)
+        let slot = self
+            .free_slot()
             .ok_or_else(|| full("all four entries of the table are in use"))?;
         let align = super::table::ALIGNMENT / self.block;
         // The end is aligned too, as parted does with -a optimal.
@@ -126,6 +129,7 @@ impl Mbr {
         let end = reachable - reachable % align;
         let mut used: Vec<(u64, u64)> = self
             .primary()
+            .chain(self.covered())
             .map(|entry| (entry.first, entry.first + entry.count - 1))
             .collect();
         let (first, last) = gaps(&mut used, align, end.saturating_sub(1))
@@ -173,14 +177,35 @@ impl Mbr {
     }
 
     fn primary(&self) -> impl Iterator<Item = Entry> {
+        self.entries().filter(|entry| entry.kind != UNUSED)
+    }
+
+    /// Entries without a type that still have an extent, which some isohybrids keep for the whole
+    /// image: no partitions, but their room is not free.
+    fn covered(&self) -> impl Iterator<Item = Entry> {
+        self.entries().filter(|entry| entry.kind == UNUSED)
+    }
+
+    fn entries(&self) -> impl Iterator<Item = Entry> {
         (0..4).filter_map(|slot| entry(&self.record, slot, slot as u32 + 1, 0))
     }
 
+    /// An entry for a new partition, rather one without an extent.
+    fn free_slot(&self) -> Option<usize> {
+        let slot = |slot: &usize| &self.record[TABLE + slot * ENTRY..][..ENTRY];
+        let empty = |at: &usize| slot(at)[8..].iter().all(|byte| *byte == 0);
+        let mut unused = (0..4).filter(|at| slot(at)[4] == UNUSED);
+        unused.clone().find(empty).or_else(|| unused.next())
+    }
+
     /// No primary partition lies beyond the disk. A protective entry may claim more: images for
-    /// larger disks do, and 0xffffffff is usual.
+    /// larger disks do, and 0xffffffff is usual. The partition of an isohybrid begins with the disk:
+    /// it is the file system that the whole image is. An extended one that does would lead back to
+    /// this record.
     fn check(&self) -> Result<(), TableError> {
         for entry in self.primary().filter(|entry| entry.kind != PROTECTIVE) {
-            if entry.first == 0 || entry.first + entry.count > self.blocks {
+            let leads_back = entry.first == 0 && EXTENDED.contains(&entry.kind);
+            if leads_back || entry.first + entry.count > self.blocks {
                 return Err(TableError::damaged(format!(
                     "partition {} does not lie on the disk",
                     entry.number
@@ -205,7 +230,7 @@ impl Mbr {
             if record[510..] != [0x55, 0xaa] {
                 break;
             }
-            let own = entry(&record, 0, number, at);
+            let own = entry(&record, 0, number, at).filter(|own| own.kind != UNUSED);
             if let Some(own) = own.filter(|own| own.first + own.count <= self.blocks) {
                 found.push(own);
             }
@@ -228,7 +253,7 @@ impl Mbr {
     }
 }
 
-/// The entry in this slot, its start counted from `base`; `None` where it is not used.
+/// The entry in this slot, its start counted from `base`; `None` where it has no extent.
 fn entry(record: &[u8], slot: usize, number: u32, base: u64) -> Option<Entry> {
     let bytes = &record[TABLE + slot * ENTRY..][..ENTRY];
     let entry = Entry {
@@ -237,7 +262,7 @@ fn entry(record: &[u8], slot: usize, number: u32, base: u64) -> Option<Entry> {
         first: base + u64::from(u32_at(bytes, 8)),
         count: u64::from(u32_at(bytes, 12)),
     };
-    (entry.kind != 0 && entry.count > 0).then_some(entry)
+    (entry.count > 0).then_some(entry)
 }
 
 fn u32_at(data: &[u8], offset: usize) -> u32 {

@@ -111,7 +111,9 @@ fn be_agent(loaded: Loaded, root: &Path) -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(End::Rescued) => {
-            log::show("farrier | this machine is a rescue system now; the agent has ended");
+            log::show(
+                "farrier | this machine is a rescue system (/etc/.rescued is there); no agent serves in it",
+            );
             ExitCode::SUCCESS
         }
         Ok(End::LockedDown) => {

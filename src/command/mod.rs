@@ -22,7 +22,6 @@ use crate::sys::power::{self, PowerError, Transition};
 
 mod clean;
 mod context;
-mod crypt;
 mod deploy;
 mod document;
 mod flow;
@@ -97,6 +96,4 @@ pub enum Signal {
     HeartbeatNow,
     /// Stop serving, take the network down and stay (contract/control-plane 6.11).
     LockDown,
-    /// The rescue system is ready: stop serving and never start again (contract/control-plane 6.8).
-    Rescued,
 }

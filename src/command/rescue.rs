@@ -1,177 +1,138 @@
 //! Turning the ramdisk into a rescue system (contract/control-plane 6.8, 10.2).
 //!
-//! The agent's part is to write down the password's hash and never to come back; PID 1 makes the
-//! user and starts the log-in service.
-
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+//! This ramdisk has no login service, so the command never succeeds: a password that nothing reads
+//! would leave an operator with a rescue system that lets nobody in.
 
 use farrier_plugin::{Context, ErrorKind, ManagerError};
 use serde_json::Value;
-use tracing::{info, warn};
 
+use super::Environment;
 use super::parameters::{Parameters, Signature, invalid};
 use super::registry::{Definition, Mode, no_validation};
-use super::{Environment, Signal, crypt};
+
+/// The command that Ironic answers a refusal of with the password in plain text: where hashed
+/// passwords are not required, any status from 400 on makes it send the command again so. Its
+/// errors are therefore results, see [`super::CommandTable::issue`].
+pub(super) const FINALIZE: &str = "finalize_rescue";
 
 /// The commands of this extension.
 pub(super) const COMMANDS: &[Definition] = &[Definition {
-    name: "finalize_rescue",
+    name: FINALIZE,
     mode: Mode::Sync,
     signature: Signature::of(&[], &["rescue_password", "hashed"]),
     validate: no_validation,
-    run: |environment, _: &dyn Context, parameters| {
-        finalize(environment, parameters, Path::new("/"))
-    },
+    run: finalize,
 }];
 
-/// Where the hash goes, below the root.
-const PASSWORD_FILE: &str = "etc/ipa-rescue-config/ipa-rescue-password";
+/// Parts of a crypt(5) hash between its dollar signs: id, perhaps parameters, salt, hash.
+const FEWEST_PARTS: usize = 3;
 
-/// While this file is there, no agent serves (contract/control-plane 1.2, step 13).
-const MARKER: &str = "etc/.rescued";
+/// The longest hash that is taken, in bytes; crypt(5) knows none above 384.
+const LONGEST_HASH: usize = 512;
 
 fn finalize(
-    environment: &Environment,
+    _: &Environment,
+    _: &dyn Context,
     parameters: &Parameters,
-    root: &Path,
 ) -> Result<Value, ManagerError> {
     let password = parameters.text("rescue_password")?;
-    let hash = if parameters.flag("hashed")? {
+    if parameters.flag("hashed")? {
         check_hash(&password)?;
-        password.to_string()
-    } else {
-        if password.is_empty() {
-            // The reference would open the machine to everybody.
-            return Err(invalid("The rescue password is empty"));
-        }
-        crypt::sha256(password.as_bytes(), &crypt::random_salt())
-    };
-    write_hash(&root.join(PASSWORD_FILE), &hash).map_err(|error| {
-        ManagerError::new(
-            ErrorKind::CommandExecution,
-            format!("The rescue password could not be written to /{PASSWORD_FILE}"),
-        )
-        .with_source(error)
-    })?;
-    if let Err(error) = fs::write(root.join(MARKER), "") {
-        warn!(%error, "/{MARKER} could not be written; a restarted agent would serve again");
+    } else if password.is_empty() {
+        // The reference would open the machine to everybody.
+        return Err(invalid("The rescue password is empty"));
     }
-    info!("the rescue password is set; the agent ends");
-    environment.send(Signal::Rescued);
-    Ok(Value::Null)
+    Err(ManagerError::new(
+        ErrorKind::CommandExecution,
+        "This ramdisk has no login service yet, so it cannot become a rescue system and nothing \
+         was done with the password; rescue the node with another rescue_ramdisk",
+    ))
 }
 
-/// A hash becomes a field of /etc/shadow: what would end the field or the line is refused.
+/// A hash becomes a field of /etc/shadow: what would end the field or the line is refused, and so
+/// is what no password can have as its hash.
 fn check_hash(hash: &str) -> Result<(), ManagerError> {
-    let fits = hash.starts_with('$')
-        && hash.len() <= 512
+    let fits = hash.len() <= LONGEST_HASH
         && hash
             .bytes()
-            .all(|byte| byte.is_ascii_graphic() && byte != b':');
+            .all(|byte| byte.is_ascii_graphic() && byte != b':')
+        && hash.strip_prefix('$').is_some_and(|parts| {
+            let parts: Vec<&str> = parts.split('$').collect();
+            parts.len() >= FEWEST_PARTS && parts.iter().all(|part| !part.is_empty())
+        });
     if fits {
         return Ok(());
     }
     Err(invalid(
-        "The hashed rescue password is not a crypt(5) hash of the form $id$…",
+        "The hashed rescue password is not a crypt(5) hash of the form $id$salt$hash",
     ))
-}
-
-fn write_hash(path: &Path, hash: &str) -> io::Result<()> {
-    if let Some(directory) = path.parent() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)?;
-    }
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?
-        .write_all(hash.as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::sync::Arc;
 
+    use farrier_plugin::SilentContext;
     use serde_json::json;
 
     use super::*;
     use crate::command::fake;
 
-    fn call(params: Value, root: &Path) -> (Result<Value, ManagerError>, Vec<Signal>) {
-        let (environment, mut signals) = fake::environment(Vec::new(), root);
+    fn error_of(params: Value) -> ManagerError {
+        let state = tempfile::tempdir().unwrap();
+        let (environment, mut signals) = fake::environment(Vec::new(), state.path());
         let Value::Object(values) = params else {
             unreachable!()
         };
-        let result = finalize(
-            &environment,
-            &Parameters::new(values, std::sync::Arc::default()),
-            root,
-        );
-        (result, fake::drain(&mut signals))
+        let parameters = Parameters::new(values, Arc::default());
+        let error = finalize(&environment, &SilentContext, &parameters).unwrap_err();
+        assert!(fake::drain(&mut signals).is_empty());
+        error
     }
 
     #[test]
-    fn the_hash_is_written_without_a_newline_and_for_root_only() {
-        let root = tempfile::tempdir().unwrap();
-        fs::create_dir(root.path().join("etc")).unwrap();
-        let (result, signals) = call(
+    fn a_rescue_system_without_logins_is_no_success() {
+        for params in [
             json!({"rescue_password": "$6$salt$hash", "hashed": true}),
-            root.path(),
-        );
-        assert_eq!(result.unwrap(), Value::Null);
-        let path = root.path().join(PASSWORD_FILE);
-        assert_eq!(fs::read_to_string(&path).unwrap(), "$6$salt$hash");
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
-        assert!(root.path().join(MARKER).exists());
-        assert_eq!(signals, [Signal::Rescued]);
-    }
-
-    #[test]
-    fn a_plain_password_is_hashed() {
-        let root = tempfile::tempdir().unwrap();
-        call(json!({"rescue_password": "open sesame"}), root.path())
-            .0
-            .unwrap();
-        let hash = fs::read_to_string(root.path().join(PASSWORD_FILE)).unwrap();
-        let salt = hash.split('$').nth(2).unwrap();
-        assert_eq!(hash, crypt::sha256(b"open sesame", salt));
-    }
-
-    #[test]
-    fn what_is_no_hash_is_refused_and_nothing_ends() {
-        let root = tempfile::tempdir().unwrap();
-        for password in ["", "plain", "$6$a$b:0:0:", "$6$a$b\nroot::0:0"] {
-            let (result, signals) = call(
-                json!({"rescue_password": password, "hashed": true}),
-                root.path(),
-            );
-            assert_eq!(result.unwrap_err().kind(), ErrorKind::InvalidCommandParams);
-            assert!(signals.is_empty());
+            json!({"rescue_password": "$6$rounds=5000$salt$hash", "hashed": true}),
+            json!({"rescue_password": "open sesame"}),
+            json!({"rescue_password": "open sesame", "hashed": false}),
+        ] {
+            let error = error_of(params);
+            assert_eq!(error.kind(), ErrorKind::CommandExecution);
+            assert!(error.to_string().contains("no login service"), "{error}");
+            assert!(!error.to_string().contains("sesame"), "{error}");
         }
-        let (result, _) = call(json!({}), root.path());
-        assert_eq!(result.unwrap_err().kind(), ErrorKind::InvalidCommandParams);
-        assert!(!root.path().join(PASSWORD_FILE).exists());
     }
 
     #[test]
-    fn a_file_that_cannot_be_written_fails_the_command() {
-        let root = tempfile::tempdir().unwrap();
-        fs::write(root.path().join("etc"), "in the way").unwrap();
-        let (result, signals) = call(
-            json!({"rescue_password": "$6$salt$hash", "hashed": true}),
-            root.path(),
-        );
-        assert_eq!(result.unwrap_err().kind(), ErrorKind::CommandExecution);
-        assert!(signals.is_empty());
+    fn what_is_no_hash_is_refused_by_name() {
+        for password in [
+            "",
+            "$",
+            "$$",
+            "$$$",
+            "$6",
+            "$6$",
+            "$6$salt",
+            "$6$salt$",
+            "$6$$hash",
+            "plain",
+            "6$salt$hash",
+            "$6$a$b:0:0:",
+            "$6$a$b\nroot::0:0",
+        ] {
+            let error = error_of(json!({"rescue_password": password, "hashed": true}));
+            assert_eq!(error.kind(), ErrorKind::InvalidCommandParams);
+            assert!(
+                error.to_string().contains("crypt(5)"),
+                "{password}: {error}"
+            );
+        }
+        let long = format!("$6$salt${}", "h".repeat(LONGEST_HASH));
+        let error = error_of(json!({"rescue_password": long, "hashed": true}));
+        assert!(error.to_string().contains("crypt(5)"), "{error}");
+        let error = error_of(json!({}));
+        assert_eq!(error.kind(), ErrorKind::InvalidCommandParams);
     }
 }

@@ -3,15 +3,16 @@
 use std::thread;
 use std::time::Duration;
 
-use farrier_plugin::{Context, ErrorKind, ManagerError, StepKind};
-use serde_json::{Map, Value};
+use farrier_plugin::{Context, ErrorKind, ManagerError, StepArguments, StepKind};
+use serde_json::Value;
 use tracing::{info, warn};
 
 use super::Environment;
-use super::parameters::{Parameters, Signature, invalid};
+use super::parameters::{Parameters, Signature};
 use super::registry::{Definition, Mode, no_validation};
 use super::steps::find_hints;
 use crate::config::Options;
+use crate::deploy;
 use crate::sys::power::Transition;
 
 /// The commands of this extension.
@@ -21,10 +22,7 @@ pub(super) const COMMANDS: &[Definition] = &[
         mode: Mode::Async,
         signature: Signature::of(&["image_info"], &["configdrive"]),
         validate: |environment, parameters| {
-            validate_image(
-                &environment.options.current(),
-                parameters.object("image_info")?,
-            )
+            validate_image(&environment.options.current(), &parameters.to_arguments())
         },
         run: prepare_image,
     },
@@ -129,57 +127,9 @@ fn end(environment: &Environment, transition: Transition) -> Result<Value, Manag
 /// What an image must have to be written (contract/data-plane 1.3, with its texts).
 pub(super) fn validate_image(
     options: &Options,
-    image: &Map<String, Value>,
+    arguments: &StepArguments,
 ) -> Result<(), ManagerError> {
-    for field in ["id", "urls"] {
-        if !image.contains_key(field) {
-            return Err(invalid(format!("Image is missing '{field}' field.")));
-        }
-    }
-    match image.get("urls") {
-        Some(Value::Array(urls)) if !urls.is_empty() => {}
-        _ => {
-            return Err(invalid(
-                "Image 'urls' must be a list with at least one element.",
-            ));
-        }
-    }
-
-    let checksum = text(image, "checksum")?;
-    match (text(image, "os_hash_algo")?, text(image, "os_hash_value")?) {
-        (Some(_), Some(_)) => return Ok(()),
-        // Either of the pair asks for both.
-        (None, Some(_)) => return Err(not_text("os_hash_algo")),
-        (Some(_), None) => return Err(not_text("os_hash_value")),
-        (None, None) => {}
-    }
-    // An MD5 has 32 digits; what is longer is a SHA-2.
-    let usable = |checksum: &str| {
-        checksum.starts_with("http://")
-            || checksum.starts_with("https://")
-            || checksum.len() > 32
-            || options.md5_enabled
-    };
-    if checksum.is_some_and(usable) {
-        return Ok(());
-    }
-    Err(invalid(
-        "Image checksum is not available, either the 'checksum' field or the 'os_hash_algo' and \
-         'os_hash_value' fields pair must be set for image verification.",
-    ))
-}
-
-/// A field that is absent, or null, or a string that is not empty.
-fn text<'a>(image: &'a Map<String, Value>, field: &str) -> Result<Option<&'a str>, ManagerError> {
-    match image.get(field) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) if !text.is_empty() => Ok(Some(text)),
-        Some(_) => Err(not_text(field)),
-    }
-}
-
-fn not_text(field: &str) -> ManagerError {
-    invalid(format!("Image '{field}' must be a non-empty string."))
+    Ok(deploy::validate_image(arguments, options)?)
 }
 
 #[cfg(test)]
@@ -198,7 +148,9 @@ mod tests {
             md5_enabled,
             ..Options::default()
         };
-        validate_image(&options, image.as_object().unwrap()).map_err(|error| error.chain())
+        let mut arguments = StepArguments::default();
+        arguments.values.insert("image_info".to_owned(), image);
+        validate_image(&options, &arguments).map_err(|error| error.chain())
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use super::parameters::{Parameters, Signature};
 use super::table::panic_text;
 use super::{Environment, standby};
+use crate::block::hints;
 
 /// What `get_*_steps` takes.
 pub(super) const GET: Signature = Signature::of(&["node", "ports"], &[]);
@@ -66,8 +67,8 @@ pub(super) fn execute(
     };
     let arguments = arguments(kind, parameters, step)?;
     if IMAGE_STEPS.contains(&name.as_str()) {
-        if let Some(Value::Object(image)) = arguments.values.get("image_info") {
-            standby::validate_image(&environment.options.current(), image)?;
+        if arguments.values.contains_key("image_info") {
+            standby::validate_image(&environment.options.current(), &arguments)?;
         }
         find_hints(environment, &mut node);
     }
@@ -147,7 +148,8 @@ fn arguments(
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     match step.get("args") {
-        None | Some(Value::Null) => {}
+        None => {}
+        Some(empty) if hints::is_empty(empty) => {}
         Some(Value::Object(args)) => {
             values.extend(
                 args.iter()
@@ -170,21 +172,16 @@ fn arguments(
 /// (contract/control-plane 2.4, later re-lookup). Nothing is lost where it does not answer: the
 /// node is used as it is.
 pub(super) fn find_hints(environment: &Environment, node: &mut Node) {
-    const HINTS: [&str; 2] = ["instance_info", "properties"];
-    let has_hints = |node: &Node| {
-        HINTS
-            .iter()
-            .any(|dictionary| node.field(dictionary, "root_device").is_some())
-    };
-    if has_hints(node) {
+    let has_hints = |dictionary: &&str| hints::given(node, dictionary).is_some();
+    if hints::DICTIONARIES.iter().any(has_hints) {
         return;
     }
     let Some(fresh) = (environment.relookup)() else {
         warn!("the node could not be looked up again; its root device hints are those of before");
         return;
     };
-    for dictionary in HINTS {
-        let Some(hint) = fresh.field(dictionary, "root_device") else {
+    for dictionary in hints::DICTIONARIES {
+        let Some(hint) = hints::given(&fresh, dictionary) else {
             continue;
         };
         info!(%hint, "the conductor has root device hints by now");
@@ -295,6 +292,30 @@ mod tests {
     }
 
     #[test]
+    fn empty_hints_are_no_hints() {
+        let fresh = json!({"uuid": "1be2", "properties": {"root_device": {"serial": "s"}},
+                           "instance_info": {"root_device": {}}});
+        for empty in [
+            json!({}),
+            json!([]),
+            json!(""),
+            json!(0),
+            json!(false),
+            json!(null),
+        ] {
+            let fresh = node(fresh.clone());
+            let (environment, manager, _state) = environment(move || Some(fresh.clone()));
+            let sent = json!({"uuid": "1be2", "properties": {"root_device": empty},
+                              "instance_info": {"root_device": empty}});
+            let sent = parameters(write_image(sent), LargeStrings::default());
+            execute(StepKind::Deploy, &environment, &SilentContext, &sent).unwrap();
+            let call = manager.calls.lock().unwrap().pop().unwrap();
+            let used = call.node.field("properties", "root_device");
+            assert_eq!(used, Some(&json!({"serial": "s"})), "{empty}");
+        }
+    }
+
+    #[test]
     fn a_lookup_that_fails_or_is_not_needed_changes_nothing() {
         let (environment, manager, _state) = environment(|| None);
         let bare = json!({"uuid": "1be2"});
@@ -314,11 +335,50 @@ mod tests {
     #[test]
     fn arguments_of_another_kind_are_refused() {
         let (environment, manager, _state) = environment(|| None);
-        let sent = json!({"node": {"uuid": "1be2"}, "ports": [],
-                          "step": {"step": "erase_devices", "args": [1]}});
-        let sent = parameters(sent, LargeStrings::default());
-        let error = execute(StepKind::Clean, &environment, &SilentContext, &sent).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidCommandParams);
+        let run = |args: Value| {
+            let sent = json!({"node": {"uuid": "1be2"}, "ports": [],
+                              "step": {"step": "erase_devices", "args": args}});
+            let sent = parameters(sent, LargeStrings::default());
+            execute(StepKind::Clean, &environment, &SilentContext, &sent)
+        };
+        for args in [json!([1]), json!("x"), json!(5), json!(true)] {
+            let error = run(args).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidCommandParams);
+        }
+        assert!(manager.calls.lock().unwrap().is_empty());
+        // None, for the reference.
+        for args in [json!([]), json!(""), json!(0), json!(null), json!({})] {
+            run(args).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_image_is_looked_at_before_any_manager_writes_it() {
+        let (environment, manager, _state) = environment(|| None);
+        for (image, drive, text) in [
+            (
+                json!(5),
+                json!(null),
+                "The argument 'image_info' must be an object.",
+            ),
+            (
+                json!({"id": "i"}),
+                json!(null),
+                "Image is missing 'urls' field.",
+            ),
+            (
+                json!({"id": "i", "urls": ["http://192.0.2.1/i"], "checksum": "a".repeat(64)}),
+                json!({}),
+                "The argument 'configdrive' must be a string.",
+            ),
+        ] {
+            let sent = json!({"node": {"uuid": "1be2"}, "ports": [], "step": {
+                "step": "write_image", "args": {"image_info": image, "configdrive": drive}}});
+            let sent = parameters(sent, LargeStrings::default());
+            let error = execute(StepKind::Deploy, &environment, &SilentContext, &sent).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidCommandParams);
+            assert_eq!(error.to_string(), text);
+        }
         assert!(manager.calls.lock().unwrap().is_empty());
     }
 }

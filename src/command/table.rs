@@ -14,6 +14,7 @@ use super::context::CommandContext;
 use super::journal::{Journal, JournalError};
 use super::parameters::{Parameters, invalid};
 use super::registry::{self, Definition, Mode};
+use super::rescue;
 use super::steps::failure;
 use super::{Command, Environment, Outcome, Request, Signal, Status};
 
@@ -79,16 +80,7 @@ impl CommandTable {
                  counts as done"
             ),
         );
-        let (id, name) = (Uuid::new_v4(), format!("execute_{word}_step"));
-        let outcome = Outcome::failed(&error);
-        let written = self
-            .journal
-            .started(id, &name)
-            .and_then(|()| self.journal.ended(id, &outcome));
-        if let Err(error) = written {
-            error!(%error, "the command journal could not be written");
-        }
-        self.push(&Arc::new(Command::over(id, name, outcome)));
+        self.list_as_failed(&format!("execute_{word}_step"), &error);
         Some(error.chain())
     }
 
@@ -127,7 +119,9 @@ impl CommandTable {
     /// # Errors
     ///
     /// What the POST is answered with instead of a result (contract/control-plane 5.5); such a
-    /// request leaves no trace in the list.
+    /// request leaves no trace in the list. Once its name is known, `rescue.finalize_rescue` has
+    /// none: its errors are results, because Ironic would answer them by sending the password in
+    /// plain text. A busy agent refuses it like all others, which Ironic takes for what it is.
     pub fn issue(self: &Arc<Self>, request: Request) -> Result<Arc<Command>, ManagerError> {
         registry::split(&request.name)?;
         let _issuing = self.turn(&request.name)?;
@@ -138,7 +132,7 @@ impl CommandTable {
             .signature
             .check(definition.name, parameters.values())
             .err();
-        match (definition.mode, misfit) {
+        let issued = match (definition.mode, misfit) {
             (Mode::Sync, Some(misfit)) => Err(invalid(misfit)),
             (Mode::Sync, None) => self.run_here(definition, &parameters),
             (Mode::Async, Some(misfit)) => self.fail_at_once(
@@ -146,6 +140,12 @@ impl CommandTable {
                 &ManagerError::new(ErrorKind::CommandExecution, misfit),
             ),
             (Mode::Async, None) => self.run_beside(definition, parameters),
+        };
+        match issued {
+            Err(error) if definition.name == rescue::FINALIZE => {
+                Ok(self.list_as_failed(definition.name, &error))
+            }
+            issued => issued,
         }
     }
 
@@ -259,6 +259,17 @@ impl CommandTable {
         self.push(&command);
         self.environment.send(Signal::HeartbeatNow);
         Ok(command)
+    }
+
+    /// List a command as failed that does not run, also where it cannot be written down.
+    fn list_as_failed(&self, name: &str, error: &ManagerError) -> Arc<Command> {
+        let command = Arc::new(Command::running(Uuid::new_v4(), name));
+        if let Err(error) = self.journal.started(command.id(), command.name()) {
+            error!(%error, "the command journal could not be written");
+        }
+        self.end(&command, Outcome::failed(error));
+        self.push(&command);
+        command
     }
 
     /// Write down that it starts. Where that fails, nothing runs.
@@ -557,6 +568,64 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::CommandExecution);
         }
         assert!(table.list().is_empty());
+    }
+
+    #[test]
+    fn a_rescue_is_never_refused() {
+        let state = tempfile::tempdir().unwrap();
+        let (table, gate, _) = open(state.path());
+        let rescue =
+            |params: Value| request(&json!({"name": "rescue.finalize_rescue", "params": params}));
+        let issue = |params: Value| {
+            let command = table.issue(rescue(params.clone())).unwrap();
+            let outcome = command.outcome().unwrap();
+            assert_eq!(outcome.status, Status::Failed, "{params}");
+            let error = outcome.error.clone().unwrap();
+            // Ironic takes a TypeError in a result for an API error too.
+            assert_ne!(error.type_name, "TypeError", "{params}");
+            assert!(
+                !error.details.contains("sesame"),
+                "{params}: {}",
+                error.details
+            );
+        };
+        let requests = [
+            json!({"rescue_password": "$6$salt$hash", "hashed": true}),
+            json!({"rescue_password": "$", "hashed": true}),
+            json!({"rescue_password": "open sesame"}),
+            json!({"rescue_password": ["open sesame"]}),
+            json!({"rescue_password": "sesame", "hashed": "yes"}),
+            json!({"rescue_password": "sesame", "more": 1}),
+            json!({}),
+        ];
+        for params in &requests {
+            issue(params.clone());
+        }
+        // What cannot be written down is no reason either.
+        table.journal.break_for_test();
+        issue(json!({"rescue_password": "$6$salt$hash", "hashed": true}));
+        assert_eq!(names(&table).len(), requests.len() + 1);
+        // Another name: a child that some other test forks may hold this one's lock for a moment.
+        let left = tempfile::tempdir().unwrap();
+        let journal = "commands.jsonl";
+        std::fs::copy(state.path().join(journal), left.path().join(journal)).unwrap();
+
+        // After a restart they are failed, and a busy agent says that it is busy, whatever it is
+        // asked: that is no API error for Ironic.
+        let (table, _, _) = open(left.path());
+        assert_eq!(names(&table).len(), requests.len());
+        assert!(
+            names(&table)
+                .iter()
+                .all(|(_, status)| *status == Status::Failed)
+        );
+        drop((gate, table));
+        let state = tempfile::tempdir().unwrap();
+        let (table, gate, _) = open(state.path());
+        table.issue(step("gate")).unwrap();
+        let error = table.issue(rescue(json!({}))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AgentIsBusy);
+        gate.send(Ok(Value::Null)).unwrap();
     }
 
     #[test]

@@ -134,6 +134,10 @@ impl BootEntries {
             .flat_map(|number| number.to_le_bytes())
             .collect();
         self.0.write("BootOrder", &bytes)?;
+        // Firmware may store an entry in other words, and order anew, but not drop it.
+        if self.0.read(&name(number))?.is_none() || !self.order()?.contains(&number) {
+            return Err(DeployError::BootEntryLost { name: name(number) });
+        }
         Ok(number)
     }
 

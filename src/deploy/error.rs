@@ -4,6 +4,7 @@ use std::error::Error;
 
 use farrier_plugin::{ErrorKind, ManagerError};
 
+use crate::block::list::BlockError;
 use crate::block::table::TableError;
 use crate::stream::StreamError;
 use crate::sys::block_device::DiskError;
@@ -13,6 +14,21 @@ use crate::sys::log::chain;
 /// Why a deploy step failed. The texts are the reference's where it has one.
 #[derive(Debug, thiserror::Error)]
 pub enum DeployError {
+    /// An argument is wrong, among them the image's description (contract/data-plane 1.3).
+    #[error("{0}")]
+    Arguments(String),
+    /// The disks could not be listed.
+    #[error(transparent)]
+    Block(#[from] BlockError),
+    /// The firmware took a boot entry and does not have it.
+    #[error(
+        "The firmware accepted the boot entry {name} and does not have it; its settings may forbid \
+         changes, or need a reset"
+    )]
+    BootEntryLost {
+        /// The variable: `Boot0001`.
+        name: String,
+    },
     /// All 65,536 boot entries are taken.
     #[error("The firmware has no free number for a boot entry")]
     BootEntriesFull,
@@ -41,9 +57,6 @@ pub enum DeployError {
         #[source]
         source: TableError,
     },
-    /// The image's description is wrong (contract/data-plane 1.3).
-    #[error("{0}")]
-    ImageInfo(String),
     /// Installing a boot loader for BIOS is switched off (contract/data-plane 5.2).
     #[error(
         "Install of legacy BIOS bootloaders disabled by CONF.enable_bios_bootloader_install as \
@@ -56,6 +69,17 @@ pub enum DeployError {
     /// The disk has no EFI system partition (contract/data-plane 5.3).
     #[error("{0}")]
     NoEsp(String),
+    /// The EFI system partition has nothing that firmware could start.
+    #[error(
+        "Empty EFI partition detected: partition {partition} of {device} holds no boot loader that \
+         is known, and firmware would start nothing. Are you using a UEFI-compatible image?"
+    )]
+    NoLoader {
+        /// The disk.
+        device: String,
+        /// The partition's number.
+        partition: u32,
+    },
     /// The image holds a partition table without partitions (contract/data-plane 1.9).
     #[error("No partitions found on the device {device} after writing the image.")]
     NoPartitions {
@@ -67,6 +91,17 @@ pub enum DeployError {
     NotOffered {
         /// Which kind, with its verb: `Partition images are`.
         what: &'static str,
+    },
+    /// Firmware could not read an image on this device.
+    #[error(
+        "An image on {device} could not be booted: {why}. Name a single disk in the node's root \
+         device hints; the clean step erase_devices_metadata takes arrays and volumes apart"
+    )]
+    OutOfReach {
+        /// The device.
+        device: String,
+        /// What keeps firmware from it.
+        why: String,
     },
     /// The image has no usable partition table (contract/data-plane 1.9).
     #[error(
@@ -111,13 +146,16 @@ impl DeployError {
             | Self::ConfigDrivePlace { .. }
             | Self::NoPartitions { .. }
             | Self::NotOffered { .. }
+            | Self::OutOfReach { .. }
             | Self::PartitionTable(_) => ErrorKind::Deployment,
-            Self::BootEntriesFull | Self::Uefi { .. } | Self::UefiVariables(_) => {
-                ErrorKind::CommandExecution
-            }
-            Self::LegacyBootloader => ErrorKind::InvalidImage,
+            Self::BootEntriesFull
+            | Self::BootEntryLost { .. }
+            | Self::Uefi { .. }
+            | Self::UefiVariables(_) => ErrorKind::CommandExecution,
+            Self::Block(_) => ErrorKind::BlockDevice,
+            Self::LegacyBootloader | Self::NoLoader { .. } => ErrorKind::InvalidImage,
             Self::NoEsp(_) => ErrorKind::DeviceNotFound,
-            Self::ImageInfo(_) => ErrorKind::InvalidCommandParams,
+            Self::Arguments(_) => ErrorKind::InvalidCommandParams,
             Self::NoChecksum(_) => ErrorKind::Rest,
             Self::Stream(error) => error.kind(),
             Self::Target { .. } => ErrorKind::ImageWrite,

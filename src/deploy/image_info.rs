@@ -6,9 +6,10 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use farrier_plugin::StepArguments;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::error::DeployError;
+use super::fields::Fields;
 use crate::config::Options;
 use crate::stream::{
     Algorithm, Checksum, Credentials, Format, ImageRequest, Location, Proxies, StreamError,
@@ -17,51 +18,75 @@ use crate::stream::{
 /// Credentials of the strategy `http_basic`.
 const HTTP_BASIC: &str = "http_basic";
 
-/// What the conductor says about an image, checked.
-pub(super) struct ImageInfo<'a> {
-    fields: &'a Map<String, Value>,
+/// What the conductor says about an image, checked. Fields that are not here are not used by the
+/// reference either, whatever they hold.
+pub(super) struct ImageInfo {
     id: String,
-    urls: Vec<&'a str>,
+    urls: Vec<Arc<str>>,
+    node: Option<Arc<str>>,
+    is_partition_image: bool,
+    disk_format: Option<Arc<str>>,
+    hash_algorithm: Option<Arc<str>>,
+    hash_value: Option<Arc<str>>,
+    checksum: Option<Arc<str>>,
+    authorization: Option<Arc<str>>,
+    /// Its own user and password, where the image has the strategy `http_basic`.
+    basic: Option<(Option<Arc<str>>, Option<Arc<str>>)>,
+    proxies: Proxies,
     config_drive: Option<Arc<str>>,
 }
 
-impl<'a> ImageInfo<'a> {
+/// Check the description of an image, as the reference does before a command starts
+/// (contract/data-plane 1.3), and the type of each field.
+pub fn validate_image(arguments: &StepArguments, options: &Options) -> Result<(), DeployError> {
+    ImageInfo::parse(arguments, options).map(drop)
+}
+
+impl ImageInfo {
     /// Take the step's arguments apart and check them as the reference does, with its texts.
-    pub(super) fn parse(
-        arguments: &'a StepArguments,
-        options: &Options,
-    ) -> Result<Self, DeployError> {
-        let fields = match arguments.values.get("image_info") {
-            Some(Value::Object(fields)) => fields,
-            _ => return Err(invalid("Image is missing 'id' field.")),
+    pub(super) fn parse(arguments: &StepArguments, options: &Options) -> Result<Self, DeployError> {
+        let fields = Fields::of_image(arguments)?;
+        let urls = fields.texts("urls")?;
+        let id = match fields.value("id") {
+            // Only a label here; the reference takes one as long as it makes no file name of it.
+            Some(Value::Number(number)) => number.to_string().into(),
+            _ => fields
+                .text("id")?
+                .ok_or_else(|| fields.wrong("id", "a string"))?,
         };
-        for field in ["id", "urls"] {
-            if !fields.contains_key(field) {
-                return Err(invalid(format!("Image is missing '{field}' field.")));
-            }
-        }
-        let urls: Vec<&str> = match fields.get("urls") {
-            Some(Value::Array(urls)) => urls.iter().filter_map(Value::as_str).collect(),
-            _ => Vec::new(),
+        let config_drive = match Fields::of_arguments(arguments).text("configdrive")? {
+            Some(drive) => Some(drive),
+            None => fields.text("configdrive")?,
         };
-        if urls.is_empty() {
-            return Err(invalid(
-                "Image 'urls' must be a list with at least one element.",
-            ));
-        }
-        let id = fields
-            .get("id")
-            .and_then(Value::as_str)
-            .ok_or_else(|| invalid("Image is missing 'id' field."))?;
+        let own_strategy = fields.word("image_server_auth_strategy");
+        let basic = match own_strategy.as_deref() {
+            Some(HTTP_BASIC) => Some((
+                fields.text_or_number("image_server_user")?,
+                fields.text_or_number("image_server_password")?,
+            )),
+            _ => None,
+        };
+        let (hash_algorithm, hash_value) = hash_pair(fields)?;
         let info = Self {
-            fields,
             // The text after the last slash of the image's URL, so its query may be there too,
             // and with it a temporary URL's signature.
             id: id.split('?').next().unwrap_or_default().to_owned(),
             urls,
-            config_drive: arguments
-                .text("configdrive")
-                .or_else(|| arguments.large.resolve(fields.get("configdrive")?)),
+            node: fields.word("node_uuid"),
+            is_partition_image: fields.word("image_type").as_deref() == Some("partition"),
+            disk_format: fields.text_unless_empty("disk_format")?,
+            hash_algorithm,
+            hash_value,
+            checksum: non_empty(fields, "checksum")?,
+            authorization: fields.text_unless_empty("image_request_authorization")?,
+            basic,
+            proxies: Proxies {
+                by_scheme: fields.texts_by_name("proxies")?,
+                no_proxy: fields
+                    .text_unless_empty("no_proxy")?
+                    .map(|hosts| hosts.to_string()),
+            },
+            config_drive,
         };
         info.check_checksums(options)?;
         Ok(info)
@@ -74,12 +99,12 @@ impl<'a> ImageInfo<'a> {
 
     /// The node that the messages name.
     pub(super) fn node(&self) -> &str {
-        self.text("node_uuid").unwrap_or("local")
+        self.node.as_deref().unwrap_or("local")
     }
 
     /// Whether it is the image of one partition.
     pub(super) fn is_partition_image(&self) -> bool {
-        self.text("image_type") == Some("partition")
+        self.is_partition_image
     }
 
     /// The config drive as it was sent: a URL, or base64 of a compressed image. Empty is none.
@@ -101,23 +126,15 @@ impl<'a> ImageInfo<'a> {
         Ok(ImageRequest {
             id: self.id.clone(),
             locations,
-            format: Format::declared(self.text("disk_format")),
+            format: Format::declared(self.disk_format.as_deref()),
             permitted_formats: options.permitted_image_formats.clone(),
             inspect: !options.disable_deep_image_inspection,
             checksum: Some(self.checksum(options)?),
             credentials: self.credentials(options)?,
-            proxies: self.proxies(),
+            proxies: self.proxies.clone(),
             what: format!("writing image {} to {device}", self.id),
             read_back: options.verify_written_image,
         })
-    }
-
-    fn text(&self, field: &str) -> Option<&'a str> {
-        self.fields.get(field).and_then(Value::as_str)
-    }
-
-    fn is_null(&self, field: &str) -> bool {
-        self.fields.get(field).is_none_or(Value::is_null)
     }
 
     fn location(&self, url: &str) -> Result<Location, DeployError> {
@@ -131,35 +148,25 @@ impl<'a> ImageInfo<'a> {
     }
 
     fn check_checksums(&self, options: &Options) -> Result<(), DeployError> {
-        let non_empty = |field: &str| {
-            self.text(field)
-                .filter(|value| !value.is_empty())
-                .ok_or_else(|| invalid(format!("Image '{field}' must be a non-empty string.")))
-        };
-        let mut available = false;
-        if !self.is_null("checksum") {
-            let checksum = non_empty("checksum")?;
-            available = options.md5_enabled || is_url(checksum) || checksum.len() > 32;
-        }
-        if !self.is_null("os_hash_algo") || !self.is_null("os_hash_value") {
-            non_empty("os_hash_algo")?;
-            non_empty("os_hash_value")?;
-            available = true;
-        }
-        if available {
+        // An MD5 has 32 digits; what is longer is a SHA-2.
+        let usable =
+            |checksum: &str| options.md5_enabled || is_url(checksum) || checksum.len() > 32;
+        if self.hash_value.is_some() || self.checksum.as_deref().is_some_and(usable) {
             return Ok(());
         }
-        Err(invalid(
+        Err(DeployError::Arguments(
             "Image checksum is not available, either the 'checksum' field or the 'os_hash_algo' \
-             and 'os_hash_value' fields pair must be set for image verification.",
+             and 'os_hash_value' fields pair must be set for image verification."
+                .to_owned(),
         ))
     }
 
     /// Which digest is expected. MD5 needs the option `md5_enabled` by whichever field it comes;
     /// the reference lets `os_hash_algo` get around that.
     fn checksum(&self, options: &Options) -> Result<Checksum, DeployError> {
-        let named = self.text("os_hash_algo").and_then(Algorithm::named);
-        let (algorithm, value) = match (named, self.text("os_hash_value"), self.text("checksum")) {
+        let named = self.hash_algorithm.as_deref().and_then(Algorithm::named);
+        let values = (self.hash_value.as_deref(), self.checksum.as_deref());
+        let (algorithm, value) = match (named, values.0, values.1) {
             (Some(algorithm), Some(value), _) => (Some(algorithm), value),
             (_, _, Some(value)) => (None, value),
             _ => {
@@ -168,7 +175,7 @@ impl<'a> ImageInfo<'a> {
                      specified 'os_hash_algo' (currently {}) is supported by this ramdisk, or \
                      provide a md5 checksum via the 'checksum' field",
                     self.id,
-                    self.text("os_hash_algo").unwrap_or("None")
+                    self.hash_algorithm.as_deref().unwrap_or("None")
                 )));
             }
         };
@@ -204,22 +211,20 @@ impl<'a> ImageInfo<'a> {
     /// The credentials, in the contract's order: a whole header, then the image's own pair, then
     /// the agent's.
     fn credentials(&self, options: &Options) -> Result<Credentials, DeployError> {
-        if let Some(encoded) = self.text("image_request_authorization") {
+        if let Some(encoded) = &self.authorization {
             return BASE64_STANDARD
                 .decode(encoded.trim())
                 .ok()
                 .and_then(|value| String::from_utf8(value).ok())
                 .map(Credentials::Authorization)
                 .ok_or_else(|| {
-                    invalid("Image 'image_request_authorization' must be base64 of text.")
+                    DeployError::Arguments(
+                        "Image 'image_request_authorization' must be base64 of text.".to_owned(),
+                    )
                 });
         }
-        let own = self.text("image_server_auth_strategy") == Some(HTTP_BASIC);
-        let (user, password) = if own {
-            (
-                self.text("image_server_user"),
-                self.text("image_server_password"),
-            )
+        let (user, password) = if let Some((user, password)) = &self.basic {
+            (user.as_deref(), password.as_deref())
         } else if options.image_server_auth_strategy == HTTP_BASIC {
             (
                 options.image_server_user.as_deref(),
@@ -251,24 +256,10 @@ impl<'a> ImageInfo<'a> {
         }
         .into())
     }
-
-    fn proxies(&self) -> Proxies {
-        let by_scheme = match self.fields.get("proxies") {
-            Some(Value::Object(proxies)) => proxies
-                .iter()
-                .filter_map(|(scheme, url)| Some((scheme.clone(), url.as_str()?.to_owned())))
-                .collect(),
-            _ => Vec::new(),
-        };
-        Proxies {
-            by_scheme,
-            no_proxy: self.text("no_proxy").map(str::to_owned),
-        }
-    }
 }
 
 /// Without the credentials, the URLs' queries and the config drive.
-impl fmt::Debug for ImageInfo<'_> {
+impl fmt::Debug for ImageInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ImageInfo")
             .field("id", &self.id)
@@ -283,8 +274,30 @@ pub(super) fn is_url(text: &str) -> bool {
     })
 }
 
-fn invalid(text: impl Into<String>) -> DeployError {
-    DeployError::ImageInfo(text.into())
+/// The algorithm and its value. Either of the pair asks for both; the reference takes whatever is
+/// false for Python in both for none.
+fn hash_pair(fields: Fields<'_>) -> Result<(Option<Arc<str>>, Option<Arc<str>>), DeployError> {
+    const PAIR: [&str; 2] = ["os_hash_algo", "os_hash_value"];
+    if PAIR
+        .iter()
+        .all(|name| fields.value_unless_empty(name).is_none())
+    {
+        return Ok((None, None));
+    }
+    let half = |name: &str| {
+        non_empty(fields, name)?.ok_or_else(|| fields.wrong(name, "a non-empty string"))
+    };
+    Ok((Some(half(PAIR[0])?), Some(half(PAIR[1])?)))
+}
+
+fn non_empty(fields: Fields<'_>, name: &str) -> Result<Option<Arc<str>>, DeployError> {
+    match fields.value(name) {
+        None => Ok(None),
+        Some(_) => match fields.text(name) {
+            Ok(Some(text)) if !text.is_empty() => Ok(Some(text)),
+            _ => Err(fields.wrong(name, "a non-empty string")),
+        },
+    }
 }
 
 #[cfg(test)]
@@ -415,6 +428,141 @@ mod tests {
                 ..
             })
         ));
+    }
+
+    /// Values of every type but null.
+    fn one_of_each_type() -> [Value; 6] {
+        let name = "\u{0}large-string:7";
+        [
+            json!("text"),
+            json!(name),
+            json!(5),
+            json!(true),
+            json!(["a"]),
+            json!({"a": "b"}),
+        ]
+    }
+
+    #[test]
+    fn a_field_of_another_type_is_an_error_by_its_name() {
+        let basic = |user: Value, password: Value| {
+            json!({"image_server_auth_strategy": "http_basic", "image_server_user": user,
+                   "image_server_password": password})
+        };
+        // What a field takes beside null, as the reference does: s(tring), n(umber), o(bject).
+        for (name, takes) in [
+            ("id", "sn"),
+            ("urls", ""),
+            ("urls.", "s"),
+            ("disk_format", "s"),
+            ("checksum", "s"),
+            ("os_hash_algo", "s"),
+            ("os_hash_value", "s"),
+            ("image_server_user", "sn"),
+            ("image_server_password", "sn"),
+            ("image_request_authorization", "s"),
+            ("proxies", "o"),
+            ("proxies.https", "s"),
+            ("no_proxy", "s"),
+            ("configdrive", "s"),
+        ] {
+            for value in one_of_each_type() {
+                let info = match name {
+                    "urls." => with(json!({"urls": ["http://x/y", value]})),
+                    "proxies.https" => with(json!({"proxies": {"https": value}})),
+                    "image_server_user" => with(basic(value.clone(), json!("pw"))),
+                    "image_server_password" => with(basic(json!("user"), value.clone())),
+                    "urls" if value.is_array() => continue,
+                    name => with(json!({ name: value })),
+                };
+                let kind = match &value {
+                    Value::String(_) => 's',
+                    Value::Number(_) => 'n',
+                    Value::Object(_) => 'o',
+                    _ => '-',
+                };
+                let outcome = ImageInfo::parse(&arguments(info.clone()), &Options::default());
+                if takes.contains(kind) {
+                    outcome.unwrap_or_else(|error| panic!("{info}: {error}"));
+                    continue;
+                }
+                let error = outcome.map(drop).expect_err(&info.to_string());
+                assert_eq!(error.kind(), ErrorKind::InvalidCommandParams, "{info}");
+                let named = format!("Image '{}' must be ", name.trim_end_matches('.'));
+                assert!(error.to_string().starts_with(&named), "{info}: {error}");
+            }
+        }
+        // The reference compares these with one word or prints them, and does not read the rest.
+        for name in [
+            "container_format",
+            "image_server_auth_strategy",
+            "image_type",
+            "node_uuid",
+            "stream_raw_images",
+        ] {
+            for value in one_of_each_type() {
+                let info = with(json!({ name: value }));
+                ImageInfo::parse(&arguments(info), &Options::default()).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn arguments_of_another_type_are_errors_by_their_names() {
+        for value in [
+            json!(5),
+            json!(true),
+            json!(["a"]),
+            json!({}),
+            json!([]),
+            json!(0),
+        ] {
+            let mut arguments = arguments(recorded());
+            arguments
+                .values
+                .insert("configdrive".to_owned(), value.clone());
+            let error = validate_image(&arguments, &Options::default()).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "The argument 'configdrive' must be a string.",
+                "{value}"
+            );
+            // The same in the description, which counts where the argument is null.
+            let info = with(json!({ "configdrive": value }));
+            let error = request(info, &Options::default()).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "Image 'configdrive' must be a string.",
+                "{value}"
+            );
+        }
+        for value in [json!(5), json!(true), json!(["a"]), json!("text")] {
+            let error = request(value, &Options::default()).unwrap_err();
+            let text = "The argument 'image_info' must be an object.";
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_python_takes_for_false_is_absent_where_the_reference_does_so() {
+        for value in [json!(""), json!(0), json!(false), json!([]), json!({})] {
+            let info = with(json!({
+                "disk_format": value, "image_request_authorization": value, "no_proxy": value,
+                "proxies": {"http": value}, "checksum": "ab".repeat(32), "os_hash_algo": value,
+                "os_hash_value": value,
+            }));
+            let request = request(info, &Options::default()).unwrap();
+            assert!(request.credentials == Credentials::None);
+            assert_eq!(request.proxies, Proxies::default());
+            assert_eq!(request.format, Format::declared(None));
+            let basic = with(json!({
+                "image_server_auth_strategy": "http_basic", "image_server_user": value,
+                "image_server_password": 12345,
+            }));
+            let error = self::request(basic, &Options::default()).unwrap_err();
+            let text = ManagerErrorText::of(error).0;
+            assert!(text.contains("Missing ['user']"), "{text}");
+        }
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use farrier_plugin::{BlockDevice, Context, Node, StepArguments};
-use serde_json::Value;
 use tracing::{info, warn};
 
 use super::boot_entry::{BootEntries, BootEntry, BootPartition, Signature};
 use super::error::DeployError;
+use super::fields::Fields;
 use super::loaders::{self, Loader};
+use super::reach;
 use super::target;
 use crate::block::fat::Fat;
 use crate::block::gpt;
@@ -40,21 +41,28 @@ pub fn install_bootloader(
     options: &Options,
     root: &Root,
 ) -> Result<(), DeployError> {
+    let fields = Fields::of_arguments(arguments);
     let call = Call {
         device: &device.name,
-        esp: arguments.text("efi_system_part_uuid"),
-        root_uuid: arguments.text("root_uuid"),
-        ignores_failure: match arguments.values.get("ignore_bootloader_failure") {
-            Some(Value::Bool(ignores)) => *ignores,
-            _ => options.ignore_bootloader_failure,
-        },
+        esp: fields.text_unless_empty("efi_system_part_uuid")?,
+        root_uuid: fields.text("root_uuid")?,
+        // Not like the reference, which takes any text for true: the word "false", too.
+        ignores_failure: fields
+            .flag("ignore_bootloader_failure")?
+            .unwrap_or(options.ignore_bootloader_failure),
     };
+    let target_boot_mode = fields.text("target_boot_mode")?;
+    match reach::check(root, device) {
+        Err(error) if call.ignores_failure => {
+            warn!(%error, "firmware does not see this device, which is to be ignored")
+        }
+        reached => reached?,
+    }
     if EfiVariables::exist(root) {
         let outcome = target::open(&device.name, context)
             .and_then(|disk| call.manage_uefi(&disk, &BootEntries::open(root)?));
         match outcome {
-            Ok(true) => return Ok(()),
-            Ok(false) => {}
+            Ok(()) => return Ok(()),
             Err(error) if call.ignores_failure => {
                 warn!(
                     device = call.device,
@@ -64,7 +72,7 @@ pub fn install_bootloader(
             }
             Err(error) => return Err(error),
         }
-    } else if arguments.text("target_boot_mode").as_deref() == Some("uefi") {
+    } else if target_boot_mode.as_deref() == Some("uefi") {
         warn!("the conductor deploys for UEFI, but this machine was booted by BIOS");
     }
     call.without_uefi(options)
@@ -78,8 +86,9 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Make boot entries for the loaders on the disk; false where its ESP holds none.
-    fn manage_uefi(&self, medium: &dyn Medium, entries: &BootEntries) -> Result<bool, DeployError> {
+    /// Make boot entries for the loaders on the disk. Where its ESP holds none, the reference ends
+    /// well unless there is a root UUID, and leaves a machine that does not boot.
+    fn manage_uefi(&self, medium: &dyn Medium, entries: &BootEntries) -> Result<(), DeployError> {
         let table = Table::read(medium).map_err(|source| self.uefi_error(source))?;
         let esp = self.find_esp(medium, &table)?;
         let fat = Fat::open(medium, esp.offset, esp.length)
@@ -91,8 +100,10 @@ impl Call<'_> {
             })?;
         let found = loaders::find(&fat).map_err(|source| self.uefi_error(source))?;
         if found.is_empty() {
-            warn!(device = self.device, "Empty EFI partition detected.");
-            return Ok(false);
+            return Err(DeployError::NoLoader {
+                device: self.device.to_owned(),
+                partition: esp.number,
+            });
         }
         let partition = self.boot_partition(medium, &esp)?;
         for (index, Loader { label, path }) in found.into_iter().enumerate() {
@@ -109,7 +120,7 @@ impl Call<'_> {
                 "boot entry Boot{number:04X} made and put first"
             );
         }
-        Ok(true)
+        Ok(())
     }
 
     /// The ESP by its type, else the one that the conductor names by the UUID of partition or file

@@ -4,14 +4,17 @@ mod boot_entry;
 mod config_drive;
 mod config_partition;
 mod error;
+mod fields;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod image_info;
 mod install_bootloader;
 mod loaders;
+mod reach;
 mod target;
 mod write_image;
 
 pub use error::DeployError;
+pub use image_info::validate_image;
 pub use install_bootloader::install_bootloader;
 pub use write_image::{Deployed, write_image};

@@ -10,7 +10,7 @@ use super::config_drive::ConfigDrive;
 use super::config_partition::Target;
 use super::error::DeployError;
 use super::image_info::ImageInfo;
-use super::target;
+use super::{reach, target};
 use crate::block::rescan::take_partitions;
 use crate::block::settle::{self, Settled};
 use crate::block::table::Table;
@@ -38,6 +38,9 @@ pub struct Deployed {
 
 /// Write the image that the step's arguments describe, and its config drive, to this disk.
 ///
+/// Nothing is written where firmware could not read it, unless `ignore_bootloader_failure` says that
+/// this machine boots by other means.
+///
 /// The order: whatever can be found wrong beforehand is, the config drive included; then the
 /// image without its head is on the disk and verified; then partition table and config drive are
 /// finished, the table's first copy still in memory; the head comes last. A disk that was left
@@ -49,6 +52,12 @@ pub fn write_image(
     arguments: &StepArguments,
     options: &Options,
 ) -> Result<Deployed, DeployError> {
+    match reach::check(&Root::system(), device) {
+        Err(error) if options.ignore_bootloader_failure => {
+            warn!(%error, "firmware does not see this device, which is to be ignored");
+        }
+        reached => reached?,
+    }
     let job = Job::prepare(context, &device.name, arguments, options)?;
     let disk = target::open(&device.name, context)?;
     let (deployed, table) = job.run(context, &disk, options)?;
@@ -68,7 +77,7 @@ pub fn write_image(
 
 /// A deploy that was found sound as far as that can be seen without the disk.
 struct Job<'a> {
-    info: ImageInfo<'a>,
+    info: ImageInfo,
     request: ImageRequest,
     drive: Option<ConfigDrive>,
     device: &'a str,
@@ -78,7 +87,7 @@ impl<'a> Job<'a> {
     fn prepare(
         context: &dyn Context,
         device: &'a str,
-        arguments: &'a StepArguments,
+        arguments: &StepArguments,
         options: &Options,
     ) -> Result<Self, DeployError> {
         let info = ImageInfo::parse(arguments, options)?;

@@ -9,7 +9,7 @@
 //! - `settled`: there once udev has handled every device that was there at boot;
 //! - `leases/<interface>.<protocol>.json` and `resolv.conf`: what the network gave;
 //! - `log/`: what udev and dhcpcd said;
-//! - `rescued` and `locked-down`: markers that the agent writes when it hands the machine over.
+//! - `locked-down`: the marker that the agent writes when it hands the machine over.
 
 mod boot_interface;
 mod coldplug;
@@ -56,15 +56,13 @@ use crate::sys::{loopback, power};
 /// The agent's marker of a machine that is locked down. Its network stays down from then on.
 pub const LOCKED_DOWN: &str = "/run/farrier/locked-down";
 
-/// The agent's marker of a machine that is a rescue system now.
-pub const RESCUED: &str = "/run/farrier/rescued";
-
-/// The reference's marker of a rescue system, which other parts of a ramdisk write and read.
-pub const REFERENCE_RESCUED: &str = "/etc/.rescued";
+/// The reference's marker of a rescue system, which other parts of a ramdisk may write: this agent
+/// makes none.
+pub const RESCUED: &str = "/etc/.rescued";
 
 /// Markers after which nothing starts an agent again: in rescue the machine is the rescue user's,
 /// and after a lock-down a second agent would reopen what was closed.
-const HANDED_OVER: &[&str] = &[RESCUED, LOCKED_DOWN, REFERENCE_RESCUED];
+const HANDED_OVER: &[&str] = &[LOCKED_DOWN, RESCUED];
 
 /// There once udev has handled every device that was there at boot.
 pub const SETTLED: &str = "/run/farrier/settled";

@@ -193,8 +193,8 @@ fn error(action: &'static str, name: &str, source: io::Error) -> EfiError {
         name: name.to_owned(),
         hint: match source.raw_os_error() {
             Some(libc::ENOSPC) => {
-                ": the firmware's storage is full; the clean step clean_uefi_nvram removes old \
-                 boot entries"
+                ": the firmware's storage is full; remove old boot entries in its setup, or with \
+                 efibootmgr from an installed system"
             }
             Some(libc::EROFS) => ": the firmware's variables are read only",
             _ => "",

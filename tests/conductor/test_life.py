@@ -1,11 +1,15 @@
 """The agent's life beside its work: how small, how steadily."""
 
 import itertools
+import json
 import re
 import tarfile
 import time
+from types import SimpleNamespace
 
 import pytest
+from ironic.conf import CONF
+from ironic.drivers.modules.agent_client import AgentClient
 
 from conductor.expectations import config_drive, expect_deployed_system
 from lab import Agent, Disk, Hand, conductor
@@ -70,13 +74,49 @@ def test_short_lease_is_renewed(lab, node):
      'Extension with id nothing not found'),
     ('/v1/commands/', {'name': 'clean.get_clean_steps'}, None, 400,
      'Missing or invalid name or params'),
+    ('/v1/commands/', {'name': 'standby.prepare_image', 'params': {
+        'image_info': {'id': 'i', 'urls': ['http://192.0.2.1/i'], 'checksum': 'a' * 64},
+        'configdrive': {}}}, None, 400, "The argument 'configdrive' must be a string"),
     ('/v1/no-such-thing', {}, None, 404, 'Not Found'),
-], ids=['token', 'json', 'command', 'extension', 'params', 'path'])
+], ids=['token', 'json', 'command', 'extension', 'params', 'drive', 'path'])
 def test_agent_refuses(lab, node, path, body, token, status, fault):
     answer = Agent(lab, node).post(
         path, body, agent_token=token or lab.conductor.agent_token(node))
     assert answer.status_code == status
     assert fault in answer.json()['faultstring']
+
+
+@pytest.mark.parametrize('hashed', ['$6$salt$hash', '$', 'no hash'])
+def test_rescue_fails_and_no_plain_password_is_sent(lab, node, hashed):
+    """Ironic's own client, where hashed passwords are not required: it would answer a status from
+    400 on with the plain one. The agent serves on."""
+    info = node.show()['driver_internal_info']
+    rescued = SimpleNamespace(
+        uuid=node.uuid, driver_info={},
+        driver_internal_info={**info, 'agent_secret_token': lab.conductor.agent_token(node)},
+        instance_info={'hashed_rescue_password': hashed, 'rescue_password': 'open sesame'})
+    client, sent = AgentClient(), []
+    post = client.session.post
+
+    def watched(*args, **request):
+        sent.append(json.loads(request['data']))
+        return post(*args, **request)
+
+    client.session.post = watched
+    before = len(Agent(lab, node).commands())
+    CONF.set_override('require_rescue_password_hashed', False, group='conductor')
+    try:
+        with lab.network.inside():
+            result = client.finalize_rescue(rescued)
+    finally:
+        CONF.clear_override('require_rescue_password_hashed', group='conductor')
+    assert result['command_status'] == 'FAILED'
+    expected = 'no login service' if hashed.startswith('$6') else 'not a crypt(5) hash'
+    assert expected in result['command_error']['details']
+    assert [request['params'] for request in sent] == [
+        {'rescue_password': hashed, 'hashed': True}]
+    arrived = Agent(lab, node).commands()[before:]
+    assert [command['command_name'] for command in arrived] == ['finalize_rescue']
 
 
 def test_deploys_and_the_conductor_stores_the_logs(lab, node, image):

@@ -103,6 +103,61 @@ fn a_partition_beyond_the_disk_is_refused() {
     assert!(matches!(of(content), Err(TableError::Damaged { .. })));
 }
 
+/// A disk of 256 MiB with an isohybrid image of 8 MiB, and in it an EFI system partition.
+fn isohybrid(kind: u8) -> MemoryMedium {
+    let mut content = vec![0; 256 << 20];
+    content[510..512].copy_from_slice(&[0x55, 0xaa]);
+    for (slot, active, kind, first, count) in
+        [(0, 0x80, kind, 0, 16384), (1, 0, EFI_SYSTEM, 512, 4096)]
+    {
+        let entry = &mut content[TABLE + slot * ENTRY..][..ENTRY];
+        entry[0] = active;
+        entry[4] = kind;
+        entry[8..12].copy_from_slice(&u32::to_le_bytes(first));
+        entry[12..16].copy_from_slice(&u32::to_le_bytes(count));
+    }
+    MemoryMedium::of(content, 512)
+}
+
+#[test]
+fn an_isohybrids_partition_begins_with_the_disk() {
+    let esp = (2, MIB / 4, 2 * MIB, PartitionKind::Mbr(EFI_SYSTEM));
+    // What isohybrid and xorriso write; Debian's images have an entry without a type.
+    for (kind, expected) in [
+        (0x17, vec![(1, 0, 8 * MIB, PartitionKind::Mbr(0x17)), esp]),
+        (0x83, vec![(1, 0, 8 * MIB, PartitionKind::Mbr(0x83)), esp]),
+        (UNUSED, vec![esp]),
+    ] {
+        let medium = isohybrid(kind);
+        let mut mbr = Mbr::read(&medium).unwrap();
+        let found: Vec<_> = mbr
+            .partitions()
+            .iter()
+            .map(|found| (found.number, found.offset, found.length, found.kind))
+            .collect();
+        assert_eq!(found, expected);
+        let before = medium.content()[TABLE..TABLE + 2 * ENTRY].to_vec();
+        let added = mbr.add_at_end(FAT32_LBA, 64 * MIB, MIB).unwrap();
+        assert_eq!(
+            (added.number, added.offset, added.length),
+            (3, 192 * MIB, 64 * MIB)
+        );
+        mbr.write(&medium).unwrap();
+        // Its boot code looks for the entry of the image.
+        assert_eq!(medium.content()[TABLE..TABLE + 2 * ENTRY], before);
+        // The image's own room is not free, whatever its entry is called.
+        let error = mbr.add_at_end(FAT32_LBA, 190 * MIB, 190 * MIB).unwrap_err();
+        assert!(matches!(error, TableError::Full { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_chain_that_begins_with_the_disk_is_refused() {
+    let mut content = isohybrid(0x05).content();
+    content[TABLE + 1..TABLE + 4].fill(0);
+    assert!(matches!(of(content), Err(TableError::Damaged { .. })));
+}
+
 #[test]
 fn the_protective_entry_grows_with_the_disk() {
     let medium = fixture::gpt(512, 96 << 20);

@@ -1,7 +1,7 @@
 use std::fs;
 
 use farrier_plugin::{ErrorKind, SilentContext};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::block::fixture;
@@ -151,16 +151,22 @@ fn loaders_without_a_table_are_numbered() {
 }
 
 #[test]
-fn an_empty_esp_is_no_boot_entry() {
+fn an_empty_esp_is_an_error_for_whatever_root_uuid() {
     let Some(content) = disk(&[]) else {
         return;
     };
     let (dir, root) = uefi();
-    install(&content, &root, &arguments(json!("0x00000000"))).unwrap();
-    assert_eq!(variable(&dir, "BootOrder"), None);
-    let error = install(&content, &root, &arguments(json!("0x1a2b3c4d"))).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidImage);
-    assert!(error.to_string().contains("CVE-2026-43003"), "{error}");
+    for root_uuid in [Value::Null, json!("0x00000000"), json!("0x1a2b3c4d")] {
+        let error = install(&content, &root, &arguments(root_uuid)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidImage);
+        assert!(
+            error
+                .to_string()
+                .starts_with("Empty EFI partition detected"),
+            "{error}"
+        );
+        assert_eq!(variable(&dir, "BootOrder"), None);
+    }
     let mut ignoring = arguments(json!("0x1a2b3c4d"));
     let ignore = "ignore_bootloader_failure".to_owned();
     ignoring.values.insert(ignore, json!(true));
@@ -223,6 +229,33 @@ fn fix_checksums(mut content: Vec<u8>) -> Vec<u8> {
     let header = crc(&content[512..512 + 92]);
     content[512 + 16..512 + 20].copy_from_slice(&header);
     content
+}
+
+#[test]
+fn arguments_of_another_type_are_errors_by_their_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Root::at(dir.path());
+    for (name, values) in [
+        ("root_uuid", [json!(5), json!({}), json!(false)]),
+        (
+            "efi_system_part_uuid",
+            [json!(5), json!(["a"]), json!(true)],
+        ),
+        ("target_boot_mode", [json!(5), json!([]), json!({})]),
+        (
+            "ignore_bootloader_failure",
+            [json!("false"), json!(1), json!({})],
+        ),
+    ] {
+        for value in values {
+            let mut wrong = arguments(Value::Null);
+            wrong.values.insert(name.to_owned(), value.clone());
+            let error = install(&[0; 512], &root, &wrong).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidCommandParams, "{value}");
+            let named = format!("The argument '{name}' must be ");
+            assert!(error.to_string().starts_with(&named), "{error}");
+        }
+    }
 }
 
 #[test]

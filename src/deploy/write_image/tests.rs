@@ -167,6 +167,34 @@ fn an_mbr_gets_its_config_drive_and_tells_its_signature() {
     }
 }
 
+/// An isohybrid: an ISO 9660 image whose first partition is the image itself, from block 0 on.
+#[test]
+fn an_isohybrid_is_deployed_with_its_config_drive() {
+    let mut content = fixture::mbr(0).content();
+    content[32768..32774].copy_from_slice(b"\x01CD001");
+    content[32808..32840].copy_from_slice(b"INSTALLER                       ");
+    let count = (content.len() / 512) as u32;
+    content[446..510].fill(0);
+    content[446] = 0x80;
+    content[446 + 4] = 0x17;
+    content[446 + 12..446 + 16].copy_from_slice(&count.to_le_bytes());
+    let drive = drive(MIB);
+    let image = Image::of(content, Some(&drive));
+    let medium = MemoryMedium::used(96 * MIB);
+    image.deploy(&medium).unwrap();
+    let held = medium.content();
+    assert!(held[446..462] == image.content[446..462]);
+    assert!(held[512..image.content.len()] == image.content[512..]);
+    assert!(held[32 * MIB..33 * MIB] == drive);
+    if let Some(said) = fixture::judged_by("sfdisk", &["-d"], &held) {
+        assert!(said.contains("start=           0"), "{said}");
+        assert!(
+            said.contains("start=       65536, size=      131072, type=c"),
+            "{said}"
+        );
+    }
+}
+
 #[test]
 fn a_full_mbr_is_refused_in_the_references_words() {
     let mut content = fixture::mbr(0).content();

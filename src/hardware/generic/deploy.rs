@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use super::GenericHardwareManager;
+use crate::block::hints::is_empty;
+use crate::config::Options;
 use crate::deploy;
 use crate::erase::EraseError;
 
@@ -17,9 +19,10 @@ pub(super) fn write_image(
     node: &Node,
     arguments: &StepArguments,
 ) -> Result<Value, ManagerError> {
+    let options = manager.options.current();
+    check_wishes(node, &options)?;
     let device = root_device(manager, node)?;
     info!(device = device.name, size = device.size, "root device");
-    let options = manager.options.current();
     let deployed = deploy::write_image(context, node, &device, arguments, &options)?;
     *manager
         .written
@@ -54,6 +57,20 @@ pub(super) fn partition_uuids(manager: &GenericHardwareManager) -> Result<Value,
     }))
 }
 
+/// What else the reference would do in such a deploy, and this agent cannot: better no system than
+/// one without the files that its owner counts on.
+fn check_wishes(node: &Node, options: &Options) -> Result<(), ManagerError> {
+    let files = node.field("properties", "inject_files");
+    if options.inject_files_priority == 0 || files.is_none_or(is_empty) {
+        return Ok(());
+    }
+    Err(ManagerError::new(
+        ErrorKind::Deployment,
+        "The node's properties name files to inject and the option inject_files_priority is set, \
+         but this agent does not have the step inject_files yet; nothing was written",
+    ))
+}
+
 /// The disk that the image goes to, where this process may write to it at all.
 fn root_device(manager: &GenericHardwareManager, node: &Node) -> Result<BlockDevice, ManagerError> {
     let device = manager.peers()?.first("get_os_install_device", |peer| {
@@ -80,9 +97,28 @@ mod tests {
     use farrier_plugin::{HardwareManager, SilentContext};
 
     use super::*;
-    use crate::config::{Live, Options};
+    use crate::config::Live;
     use crate::hardware::dispatch::Dispatcher;
     use crate::sys::root::Root;
+
+    #[test]
+    fn files_that_would_not_be_injected_are_an_error() {
+        let node = |files: Value| -> Node {
+            serde_json::from_value(json!({"properties": {"inject_files": files}})).unwrap()
+        };
+        let wanted = node(json!([{"path": "/etc/motd", "content": "aGk="}]));
+        let with_priority = |inject_files_priority| Options {
+            inject_files_priority,
+            ..Options::default()
+        };
+        let error = check_wishes(&wanted, &with_priority(50)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Deployment);
+        assert!(error.to_string().contains("inject_files"), "{error}");
+        // Without a priority the reference does not run the step by itself either.
+        check_wishes(&wanted, &with_priority(0)).unwrap();
+        check_wishes(&node(json!([])), &with_priority(50)).unwrap();
+        check_wishes(&Node::default(), &with_priority(50)).unwrap();
+    }
 
     #[test]
     fn an_image_is_not_written_outside_a_ramdisk() {

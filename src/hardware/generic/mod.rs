@@ -407,6 +407,9 @@ impl HardwareManager for GenericHardwareManager {
         ports: &[Port],
         arguments: &StepArguments,
     ) -> Result<Value, ManagerError> {
+        if steps::is_offered(step) {
+            steps::check_arguments(step, arguments)?;
+        }
         match step {
             "erase_devices" => self.erase_devices(context, node, ports),
             "erase_devices_express" => erase::devices_express(self, context, node),

@@ -1,7 +1,7 @@
 //! The steps that the generic manager offers (contract/control-plane 7.3). A step that this agent
 //! does not have is not offered, and declined by name when it is called all the same.
 
-use farrier_plugin::{ErrorKind, ManagerError, Step, StepKind};
+use farrier_plugin::{ErrorKind, ManagerError, Step, StepArguments, StepKind};
 
 /// Steps of the reference's generic manager that are not here yet.
 const MISSING: [&str; 11] = [
@@ -33,6 +33,40 @@ pub(super) fn offered(kind: StepKind) -> Vec<Step> {
         ],
         StepKind::Service => vec![step("write_image", 0, None)],
     }
+}
+
+/// Whether there is a step of this name, of any kind.
+pub(super) fn is_offered(step: &str) -> bool {
+    [StepKind::Clean, StepKind::Deploy, StepKind::Service]
+        .into_iter()
+        .any(|kind| offered(kind).iter().any(|offered| offered.step == step))
+}
+
+/// What a step takes beside the node and its ports.
+const ARGUMENTS: [(&str, &[&str]); 1] = [("write_image", &["image_info", "configdrive"])];
+
+/// Whether the arguments are those of the step, as in the reference: one that nobody reads, such as
+/// `config_drive`, would be a wish that a green step has left out.
+pub(super) fn check_arguments(step: &str, arguments: &StepArguments) -> Result<(), ManagerError> {
+    let taken = ARGUMENTS
+        .iter()
+        .find(|(name, _)| *name == step)
+        .map_or(&[][..], |(_, taken)| taken);
+    let Some(unknown) = arguments
+        .values
+        .keys()
+        .find(|name| !taken.contains(&name.as_str()))
+    else {
+        return Ok(());
+    };
+    let taken = match taken {
+        [] => "none".to_owned(),
+        taken => taken.join(" and "),
+    };
+    Err(ManagerError::new(
+        ErrorKind::InvalidCommandParams,
+        format!("The step {step} has no argument '{unknown}'; it takes {taken}"),
+    ))
 }
 
 /// The answer to a step that is not offered.
@@ -90,6 +124,40 @@ mod tests {
                 assert_eq!(step.argsinfo, None, "{step:?}");
             }
         }
+    }
+
+    #[test]
+    fn an_argument_that_nobody_reads_is_refused() {
+        let arguments = |values: serde_json::Value| StepArguments {
+            values: values.as_object().unwrap().clone(),
+            ..StepArguments::default()
+        };
+        for (step, values, expected) in [
+            (
+                "write_image",
+                json!({"image_info": {}, "configdrive": null}),
+                None,
+            ),
+            ("erase_devices", json!({}), None),
+            (
+                "write_image",
+                json!({"image_info": {}, "config_drive": "H4sI"}),
+                Some(
+                    "The step write_image has no argument 'config_drive'; it takes image_info and \
+                     configdrive",
+                ),
+            ),
+            (
+                "erase_devices",
+                json!({"devices": ["/dev/sda"]}),
+                Some("The step erase_devices has no argument 'devices'; it takes none"),
+            ),
+        ] {
+            let outcome = check_arguments(step, &arguments(values));
+            let error = outcome.err().map(|error| error.to_string());
+            assert_eq!(error.as_deref(), expected);
+        }
+        assert!(ARGUMENTS.iter().all(|(step, _)| is_offered(step)));
     }
 
     #[test]

@@ -1,0 +1,204 @@
+//! Whether firmware can read what is written to a device.
+//!
+//! Firmware reads disks. What Linux makes of them it knows only where it made the same itself, or
+//! where each disk holds from its first block on what the whole does. An image on anything else
+//! deploys well and never boots, be the boot mode UEFI or BIOS.
+
+use farrier_plugin::BlockDevice;
+
+use super::error::DeployError;
+use crate::block::holders::kernel_name;
+use crate::block::list::{ListedDevice, all_devices};
+use crate::sys::root::Root;
+
+/// Versions of an array's metadata that lie at the end of its members.
+const AT_THE_END: [&str; 2] = ["0.90", "1.0"];
+
+/// Starts the version of metadata that firmware made: Intel's and DDF's.
+const OF_FIRMWARE: &str = "external:";
+
+/// Make sure that firmware finds an image on this device.
+///
+/// [`DeployError::OutOfReach`] where it does not. A device that the kernel does not list is not
+/// judged.
+pub(super) fn check(root: &Root, device: &BlockDevice) -> Result<(), DeployError> {
+    let Some(kname) = kernel_name(root, &device.name) else {
+        return Ok(());
+    };
+    let all = all_devices(root)?;
+    let Some(listed) = all.iter().find(|listed| listed.kname == kname) else {
+        return Ok(());
+    };
+    match (Stack { root, all: &all }).obstacle(listed) {
+        Some(why) => Err(DeployError::OutOfReach {
+            device: device.name.clone(),
+            why,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// All devices with what lies on what.
+struct Stack<'a> {
+    root: &'a Root,
+    all: &'a [ListedDevice],
+}
+
+impl Stack<'_> {
+    /// What keeps firmware from reading this device; `None` where nothing does.
+    fn obstacle(&self, device: &ListedDevice) -> Option<String> {
+        if device.kname.starts_with("md") {
+            return self.obstacle_of_array(device);
+        }
+        match device.kind.as_str() {
+            _ if device.parents.is_empty() => None,
+            // Each path is the disk, as firmware sees it.
+            "mpath" => self.below(device).find_map(|path| self.obstacle(path)),
+            // The RAID of a firmware, brought up by device-mapper.
+            "dmraid" => None,
+            _ => Some(format!(
+                "only Linux knows how it is made of {}",
+                device.parents.join(" and ")
+            )),
+        }
+    }
+
+    fn obstacle_of_array(&self, array: &ListedDevice) -> Option<String> {
+        let version = format!("/sys/block/{}/md/metadata_version", array.kname);
+        let version = self.root.attribute(version).unwrap_or_default();
+        let is_mirror_of_disks = array.kind == "raid1"
+            && AT_THE_END.contains(&version.as_str())
+            && !array.parents.is_empty()
+            && self.below(array).count() == array.parents.len()
+            && self
+                .below(array)
+                .all(|member| member.kind != "part" && self.obstacle(member).is_none());
+        if version.starts_with(OF_FIRMWARE) || is_mirror_of_disks {
+            return None;
+        }
+        Some(format!(
+            "it is an array of software RAID ({}, metadata {}) made of {}, and firmware reads its \
+             members one by one, where neither partition table nor boot loader are where it looks",
+            array.kind,
+            if version.is_empty() {
+                "unknown"
+            } else {
+                &version
+            },
+            array.parents.join(" and ")
+        ))
+    }
+
+    fn below<'s>(&'s self, device: &'s ListedDevice) -> impl Iterator<Item = &'s ListedDevice> {
+        self.all
+            .iter()
+            .filter(|other| device.parents.contains(&other.kname))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use farrier_plugin::ErrorKind;
+
+    use super::*;
+    use crate::sys::recording::Recording;
+
+    const DISKS: &str = "/sys/block/sda/dev = 8:0\n/sys/block/sda/size = 8000\n\
+         /sys/block/sda/sda1/dev = 8:1\n/sys/block/sda/sda1/size = 4000\n\
+         /sys/block/sda/sda1/partition = 1\n\
+         /sys/block/sdb/dev = 8:16\n/sys/block/sdb/size = 8000\n/dev/sda =\n/dev/sdb =";
+
+    /// What is said of a device made of these members, with these further attributes.
+    fn verdict(kname: &str, members: &[&str], attributes: &[&str]) -> Option<String> {
+        let recording = Recording::unpack(DISKS);
+        let sysfs = format!("/sys/block/{kname}");
+        let mut lines = vec![
+            format!("{sysfs}/dev = 9:0"),
+            format!("{sysfs}/size = 4000"),
+            format!("/sys/class/block/{kname} -> ../../block/{kname}"),
+            format!("/dev/{kname} ="),
+        ];
+        lines.extend(
+            members
+                .iter()
+                .map(|member| format!("{sysfs}/slaves/{member}/")),
+        );
+        lines.extend(attributes.iter().map(|line| format!("{sysfs}/{line}")));
+        recording.add(&lines.join("\n"));
+        let device = BlockDevice {
+            name: format!("/dev/{kname}"),
+            ..BlockDevice::default()
+        };
+        let error = check(&recording.root(), &device).err()?;
+        assert_eq!(error.kind(), ErrorKind::Deployment);
+        Some(error.to_string())
+    }
+
+    fn array(level: &str, version: &str, members: &[&str]) -> Option<String> {
+        let level = format!("md/level = {level}");
+        let version = format!("md/metadata_version = {version}");
+        verdict("md127", members, &[&level, &version])
+    }
+
+    #[test]
+    fn software_raid_is_out_of_reach() {
+        let disks = &["sda", "sdb"][..];
+        let said = array("raid1", "1.2", disks).unwrap();
+        for part in [
+            "/dev/md127",
+            "raid1, metadata 1.2",
+            "sda and sdb",
+            "root device hints",
+        ] {
+            assert!(said.contains(part), "{said}");
+        }
+        for (level, version, members) in [
+            ("raid1", "1.1", disks),
+            ("raid1", "1.0", &["sda1", "sdb"][..]),
+            ("raid1", "0.90", &["sda1"]),
+            ("raid1", "1.0", &[]),
+            ("raid1", "1.0", &["sda", "sdz"]),
+            ("raid0", "1.0", disks),
+            ("raid10", "0.90", disks),
+            ("raid5", "1.2", disks),
+            ("linear", "1.0", disks),
+        ] {
+            let said = array(level, version, members);
+            assert!(said.is_some(), "{level} {version} {members:?}");
+        }
+        assert!(
+            verdict("md0", disks, &[])
+                .unwrap()
+                .contains("metadata unknown")
+        );
+    }
+
+    #[test]
+    fn a_mirror_of_disks_with_its_metadata_at_the_end_is_two_disks_for_firmware() {
+        for version in ["1.0", "0.90"] {
+            assert_eq!(array("raid1", version, &["sda", "sdb"]), None);
+        }
+    }
+
+    #[test]
+    fn what_firmware_made_it_can_read() {
+        assert_eq!(array("raid5", "external:/md126/0", &["sda", "sdb"]), None);
+        let uuid = "dm/uuid = DMRAID-isw_caaabc_Volume0";
+        assert_eq!(verdict("dm-0", &["sda", "sdb"], &[uuid]), None);
+        let uuid = "dm/uuid = mpath-3600a0980feedf00d";
+        assert_eq!(verdict("dm-0", &["sda", "sdb"], &[uuid]), None);
+        assert_eq!(verdict("vda", &[], &[]), None);
+    }
+
+    #[test]
+    fn what_only_linux_makes_of_disks_is_out_of_reach() {
+        for (kname, attributes) in [
+            ("bcache0", &[][..]),
+            ("dm-1", &["dm/uuid = LVM-abc"]),
+            ("dm-2", &["dm/uuid = CRYPT-LUKS2-abc"]),
+        ] {
+            let said = verdict(kname, &["sda"], attributes).unwrap();
+            assert!(said.contains("made of sda"), "{said}");
+        }
+    }
+}

@@ -24,9 +24,10 @@ use crate::command::{CommandTable, Environment, Shutdown};
 use crate::conductor::{Beat, Client, Lookup, LookupAnswer, TokenAnswer};
 use crate::config::{Live, Options};
 use crate::hardware::Managers;
-use crate::net::links;
+use crate::net::links::Links;
 use crate::net::resolver::Resolver;
 use crate::sys::power::{PowerError, Transition};
+use crate::sys::root::Root;
 use crate::sys::{boot_times, log};
 
 /// What an agent starts with.
@@ -203,7 +204,7 @@ async fn lookup(
         }
     };
     if addresses.is_empty() {
-        addresses = links::hardware_addresses(root);
+        addresses = Links::of(&Root::at(root)).addresses();
     }
     Lookup {
         addresses,
@@ -335,7 +336,7 @@ fn relookup(
                 .iter()
                 .filter_map(|interface| interface.mac_address.clone())
                 .collect(),
-            Err(_) => links::hardware_addresses(&root),
+            Err(_) => Links::of(&Root::at(&root)).addresses(),
         };
         let lookup = Lookup {
             addresses,

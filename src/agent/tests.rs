@@ -23,6 +23,7 @@ use crate::config::{Live, Options};
 use crate::hardware::Managers;
 use crate::net::certificate::Identity;
 use crate::sys::power::PowerError;
+use crate::sys::root::Root;
 
 const MAC: &str = "52:54:00:1a:b0:02";
 
@@ -100,6 +101,8 @@ struct Boot {
     root: tempfile::TempDir,
     options: Options,
     certificate: Option<TlsCertificate>,
+    /// The agent's own manager finds out what the tree shows, in the place of [`Machine`].
+    is_real: bool,
 }
 
 impl Boot {
@@ -128,6 +131,7 @@ impl Boot {
             root,
             options,
             certificate: None,
+            is_real: false,
         }
     }
 
@@ -135,10 +139,14 @@ impl Boot {
         let machine = Machine {
             certificate: self.certificate.clone(),
         };
+        let (is_real, root) = (self.is_real, Root::at(self.path()));
         let setup = Setup {
             options: Live::new(self.options.clone()),
             root: self.root.path().to_owned(),
             discover: Box::new(move |options| {
+                if is_real {
+                    return Managers::discover_at(options, root, false, &SilentContext);
+                }
                 Managers::from_managers(options, vec![Arc::new(machine)], &SilentContext)
             }),
             shutdown: Box::new(|transition| Err(PowerError::NotInMemory { transition })),
@@ -469,6 +477,34 @@ async fn a_collector_that_nobody_knows_ends_the_collection() {
                       * Failed to load collector [\"no-such\"]"
         })
     );
+    agent.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_virtual_machine_of_openstack_is_waited_for_listed_and_looked_up() {
+    let conductor = Conductor::friendly().await;
+    let mut boot = Boot::new(&conductor);
+    boot.is_real = true;
+    boot.options.inspection_collectors = Some("default".to_owned());
+    let interface = boot.path().join("sys/class/net/eno1");
+    fs::write(interface.join("address"), "fa:16:3e:00:00:01\n").unwrap();
+    fs::create_dir(boot.path().join("sys/block")).unwrap();
+    let started = Instant::now();
+    let agent = boot.start();
+    let looked_up = conductor.wait_for("/v1/lookup", 1).await.remove(0);
+    assert!(
+        looked_up.at - started < Duration::from_secs(3),
+        "{:?}",
+        looked_up.at - started
+    );
+    assert!(
+        looked_up.query.starts_with("addresses=fa%3A16%3A3e%3A00%3A00%3A01"),
+        "{}",
+        looked_up.query
+    );
+    let data = conductor.asked_for("/v1/continue_inspection").remove(0);
+    let interfaces = &data.body["inventory"]["interfaces"];
+    assert_eq!(interfaces[0]["mac_address"], "fa:16:3e:00:00:01");
     agent.abort();
 }
 

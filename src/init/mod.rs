@@ -44,6 +44,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use self::boot_interface::{HardwareAddress, kernel_parameter};
 use self::console::Console;
 use self::message::Message;
+pub use self::network::gets_no_address;
 use self::network::{Network, Start};
 use self::supervisor::{Output, Rule, Supervisor};
 use crate::block::settle;

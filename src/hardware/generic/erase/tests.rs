@@ -167,19 +167,36 @@ fn a_record_is_in_the_result_in_the_archive_and_at_the_sites_receiver() {
     // Where nobody takes it, the step fails only if it must not.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     options.erase_record_url = Some(format!("http://{}/", listener.local_addr().unwrap()));
+    const PORTAL: &str = "302 Found\r\nLocation: /login?session=secret";
     let receiver = thread::spawn(move || {
-        receive(&listener, "403 Forbidden");
-        receive(&listener, "403 Forbidden")
+        for answer in ["403 Forbidden", PORTAL, "403 Forbidden"] {
+            receive(&listener, answer);
+        }
     });
-    let machine = Machine::with_options(&["sda"], options.clone());
-    let error = machine.run("erase_devices", node.clone()).unwrap_err();
-    assert!(error.to_string().contains("not delivered"), "{error}");
-    assert!(error.chain().contains("403"), "{}", error.chain());
-    assert!(machine.is_zero("sda"));
+    for what in ["403", "302 Found and points to http://127.0.0.1:"] {
+        let machine = Machine::with_options(&["sda"], options.clone());
+        let error = machine.run("erase_devices", node.clone()).unwrap_err();
+        assert!(error.to_string().contains("not delivered"), "{error}");
+        assert!(error.chain().contains(what), "{}", error.chain());
+        assert!(!error.chain().contains("secret"), "{}", error.chain());
+        assert!(machine.is_zero("sda"));
+    }
     options.erase_record_required = false;
     let machine = Machine::with_options(&["sda"], options);
     machine.run("erase_devices", node).unwrap();
     receiver.join().unwrap();
+}
+
+#[test]
+fn a_record_that_can_go_nowhere_stops_the_erase() {
+    let options = Options {
+        erase_record_required: true,
+        ..Options::default()
+    };
+    let machine = Machine::with_options(&["sda"], options);
+    let error = machine.run("erase_devices", json!({})).unwrap_err();
+    assert!(error.to_string().contains("erase_record_url"), "{error}");
+    assert!(machine.is_untouched("sda"));
 }
 
 #[test]

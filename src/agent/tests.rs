@@ -25,6 +25,8 @@ use crate::net::certificate::Identity;
 use crate::sys::power::PowerError;
 use crate::sys::root::Root;
 
+mod settings;
+
 const MAC: &str = "52:54:00:1a:b0:02";
 
 /// A machine with one interface and no disk.
@@ -101,8 +103,17 @@ struct Boot {
     root: tempfile::TempDir,
     options: Options,
     certificate: Option<TlsCertificate>,
-    /// The agent's own manager finds out what the tree shows, in the place of [`Machine`].
-    is_real: bool,
+    hardware: Hardware,
+}
+
+/// Who knows the machine.
+enum Hardware {
+    /// [`Machine`].
+    Fake,
+    /// The agent's own manager, by what the boot's tree shows.
+    Tree,
+    /// The agent's own manager on this machine, behind another one that chooses the disk.
+    Behind(Arc<dyn HardwareManager>),
 }
 
 impl Boot {
@@ -131,24 +142,31 @@ impl Boot {
             root,
             options,
             certificate: None,
-            is_real: false,
+            hardware: Hardware::Fake,
         }
     }
 
     fn start(&self) -> JoinHandle<Result<End, AgentError>> {
-        let machine = Machine {
-            certificate: self.certificate.clone(),
-        };
-        let (is_real, root) = (self.is_real, Root::at(self.path()));
+        let certificate = self.certificate.clone();
+        let discover: Box<dyn FnOnce(Live) -> Result<Managers, ManagerError> + Send> =
+            match &self.hardware {
+                Hardware::Fake => Box::new(|options| {
+                    let machine = Arc::new(Machine { certificate });
+                    Managers::from_managers(options, vec![machine], &SilentContext)
+                }),
+                Hardware::Tree => {
+                    let root = Root::at(self.path());
+                    Box::new(|options| Managers::discover_at(options, root, false, &SilentContext))
+                }
+                Hardware::Behind(other) => {
+                    let other = Arc::clone(other);
+                    Box::new(|options| Managers::behind(options, other))
+                }
+            };
         let setup = Setup {
             options: Live::new(self.options.clone()),
             root: self.root.path().to_owned(),
-            discover: Box::new(move |options| {
-                if is_real {
-                    return Managers::discover_at(options, root, false, &SilentContext);
-                }
-                Managers::from_managers(options, vec![Arc::new(machine)], &SilentContext)
-            }),
+            discover,
             shutdown: Box::new(|transition| Err(PowerError::NotInMemory { transition })),
         };
         tokio::spawn(live(setup))
@@ -484,7 +502,7 @@ async fn a_collector_that_nobody_knows_ends_the_collection() {
 async fn a_virtual_machine_of_openstack_is_waited_for_listed_and_looked_up() {
     let conductor = Conductor::friendly().await;
     let mut boot = Boot::new(&conductor);
-    boot.is_real = true;
+    boot.hardware = Hardware::Tree;
     boot.options.inspection_collectors = Some("default".to_owned());
     let interface = boot.path().join("sys/class/net/eno1");
     fs::write(interface.join("address"), "fa:16:3e:00:00:01\n").unwrap();
@@ -498,7 +516,9 @@ async fn a_virtual_machine_of_openstack_is_waited_for_listed_and_looked_up() {
         looked_up.at - started
     );
     assert!(
-        looked_up.query.starts_with("addresses=fa%3A16%3A3e%3A00%3A00%3A01"),
+        looked_up
+            .query
+            .starts_with("addresses=fa%3A16%3A3e%3A00%3A00%3A01"),
         "{}",
         looked_up.query
     );
@@ -574,6 +594,5 @@ async fn what_is_kept_holds_no_more_than_it_must() {
     let kept: BTreeMap<String, Value> = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     assert_eq!(kept["token"], TOKEN);
     assert_eq!(kept["node"]["uuid"], NODE);
-    assert_eq!(kept["node"]["skip_bmc_detect"], true);
     agent.abort();
 }

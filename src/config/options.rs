@@ -159,6 +159,9 @@ pub struct Options {
     pub debug: bool,
     /// The kernel parameter `BOOTIF` as it stands.
     pub boot_interface: Option<String>,
+    /// Leave the management controller out of inventories, because the conductor knows it better. No
+    /// option, only a lookup says so.
+    pub skip_bmc_detect: bool,
 }
 
 impl Default for Options {
@@ -240,6 +243,7 @@ impl Default for Options {
             mdns_interfaces: Vec::new(),
             debug: false,
             boot_interface: None,
+            skip_bmc_detect: false,
         }
     }
 }

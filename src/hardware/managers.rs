@@ -132,6 +132,21 @@ impl Managers {
         Ok(managers)
     }
 
+    /// The agent's own manager, which may write to this machine's disks, behind another one that
+    /// chooses the disk. None is initialised, which would assemble arrays here. For tests alone.
+    #[cfg(test)]
+    pub(crate) fn behind(
+        options: Live,
+        other: Arc<dyn HardwareManager>,
+    ) -> Result<Self, ManagerError> {
+        let dispatcher = Arc::<Dispatcher>::default();
+        let root = Root::system();
+        let generic = Arc::downgrade(&dispatcher);
+        let generic = GenericHardwareManager::new(options.clone(), root, generic, true);
+        let managers = vec![other, Arc::new(generic)];
+        Self::rank(options, dispatcher, Installed::default(), managers)
+    }
+
     pub(super) fn rank(
         options: Live,
         dispatcher: Arc<Dispatcher>,
@@ -319,12 +334,9 @@ impl Managers {
         let mut inventory = self
             .dispatcher
             .first("list_hardware_info", |manager| manager.list_hardware_info())?;
-        // The conductor knows the controller of such a node better (contract/control-plane 2.4).
-        let skips_bmc = lock(&self.node)
-            .as_ref()
-            .and_then(|node| node.field("driver_internal_info", "agent_skip_bmc_detect"))
-            == Some(&Value::Bool(true));
-        if skips_bmc {
+        // Not kept with the node, as in the reference: the next command replaces the node by one that
+        // says nothing of it.
+        if self.options.current().skip_bmc_detect {
             inventory.bmc_address = None;
             inventory.bmc_v6address = None;
             inventory.bmc_mac = None;

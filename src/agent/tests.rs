@@ -172,6 +172,20 @@ impl Boot {
         tokio::spawn(live(setup))
     }
 
+    /// An agent after this one, which is killed.
+    async fn start_again(
+        &self,
+        agent: JoinHandle<Result<End, AgentError>>,
+    ) -> JoinHandle<Result<End, AgentError>> {
+        agent.abort();
+        let _ = agent.await;
+        // The port is free once the tasks of the first agent are gone.
+        while TcpListener::bind(("127.0.0.1", self.options.listen_port)).is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.start()
+    }
+
     fn path(&self) -> &Path {
         self.root.path()
     }
@@ -333,20 +347,49 @@ async fn a_restarted_agent_is_the_same_agent() {
     let boot = Boot::new(&conductor);
     let agent = boot.start();
     let first = conductor.wait_for("/v1/heartbeat", 1).await.remove(0);
-    agent.abort();
-    let _ = agent.await;
-    // The port is free once the tasks of the first agent are gone.
-    let agent = loop {
-        let port = ("127.0.0.1", boot.options.listen_port);
-        if TcpListener::bind(port).is_ok() {
-            break boot.start();
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    let agent = boot.start_again(agent).await;
     let second = conductor.wait_for("/v1/heartbeat", 2).await.remove(1);
     assert_eq!(first.body, second.body);
     Caller::of(&second).commands().await;
     agent.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_agent_inspects_nothing_again_and_knows_what_came_of_it() {
+    let conductor = Conductor::start(|asked, before| match asked.path.as_str() {
+        "/v1/lookup" if before > 0 => Answer::Json(200, lookup("******")),
+        _ => friendly(asked),
+    })
+    .await;
+    let mut boot = Boot::new(&conductor);
+    boot.options.inspection_collectors = Some("default".to_owned());
+    let agent = boot.start();
+    conductor.wait_for("/v1/heartbeat", 1).await;
+    let agent = boot.start_again(agent).await;
+    conductor.wait_for("/v1/heartbeat", 2).await;
+    assert_eq!(conductor.asked_for("/v1/continue_inspection").len(), 1);
+    let lookups = conductor.asked_for("/v1/lookup");
+    assert!(lookups[1].query.ends_with(&format!("&node_uuid={NODE}")));
+    assert_eq!(lookups[0].query, lookups[1].query);
+    agent.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_kept_for_its_node_alone() {
+    let conductor = Conductor::start(|asked, before| match asked.path.as_str() {
+        "/v1/lookup" if before > 0 => {
+            let mut other = lookup("******");
+            other["node"]["uuid"] = json!("7f2c1c5e-3f0b-4a52-9a4e-6f6f0c0f1a11");
+            Answer::Json(200, other)
+        }
+        _ => friendly(asked),
+    })
+    .await;
+    let boot = Boot::new(&conductor);
+    let agent = boot.start();
+    conductor.wait_for("/v1/heartbeat", 1).await;
+    let result = ended(boot.start_again(agent).await).await;
+    assert!(matches!(result, Err(AgentError::NoToken)), "{result:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -386,7 +429,7 @@ async fn without_a_journal_nothing_is_served() {
     let conductor = Conductor::friendly().await;
     let boot = Boot::new(&conductor);
     // A file where the journal's directory has to be.
-    let state = boot.path().join(super::state::DIRECTORY);
+    let state = super::state::directory(boot.path());
     fs::create_dir_all(state.parent().unwrap()).unwrap();
     fs::write(&state, b"").unwrap();
     let result = ended(boot.start()).await;
@@ -590,7 +633,7 @@ async fn what_is_kept_holds_no_more_than_it_must() {
     let boot = Boot::new(&conductor);
     let agent = boot.start();
     conductor.wait_for("/v1/heartbeat", 1).await;
-    let path = boot.path().join(super::state::DIRECTORY).join("agent.json");
+    let path = super::state::directory(boot.path()).join("agent.json");
     let kept: BTreeMap<String, Value> = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     assert_eq!(kept["token"], TOKEN);
     assert_eq!(kept["node"]["uuid"], NODE);

@@ -295,14 +295,15 @@ impl Managers {
             .require(&self.options.current().required_hardware_managers, &names)
     }
 
-    /// This machine is that node from now on. Where its UUID is another than before, waits for the
-    /// root disk, at most 45 s.
+    /// This machine is that node from now on. Where its UUID or its root device hints are others than
+    /// before, waits for the root disk, at most 45 s. (The reference waits for another UUID alone, and
+    /// hints that come with a deploy meet a disk that nobody has waited for.)
     pub fn set_node(&self, node: Node) {
         let is_new = {
             let mut current = lock(&self.node);
             let is_new = current
                 .as_ref()
-                .is_none_or(|current| current.uuid() != node.uuid());
+                .is_none_or(|current| identity(current) != identity(&node));
             *current = Some(node.clone());
             is_new
         };
@@ -457,6 +458,12 @@ fn initialize(manager: &dyn HardwareManager, context: &dyn Context) {
         ),
         Err(_) => warn!(manager, "initialising a hardware manager ended in a panic"),
     }
+}
+
+/// What the wait for the root disk depends on.
+fn identity(node: &Node) -> (Option<&str>, [Option<&Value>; 2]) {
+    let hints = ["instance_info", "properties"].map(|part| node.field(part, "root_device"));
+    (node.uuid(), hints)
 }
 
 /// The machine's disks for plugins that ask for them: read from the kernel, never by dispatch, which

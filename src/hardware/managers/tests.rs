@@ -202,6 +202,14 @@ fn a_new_node_waits_for_its_disk_and_the_same_node_does_not() {
     managers.set_node(node("2"));
     assert_eq!(fake.root_disks.lock().unwrap().len(), 0);
     assert_eq!(managers.node(), Some(node("2")));
+
+    // The disk of new hints can be late.
+    let hinted = json!({"uuid": "2", "instance_info": {"root_device": {"serial": "s"}}});
+    let hinted: Node = serde_json::from_value(hinted).unwrap();
+    *fake.root_disks.lock().unwrap() = vec![missing(), disk()];
+    managers.set_node(hinted.clone());
+    assert_eq!(fake.root_disks.lock().unwrap().len(), 0);
+    assert_eq!(managers.node(), Some(hinted));
 }
 
 #[test]

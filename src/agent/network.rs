@@ -328,6 +328,22 @@ mod tests {
         assert!(names("fa:00:00:00:00:01").is_empty());
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn udev_is_waited_for_where_pid_1_says_when_it_has_settled() {
+        let recording = Recording::unpack("/run/");
+        let root = recording.root().path("/");
+        let wait = async || {
+            let started = Instant::now();
+            wait_for_devices(&root, &Status::default()).await;
+            started.elapsed().as_secs()
+        };
+        assert_eq!(wait().await, 0);
+        recording.add(&format!("{} =", boot_times::PATH));
+        assert_eq!(wait().await, 60);
+        recording.add(&format!("{SETTLED} ="));
+        assert_eq!(wait().await, 0);
+    }
+
     async fn waited(tree: &str) -> u64 {
         let recording = Recording::unpack(tree);
         let started = Instant::now();

@@ -11,6 +11,9 @@ use super::boot_interface::{HardwareAddress, named_interface};
 /// The configuration that PID 1 writes for dhcpcd.
 pub(super) const CONFIGURATION: &str = "/run/farrier/dhcpcd.conf";
 
+/// How the hook is told which interface the server booted from: a variable of its environment.
+pub(super) const OWNER_VARIABLE: &str = "boot_interface";
+
 /// The lease hook: farrier itself under this name, so that no shell runs on the boot path.
 const HOOK: &str = "/usr/bin/farrier-lease";
 
@@ -161,7 +164,7 @@ fn configuration(owner: Option<&str>, has_uuid: bool) -> String {
     if let Some(owner) = owner {
         text.push_str(OTHERS);
         text.push_str(&format!(
-            "env boot_interface={owner}\ninterface {owner}\n{OWNER}"
+            "env {OWNER_VARIABLE}={owner}\ninterface {owner}\n{OWNER}"
         ));
     }
     text
@@ -226,6 +229,8 @@ mod tests {
             all.contains("\nnogateway\n") && owner.starts_with("gateway\n"),
             "{text}"
         );
+        // The hook reads what this writes: init::lease::tests::the_boot_interface_owns_dns.
+        assert!(all.contains("\nenv boot_interface=ens3\n"), "{text}");
         assert!(!configuration(None, false).contains("gateway"));
     }
 

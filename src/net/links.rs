@@ -100,7 +100,8 @@ impl Links {
 }
 
 impl Link {
-    fn of(root: &Root, name: &str) -> Self {
+    /// The interface of this name.
+    pub fn of(root: &Root, name: &str) -> Self {
         let attribute = |attribute: &str| root.attribute(format!("{NET}/{name}/{attribute}"));
         let current_address = attribute("address")
             .map(|address| address.to_lowercase())

@@ -11,7 +11,7 @@ use super::status::Status;
 use crate::conductor::{Endpoint, ServiceKind};
 use crate::config::{Live, Options};
 use crate::net::{address, mdns};
-use crate::sys::log::chain;
+use crate::sys::log::{self, chain};
 
 /// How long an attempt listens; the reference's library gives up after the same time.
 const ATTEMPT: Duration = Duration::from_secs(3);
@@ -44,6 +44,7 @@ pub(super) async fn complete(live: &Live, status: &Status) {
             endpoint.apply(options);
             options.inspection_callback_url = vec![inspection_url(&endpoint.url)];
         });
+        log::set_debug(live.current().debug);
     }
 }
 
@@ -58,6 +59,8 @@ fn adopt_api(endpoint: &Endpoint, live: &Live, status: &Status) {
         endpoint.apply(options);
         options.api_url = vec![endpoint.url.to_string()];
     });
+    // The only option that is in force before this.
+    log::set_debug(live.current().debug);
 }
 
 /// Where the announced inspection service takes data.

@@ -52,7 +52,10 @@ pub(super) async fn inspect(
     }
     if state.kept().inspected {
         info!("an agent before this one has handed in the inspection data");
-        return Inspected::default();
+        return Inspected {
+            node_uuid: state.kept().inspected_node.clone(),
+            excuse: None,
+        };
     }
     status.doing("inspecting the hardware");
     network::wait_for_dhcp(
@@ -76,7 +79,11 @@ pub(super) async fn inspect(
     status.doing("handing in the inspection data");
     match hand_in(client, &urls, &collected.into_body(), options, status).await {
         Ok(outcome) => {
-            state.change(|kept| kept.inspected = true);
+            state.change(|kept| {
+                kept.inspected = true;
+                // The conductor has refused data with failures in it, whatever it answers.
+                kept.inspected_node = outcome.node_uuid.clone().filter(|_| failures.is_none());
+            });
             match failures {
                 None => Inspected {
                     node_uuid: outcome.node_uuid,

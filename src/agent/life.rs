@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use farrier_plugin::{ManagerError, Node};
-use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::spawn_blocking;
@@ -24,9 +23,10 @@ use crate::command::{CommandTable, Environment, Shutdown};
 use crate::conductor::{Beat, Client, Lookup, LookupAnswer, StepUnderWay, TokenAnswer};
 use crate::config::{Live, Options};
 use crate::hardware::Managers;
-use crate::net::links;
+use crate::net::links::Links;
 use crate::net::resolver::Resolver;
 use crate::sys::power::{PowerError, Transition};
+use crate::sys::root::Root;
 use crate::sys::{boot_times, log};
 
 /// Where the token is known beforehand and no new certificate is made, an agent after a reboot is for the
@@ -224,7 +224,7 @@ async fn lookup(
         }
     };
     if addresses.is_empty() {
-        addresses = links::hardware_addresses(root);
+        addresses = Links::of(&Root::at(root)).addresses();
     }
     Lookup {
         addresses,
@@ -296,23 +296,13 @@ async fn apply(
         None => warn!("the conductor gave no token; no command will be let in"),
     }
     options.change(|options| answer.config.apply(options));
-    let node = node_of(answer);
+    let node = answer.node.clone();
     state.change(|kept| kept.node = Some(node.clone()));
     boot_phase("lookup", &answer.uuid);
     let managers = Arc::clone(managers);
     // Waits for the root disk that the node's hints name.
     let _ = spawn_blocking(move || managers.set_node(node)).await;
     Ok(())
-}
-
-/// The node, with what the configuration says about it: later inventories leave the BMC out.
-fn node_of(answer: &LookupAnswer) -> Node {
-    let mut node = answer.node.clone();
-    if answer.config.skip_bmc_detect() {
-        node.0
-            .insert("skip_bmc_detect".to_owned(), Value::Bool(true));
-    }
-    node
 }
 
 fn pulse(answer: &LookupAnswer, callback: Callback, token: &Token, client: &Arc<Client>) -> Pulse {
@@ -356,7 +346,7 @@ fn relookup(
                 .iter()
                 .filter_map(|interface| interface.mac_address.clone())
                 .collect(),
-            Err(_) => links::hardware_addresses(&root),
+            Err(_) => Links::of(&Root::at(&root)).addresses(),
         };
         let lookup = Lookup {
             addresses,
@@ -365,7 +355,7 @@ fn relookup(
             interval: Duration::from_secs(options.lookup_interval),
         };
         match handle.block_on(lookup.run(&client, |_| {})) {
-            Ok(answer) => Some(node_of(&answer)),
+            Ok(answer) => Some(answer.node),
             Err(error) => {
                 warn!(error = %log::chain(&error), "the node could not be looked up again");
                 None

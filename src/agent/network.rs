@@ -1,7 +1,7 @@
 //! Waiting for interfaces, addresses and a route, without waiting longer than needed.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
@@ -9,11 +9,12 @@ use tracing::{info, warn};
 use url::{Host, Url};
 
 use super::status::Status;
-use crate::init::SETTLED;
+use crate::init::{self, SETTLED};
 use crate::net::address::{self, InterfaceAddress};
-use crate::net::links;
+use crate::net::links::{Link, Links};
 use crate::net::resolver::Resolver;
 use crate::sys::boot_times;
+use crate::sys::root::Root;
 
 /// How often the kernel is asked. A round costs some system calls; a netlink subscription would
 /// save them and bring a parser along.
@@ -24,6 +25,10 @@ const DEVICES: Duration = Duration::from_secs(60);
 
 /// How long interfaces are waited for (contract/control-plane 1.2, step 10).
 const INTERFACES: Duration = Duration::from_secs(60);
+
+/// Where only interfaces have appeared that may belong to the management controller, the machine's
+/// own get this long to follow.
+const OWN_INTERFACES: Duration = Duration::from_secs(5);
 
 /// After this time without a route the agent tries its luck all the same: it may go through a
 /// proxy, and the try's error says more.
@@ -38,13 +43,12 @@ const IPV4_GRACE: Duration = Duration::from_secs(5);
 /// Wait until udev has handled every device of the boot, where PID 1 is ours and says so. A driver
 /// that hangs must not keep the agent from the conductor for ever.
 pub(super) async fn wait_for_devices(root: &Path, status: &Status) {
-    let under = |path: &str| root.join(path.trim_start_matches('/'));
-    if !under(boot_times::PATH).exists() {
+    if !is_our_ramdisk(root) {
         return;
     }
     let started = Instant::now();
     let mut told = false;
-    while !under(SETTLED).exists() {
+    while !under(root, SETTLED).exists() {
         if started.elapsed() > DEVICES {
             warn!("udev has not handled all devices within a minute; going on without the rest");
             return;
@@ -57,13 +61,31 @@ pub(super) async fn wait_for_devices(root: &Path, status: &Status) {
     }
 }
 
-/// Wait for a network interface with a MAC address, at most a minute.
+/// Whether PID 1 of this machine is ours.
+fn is_our_ramdisk(root: &Path) -> bool {
+    under(root, boot_times::PATH).exists()
+}
+
+fn under(root: &Path, path: &str) -> PathBuf {
+    root.join(path.trim_start_matches('/'))
+}
+
+/// Wait for a network interface that counts, as inventory and lookup have it, at most a minute.
 pub(super) async fn wait_for_interfaces(root: &Path, status: &Status) {
     let started = Instant::now();
+    let root = Root::at(root);
     let mut told = false;
-    while links::hardware_addresses(root).is_empty() {
-        if started.elapsed() > INTERFACES {
-            warn!("no network interface has appeared within a minute");
+    loop {
+        let links = Links::of(&root);
+        let limit = match links.counted.is_empty() {
+            true => INTERFACES,
+            false if links.are_doubtful() => OWN_INTERFACES,
+            false => return,
+        };
+        if started.elapsed() > limit {
+            if links.counted.is_empty() {
+                warn!("no network interface has appeared within a minute");
+            }
             return;
         }
         if started.elapsed() > PATIENCE && !told {
@@ -113,8 +135,8 @@ pub(super) async fn route(urls: &[Url], resolver: &Resolver) -> Option<IpAddr> {
     None
 }
 
-/// Wait until the interface that the machine was booted from has an address, or all have
-/// (contract/control-plane 9.4). `limit` zero does not wait.
+/// Wait until the interface that the machine was booted from has an address, or all have that get
+/// one (contract/control-plane 9.4). `limit` zero does not wait.
 pub(super) async fn wait_for_dhcp(
     root: &Path,
     boot_interface: Option<&str>,
@@ -125,21 +147,24 @@ pub(super) async fn wait_for_dhcp(
         return;
     }
     let wanted = match boot_interface {
-        _ if all => links::names(root),
-        Some(boot) => interfaces_with(root, &mac_address(boot)),
+        _ if all => Wanted::Every(names(root, |_| true)),
+        Some(boot) => {
+            let address = mac_address(boot);
+            Wanted::Any(names(root, |link| link.has_address(&address)))
+        }
         None => {
             warn!("there is no BOOTIF and not all interfaces are wanted; not waiting for DHCP");
             return;
         }
     };
-    if wanted.is_empty() {
+    if wanted.names().is_empty() {
         warn!("no interface matches BOOTIF; not waiting for DHCP");
         return;
     }
     let started = Instant::now();
     let mut ipv6_since = None;
     while started.elapsed() < limit {
-        match covered(&wanted, &address::all().unwrap_or_default()) {
+        match wanted.coverage(&address::all().unwrap_or_default()) {
             Coverage::Ipv4 => return,
             Coverage::Ipv6 => {
                 let since = *ipv6_since.get_or_insert_with(Instant::now);
@@ -153,37 +178,67 @@ pub(super) async fn wait_for_dhcp(
         sleep(POLL).await;
     }
     warn!(
-        interfaces = wanted.join(","),
+        interfaces = wanted.names().join(","),
         seconds = limit.as_secs(),
         "not every interface has got an address"
     );
 }
 
-#[derive(Debug, Eq, PartialEq)]
-enum Coverage {
-    /// Each interface has an IPv4 address.
-    Ipv4,
-    /// Each has an address, some only of IPv6. The reference waits in vain here.
-    Ipv6,
-    /// Some have none.
-    None,
+/// The interfaces that inventory and lookup have, and that can get an address at all: in our ramdisk
+/// none on top of others does.
+fn names(root: &Path, wanted: impl Fn(&Link) -> bool) -> Vec<String> {
+    let ours = is_our_ramdisk(root);
+    Links::of(&Root::at(root))
+        .counted
+        .into_iter()
+        .filter(|link| wanted(link) && !(ours && init::gets_no_address(&link.name)))
+        .map(|link| link.name)
+        .collect()
 }
 
-fn covered(wanted: &[String], addresses: &[InterfaceAddress]) -> Coverage {
-    let mut of_all = Coverage::Ipv4;
-    for name in wanted {
-        let mut own = addresses
-            .iter()
-            .filter(|entry| entry.interface == *name)
-            .peekable();
-        if own.peek().is_none() {
-            return Coverage::None;
-        }
-        if !own.any(|entry| entry.address.is_ipv4()) {
-            of_all = Coverage::Ipv6;
-        }
+/// Interfaces that shall have an address.
+#[derive(Debug)]
+enum Wanted {
+    /// One of these: a bond or a VLAN can have the address of the card below it, and then one of the
+    /// two is used.
+    Any(Vec<String>),
+    /// Each of these.
+    Every(Vec<String>),
+}
+
+/// How well interfaces are provided with addresses, the better the greater.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Coverage {
+    /// Some that must have one have none.
+    None,
+    /// Each has an address, some only of IPv6. The reference waits in vain here.
+    Ipv6,
+    /// Each interface has an IPv4 address.
+    Ipv4,
+}
+
+impl Wanted {
+    fn names(&self) -> &[String] {
+        let (Self::Any(names) | Self::Every(names)) = self;
+        names
     }
-    of_all
+
+    fn coverage(&self, addresses: &[InterfaceAddress]) -> Coverage {
+        let each = self.names().iter().map(|name| {
+            let own = addresses.iter().filter(|entry| entry.interface == *name);
+            own.map(|entry| match entry.address {
+                IpAddr::V4(_) => Coverage::Ipv4,
+                IpAddr::V6(_) => Coverage::Ipv6,
+            })
+            .max()
+            .unwrap_or(Coverage::None)
+        });
+        match self {
+            Self::Any(_) => each.max(),
+            Self::Every(_) => each.min(),
+        }
+        .unwrap_or(Coverage::None)
+    }
 }
 
 /// The MAC address in BOOTIF, which comes as `aa:bb:…` or, from PXELINUX, with the hardware type
@@ -196,20 +251,10 @@ fn mac_address(boot_interface: &str) -> String {
     }
 }
 
-fn interfaces_with(root: &Path, mac_address: &str) -> Vec<String> {
-    links::names(root)
-        .into_iter()
-        .filter(|name| {
-            let path = root.join("sys/class/net").join(name).join("address");
-            std::fs::read_to_string(path)
-                .is_ok_and(|address| address.trim().eq_ignore_ascii_case(mac_address))
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::recording::Recording;
 
     #[test]
     fn every_form_of_bootif_is_understood() {
@@ -225,19 +270,100 @@ mod tests {
         }
     }
 
-    #[test]
-    fn every_interface_counts() {
-        let entry = |interface: &str, address: &str| InterfaceAddress {
+    fn entry(interface: &str, address: &str) -> InterfaceAddress {
+        InterfaceAddress {
             interface: interface.to_owned(),
             address: address.parse().unwrap(),
-        };
-        let wanted = ["a".to_owned(), "b".to_owned()];
+        }
+    }
+
+    #[test]
+    fn every_interface_counts() {
+        let wanted = Wanted::Every(vec!["a".to_owned(), "b".to_owned()]);
         let mut addresses = vec![entry("a", "10.0.0.1"), entry("c", "10.0.0.3")];
-        assert_eq!(covered(&wanted, &addresses), Coverage::None);
+        assert_eq!(wanted.coverage(&addresses), Coverage::None);
         addresses.push(entry("b", "2001:db8::2"));
-        assert_eq!(covered(&wanted, &addresses), Coverage::Ipv6);
+        assert_eq!(wanted.coverage(&addresses), Coverage::Ipv6);
         addresses.push(entry("b", "10.0.0.2"));
-        assert_eq!(covered(&wanted, &addresses), Coverage::Ipv4);
+        assert_eq!(wanted.coverage(&addresses), Coverage::Ipv4);
+    }
+
+    #[test]
+    fn one_interface_of_the_address_is_enough() {
+        let wanted = Wanted::Any(vec!["bond0".to_owned(), "eno1".to_owned()]);
+        assert_eq!(wanted.coverage(&[entry("c", "10.0.0.3")]), Coverage::None);
+        let addresses = [entry("bond0", "10.0.0.1")];
+        assert_eq!(wanted.coverage(&addresses), Coverage::Ipv4);
+    }
+
+    /// A card in a bond, the bond, a VLAN, the management controller's end, an InfiniBand port.
+    const MACHINE: &str = "\
+/sys/class/net/eno1/address = 52:54:00:aa:bb:02
+/sys/class/net/eno1/device/
+/sys/class/net/eno2/address = 52:54:00:aa:bb:02
+/sys/class/net/eno2/device/
+/sys/class/net/bond0/address = 52:54:00:aa:bb:02
+/sys/class/net/bond0/bonding/
+/sys/class/net/bond0.7/address = 52:54:00:aa:bb:02
+/sys/class/net/eno9/address = fa:00:00:00:00:01
+/sys/class/net/eno9/device/
+/sys/class/net/ibs2/address = 80:00:02:48:fe:80:00:00:00:00:00:00:7c:fe:90:03:00:29:26:52
+/sys/class/net/ibs2/device/vendor = 0x15b3
+/recorded/ethtool.json = {\"eno1\": {\"permanent_address\": \"52:54:00:aa:bb:01\"}}";
+
+    #[test]
+    fn only_what_can_get_an_address_is_waited_for() {
+        let recording = Recording::unpack(MACHINE);
+        let names = |wanted: &str| {
+            let wanted = mac_address(wanted);
+            let root = recording.root().path("/");
+            names(&root, |link| wanted.is_empty() || link.has_address(&wanted))
+        };
+        // Whoever else runs DHCP may do so on a bond.
+        assert_eq!(names(""), ["bond0", "bond0.7", "eno1", "eno2", "ibs2"]);
+        recording.add("/run/farrier/boot-times =");
+        assert_eq!(names(""), ["eno1", "eno2", "ibs2"]);
+        assert_eq!(names("01-52-54-00-aa-bb-01"), ["eno1"]);
+        assert_eq!(names("20-7c-fe-90-29-26-52"), ["ibs2"]);
+        assert!(names("fa:00:00:00:00:01").is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn udev_is_waited_for_where_pid_1_says_when_it_has_settled() {
+        let recording = Recording::unpack("/run/");
+        let root = recording.root().path("/");
+        let wait = async || {
+            let started = Instant::now();
+            wait_for_devices(&root, &Status::default()).await;
+            started.elapsed().as_secs()
+        };
+        assert_eq!(wait().await, 0);
+        recording.add(&format!("{} =", boot_times::PATH));
+        assert_eq!(wait().await, 60);
+        recording.add(&format!("{SETTLED} ="));
+        assert_eq!(wait().await, 0);
+    }
+
+    async fn waited(tree: &str) -> u64 {
+        let recording = Recording::unpack(tree);
+        let started = Instant::now();
+        let root = recording.root().path("/");
+        wait_for_interfaces(&root, &Status::default()).await;
+        started.elapsed().as_secs()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_interface_is_waited_for_until_inventory_and_lookup_have_one() {
+        let card =
+            |mac: &str| format!("/sys/class/net/eno1/address = {mac}\n/sys/class/net/eno1/device/");
+        assert_eq!(waited(&card("52:54:00:aa:bb:01")).await, 0);
+        assert_eq!(waited(&card("fa:16:3e:00:00:01")).await, 0);
+        // The machine's own card may be late.
+        assert_eq!(waited(&card("fa:00:00:00:00:01")).await, 5);
+        assert_eq!(
+            waited("/sys/class/net/lo/address = 00:00:00:00:00:00").await,
+            60
+        );
     }
 
     #[tokio::test]

@@ -10,10 +10,8 @@ use farrier_plugin::Node;
 use serde::{Deserialize, Serialize};
 use tracing::{error, warn};
 
+use crate::init::STATE;
 use crate::net::certificate::Identity;
-
-/// The directory of the state and of the command journal, on tmpfs, for root alone.
-pub(super) const DIRECTORY: &str = "run/farrier/state";
 
 /// The file in it.
 const FILE: &str = "agent.json";
@@ -31,6 +29,9 @@ pub(super) struct Kept {
     pub(super) node: Option<Node>,
     /// Whether inspection data was handed in.
     pub(super) inspected: bool,
+    /// The UUID of the node that the conductor recognised by it. A node without ports is found by
+    /// nothing else.
+    pub(super) inspected_node: Option<String>,
 }
 
 /// The file with [`Kept`].
@@ -45,7 +46,7 @@ impl StateFile {
     /// counts as none: without the token, the lookup then ends in silence rather than in a second
     /// agent that is half the first.
     pub(super) fn open(root: &Path) -> Self {
-        let directory = root.join(DIRECTORY);
+        let directory = directory(root);
         if let Err(error) = make_private(&directory) {
             error!(path = %directory.display(), %error, "the state directory cannot be made");
         }
@@ -105,6 +106,11 @@ impl StateFile {
     }
 }
 
+/// The directory of the state and of the command journal, on tmpfs, for root alone.
+pub(super) fn directory(root: &Path) -> PathBuf {
+    root.join(STATE.trim_start_matches('/'))
+}
+
 fn make_private(directory: &Path) -> io::Result<()> {
     if let Some(parent) = directory.parent() {
         DirBuilder::new()
@@ -134,8 +140,8 @@ mod tests {
         let again = StateFile::open(root.path());
         assert_eq!(again.kept(), state.kept());
         let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(root.path().join(DIRECTORY)), 0o700);
-        assert_eq!(mode(root.path().join(DIRECTORY).join(FILE)), 0o600);
+        assert_eq!(mode(directory(root.path())), 0o700);
+        assert_eq!(mode(directory(root.path()).join(FILE)), 0o600);
     }
 
     #[test]
@@ -143,7 +149,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let mut state = StateFile::open(root.path());
         state.change(|kept| kept.token = Some("x".repeat(43)));
-        let path = root.path().join(DIRECTORY).join(FILE);
+        let path = directory(root.path()).join(FILE);
         let bytes = fs::read(&path).unwrap();
         fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
         assert_eq!(StateFile::open(root.path()).kept(), &Kept::default());

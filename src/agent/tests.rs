@@ -23,6 +23,9 @@ use crate::config::{Live, Options};
 use crate::hardware::Managers;
 use crate::net::certificate::Identity;
 use crate::sys::power::PowerError;
+use crate::sys::root::Root;
+
+mod settings;
 
 const MAC: &str = "52:54:00:1a:b0:02";
 
@@ -100,6 +103,17 @@ struct Boot {
     root: tempfile::TempDir,
     options: Options,
     certificate: Option<TlsCertificate>,
+    hardware: Hardware,
+}
+
+/// Who knows the machine.
+enum Hardware {
+    /// [`Machine`].
+    Fake,
+    /// The agent's own manager, by what the boot's tree shows.
+    Tree,
+    /// The agent's own manager on this machine, behind another one that chooses the disk.
+    Behind(Arc<dyn HardwareManager>),
 }
 
 impl Boot {
@@ -128,22 +142,48 @@ impl Boot {
             root,
             options,
             certificate: None,
+            hardware: Hardware::Fake,
         }
     }
 
     fn start(&self) -> JoinHandle<Result<End, AgentError>> {
-        let machine = Machine {
-            certificate: self.certificate.clone(),
-        };
+        let certificate = self.certificate.clone();
+        let discover: Box<dyn FnOnce(Live) -> Result<Managers, ManagerError> + Send> =
+            match &self.hardware {
+                Hardware::Fake => Box::new(|options| {
+                    let machine = Arc::new(Machine { certificate });
+                    Managers::from_managers(options, vec![machine], &SilentContext)
+                }),
+                Hardware::Tree => {
+                    let root = Root::at(self.path());
+                    Box::new(|options| Managers::discover_at(options, root, false, &SilentContext))
+                }
+                Hardware::Behind(other) => {
+                    let other = Arc::clone(other);
+                    Box::new(|options| Managers::behind(options, other))
+                }
+            };
         let setup = Setup {
             options: Live::new(self.options.clone()),
             root: self.root.path().to_owned(),
-            discover: Box::new(move |options| {
-                Managers::from_managers(options, vec![Arc::new(machine)], &SilentContext)
-            }),
+            discover,
             shutdown: Box::new(|transition| Err(PowerError::NotInMemory { transition })),
         };
         tokio::spawn(live(setup))
+    }
+
+    /// An agent after this one, which is killed.
+    async fn start_again(
+        &self,
+        agent: JoinHandle<Result<End, AgentError>>,
+    ) -> JoinHandle<Result<End, AgentError>> {
+        agent.abort();
+        let _ = agent.await;
+        // The port is free once the tasks of the first agent are gone.
+        while TcpListener::bind(("127.0.0.1", self.options.listen_port)).is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.start()
     }
 
     fn path(&self) -> &Path {
@@ -307,20 +347,49 @@ async fn a_restarted_agent_is_the_same_agent() {
     let boot = Boot::new(&conductor);
     let agent = boot.start();
     let first = conductor.wait_for("/v1/heartbeat", 1).await.remove(0);
-    agent.abort();
-    let _ = agent.await;
-    // The port is free once the tasks of the first agent are gone.
-    let agent = loop {
-        let port = ("127.0.0.1", boot.options.listen_port);
-        if TcpListener::bind(port).is_ok() {
-            break boot.start();
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    let agent = boot.start_again(agent).await;
     let second = conductor.wait_for("/v1/heartbeat", 2).await.remove(1);
     assert_eq!(first.body, second.body);
     Caller::of(&second).commands().await;
     agent.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_agent_inspects_nothing_again_and_knows_what_came_of_it() {
+    let conductor = Conductor::start(|asked, before| match asked.path.as_str() {
+        "/v1/lookup" if before > 0 => Answer::Json(200, lookup("******")),
+        _ => friendly(asked),
+    })
+    .await;
+    let mut boot = Boot::new(&conductor);
+    boot.options.inspection_collectors = Some("default".to_owned());
+    let agent = boot.start();
+    conductor.wait_for("/v1/heartbeat", 1).await;
+    let agent = boot.start_again(agent).await;
+    conductor.wait_for("/v1/heartbeat", 2).await;
+    assert_eq!(conductor.asked_for("/v1/continue_inspection").len(), 1);
+    let lookups = conductor.asked_for("/v1/lookup");
+    assert!(lookups[1].query.ends_with(&format!("&node_uuid={NODE}")));
+    assert_eq!(lookups[0].query, lookups[1].query);
+    agent.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_kept_for_its_node_alone() {
+    let conductor = Conductor::start(|asked, before| match asked.path.as_str() {
+        "/v1/lookup" if before > 0 => {
+            let mut other = lookup("******");
+            other["node"]["uuid"] = json!("7f2c1c5e-3f0b-4a52-9a4e-6f6f0c0f1a11");
+            Answer::Json(200, other)
+        }
+        _ => friendly(asked),
+    })
+    .await;
+    let boot = Boot::new(&conductor);
+    let agent = boot.start();
+    conductor.wait_for("/v1/heartbeat", 1).await;
+    let result = ended(boot.start_again(agent).await).await;
+    assert!(matches!(result, Err(AgentError::NoToken)), "{result:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -388,7 +457,7 @@ async fn without_a_journal_nothing_is_served() {
     let conductor = Conductor::friendly().await;
     let boot = Boot::new(&conductor);
     // A file where the journal's directory has to be.
-    let state = boot.path().join(super::state::DIRECTORY);
+    let state = super::state::directory(boot.path());
     fs::create_dir_all(state.parent().unwrap()).unwrap();
     fs::write(&state, b"").unwrap();
     let result = ended(boot.start()).await;
@@ -501,6 +570,36 @@ async fn a_collector_that_nobody_knows_ends_the_collection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_virtual_machine_of_openstack_is_waited_for_listed_and_looked_up() {
+    let conductor = Conductor::friendly().await;
+    let mut boot = Boot::new(&conductor);
+    boot.hardware = Hardware::Tree;
+    boot.options.inspection_collectors = Some("default".to_owned());
+    let interface = boot.path().join("sys/class/net/eno1");
+    fs::write(interface.join("address"), "fa:16:3e:00:00:01\n").unwrap();
+    fs::create_dir(boot.path().join("sys/block")).unwrap();
+    let started = Instant::now();
+    let agent = boot.start();
+    let looked_up = conductor.wait_for("/v1/lookup", 1).await.remove(0);
+    assert!(
+        looked_up.at - started < Duration::from_secs(3),
+        "{:?}",
+        looked_up.at - started
+    );
+    assert!(
+        looked_up
+            .query
+            .starts_with("addresses=fa%3A16%3A3e%3A00%3A00%3A01"),
+        "{}",
+        looked_up.query
+    );
+    let data = conductor.asked_for("/v1/continue_inspection").remove(0);
+    let interfaces = &data.body["inventory"]["interfaces"];
+    assert_eq!(interfaces[0]["mac_address"], "fa:16:3e:00:00:01");
+    agent.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_inspection_only_agent_serves_without_a_token() {
     let conductor = Conductor::friendly().await;
     let mut boot = Boot::new(&conductor);
@@ -562,10 +661,9 @@ async fn what_is_kept_holds_no_more_than_it_must() {
     let boot = Boot::new(&conductor);
     let agent = boot.start();
     conductor.wait_for("/v1/heartbeat", 1).await;
-    let path = boot.path().join(super::state::DIRECTORY).join("agent.json");
+    let path = super::state::directory(boot.path()).join("agent.json");
     let kept: BTreeMap<String, Value> = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     assert_eq!(kept["token"], TOKEN);
     assert_eq!(kept["node"]["uuid"], NODE);
-    assert_eq!(kept["node"]["skip_bmc_detect"], true);
     agent.abort();
 }

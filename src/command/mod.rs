@@ -47,7 +47,9 @@ mod table;
 pub(crate) mod fake;
 
 pub use document::{DOCUMENT_LIMIT, DocumentError};
-pub use journal::JournalError;
+#[cfg(test)]
+pub(crate) use journal::interrupted_in;
+pub use journal::{JournalError, LAST_EXIT};
 pub use outcome::{Command, ErrorObject, Outcome, Status};
 pub use pace::Pace;
 pub use request::{Request, RequestError};

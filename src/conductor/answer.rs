@@ -1,7 +1,7 @@
 //! What a lookup answers, and what of it changes the agent (contract/control-plane 2.3, 2.4).
 
 use farrier_plugin::Node;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tracing::{info, warn};
 
 use super::step_under_way::{self, StepUnderWay};
@@ -12,6 +12,28 @@ const TOKEN_LENGTH: usize = 32;
 
 /// What stands for a token that was handed out before.
 const MASKED: &str = "******";
+
+/// The members of `config` that conductors up to Ironic 39 send.
+const KNOWN: [&str; 13] = [
+    "agent_containers",
+    "agent_md5_checksum_enable",
+    "agent_skip_bmc_detect",
+    "agent_token",
+    // Always true.
+    "agent_token_required",
+    "disable_deep_image_inspection",
+    "enable_bios_bootloader_install",
+    "heartbeat_timeout",
+    "metrics",
+    "metrics_statsd",
+    "permitted_image_formats",
+    "tls_cipher_suites",
+    "tls_min_version",
+];
+
+/// Where a conductor says that the steps of containers are described, unless its operator names
+/// another file.
+const STEPS_FILE: &str = "/etc/ironic-python-agent.d/mysteps.yaml";
 
 /// A lookup that found the node.
 #[derive(Clone, Debug)]
@@ -98,68 +120,106 @@ impl ConductorConfig {
         }
     }
 
-    /// Whether the conductor knows the management controller, so that the inventory need not.
-    pub fn skip_bmc_detect(&self) -> bool {
-        self.0
-            .get("agent_skip_bmc_detect")
-            .is_some_and(|value| value == &Value::Bool(true))
-    }
-
-    /// Change the options that the conductor decides. What makes no sense is told and left.
-    ///
-    /// `metrics` and `agent_containers` belong to parts of the reference that are not offered here.
+    /// Change the options that the conductor decides. What makes no sense, and what has no effect
+    /// here, is told and left.
     pub fn apply(&self, options: &mut Options) {
         self.boolean("agent_md5_checksum_enable", &mut options.md5_enabled);
+        self.boolean("agent_skip_bmc_detect", &mut options.skip_bmc_detect);
         self.boolean(
             "disable_deep_image_inspection",
             &mut options.disable_deep_image_inspection,
         );
         // Only switched on: a conductor that does not know the option says nothing or false.
-        if self.0.get("enable_bios_bootloader_install") == Some(&Value::Bool(true)) {
-            options.enable_bios_bootloader_install = true;
-        }
-        match self.0.get("permitted_image_formats") {
-            None | Some(Value::Null) => {}
-            Some(Value::Array(formats)) if formats.iter().all(Value::is_string) => {
-                options.permitted_image_formats = formats
-                    .iter()
-                    .filter_map(|format| format.as_str().map(str::to_owned))
-                    .collect();
+        let mut enabled = false;
+        self.boolean("enable_bios_bootloader_install", &mut enabled);
+        options.enable_bios_bootloader_install |= enabled;
+        self.set("permitted_image_formats", |value| {
+            options.permitted_image_formats = value
+                .as_array()?
+                .iter()
+                .map(|format| format.as_str().map(str::to_owned))
+                .collect::<Option<_>>()?;
+            Some(())
+        });
+        self.set("tls_min_version", |value| {
+            options.tls_min_version = TlsVersion::named(value.as_str()?)?;
+            Some(())
+        });
+        self.set("tls_cipher_suites", |value| {
+            let suites = value.as_str()?;
+            if !suites.is_empty() {
+                options.tls_cipher_suites = Some(suites.to_owned());
             }
-            Some(other) => ignored("permitted_image_formats", other),
-        }
-        match self.0.get("tls_min_version") {
-            None | Some(Value::Null) => {}
-            Some(value) => match value.as_str().and_then(TlsVersion::named) {
-                Some(version) => options.tls_min_version = version,
-                None => ignored("tls_min_version", value),
-            },
-        }
-        if let Some(suites) = self.0.get("tls_cipher_suites").and_then(Value::as_str)
-            && !suites.is_empty()
-        {
-            options.tls_cipher_suites = Some(suites.to_owned());
+            Some(())
+        });
+        for what in self.without_effect() {
+            warn!("the conductor's setting has no effect: {what}");
         }
         info!(
             heartbeat_timeout = self.heartbeat_timeout(),
             tls_min_version = ?options.tls_min_version,
             md5_enabled = options.md5_enabled,
             permitted_image_formats = options.permitted_image_formats.join(","),
+            skip_bmc_detect = options.skip_bmc_detect,
             "the conductor's settings are in force"
         );
     }
 
+    /// What the conductor asks for and this agent does not do, each with its name. Every conductor
+    /// sends all settings; those that ask for nothing are none of these.
+    fn without_effect(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        if let Some(backend) = self.0.get("metrics").and_then(|value| value.get("backend"))
+            && !backend.is_null()
+            && backend != "noop"
+        {
+            found.push(format!(
+                "metrics and metrics_statsd (backend {backend}); this agent sends no metrics"
+            ));
+        }
+        if let Some(containers) = self.0.get("agent_containers") {
+            let asks = |name: &str, nothing: &[Value]| {
+                let value = containers.get(name).unwrap_or(&Value::Null);
+                !value.is_null() && !nothing.contains(value)
+            };
+            let asked: Vec<_> = [
+                ("allow_arbitrary_containers", vec![json!(false)]),
+                ("allowed_containers", vec![json!([])]),
+                ("container_steps_file", vec![json!(""), json!(STEPS_FILE)]),
+            ]
+            .into_iter()
+            .filter(|(name, nothing)| asks(name, nothing))
+            .map(|(name, _)| name)
+            .collect();
+            if !asked.is_empty() {
+                found.push(format!(
+                    "agent_containers ({}); this agent runs no containers and offers no \
+                     generic_container_step",
+                    asked.join(", ")
+                ));
+            }
+        }
+        let unknown = self.0.keys().filter(|name| !KNOWN.contains(&name.as_str()));
+        found.extend(unknown.map(|name| format!("{name}; this agent does not know it")));
+        found
+    }
+
     fn boolean(&self, name: &str, option: &mut bool) {
-        match self.0.get(name) {
-            None | Some(Value::Null) => {}
-            Some(Value::Bool(value)) => *option = *value,
-            Some(other) => ignored(name, other),
+        self.set(name, |value| {
+            *option = value.as_bool()?;
+            Some(())
+        });
+    }
+
+    /// Have a setting read, where there is one that is not null; `None` from `read` says that it makes
+    /// no sense.
+    fn set(&self, name: &str, read: impl FnOnce(&Value) -> Option<()>) {
+        if let Some(value) = self.0.get(name).filter(|value| !value.is_null())
+            && read(value).is_none()
+        {
+            warn!(name, %value, "the conductor's setting makes no sense and is left out");
         }
     }
-}
-
-fn ignored(name: &str, value: &Value) {
-    warn!(name, %value, "the conductor's setting makes no sense and is left out");
 }
 
 /// The UUID goes into URLs, so its form is checked.
@@ -169,8 +229,6 @@ fn is_uuid(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     /// The lookup of `deploy-raw-tls-agent-to-ironic-only.jsonl`, steps left out.
@@ -204,14 +262,13 @@ mod tests {
         let answer = LookupAnswer::read(recorded()).unwrap();
         assert_eq!(answer.uuid, "2564c0a3-dd23-551f-a25c-1af767f45a81");
         assert_eq!(answer.config.heartbeat_timeout(), Some(60.0));
-        assert!(answer.config.skip_bmc_detect());
         assert_eq!(
             answer.config.token(),
             TokenAnswer::New("cfCpmNi_3Kw3_Gwps1BO22NjqEzeFTPx7YYb0z_PycA".to_owned())
         );
         let mut options = Options::default();
         answer.config.apply(&mut options);
-        assert!(options.md5_enabled);
+        assert!(options.md5_enabled && options.skip_bmc_detect);
         assert_eq!(options.permitted_image_formats.len(), 4);
         assert_eq!(options.tls_min_version, TlsVersion::Tls13);
         assert_eq!(options.tls_cipher_suites, None);
@@ -263,13 +320,62 @@ mod tests {
         answer["config"]["tls_min_version"] = json!("0.9");
         answer["config"]["permitted_image_formats"] = json!("raw");
         answer["config"]["agent_md5_checksum_enable"] = json!("yes");
+        answer["config"]["agent_skip_bmc_detect"] = json!("yes");
+        answer["config"]["enable_bios_bootloader_install"] = json!(1);
+        answer["config"]["tls_cipher_suites"] = json!(["ECDHE-ECDSA-AES128-GCM-SHA256"]);
         let mut options = Options::default();
         LookupAnswer::read(answer)
             .unwrap()
             .config
             .apply(&mut options);
         assert_eq!(options.tls_min_version, TlsVersion::Tls12);
-        assert!(!options.md5_enabled);
+        assert!(!options.md5_enabled && !options.skip_bmc_detect);
+        assert!(!options.enable_bios_bootloader_install);
+        assert_eq!(options.tls_cipher_suites, None);
         assert_eq!(options.permitted_image_formats.len(), 3);
+    }
+
+    #[test]
+    fn what_is_asked_for_and_not_done_is_named() {
+        let without_effect = |settings: Value| {
+            let mut answer = recorded();
+            let config = answer["config"].as_object_mut().unwrap();
+            config.append(&mut settings.as_object().unwrap().clone());
+            let config = LookupAnswer::read(answer).unwrap().config;
+            config.without_effect().join("\n")
+        };
+        // As a conductor sends it whose operator has set nothing.
+        assert_eq!(
+            without_effect(json!({
+                "metrics": {"backend": "noop", "prepend_host": false, "global_prefix": null},
+                "metrics_statsd": {"statsd_host": "localhost", "statsd_port": 8125},
+                "agent_containers": {
+                    "allow_arbitrary_containers": false, "allowed_containers": [],
+                    "container_steps_file": "/etc/ironic-python-agent.d/mysteps.yaml",
+                    "runner": "podman", "pull_options": [], "run_options": ["--rm"]
+                }
+            })),
+            ""
+        );
+        for (settings, name) in [
+            (json!({"metrics": {"backend": "statsd"}}), "metrics"),
+            (
+                json!({"agent_containers": {"allow_arbitrary_containers": true}}),
+                "agent_containers (allow_arbitrary_containers)",
+            ),
+            (
+                json!({"agent_containers": {
+                    "allowed_containers": ["docker://h/c"], "container_steps_file": "/etc/s.yaml"
+                }}),
+                "agent_containers (allowed_containers, container_steps_file)",
+            ),
+            (json!({"agent_colour": "blue"}), "agent_colour;"),
+        ] {
+            let text = without_effect(settings);
+            assert!(
+                text.starts_with(name) && text.lines().count() == 1,
+                "{text}"
+            );
+        }
     }
 }

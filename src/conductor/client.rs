@@ -13,8 +13,10 @@ use url::Url;
 use super::error::status_text;
 use super::{Beat, ConductorError, LookupAnswer};
 use crate::config::Options;
+use crate::net::NetError;
+use crate::net::http::{self, shown};
+use crate::net::redirect::{self, SendError};
 use crate::net::resolver::Resolver;
-use crate::net::{NetError, http};
 use crate::sys::log::chain;
 
 /// Answers larger than this are refused; a lookup's is a few KiB.
@@ -267,7 +269,15 @@ impl Client {
                 ConductorError::Unreachable { url, source }
             }
         };
-        let mut response = request.send().await.map_err(failed)?;
+        let request = request.build().map_err(failed)?;
+        let sent = redirect::send(&self.http, request).await;
+        let mut response = sent.map_err(|error| match error {
+            SendError::Transport(error) => failed(error),
+            SendError::Redirect(source) => ConductorError::Redirected {
+                url: shown.clone(),
+                source,
+            },
+        })?;
         self.note_clock(&response);
         let status = response.status();
         let mut body = Vec::new();
@@ -390,13 +400,4 @@ fn base_url(text: &str) -> Result<Url, ConductorError> {
         url.set_path(&format!("{}/", url.path()));
     }
     Ok(url)
-}
-
-/// A URL for a message: no query, no user, no password.
-pub(super) fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.to_string()
 }

@@ -6,6 +6,7 @@ use reqwest::StatusCode;
 use serde_json::Value;
 
 use crate::net::NetError;
+use crate::net::redirect::RefusedRedirect;
 
 /// Answers are kept in errors up to this many characters.
 const ANSWER_LIMIT: usize = 500;
@@ -46,6 +47,15 @@ pub enum ConductorError {
         /// `Error <code>: <text>`.
         text: String,
     },
+    /// It points elsewhere: a portal that wants a login, or a wrong URL. Nothing was handed in.
+    #[error("The conductor at {url} did not take the request")]
+    Redirected {
+        /// Where, without the query.
+        url: String,
+        /// Where it points to, and why that is not followed.
+        #[source]
+        source: RefusedRedirect,
+    },
     /// An answer with the right status and a content that makes no sense.
     #[error("The conductor at {url} answered with {what}")]
     Answer {
@@ -76,11 +86,15 @@ impl ConductorError {
         matches!(self, Self::Unreachable { .. } | Self::Timeout { .. })
     }
 
-    /// Whether the same request may succeed later: no answer, a locked node, or an error on the
-    /// conductor's side.
+    /// Whether the same request may succeed later: no answer, a locked node, an error on the
+    /// conductor's side, or another's answer, as of a network that lets nobody through yet.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Timeout { .. } | Self::Conflict { .. } => true,
+            Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::Conflict { .. }
+            | Self::Redirected { .. }
+            | Self::Answer { .. } => true,
             Self::Status { status, .. } => *status >= 500,
             _ => false,
         }

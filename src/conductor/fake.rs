@@ -35,6 +35,8 @@ pub(crate) enum Answer {
     Json(u16, Value),
     /// This status with this text.
     Text(u16, &'static str),
+    /// This status, and this place to go to.
+    Redirect(u16, String),
     /// Close the connection without a word.
     Drop,
     /// Never answer.
@@ -218,17 +220,25 @@ async fn respond(
         before
     };
     notify.notify_waiters();
+    let mut location = None;
     let (status, body) = match answer(&asked, before) {
         Answer::Json(status, value) => (status, value.to_string()),
         Answer::Text(status, text) => (status, text.to_owned()),
+        Answer::Redirect(status, to) => {
+            location = Some(to);
+            (status, "<html>Moved</html>".to_owned())
+        }
         Answer::Drop => return Err("dropped as the test wants it".into()),
         Answer::Silence => {
             std::future::pending::<Infallible>().await;
             return Err("never".into());
         }
     };
-    Ok(Response::builder()
-        .status(status)
+    let mut response = Response::builder().status(status);
+    if let Some(location) = location {
+        response = response.header("Location", location);
+    }
+    Ok(response
         .header(
             "Date",
             httpdate::fmt_http_date(std::time::SystemTime::now()),

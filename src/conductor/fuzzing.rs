@@ -10,7 +10,6 @@ pub(crate) fn lookup_answer(data: &[u8]) {
     {
         answer.config.heartbeat_timeout();
         answer.config.token();
-        answer.config.skip_bmc_detect();
         answer.config.apply(&mut Options::default());
     }
 }

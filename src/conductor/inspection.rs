@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
+use serde_json::Value;
 use tokio::time::sleep;
 use tracing::{info, warn};
 use url::Url;
 
-use super::client::shown;
 use super::{Client, ConductorError};
+use crate::net::http::shown;
 use crate::sys::log::chain;
 
 /// Pauses between the tries, in seconds; one more try than pauses.
@@ -24,9 +25,10 @@ pub struct InspectionOutcome {
 impl Client {
     /// Post inspection data to the first of these URLs that can be connected to.
     ///
-    /// A try that meets no connection anywhere, no answer, a 5xx or a 409 is repeated, five tries in
-    /// all, and the last one's error is returned. (The reference dies where no answer comes, and
-    /// tries again when it has been restarted.)
+    /// Only a conductor's answer counts: a success with JSON in it. A try that meets no connection
+    /// anywhere, no answer, another's answer, a 5xx or a 409 is repeated, five tries in all, and the
+    /// last one's error is returned. (The reference dies where no answer comes, or none that is JSON,
+    /// and tries again when it has been restarted.)
     pub async fn post_inspection(
         &self,
         urls: &[Url],
@@ -48,7 +50,8 @@ impl Client {
         }
     }
 
-    async fn post_once(
+    /// One try.
+    pub(super) async fn post_once(
         &self,
         urls: &[Url],
         body: &[u8],
@@ -58,12 +61,14 @@ impl Client {
             // No version header: the conductor takes that for the legacy form, which it accepts.
             match self.send(Method::POST, url.clone(), None, Some(body)).await {
                 Ok(answer) if answer.status.is_success() => {
+                    // A portal's page says nothing of inspection data.
+                    let outcome = outcome(&answer.json()?);
                     info!(
                         url = shown(url),
                         bytes = body.len(),
                         "handed in the inspection data"
                     );
-                    return Ok(outcome(answer.status, &answer.body));
+                    return Ok(outcome);
                 }
                 Ok(answer) => return Err(answer.failure()),
                 Err(error @ ConductorError::Unreachable { .. }) => failure = error,
@@ -74,18 +79,11 @@ impl Client {
     }
 }
 
-fn outcome(status: StatusCode, body: &[u8]) -> InspectionOutcome {
-    match serde_json::from_slice::<serde_json::Value>(body) {
-        Ok(value) => InspectionOutcome {
-            node_uuid: ["/uuid", "/node/uuid"]
-                .iter()
-                .find_map(|path| value.pointer(path)?.as_str())
-                .map(str::to_owned),
-        },
-        Err(error) => {
-            // The reference dies of this; the data has arrived all the same.
-            warn!(%status, %error, "the conductor's answer to the inspection data is no JSON");
-            InspectionOutcome::default()
-        }
+fn outcome(answer: &Value) -> InspectionOutcome {
+    InspectionOutcome {
+        node_uuid: ["/uuid", "/node/uuid"]
+            .iter()
+            .find_map(|path| answer.pointer(path)?.as_str())
+            .map(str::to_owned),
     }
 }

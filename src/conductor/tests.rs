@@ -345,6 +345,106 @@ async fn a_locked_node_gets_its_inspection_data_later() {
     assert!((4.9..6.0).contains(&pause.as_secs_f64()), "{pause:?}");
 }
 
+/// A conductor that sends every request of this path elsewhere.
+async fn redirecting(path: &'static str, status: u16, to: String) -> Conductor {
+    Conductor::start(move |asked, _| match asked.path.as_str() {
+        asked_path if asked_path.starts_with(path) => Answer::Redirect(status, to.clone()),
+        _ => friendly(asked),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_heartbeat_that_is_redirected_elsewhere_is_none() {
+    let portal = Conductor::start(|_, _| Answer::Text(202, "")).await;
+    let login = format!("{}/login?session=secret", portal.url());
+    for status in [301, 302, 303, 307, 308] {
+        let conductor = redirecting("/v1/heartbeat", status, login.clone()).await;
+        let error = client(&[conductor.url()])
+            .heartbeat(&beat())
+            .await
+            .unwrap_err();
+        let text = crate::sys::log::chain(&error);
+        assert!(text.contains(&format!("the answer is {status}")), "{text}");
+        assert!(text.contains(&format!("{}/login,", portal.url())), "{text}");
+        assert!(!text.contains("secret") && !text.contains(TOKEN), "{text}");
+    }
+    assert!(portal.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_post_that_would_become_a_get_is_none() {
+    // Whatever answers the GET, it took no heartbeat.
+    let conductor = Conductor::start(|asked, _| match asked.method.as_str() {
+        "POST" => Answer::Redirect(302, "/accepted".to_owned()),
+        _ if asked.path == "/accepted" => Answer::Text(202, ""),
+        _ => friendly(asked),
+    })
+    .await;
+    let client = client(&[conductor.url()]);
+    let error = client.heartbeat(&beat()).await.unwrap_err();
+    assert!(
+        matches!(error, ConductorError::Redirected { .. }),
+        "{error}"
+    );
+    let url = Url::parse(&format!("{}/v1/continue_inspection", conductor.url())).unwrap();
+    let error = client.post_once(&[url], b"{}").await.unwrap_err();
+    assert!(
+        matches!(error, ConductorError::Redirected { .. }),
+        "{error}"
+    );
+    assert!(error.is_transient());
+    assert!(conductor.asked_for("/accepted").is_empty());
+}
+
+#[tokio::test]
+async fn a_conductor_behind_another_path_gets_the_whole_request() {
+    for status in [307, 308] {
+        let conductor = Conductor::start(move |asked, _| match asked.path.strip_prefix("/new") {
+            Some(rest) => {
+                let mut asked = asked.clone();
+                asked.path = rest.to_owned();
+                friendly(&asked)
+            }
+            None => Answer::Redirect(status, format!("/new{}?{}", asked.path, asked.query)),
+        })
+        .await;
+        let client = client(&[conductor.url()]);
+        client.lookup(&addresses(), None).await.unwrap();
+        client.heartbeat(&beat()).await.unwrap();
+        let beat = conductor.asked_for("/new/v1/heartbeat").remove(0);
+        assert_eq!(
+            (beat.method.as_str(), beat.version.as_deref()),
+            ("POST", Some("1.68"))
+        );
+        assert_eq!(beat.body["agent_token"], TOKEN);
+    }
+}
+
+#[tokio::test]
+async fn a_lookup_stays_with_its_conductor() {
+    let other = Conductor::friendly().await;
+    let conductor = redirecting("/v1/lookup", 302, format!("{}/v1/lookup", other.url())).await;
+    let error = client(&[conductor.url()])
+        .lookup(&addresses(), None)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, ConductorError::Redirected { .. }),
+        "{error}"
+    );
+    assert!(other.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_page_is_no_answer_to_inspection_data() {
+    let portal = Conductor::start(|_, _| Answer::Text(200, "<html>Please log in</html>")).await;
+    let url = Url::parse(&format!("{}/v1/continue_inspection", portal.url())).unwrap();
+    let error = client(&[]).post_once(&[url], b"{}").await.unwrap_err();
+    assert!(matches!(error, ConductorError::Answer { .. }), "{error}");
+    assert!(error.is_transient());
+}
+
 #[test]
 fn urls_that_cannot_be_used_are_named() {
     for url in ["mdns", "ftp://h", "nonsense"] {

@@ -101,6 +101,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<ConfigError>> {
             "the flag {flag} has no effect: the log goes to the console and to /run/farrier/agent.log"
         ));
     }
+    let warnings = without_effect(&loading.options);
+    loading.warnings.extend(warnings);
     if loading.errors.is_empty() {
         Ok(Loaded {
             options: loading.options,
@@ -110,6 +112,26 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<ConfigError>> {
     } else {
         Err(loading.errors)
     }
+}
+
+/// The options that nothing reads here, where they ask for something.
+fn without_effect(options: &Options) -> Vec<String> {
+    let default = Options::default();
+    let mut warnings = Vec::new();
+    if options.inject_files_priority != default.inject_files_priority {
+        warnings.push(
+            "the option inject_files_priority has no effect: this agent has no step inject_files"
+                .to_owned(),
+        );
+    }
+    if options.efi_system_partition_size != default.efi_system_partition_size {
+        warnings.push(
+            "the option [disk_utils] efi_system_partition_size has no effect: this agent writes no \
+             partition images"
+                .to_owned(),
+        );
+    }
+    warnings
 }
 
 #[derive(Default)]
@@ -401,6 +423,21 @@ mod tests {
         assert_eq!(loaded.options.tls_cert_file, Some("/a".into()));
         assert_eq!(loaded.options.tls_key_file, Some("/b".into()));
         assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
+    }
+
+    #[test]
+    fn options_without_effect_are_named_where_they_ask_for_something() {
+        let machine = Machine::new("ipa-inject-files-priority=0");
+        assert!(load(&machine.sources).unwrap().warnings.is_empty());
+        let machine = Machine::new("ipa-inject-files-priority=50");
+        machine.file(
+            "etc/farrier.conf",
+            "[disk_utils]\nefi_system_partition_size = 200\n",
+        );
+        let warnings = load(&machine.sources).unwrap().warnings;
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert!(warnings[0].contains("inject_files_priority"));
+        assert!(warnings[1].contains("efi_system_partition_size"));
     }
 
     #[test]

@@ -159,6 +159,9 @@ pub struct Options {
     pub debug: bool,
     /// The kernel parameter `BOOTIF` as it stands.
     pub boot_interface: Option<String>,
+    /// Leave the management controller out of inventories, because the conductor knows it better. No
+    /// option, only a lookup says so.
+    pub skip_bmc_detect: bool,
 }
 
 impl Default for Options {
@@ -240,6 +243,7 @@ impl Default for Options {
             mdns_interfaces: Vec::new(),
             debug: false,
             boot_interface: None,
+            skip_bmc_detect: false,
         }
     }
 }
@@ -295,5 +299,60 @@ impl Live {
     pub fn change(&self, change: impl FnOnce(&mut Options)) {
         let mut options = self.0.write().unwrap_or_else(PoisonError::into_inner);
         change(Arc::make_mut(&mut options));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    /// Nothing reads these: the first two are named where they ask for something, and what the third
+    /// forbids is never done.
+    const UNREAD: [&str; 3] = [
+        "efi_system_partition_size",
+        "inject_files_priority",
+        "disable_bootc_deploy",
+    ];
+
+    /// The sources outside this room, joined, without tests and without what a lookup writes.
+    fn readers(directory: &Path, text: &mut String) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let writes = ["config", "tests", "tests.rs", "conductor/answer.rs"];
+            if writes.iter().any(|end| path.ends_with(end)) {
+                continue;
+            }
+            if path.is_dir() {
+                readers(&path, text);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                text.push_str(&fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn every_option_has_a_reader() {
+        let mut text = String::new();
+        readers(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+            &mut text,
+        );
+        let own = include_str!("options.rs");
+        let structure = own.split("pub struct Options {").nth(1).unwrap();
+        let structure = structure.split("\n}\n").next().unwrap();
+        let fields: Vec<&str> = structure
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':'))
+            .map(|(name, _)| name)
+            .collect();
+        assert!(fields.len() > 70, "{fields:?}");
+        for field in fields {
+            let is_read = text.match_indices(&format!(".{field}")).any(|(at, found)| {
+                let next = text[at + found.len()..].chars().next();
+                next.is_none_or(|next| !next.is_alphanumeric() && next != '_')
+            });
+            assert_eq!(is_read, !UNREAD.contains(&field), "{field}");
+        }
     }
 }

@@ -9,8 +9,11 @@ use serde_json::Value;
 use tracing::{info, warn};
 
 use crate::config::Options;
+use crate::net::NetError;
+use crate::net::http::{self, shown};
+use crate::net::redirect::{self, RefusedRedirect, SendError};
 use crate::net::resolver::Resolver;
-use crate::net::{NetError, http};
+use crate::sys::log::chain;
 
 /// Tries of one record, and the pause after the first, doubled after each: about half a minute, in
 /// which a receiver that is restarted is back.
@@ -37,6 +40,15 @@ pub enum DeliveryError {
         /// Its answer.
         status: StatusCode,
     },
+    /// It points elsewhere.
+    #[error("The erase record was not delivered to {place}")]
+    Redirected {
+        /// Scheme, host and path.
+        place: String,
+        /// Where it points to, and why that is not followed.
+        #[source]
+        source: RefusedRedirect,
+    },
     /// The receiver could not be reached, or went away.
     #[error("The erase record did not reach {place}")]
     Transport {
@@ -48,8 +60,9 @@ pub enum DeliveryError {
     },
 }
 
-/// Send this record to `erase_record_url`, if there is one; tried for about half a minute. Must not
-/// be called on a thread that drives a runtime.
+/// Send this record to `erase_record_url`, if there is one; tried for about half a minute. It is
+/// delivered when the receiver answers 200, 201, 202 or 204 and nothing else. Must not be called on a
+/// thread that drives a runtime.
 pub fn deliver(options: &Options, record: &Value) -> Result<(), DeliveryError> {
     deliver_with(options, record, FIRST_PAUSE)
 }
@@ -84,35 +97,50 @@ fn deliver_with(
             .timeout(limit)
             .body(body.clone());
         // Inside, since the time limit needs the runtime from the start.
-        let error = match runtime.block_on(async { request.send().await }) {
-            Ok(answer) if answer.status().is_success() => {
-                info!(device, place = shown(&url), "erase record delivered");
+        let sent = runtime.block_on(async {
+            let request = request.build().map_err(SendError::Transport)?;
+            redirect::send(&client, request).await
+        });
+        let place = shown(&url);
+        let error = match sent {
+            Ok(answer) if is_delivered(answer.status()) => {
+                info!(device, place, "erase record delivered");
                 return Ok(());
             }
             Ok(answer) => DeliveryError::Refused {
-                place: shown(&url),
+                place,
                 status: answer.status(),
             },
-            Err(error) => DeliveryError::Transport {
-                place: shown(&url),
+            Err(SendError::Redirect(source)) => DeliveryError::Redirected { place, source },
+            Err(SendError::Transport(error)) => DeliveryError::Transport {
+                place,
                 source: error.without_url(),
             },
         };
         if tries == TRIES || is_final(&error) {
             return Err(error);
         }
-        warn!(device, %error, tries, "trying again");
+        warn!(device, error = %chain(&error), tries, "trying again");
         thread::sleep(pause);
         pause *= 2;
         tries += 1;
     }
 }
 
+/// Whether a receiver that answers so has the record. A success of another kind speaks of a part, or
+/// of several things that went differently.
+fn is_delivered(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::OK | StatusCode::CREATED | StatusCode::ACCEPTED | StatusCode::NO_CONTENT
+    )
+}
+
 /// Whether the same request will be refused for ever.
 fn is_final(error: &DeliveryError) -> bool {
     match error {
         DeliveryError::Refused { status, .. } => {
-            status.is_client_error()
+            !status.is_server_error()
                 && !matches!(
                     *status,
                     StatusCode::REQUEST_TIMEOUT
@@ -120,6 +148,7 @@ fn is_final(error: &DeliveryError) -> bool {
                         | StatusCode::TOO_MANY_REQUESTS
                 )
         }
+        DeliveryError::Redirected { .. } => true,
         _ => false,
     }
 }
@@ -160,28 +189,17 @@ fn plain(text: &str) -> String {
         .collect()
 }
 
-/// Without what may be secret: user, password and query.
-fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    // Neither fails for http and https.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.set_query(None);
-    url.set_fragment(None);
-    url.to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
     use std::thread::JoinHandle;
 
     use serde_json::json;
 
     use super::*;
 
-    /// A receiver that answers with these status codes, one connection each; gives back what it got.
+    /// A receiver that gives these answers, one connection each; gives back what it got.
     fn receiver(answers: &'static [&'static str]) -> (String, JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!(
@@ -193,24 +211,36 @@ mod tests {
                 .iter()
                 .map(|status| {
                     let (mut stream, _) = listener.accept().unwrap();
-                    let mut got = Vec::new();
-                    let mut part = [0; 4096];
-                    loop {
-                        let count = stream.read(&mut part).unwrap();
-                        got.extend_from_slice(&part[..count]);
-                        if count == 0 || got.ends_with(b"}") {
-                            break;
-                        }
-                    }
+                    let got = request(&mut stream);
                     let answer = format!(
                         "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
                     );
                     stream.write_all(answer.as_bytes()).unwrap();
-                    String::from_utf8(got).unwrap()
+                    got
                 })
                 .collect()
         });
         (url, thread)
+    }
+
+    /// A whole request, with as much of a body as it says.
+    fn request(stream: &mut TcpStream) -> String {
+        let mut got = String::new();
+        let mut part = [0; 4096];
+        loop {
+            let count = stream.read(&mut part).unwrap();
+            got.push_str(std::str::from_utf8(&part[..count]).unwrap());
+            let Some((head, body)) = got.split_once("\r\n\r\n") else {
+                continue;
+            };
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "))
+                .map_or(0, |length| length.parse().unwrap());
+            if count == 0 || body.len() >= length {
+                return got;
+            }
+        }
     }
 
     fn options(url: &str, method: &str) -> Options {
@@ -264,12 +294,100 @@ mod tests {
     }
 
     #[test]
+    fn a_portal_that_answers_after_a_redirect_has_no_record() {
+        for status in ["301 Moved", "302 Found", "303 See Other"] {
+            let answer: &'static str =
+                Box::leak(format!("{status}\r\nLocation: /login?session=secret").into_boxed_str());
+            let answers: &'static [&'static str] = Box::leak(Box::new([answer]));
+            for method in ["POST", "PUT"] {
+                let (url, thread) = receiver(answers);
+                let error = send(&options(&url, method)).unwrap_err();
+                thread.join().unwrap();
+                let text = chain(&error);
+                assert!(
+                    text.contains(&format!("the answer is {}", &status[..3])),
+                    "{text}"
+                );
+                assert!(text.contains("/login, which is not followed"), "{text}");
+                assert!(!text.contains("secret"), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_does_not_go_to_another_host() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let elsewhere = format!(
+            "307 Temporary\r\nLocation: http://{}/",
+            listener.local_addr().unwrap()
+        );
+        let elsewhere: &'static str = Box::leak(elsewhere.into_boxed_str());
+        let (url, thread) = receiver(Box::leak(Box::new([elsewhere])));
+        let error = send(&options(&url, "POST")).unwrap_err();
+        thread.join().unwrap();
+        assert!(matches!(error, DeliveryError::Redirected { .. }), "{error}");
+        listener.set_nonblocking(true).unwrap();
+        let nobody = listener.accept().unwrap_err();
+        assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_receiver_can_send_the_record_to_another_place_of_its_own() {
+        for status in [307, 308] {
+            let answer = format!("{status} Elsewhere\r\nLocation: /archive?key=other");
+            let answer: &'static str = Box::leak(answer.into_boxed_str());
+            let (url, thread) = receiver(Box::leak(Box::new([answer, "204 No Content"])));
+            send(&options(&url, "POST")).unwrap();
+            let got = thread.join().unwrap();
+            assert!(
+                got[1].starts_with("POST /archive?key=other HTTP/1.1\r\n"),
+                "{}",
+                got[1]
+            );
+            let body = got[1].split_once("\r\n\r\n").unwrap().1;
+            assert_eq!(serde_json::from_str::<Value>(body).unwrap(), record());
+        }
+    }
+
+    #[test]
+    fn redirects_in_a_loop_are_left() {
+        let around = "307 Around\r\nLocation: /records?key=secret";
+        let (url, thread) = receiver(Box::leak(Box::new([around])));
+        let error = send(&options(&url, "POST")).unwrap_err();
+        thread.join().unwrap();
+        assert!(chain(&error).ends_with("the redirects go round in a loop"));
+    }
+
+    #[test]
+    fn only_a_success_that_speaks_of_the_whole_record_is_one() {
+        for (answer, delivered) in [
+            ("200 OK", true),
+            ("202 Accepted", true),
+            ("204 No Content", true),
+            ("206 Partial Content", false),
+            ("207 Multi-Status", false),
+            ("300 Multiple Choices", false),
+            ("302 Found", false),
+            ("304 Not Modified", false),
+        ] {
+            let answer: &'static [&'static str] = Box::leak(Box::new([answer]));
+            let (url, thread) = receiver(answer);
+            assert_eq!(
+                send(&options(&url, "POST")).is_ok(),
+                delivered,
+                "{answer:?}"
+            );
+            thread.join().unwrap();
+        }
+    }
+
+    #[test]
     fn nobody_there_is_an_error_and_no_url_is_nothing_to_do() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/?key=secret", listener.local_addr().unwrap());
         drop(listener);
         let error = send(&options(&url, "POST")).unwrap_err();
-        let text = crate::sys::log::chain(&error);
+        let text = chain(&error);
         assert!(!text.contains("secret"), "{text}");
         deliver(&Options::default(), &record()).unwrap();
         assert!(matches!(

@@ -152,6 +152,12 @@ pub enum EraseError {
         #[source]
         source: DeliveryError,
     },
+    /// A record must be delivered, and there is no place for it. Nothing is erased.
+    #[error(
+        "Nothing is erased: erase_record_required is set and erase_record_url is not, so that no \
+         erase record could be delivered"
+    )]
+    NoReceiver,
     /// A signature is still recognised after it was removed.
     #[error("The signature of {kind} on {device} is still there after it was removed")]
     SignatureSurvives {

@@ -132,6 +132,21 @@ impl Managers {
         Ok(managers)
     }
 
+    /// The agent's own manager, which may write to this machine's disks, behind another one that
+    /// chooses the disk. None is initialised, which would assemble arrays here. For tests alone.
+    #[cfg(test)]
+    pub(crate) fn behind(
+        options: Live,
+        other: Arc<dyn HardwareManager>,
+    ) -> Result<Self, ManagerError> {
+        let dispatcher = Arc::<Dispatcher>::default();
+        let root = Root::system();
+        let generic = Arc::downgrade(&dispatcher);
+        let generic = GenericHardwareManager::new(options.clone(), root, generic, true);
+        let managers = vec![other, Arc::new(generic)];
+        Self::rank(options, dispatcher, Installed::default(), managers)
+    }
+
     pub(super) fn rank(
         options: Live,
         dispatcher: Arc<Dispatcher>,
@@ -280,14 +295,15 @@ impl Managers {
             .require(&self.options.current().required_hardware_managers, &names)
     }
 
-    /// This machine is that node from now on. Where its UUID is another than before, waits for the
-    /// root disk, at most 45 s.
+    /// This machine is that node from now on. Where its UUID or its root device hints are others than
+    /// before, waits for the root disk, at most 45 s. (The reference waits for another UUID alone, and
+    /// hints that come with a deploy meet a disk that nobody has waited for.)
     pub fn set_node(&self, node: Node) {
         let is_new = {
             let mut current = lock(&self.node);
             let is_new = current
                 .as_ref()
-                .is_none_or(|current| current.uuid() != node.uuid());
+                .is_none_or(|current| identity(current) != identity(&node));
             *current = Some(node.clone());
             is_new
         };
@@ -319,12 +335,9 @@ impl Managers {
         let mut inventory = self
             .dispatcher
             .first("list_hardware_info", |manager| manager.list_hardware_info())?;
-        // The conductor knows the controller of such a node better (contract/control-plane 2.4).
-        let skips_bmc = lock(&self.node)
-            .as_ref()
-            .and_then(|node| node.field("driver_internal_info", "agent_skip_bmc_detect"))
-            == Some(&Value::Bool(true));
-        if skips_bmc {
+        // Not kept with the node, as in the reference: the next command replaces the node by one that
+        // says nothing of it.
+        if self.options.current().skip_bmc_detect {
             inventory.bmc_address = None;
             inventory.bmc_v6address = None;
             inventory.bmc_mac = None;
@@ -445,6 +458,12 @@ fn initialize(manager: &dyn HardwareManager, context: &dyn Context) {
         ),
         Err(_) => warn!(manager, "initialising a hardware manager ended in a panic"),
     }
+}
+
+/// What the wait for the root disk depends on.
+fn identity(node: &Node) -> (Option<&str>, [Option<&Value>; 2]) {
+    let hints = ["instance_info", "properties"].map(|part| node.field(part, "root_device"));
+    (node.uuid(), hints)
 }
 
 /// The machine's disks for plugins that ask for them: read from the kernel, never by dispatch, which

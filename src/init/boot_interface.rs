@@ -1,8 +1,12 @@
 //! The interface that the server booted from, which the kernel parameter `BOOTIF` names by its
 //! hardware address (contract/control-plane 1.2).
 
+use std::fmt;
 use std::fs;
 use std::path::Path;
+
+use crate::net::links::Link;
+use crate::sys::root::Root;
 
 /// A hardware address of six bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,6 +28,13 @@ impl HardwareAddress {
             _ => return None,
         };
         address.try_into().ok().map(Self)
+    }
+}
+
+impl fmt::Display for HardwareAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.0.map(|byte| format!("{byte:02x}"));
+        f.write_str(&bytes.join(":"))
     }
 }
 
@@ -55,12 +66,13 @@ pub(super) fn kernel_parameter(command_line: &str, name: &str) -> Option<String>
 /// Only interfaces with a device of their own count: a VLAN or a bond has the address of the card
 /// below it.
 pub(super) fn named_interface(root: &Path, address: HardwareAddress) -> Option<String> {
+    let tree = Root::at(root);
     let interfaces = fs::read_dir(root.join("sys/class/net")).ok()?;
     interfaces.flatten().find_map(|entry| {
         let directory = entry.path();
         let read = |attribute: &str| fs::read_to_string(directory.join(attribute)).ok();
-        let is_card = directory.join("device").exists();
-        if !is_card || HardwareAddress::parse(read("address")?.trim()) != Some(address) {
+        let link = Link::of(&tree, entry.file_name().to_str()?);
+        if !directory.join("device").exists() || !link.has_address(&address.to_string()) {
             return None;
         }
         let index = read("ifindex")?;
@@ -140,6 +152,31 @@ mod tests {
             let _ = HardwareAddress::parse(&text);
             let _ = kernel_parameter(&text, &name);
         }
+    }
+
+    #[test]
+    fn an_infiniband_port_is_found_by_the_address_that_it_booted_with() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("sys/class/net/ibs2");
+        fs::create_dir_all(directory.join("device")).unwrap();
+        for (file, content) in [
+            (
+                "address",
+                "80:00:02:48:fe:80:00:00:00:00:00:00:7c:fe:90:03:00:29:26:52",
+            ),
+            ("ifindex", "2"),
+            ("device/vendor", "0x15b3"),
+        ] {
+            fs::write(directory.join(file), content).unwrap();
+        }
+        let data = root.path().join("run/udev/data");
+        fs::create_dir_all(&data).unwrap();
+        fs::write(data.join("n2"), "I:1\n").unwrap();
+        let address = HardwareAddress::parse("20-7c-fe-90-29-26-52").unwrap();
+        assert_eq!(
+            named_interface(root.path(), address).as_deref(),
+            Some("ibs2")
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use serde::{Deserialize, Serialize};
 
 use super::message;
+use super::network::OWNER_VARIABLE;
 use crate::sys::boot_times;
 
 /// One JSON file for each interface and protocol: `<interface>.<protocol>.json`.
@@ -103,7 +104,7 @@ fn change(environment: &BTreeMap<String, String>) -> Change {
                     "new_dhcp6_ntp_server_addr",
                 ],
             ),
-            boot: variable("boot_interface") == interface,
+            boot: variable(OWNER_VARIABLE) == interface,
             interface,
             protocol,
         }),
@@ -114,7 +115,7 @@ fn change(environment: &BTreeMap<String, String>) -> Change {
                 servers: advertised(environment, "_servers"),
                 search: advertised(environment, "_search"),
                 ntp_servers: Vec::new(),
-                boot: variable("boot_interface") == interface,
+                boot: variable(OWNER_VARIABLE) == interface,
                 interface,
                 protocol,
             };

@@ -44,9 +44,11 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use self::boot_interface::{HardwareAddress, kernel_parameter};
 use self::console::Console;
 use self::message::Message;
+pub use self::network::gets_no_address;
 use self::network::{Network, Start};
 use self::supervisor::{Output, Rule, Supervisor};
 use crate::block::settle;
+use crate::command::LAST_EXIT;
 use crate::sys::boot_times::{self, since_kernel_start};
 use crate::sys::log::chain;
 use crate::sys::root::Root;
@@ -67,8 +69,8 @@ const HANDED_OVER: &[&str] = &[LOCKED_DOWN, RESCUED];
 /// There once udev has handled every device that was there at boot.
 pub const SETTLED: &str = "/run/farrier/settled";
 
-/// How the last agent ended, in one line: the next one tells the conductor why a command failed.
-const LAST_EXIT: &str = "/run/farrier/state/last-exit";
+/// The directory of what one agent leaves to the next of the same boot.
+pub const STATE: &str = "/run/farrier/state";
 
 /// Only root looks in here: journal and token lie here too.
 const DIRECTORY: &str = "/run/farrier";
@@ -191,7 +193,7 @@ impl Init {
             self.wait();
             for (pid, ending) in dead_children() {
                 if self.supervisor.ended(pid, ending) == Some("agent") {
-                    tell_next_agent(ending);
+                    tell_next_agent(Path::new(STATE), ending);
                 }
             }
             for message in self
@@ -470,11 +472,31 @@ fn kernel_release() -> Option<String> {
     )
 }
 
-/// Leave a line for the agent that starts next. Where there is no state yet, nothing was running.
-fn tell_next_agent(ending: Ending) {
+/// Leave a line for the agent that starts next, which tells the conductor why a command failed. Where
+/// there is no state yet, nothing was running.
+fn tell_next_agent(state: &Path, ending: Ending) {
     let line = match ending {
         Ending::Exit(_) => format!("{ending}\n"),
         Ending::Signal(signal) => format!("signal {signal}\n"),
     };
-    let _ = fs::write(LAST_EXIT, line);
+    let _ = fs::write(state.join(LAST_EXIT), line);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::interrupted_in;
+
+    #[test]
+    fn the_next_agent_says_how_the_last_one_ended() {
+        for (ending, told) in [
+            (Ending::Signal(Signal::SIGKILL), "(signal SIGKILL)"),
+            (Ending::Exit(101), "(exit status 101)"),
+        ] {
+            let state = tempfile::tempdir().unwrap();
+            let path = state.path();
+            let error = interrupted_in(path, || tell_next_agent(path, ending));
+            assert!(error.contains(told), "{error}");
+        }
+    }
 }

@@ -11,6 +11,9 @@ use super::boot_interface::{HardwareAddress, named_interface};
 /// The configuration that PID 1 writes for dhcpcd.
 pub(super) const CONFIGURATION: &str = "/run/farrier/dhcpcd.conf";
 
+/// How the hook is told which interface the server booted from: a variable of its environment.
+pub(super) const OWNER_VARIABLE: &str = "boot_interface";
+
 /// The lease hook: farrier itself under this name, so that no shell runs on the boot path.
 const HOOK: &str = "/usr/bin/farrier-lease";
 
@@ -25,6 +28,24 @@ const WATCH: Duration = Duration::from_secs(5);
 /// starts without it. Drivers of large cards need seconds after their probe.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What gets no address, in dhcpcd's words: interfaces on top of others. The agent makes VLANs
+/// without addresses, as the reference does.
+const DENIED: [&str; 9] = [
+    "lo", "bond*", "dummy*", "ipvlan*", "macvlan*", "tun*", "tap*", "veth*", "*.*",
+];
+
+/// Whether an interface of this name gets no address in this ramdisk, so that nobody should wait for
+/// one.
+pub fn gets_no_address(name: &str) -> bool {
+    DENIED
+        .iter()
+        .any(|pattern| match pattern.strip_suffix('*') {
+            Some("*.") => name.contains('.'),
+            Some(prefix) => name.starts_with(prefix),
+            None => name == *pattern,
+        })
+}
+
 /// For all interfaces. Choices that are not dhcpcd's defaults:
 /// - `noarp`, `nodelay`: no probing and no random pause before an address is used. The server has
 ///   just given the address to the hardware address that booted, and the probes take 5 s.
@@ -34,10 +55,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// - `slaac hwaddr`: the same IPv6 address at every boot.
 /// - `timeout 0`: a server whose switch port comes up late still gets its address.
 /// - `persistent`: a dhcpcd that dies leaves the addresses in place until it is started again.
-/// - denied are interfaces on top of others; the agent makes VLANs without addresses, as the
-///   reference does.
+/// - [`DENIED`].
 const COMMON: &str = "\
-denyinterfaces lo bond* dummy* ipvlan* macvlan* tun* tap* veth* *.*
 persistent
 nodelay
 noarp
@@ -140,11 +159,12 @@ fn configuration(owner: Option<&str>, has_uuid: bool) -> String {
         // Before clientid, which takes the name back from DHCPv4.
         text.push_str(WITHOUT_UUID);
     }
+    text.push_str(&format!("denyinterfaces {}\n", DENIED.join(" ")));
     text.push_str(COMMON);
     if let Some(owner) = owner {
         text.push_str(OTHERS);
         text.push_str(&format!(
-            "env boot_interface={owner}\ninterface {owner}\n{OWNER}"
+            "env {OWNER_VARIABLE}={owner}\ninterface {owner}\n{OWNER}"
         ));
     }
     text
@@ -209,6 +229,21 @@ mod tests {
             all.contains("\nnogateway\n") && owner.starts_with("gateway\n"),
             "{text}"
         );
+        // The hook reads what this writes: init::lease::tests::the_boot_interface_owns_dns.
+        assert!(all.contains("\nenv boot_interface=ens3\n"), "{text}");
         assert!(!configuration(None, false).contains("gateway"));
+    }
+
+    #[test]
+    fn what_dhcpcd_is_denied_gets_no_address() {
+        let text = configuration(None, true);
+        let denied = "\ndenyinterfaces lo bond* dummy* ipvlan* macvlan* tun* tap* veth* *.*\n";
+        assert!(text.contains(denied), "{text}");
+        for name in ["lo", "bond0", "eno1.100", "veth0"] {
+            assert!(gets_no_address(name), "{name}");
+        }
+        for name in ["eno1", "lom1", "ibs2"] {
+            assert!(!gets_no_address(name), "{name}");
+        }
     }
 }

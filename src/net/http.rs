@@ -3,18 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::Url;
 use reqwest::redirect::Policy;
 
 use super::resolver::Resolver;
 use super::{NetError, tls};
 use crate::config::Options;
 
-/// Redirects that are followed, as the reference's HTTP library does.
-const REDIRECTS: usize = 30;
-
 /// A client with the TLS settings of these options, the proxies of the environment and the
 /// resolver given. It sets no time limit for whole requests and none for reads: set one for each
-/// request.
+/// request. It follows no redirect: [`super::redirect::send`] does.
 ///
 /// Errors of this client print the URL they are about, and a URL's query may hold a token or a
 /// temporary signature: call `without_url` before an error is kept or shown.
@@ -30,7 +28,7 @@ pub fn builder(options: &Options, resolver: Resolver) -> Result<reqwest::ClientB
         .user_agent(concat!("farrier/", env!("CARGO_PKG_VERSION")))
         .tls_backend_preconfigured(tls::client(options)?)
         .dns_resolver(Arc::new(resolver))
-        .redirect(Policy::limited(REDIRECTS))
+        .redirect(Policy::none())
         .referer(false)
         // A long erase leaves minutes between requests; a connection that a firewall has forgotten
         // by then would cost a time-out.
@@ -38,4 +36,15 @@ pub fn builder(options: &Options, resolver: Resolver) -> Result<reqwest::ClientB
         .pool_max_idle_per_host(1)
         .tcp_nodelay(true)
         .http1_only())
+}
+
+/// A URL for a message, without what may be secret: user, password, query and fragment.
+pub fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    // Neither fails for http and https.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.set_fragment(None);
+    url.to_string()
 }

@@ -8,7 +8,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -43,10 +43,7 @@ pub fn start(debug: bool) {
 
 /// The same for a person at a terminal: on stderr, and kept nowhere.
 pub fn start_on_terminal() {
-    let level = Level::INFO;
-    let _ = tracing_subscriber::registry()
-        .with(Lines { level })
-        .try_init();
+    let _ = tracing_subscriber::registry().with(Lines).try_init();
 }
 
 /// Everything that is kept of the log, oldest line first.
@@ -94,6 +91,16 @@ pub fn flush() {
     }
 }
 
+/// Log `debug` from now on, or no longer: what the conductor announces comes after the start.
+pub fn set_debug(debug: bool) {
+    let before = DEBUG.swap(debug, Ordering::Relaxed);
+    if before != debug {
+        // Each place that logs remembers whether anybody listens.
+        tracing::callsite::rebuild_interest_cache();
+    }
+}
+
+static DEBUG: AtomicBool = AtomicBool::new(false);
 static STORE: OnceLock<Mutex<Store>> = OnceLock::new();
 static CONSOLE: OnceLock<SyncSender<Entry>> = OnceLock::new();
 static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
@@ -117,11 +124,9 @@ fn start_at(path: &Path, debug: bool) {
     if started.is_ok() {
         let _ = CONSOLE.set(sender);
     }
-    let level = if debug { Level::DEBUG } else { Level::INFO };
+    DEBUG.store(debug, Ordering::Relaxed);
     // A second subscriber can exist in tests only; then the first keeps the events.
-    let _ = tracing_subscriber::registry()
-        .with(Lines { level })
-        .try_init();
+    let _ = tracing_subscriber::registry().with(Lines).try_init();
 }
 
 fn write_console(receiver: &Receiver<Entry>) {
@@ -173,20 +178,27 @@ fn to_console(line: String) {
 }
 
 /// Makes a line of each event.
-struct Lines {
-    level: Level,
+struct Lines;
+
+/// Down to where events of our own are kept.
+fn level() -> Level {
+    if DEBUG.load(Ordering::Relaxed) {
+        Level::DEBUG
+    } else {
+        Level::INFO
+    }
 }
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn enabled(&self, metadata: &tracing::Metadata<'_>, _context: Context<'_, S>) -> bool {
         // What libraries say below a warning is about themselves.
         let ours = metadata.target().starts_with("farrier");
-        let limit = if ours { self.level } else { Level::WARN };
+        let limit = if ours { level() } else { Level::WARN };
         *metadata.level() <= limit
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(LevelFilter::from_level(self.level))
+        Some(LevelFilter::from_level(level()))
     }
 
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
@@ -319,6 +331,20 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_kept_can_be_changed_later() {
+        let subscriber = tracing_subscriber::registry().with(Lines);
+        tracing::subscriber::with_default(subscriber, || {
+            // One place in the code, which remembers.
+            let is_kept = || tracing::enabled!(Level::DEBUG);
+            assert!(!is_kept());
+            set_debug(true);
+            assert!(is_kept());
+            set_debug(false);
+            assert!(!is_kept());
+        });
+    }
 
     #[test]
     fn the_file_is_bounded_and_in_order() {

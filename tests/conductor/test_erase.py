@@ -138,6 +138,23 @@ def test_a_disk_that_cannot_be_written_fails_alone(lab, node):
         'VIRTIO': 'failed', 'SATA': 'erased', 'NVME': 'erased', 'SCSI': 'erased', '4K': 'erased'}
     assert re.search(where, records['VIRTIO']['error'])
     assert records['VIRTIO']['category'] == 'none'
+
+
+def test_a_receiver_that_points_elsewhere_has_no_record(lab, node, receiver):
+    """The site's receiver is behind a portal, which answers with a redirect to its own page: all disks
+    are erased, no record is kept where it must be, and the step fails."""
+    if node.state != 'manageable':
+        node.recover()
+    received = len(receiver.received)
+    receiver.points_to = '/login?session=secret'
+    with pytest.raises(ProvisionError, match='erase record was not delivered') as failure:
+        node.clean('erase_devices')
+    error = failure.value.last_error
+    assert f'302 Found and points to {receiver.url.removesuffix("/records")}/login,' in error
+    assert 'secret' not in error
+    assert (len(receiver.received), receiver.read) == (received, [])
+    records = by_serial(archived(lab, node)['erase_devices'])
+    assert {record['result'] for record in records.values()} == {'erased'}
     # Its agent would use this machine's time for nothing.
     node.server.power_off()
 

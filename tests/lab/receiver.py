@@ -8,24 +8,40 @@ from lab import network
 
 
 class Receiver:
-    """Takes JSON by POST and PUT; `received` is what came, each a path and its JSON."""
+    """Takes JSON by POST and PUT; `received` is what came, each a path and its JSON. While it
+    `points_to` a path it takes nothing and answers 302 to there, as a portal does that wants a login,
+    and its page, which anybody can `read`, is there."""
 
     def __init__(self, network_, port):
         self.url = f'http://{network.ADDRESS}:{port}/records'
         self.received = []
+        self.points_to = None
+        self.read = []
         self._network = network_
         self._port = port
         self._server = None
         self._thread = None
 
     def __enter__(self):
-        received = self.received
+        receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers['Content-Length']))
-                received.append((self.path, json.loads(body)))
-                self.send_response(201)
+                if receiver.points_to:
+                    self.answer(302, Location=receiver.points_to)
+                    return
+                receiver.received.append((self.path, json.loads(body)))
+                self.answer(201)
+
+            def do_GET(self):
+                receiver.read.append(self.path)
+                self.answer(200)
+
+            def answer(self, status, **headers):
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
                 self.send_header('Content-Length', '0')
                 self.end_headers()
 

@@ -29,7 +29,7 @@ use line::{Entry, Line};
 const FILE: &str = "commands.jsonl";
 
 /// What PID 1 writes beside it about the end of the last agent, for people: `signal 9`.
-const LAST_EXIT: &str = "last-exit";
+pub const LAST_EXIT: &str = "last-exit";
 
 /// What the kernel calls this boot: another random UUID after each.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -273,6 +273,26 @@ fn now() -> f64 {
 #[cfg(any(test, fuzzing))]
 pub(super) fn parse(lines: &[u8]) {
     let _ = line::parse(Path::new("journal"), lines);
+}
+
+/// For a test of PID 1: what is said of a command that was running in this directory when the agent
+/// ended so.
+#[cfg(test)]
+pub(crate) fn interrupted_in(directory: &Path, end: impl FnOnce()) -> String {
+    let (journal, _) = Journal::open(directory).unwrap();
+    journal
+        .started(Uuid::new_v4(), "execute_clean_step")
+        .unwrap();
+    drop(journal);
+    end();
+    let (_journal, commands) = Journal::open(directory).unwrap();
+    commands[0]
+        .outcome()
+        .unwrap()
+        .error
+        .clone()
+        .unwrap()
+        .details
 }
 
 #[cfg(test)]

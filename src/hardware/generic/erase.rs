@@ -23,6 +23,10 @@ pub(super) fn devices(
     context: &dyn Context,
     node: &Node,
 ) -> Result<Value, ManagerError> {
+    let options = manager.options.current();
+    if options.erase_record_required && options.erase_record_url.is_none() {
+        return Err(EraseError::NoReceiver.into());
+    }
     let flags = flags(manager, node)?;
     let (devices, guard, _) = released(manager, context, node, &flags, ReadOnly::Fail, || {
         manager.list_block_devices_check_skip_list(node, false)

@@ -152,17 +152,17 @@ fn what_switches_announce_is_in_the_inventory_where_it_is_asked_for() {
 
 #[test]
 fn a_controller_that_the_conductor_knows_better_is_left_out() {
-    let options = Options {
+    let options = Live::new(Options {
         disk_wait_attempts: 0,
         ..Options::default()
-    };
+    });
     let fake = FakeManager::new("Vendor", 1).answering(Answer::Text("192.0.2.1"));
     let managers =
-        Managers::from_managers(Live::new(options), vec![Arc::new(fake)], &SilentContext).unwrap();
+        Managers::from_managers(options.clone(), vec![Arc::new(fake)], &SilentContext).unwrap();
     let address = |managers: &Managers| managers.inventory_uncached().unwrap().bmc_address;
     assert_eq!(address(&managers).as_deref(), Some("192.0.2.1"));
-    let node = json!({"driver_internal_info": {"agent_skip_bmc_detect": true}});
-    managers.set_node(serde_json::from_value(node).unwrap());
+    options.change(|options| options.skip_bmc_detect = true);
+    managers.set_node(node("1"));
     assert_eq!(address(&managers), None);
 }
 
@@ -202,6 +202,14 @@ fn a_new_node_waits_for_its_disk_and_the_same_node_does_not() {
     managers.set_node(node("2"));
     assert_eq!(fake.root_disks.lock().unwrap().len(), 0);
     assert_eq!(managers.node(), Some(node("2")));
+
+    // The disk of new hints can be late.
+    let hinted = json!({"uuid": "2", "instance_info": {"root_device": {"serial": "s"}}});
+    let hinted: Node = serde_json::from_value(hinted).unwrap();
+    *fake.root_disks.lock().unwrap() = vec![missing(), disk()];
+    managers.set_node(hinted.clone());
+    assert_eq!(fake.root_disks.lock().unwrap().len(), 0);
+    assert_eq!(managers.node(), Some(hinted));
 }
 
 #[test]

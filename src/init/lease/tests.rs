@@ -16,7 +16,7 @@ fn bound(interface: &str, boot_interface: &str) -> BTreeMap<String, String> {
         ("protocol", "dhcp"),
         ("reason", "BOUND"),
         ("if_up", "true"),
-        ("boot_interface", boot_interface),
+        (OWNER_VARIABLE, boot_interface),
         ("new_ip_address", "10.0.2.15"),
         ("new_subnet_cidr", "24"),
         ("new_routers", "10.0.2.2"),

@@ -107,6 +107,11 @@ fn results(result: &Value) -> Vec<String> {
 
 /// Take one request, give this answer, and return the request's JSON.
 fn receive(listener: &TcpListener, status: &str) -> Value {
+    receive_at(listener, status).1
+}
+
+/// The same with the request's first line.
+fn receive_at(listener: &TcpListener, status: &str) -> (String, Value) {
     let (mut stream, _) = listener.accept().unwrap();
     let mut got = Vec::new();
     let mut part = [0; 65_536];
@@ -120,7 +125,8 @@ fn receive(listener: &TcpListener, status: &str) -> Value {
             let answer =
                 format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
             stream.write_all(answer.as_bytes()).unwrap();
-            return json;
+            let head = String::from_utf8_lossy(&got[..start]);
+            return (head.lines().next().unwrap().to_owned(), json);
         }
         assert!(count > 0, "the request is cut short");
     }
@@ -167,19 +173,57 @@ fn a_record_is_in_the_result_in_the_archive_and_at_the_sites_receiver() {
     // Where nobody takes it, the step fails only if it must not.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     options.erase_record_url = Some(format!("http://{}/", listener.local_addr().unwrap()));
+    const PORTAL: &str = "302 Found\r\nLocation: /login?session=secret";
     let receiver = thread::spawn(move || {
-        receive(&listener, "403 Forbidden");
-        receive(&listener, "403 Forbidden")
+        for answer in ["403 Forbidden", PORTAL, "403 Forbidden"] {
+            receive(&listener, answer);
+        }
     });
-    let machine = Machine::with_options(&["sda"], options.clone());
-    let error = machine.run("erase_devices", node.clone()).unwrap_err();
-    assert!(error.to_string().contains("not delivered"), "{error}");
-    assert!(error.chain().contains("403"), "{}", error.chain());
-    assert!(machine.is_zero("sda"));
+    for what in ["403", "302 Found and points to http://127.0.0.1:"] {
+        let machine = Machine::with_options(&["sda"], options.clone());
+        let error = machine.run("erase_devices", node.clone()).unwrap_err();
+        assert!(error.to_string().contains("not delivered"), "{error}");
+        assert!(error.chain().contains(what), "{}", error.chain());
+        assert!(!error.chain().contains("secret"), "{}", error.chain());
+        assert!(machine.is_zero("sda"));
+    }
     options.erase_record_required = false;
     let machine = Machine::with_options(&["sda"], options);
     machine.run("erase_devices", node).unwrap();
     receiver.join().unwrap();
+}
+
+#[test]
+fn the_place_of_a_record_is_made_of_what_is_in_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let options = Options {
+        erase_record_url: Some(format!("http://{}/site", listener.local_addr().unwrap())),
+        erase_record_method: "PUT".to_owned(),
+        erase_record_required: true,
+        ..Options::default()
+    };
+    let receiver = thread::spawn(move || receive_at(&listener, "201 Created"));
+    let machine = Machine::with_options(&["sda"], options);
+    fs::create_dir_all(machine.path("run/udev/data")).unwrap();
+    let udev = "E:ID_SERIAL_SHORT=S 1\n";
+    fs::write(machine.path("run/udev/data/b8:0"), udev).unwrap();
+    machine.run("erase_devices", json!({"uuid": "n1"})).unwrap();
+    let (line, record) = receiver.join().unwrap();
+    assert_eq!(record["device"]["serial"], "S 1");
+    let started = record["started"].as_str().unwrap().replace(':', "_");
+    assert_eq!(line, format!("PUT /site/n1/S_1-{started}.json HTTP/1.1"));
+}
+
+#[test]
+fn a_record_that_can_go_nowhere_stops_the_erase() {
+    let options = Options {
+        erase_record_required: true,
+        ..Options::default()
+    };
+    let machine = Machine::with_options(&["sda"], options);
+    let error = machine.run("erase_devices", json!({})).unwrap_err();
+    assert!(error.to_string().contains("erase_record_url"), "{error}");
+    assert!(machine.is_untouched("sda"));
 }
 
 #[test]

@@ -98,8 +98,7 @@ pub(super) async fn route(urls: &[Url], resolver: &Resolver) -> Option<IpAddr> {
             Host::Ipv4(address) => vec![address.into()],
             Host::Ipv6(address) => vec![address.into()],
             Host::Domain(name) => {
-                if address::all().is_ok_and(|addresses| addresses.is_empty()) && name != "localhost"
-                {
+                if !may_be_reached(name) {
                     continue;
                 }
                 let looked_up = timeout(Duration::from_secs(5), resolver.addresses(name)).await;
@@ -111,6 +110,17 @@ pub(super) async fn route(urls: &[Url], resolver: &Resolver) -> Option<IpAddr> {
         }
     }
     None
+}
+
+/// Whether it makes sense to ask this host, an address or a name: there is a route to the address,
+/// or an address of this machine from which the name could be looked up. Sends nothing.
+pub(super) fn may_be_reached(host: &str) -> bool {
+    match host.parse() {
+        Ok(address) => address::source_towards(address).is_some(),
+        Err(_) => {
+            host == "localhost" || address::all().is_ok_and(|addresses| !addresses.is_empty())
+        }
+    }
 }
 
 /// Wait until the interface that the machine was booted from has an address, or all have
@@ -238,6 +248,14 @@ mod tests {
         assert_eq!(covered(&wanted, &addresses), Coverage::Ipv6);
         addresses.push(entry("b", "10.0.0.2"));
         assert_eq!(covered(&wanted, &addresses), Coverage::Ipv4);
+    }
+
+    #[test]
+    fn a_host_that_may_be_reached_is_known_without_a_word() {
+        assert!(may_be_reached("127.0.0.1"));
+        assert!(may_be_reached("localhost"));
+        // The kernel lets nobody send there who has not asked for broadcasts.
+        assert!(!may_be_reached("255.255.255.255"));
     }
 
     #[tokio::test]

@@ -48,7 +48,8 @@ impl Client {
         }
     }
 
-    async fn post_once(
+    /// The same in a single try.
+    pub async fn post_once(
         &self,
         urls: &[Url],
         body: &[u8],

@@ -109,9 +109,8 @@ impl Clock {
         network: impl Future<Output = ()>,
     ) -> Result<(), AgentError> {
         if self.must_be_set {
-            let decided = |standing: &Standing| {
-                matches!(standing, Standing::Set | Standing::Hopeless(_))
-            };
+            let decided =
+                |standing: &Standing| matches!(standing, Standing::Set | Standing::Hopeless(_));
             // An end without a word is a defect of the task.
             return match self.standing.wait_for(decided).await.as_deref() {
                 Ok(Standing::Hopeless(why)) => Err(AgentError::Clock(ManagerError::new(
@@ -296,7 +295,11 @@ fn tell(server: &str, before: SystemTime, now: SystemTime, status: Option<&Statu
         Err(ahead) => (ahead.duration(), "ahead"),
     };
     if off < NOTABLE {
-        info!(server, off_by_seconds = off.as_secs_f64(), "the clock is set");
+        info!(
+            server,
+            off_by_seconds = off.as_secs_f64(),
+            "the clock is set"
+        );
         return;
     }
     let text = format!(
@@ -324,7 +327,11 @@ fn in_words(time: Duration) -> String {
         return format!("{:.1} s", time.as_secs_f64());
     };
     let mut text = String::new();
-    for (count, unit) in units[first..].iter().take(2).filter(|(count, _)| *count > 0) {
+    for (count, unit) in units[first..]
+        .iter()
+        .take(2)
+        .filter(|(count, _)| *count > 0)
+    {
         // Writing to a String cannot fail.
         let _ = write!(text, " {count} {unit}");
     }

@@ -115,7 +115,17 @@ pub async fn live(setup: Setup) -> Result<End, AgentError> {
             timeout: Duration::from_secs(options.lookup_timeout),
             interval: Duration::from_secs(options.lookup_interval),
         };
-        Some(find_node(times, &client, addresses, &mut inspection, &mut state, &status).await)
+        Some(
+            find_node(
+                times,
+                &client,
+                addresses,
+                &mut inspection,
+                &mut state,
+                &status,
+            )
+            .await,
+        )
     };
     if let Some(answer) = &known {
         apply(

@@ -299,8 +299,7 @@ impl Client {
             .and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
         if let Some(said) = date {
             let at = Instant::now();
-            *self.clock.lock().unwrap_or_else(PoisonError::into_inner) =
-                Some(Reading { said, at });
+            *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(Reading { said, at });
         }
     }
 

@@ -8,7 +8,9 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::fake::{Answer, Conductor, NODE, TOKEN, friendly, lookup, root};
-use super::{ApiVersion, Beat, Client, ConductorError, InspectionOutcome, LookupTimes, TokenAnswer};
+use super::{
+    ApiVersion, Beat, Client, ConductorError, InspectionOutcome, LookupTimes, TokenAnswer,
+};
 use crate::config::Options;
 use crate::net::resolver::Resolver;
 

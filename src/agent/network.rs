@@ -74,6 +74,14 @@ pub(super) async fn wait_for_interfaces(root: &Path, status: &Status) {
     }
 }
 
+/// Wait until this machine has an address, at most a minute.
+pub(super) async fn wait_for_address() {
+    let started = Instant::now();
+    while address::all().is_ok_and(|addresses| addresses.is_empty()) && started.elapsed() < ROUTE {
+        sleep(POLL).await;
+    }
+}
+
 /// Wait until there is a route to one of these URLs' hosts, at most a minute.
 pub(super) async fn wait_for_route(urls: &[Url], resolver: &Resolver, status: &Status) {
     let started = Instant::now();

@@ -12,7 +12,7 @@ mod storage;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use farrier_plugin::{
     BlockDevice, BootInfo, Context, Cpu, Device, ErrorKind, HardwareManager, Inventory, LldpData,
@@ -29,7 +29,6 @@ use crate::config::Live;
 use crate::erase::{Plans, Records, Scopes};
 use crate::hardware::disk_wait;
 use crate::hardware::dispatch::Dispatcher;
-use crate::inventory::lldp::Announcements;
 use crate::inventory::{self, Bmc, Smbios};
 use crate::net::certificate::Identity;
 use crate::sys::page_cache;
@@ -55,8 +54,8 @@ pub(super) struct GenericHardwareManager {
     may_destroy: bool,
     /// Asked once: the management controller takes seconds to answer.
     bmc: OnceLock<Bmc>,
-    /// Listened to once: switches speak every 30 s.
-    announcements: OnceLock<Announcements>,
+    /// What switches announce, and how long that is good: they speak every 30 s only.
+    announcements: Mutex<Option<(Instant, LldpData)>>,
     /// What was done to disks since this machine was booted.
     records: Records,
     /// What one device's turn erased of others.
@@ -83,7 +82,7 @@ impl GenericHardwareManager {
             peers,
             may_destroy,
             bmc: OnceLock::new(),
-            announcements: OnceLock::new(),
+            announcements: Mutex::default(),
             written: Mutex::default(),
         }
     }

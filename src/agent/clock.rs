@@ -315,7 +315,7 @@ fn tell(server: &str, before: SystemTime, now: SystemTime, status: Option<&Statu
 }
 
 /// The two largest units of a time: `9463 days 2 h`, `3 min 20 s`, `1.3 s`.
-fn in_words(time: Duration) -> String {
+pub(super) fn in_words(time: Duration) -> String {
     let seconds = time.as_secs();
     let units = [
         (seconds / 86_400, "days"),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use farrier_plugin::{ErrorKind, LldpData, ManagerError, NetworkInterface};
 
-use super::{GenericHardwareManager, filter};
+use super::{FRESH, GenericHardwareManager, filter};
 use crate::inventory;
 use crate::inventory::lldp::{Announcements, Neighbour};
 use crate::net::{links, vlans};
@@ -56,10 +56,6 @@ pub(super) fn info(
         )
     })
 }
-
-/// What was heard longer ago is listened for again: a machine that waits for its conductor may have
-/// been switched on before its switch, or was plugged in elsewhere since.
-const FRESH: Duration = Duration::from_secs(300);
 
 /// What switches announce on these interfaces, or on all. Inspection and inventory get the same, and
 /// wait for it once.
@@ -127,7 +123,7 @@ mod tests {
     use crate::sys::recording::Recording;
 
     #[test]
-    fn what_was_heard_long_ago_is_listened_for_again() {
+    fn what_was_heard_long_ago_is_asked_for_again() {
         let recording = Recording::unpack(
             "/sys/class/net/eno1/address = 52:54:00:aa:bb:01\n/sys/class/net/eno1/device/\n",
         );
@@ -139,10 +135,16 @@ mod tests {
             false,
         );
         let heard = LldpData::from([("eno7".to_owned(), Vec::new())]);
-        for (good_for, expected) in [(FRESH, &heard), (Duration::ZERO, &LldpData::new())] {
+        let bmc = inventory::Bmc {
+            address: Some("192.0.2.9".to_owned()),
+            ..inventory::Bmc::default()
+        };
+        for (good_for, is_kept) in [(FRESH, true), (Duration::ZERO, false)] {
             let until = Instant::now() + good_for;
             *generic.announcements.lock().unwrap() = Some((until, heard.clone()));
-            assert_eq!(&lldp(&generic, None).unwrap(), expected);
+            *generic.bmc.lock().unwrap() = Some((until, bmc.clone()));
+            assert_eq!(lldp(&generic, None).unwrap().contains_key("eno7"), is_kept);
+            assert_eq!(generic.bmc() == bmc, is_kept);
         }
     }
 }

@@ -1,24 +1,244 @@
-//! Setting the clock at start and before the machine ends (contract/control-plane 1.8).
+//! Setting the clock: beside the start, until it is right, and before the machine ends
+//! (contract/control-plane 1.8).
+//!
+//! The clock may be set at any moment of the agent's life. Nothing in the agent measures a time by
+//! it: time limits and pauses are on the monotonic clock, and the certificate is made by the
+//! conductor's clock.
 
-use std::time::SystemTime;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use farrier_plugin::{ErrorKind, ManagerError};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
-use super::AgentError;
+use super::status::Status;
+use super::{AgentError, network};
+use crate::conductor::repeat_pause;
 use crate::config::{Live, Options};
-use crate::net::ntp;
+use crate::net::ntp::{self, NtpError};
 use crate::net::resolver::Resolver;
-use crate::sys::clock;
+use crate::sys::clock::{self, utc_text};
 use crate::sys::log::chain;
 
-/// Set the clock from `ntp_server`, where that is set. A failure is told and, unless
-/// `fail_if_clock_not_set`, left.
-pub(super) async fn set_at_start(options: &Options, resolver: &Resolver) -> Result<(), AgentError> {
-    match set(options, resolver).await {
-        Err(error) if options.fail_if_clock_not_set => Err(AgentError::Clock(error)),
-        _ => Ok(()),
+/// How often a route is looked for. A look sends nothing.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// When the person at the console is told that a route to the server is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A name may be unknown for so long after the first address has come: the lease's name servers are
+/// noted a moment after its address.
+const NAME_SERVERS: Duration = Duration::from_secs(5);
+
+/// A clock that is off by less is not worth a line at the console.
+const NOTABLE: Duration = Duration::from_secs(1);
+
+/// How it stands with the clock.
+#[derive(Debug)]
+enum Standing {
+    /// The server has not been asked yet, mostly for want of a route.
+    NotAsked,
+    /// It was asked in vain and will be asked again.
+    AskedInVain,
+    /// It was set, or nobody wants that.
+    Set,
+    /// It will never be set, for this reason.
+    Hopeless(String),
+}
+
+/// Sets the clock from `ntp_server`, beside everything else. The asking ends with this value.
+///
+/// Asking once was rejected, as the reference does it: at its start a machine has no network yet,
+/// and one whose clock starts in 1970 then finds no certificate valid for as long as it runs.
+pub(super) struct Clock {
+    standing: watch::Receiver<Standing>,
+    must_be_set: bool,
+    _asking: JoinSet<()>,
+}
+
+impl Clock {
+    /// Begin to ask, as soon as there is a route to the server, until it has said the time.
+    pub(super) fn start(options: &Options, resolver: &Resolver, status: &Arc<Status>) -> Self {
+        let Some(server) = options.ntp_server.clone() else {
+            return Self::asking(false, |standing| async move {
+                standing.send_replace(Standing::Set);
+            });
+        };
+        let (resolver, status) = (resolver.clone(), Arc::clone(status));
+        let must_be_set = options.fail_if_clock_not_set;
+        Self::asking(must_be_set, move |standing| async move {
+            let source = Source {
+                server: &server,
+                has_route: || network::may_be_reached(&server),
+                time: || ntp::time(&server, &resolver),
+                set: clock::set,
+            };
+            source.ask_until_set(&standing, &status, must_be_set).await;
+        })
+    }
+
+    fn asking<F>(must_be_set: bool, ask: impl FnOnce(watch::Sender<Standing>) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (sender, standing) = watch::channel(Standing::NotAsked);
+        let mut asking = JoinSet::new();
+        asking.spawn(ask(sender));
+        Self {
+            standing,
+            must_be_set,
+            _asking: asking,
+        }
+    }
+
+    /// Wait until the server was asked once, with or without success, but once `network` has come
+    /// not longer than an exchange may take: a server that never answers keeps nobody from the
+    /// conductor. Where `fail_if_clock_not_set` is set, wait until the clock is right. (The
+    /// reference dies then and is started again, which comes to the same.)
+    ///
+    /// # Errors
+    ///
+    /// The clock must be set and never will be: no host in `ntp_server`, or no right to set it.
+    pub(super) async fn ready(
+        &mut self,
+        network: impl Future<Output = ()>,
+    ) -> Result<(), AgentError> {
+        if self.must_be_set {
+            let decided =
+                |standing: &Standing| matches!(standing, Standing::Set | Standing::Hopeless(_));
+            // An end without a word is a defect of the task.
+            return match self.standing.wait_for(decided).await.as_deref() {
+                Ok(Standing::Hopeless(why)) => Err(AgentError::Clock(ManagerError::new(
+                    ErrorKind::ClockSync,
+                    why,
+                ))),
+                _ => Ok(()),
+            };
+        }
+        let asked = async {
+            let asked = |standing: &Standing| !matches!(standing, Standing::NotAsked);
+            let _ = self.standing.wait_for(asked).await;
+        };
+        let given_up = async {
+            network.await;
+            sleep(ntp::LIMIT).await;
+        };
+        tokio::select! {
+            () = asked => {}
+            () = given_up => {}
+        }
+        Ok(())
+    }
+}
+
+/// Where the time comes from, and what is done with it.
+struct Source<'s, R, T, S> {
+    server: &'s str,
+    has_route: R,
+    time: T,
+    set: S,
+}
+
+impl<R, T, F, S> Source<'_, R, T, S>
+where
+    R: Fn() -> bool,
+    T: Fn() -> F,
+    F: Future<Output = Result<SystemTime, NtpError>>,
+    S: Fn(SystemTime) -> nix::Result<()>,
+{
+    async fn ask_until_set(
+        self,
+        standing: &watch::Sender<Standing>,
+        status: &Status,
+        must_be_set: bool,
+    ) {
+        let then = if must_be_set {
+            "asking again; nothing is done before, since fail_if_clock_not_set is set"
+        } else {
+            "asking again"
+        };
+        self.wait_for_route(status).await;
+        let since_route = Instant::now();
+        let mut tries = 0;
+        loop {
+            let failure = match (self.time)().await {
+                Ok(time) => {
+                    let before = SystemTime::now();
+                    let Err(errno) = (self.set)(time) else {
+                        tell(self.server, before, time, Some(status));
+                        standing.send_replace(Standing::Set);
+                        return;
+                    };
+                    Failure::setting(errno)
+                }
+                Err(NtpError::Resolve { .. }) if since_route.elapsed() < NAME_SERVERS => {
+                    sleep(LOOK).await;
+                    continue;
+                }
+                Err(error) => Failure::asking(&error),
+            };
+            tries += 1;
+            let why = failure.error.chain();
+            warn!(
+                server = self.server,
+                tries,
+                error = why,
+                "the clock could not be set"
+            );
+            if failure.is_final {
+                status.trouble(&why);
+                standing.send_replace(Standing::Hopeless(why));
+                return;
+            }
+            status.trouble(&format!("{why}; {then}"));
+            standing.send_replace(Standing::AskedInVain);
+            sleep(repeat_pause(tries)).await;
+        }
+    }
+
+    async fn wait_for_route(&self, status: &Status) {
+        let waiting = async {
+            while !(self.has_route)() {
+                sleep(LOOK).await;
+            }
+        };
+        tokio::pin!(waiting);
+        if timeout(PATIENCE, &mut waiting).await.is_err() {
+            status.trouble(&format!(
+                "there is no route to the NTP server {} yet; the clock may be wrong",
+                self.server
+            ));
+            waiting.await;
+        }
+    }
+}
+
+/// Why the clock is not set.
+struct Failure {
+    error: ManagerError,
+    is_final: bool,
+}
+
+impl Failure {
+    fn asking(error: &NtpError) -> Self {
+        Self {
+            error: ManagerError::new(ErrorKind::ClockSync, chain(error)),
+            is_final: error.is_final(),
+        }
+    }
+
+    fn setting(errno: nix::Error) -> Self {
+        Self {
+            error: ManagerError::new(ErrorKind::ClockSync, "The system clock could not be set")
+                .with_source(errno),
+            // It is a matter of privileges, and those do not come later.
+            is_final: true,
+        }
     }
 }
 
@@ -31,7 +251,7 @@ pub(super) fn setter(
     let handle = Handle::current();
     Box::new(move || {
         let options = options.current();
-        let set = handle.block_on(set(&options, &resolver));
+        let set = handle.block_on(set_once(&options, &resolver));
         let stored = clock::store_in_hardware(SystemTime::now()).map_err(|error| {
             warn!(%error, "the time could not be stored in the hardware clock");
             ManagerError::new(
@@ -48,19 +268,228 @@ pub(super) fn setter(
     })
 }
 
-async fn set(options: &Options, resolver: &Resolver) -> Result<(), ManagerError> {
+async fn set_once(options: &Options, resolver: &Resolver) -> Result<(), ManagerError> {
     let Some(server) = &options.ntp_server else {
         return Ok(());
     };
-    let failed = |error: &dyn std::error::Error| {
-        let text = chain(error);
-        warn!(server, error = text, "the clock could not be set");
-        ManagerError::new(ErrorKind::ClockSync, text)
+    let set = match ntp::time(server, resolver).await {
+        Ok(time) => {
+            let before = SystemTime::now();
+            clock::set(time)
+                .map(|()| tell(server, before, time, None))
+                .map_err(Failure::setting)
+        }
+        Err(error) => Err(Failure::asking(&error)),
     };
-    let time = ntp::time(server, resolver)
-        .await
-        .map_err(|error| failed(&error))?;
-    clock::set(time).map_err(|error| failed(&error))?;
-    info!(server, "the clock is set");
-    Ok(())
+    set.map_err(|failure| {
+        let error = failure.error;
+        warn!(server, error = error.chain(), "the clock could not be set");
+        error
+    })
+}
+
+/// Say that the clock was set, and by how much it was wrong.
+fn tell(server: &str, before: SystemTime, now: SystemTime, status: Option<&Status>) {
+    let (off, direction) = match now.duration_since(before) {
+        Ok(behind) => (behind, "behind"),
+        Err(ahead) => (ahead.duration(), "ahead"),
+    };
+    if off < NOTABLE {
+        info!(
+            server,
+            off_by_seconds = off.as_secs_f64(),
+            "the clock is set"
+        );
+        return;
+    }
+    let text = format!(
+        "the clock was wrong by {}, {direction}: it said {}, now it says {}",
+        in_words(off),
+        utc_text(before),
+        utc_text(now)
+    );
+    warn!(server, "{text}");
+    if let Some(status) = status {
+        status.tell("clock", &text);
+    }
+}
+
+/// The two largest units of a time: `9463 days 2 h`, `3 min 20 s`, `1.3 s`.
+pub(super) fn in_words(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let units = [
+        (seconds / 86_400, "days"),
+        (seconds / 3600 % 24, "h"),
+        (seconds / 60 % 60, "min"),
+        (seconds % 60, "s"),
+    ];
+    let Some(first) = units[..3].iter().position(|(count, _)| *count > 0) else {
+        return format!("{:.1} s", time.as_secs_f64());
+    };
+    let mut text = String::new();
+    for (count, unit) in units[first..]
+        .iter()
+        .take(2)
+        .filter(|(count, _)| *count > 0)
+    {
+        // Writing to a String cannot fail.
+        let _ = write!(text, " {count} {unit}");
+    }
+    text.trim_start().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    const SERVER: &str = "192.0.2.5";
+
+    /// A server of a test, and a clock.
+    #[derive(Clone, Default)]
+    struct Fake {
+        asked: Arc<Mutex<Vec<Duration>>>,
+        set: Arc<Mutex<Vec<SystemTime>>>,
+    }
+
+    impl Fake {
+        /// Asked from now on: there is a route after so long, and an answer to that try.
+        fn clock(&self, route_after: Duration, answered_try: usize, must_be_set: bool) -> Clock {
+            let begun = Instant::now();
+            let (asked, set) = (Arc::clone(&self.asked), Arc::clone(&self.set));
+            Clock::asking(must_be_set, move |standing| async move {
+                let source = Source {
+                    server: SERVER,
+                    has_route: || begun.elapsed() >= route_after,
+                    time: || {
+                        let mut asked = asked.lock().unwrap();
+                        asked.push(begun.elapsed());
+                        let answers = asked.len() >= answered_try;
+                        async move {
+                            if answers {
+                                return Ok(the_time());
+                            }
+                            sleep(ntp::LIMIT).await;
+                            Err(no_answer())
+                        }
+                    },
+                    set: |time| {
+                        set.lock().unwrap().push(time);
+                        Ok(())
+                    },
+                };
+                let status = Status::default();
+                source.ask_until_set(&standing, &status, must_be_set).await;
+            })
+        }
+
+        fn asked(&self) -> Vec<f64> {
+            let asked = self.asked.lock().unwrap();
+            asked.iter().map(Duration::as_secs_f64).collect()
+        }
+    }
+
+    fn the_time() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_331_660)
+    }
+
+    fn no_answer() -> NtpError {
+        NtpError::Answer {
+            server: SERVER.to_owned(),
+            source: std::io::ErrorKind::TimedOut.into(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_server_is_asked_once_there_is_a_route_and_until_it_answers() {
+        let fake = Fake::default();
+        let _clock = fake.clock(Duration::from_secs(40), 5, false);
+        sleep(Duration::from_secs(39)).await;
+        assert!(fake.asked().is_empty());
+        sleep(Duration::from_secs(3600)).await;
+        let asked = fake.asked();
+        assert_eq!(asked.len(), 5, "{asked:?}");
+        assert!((40.0..40.2).contains(&asked[0]), "{asked:?}");
+        for pair in asked.windows(2) {
+            let pause = pair[1] - pair[0] - ntp::LIMIT.as_secs_f64();
+            assert!((4.9..60.1).contains(&pause), "{asked:?}");
+        }
+        assert_eq!(*fake.set.lock().unwrap(), [the_time()]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_answer_is_waited_for() {
+        let fake = Fake::default();
+        let mut clock = fake.clock(Duration::from_secs(5), 1, false);
+        let network = sleep(Duration::from_secs(4));
+        clock.ready(network).await.unwrap();
+        assert_eq!(fake.set.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_without_an_answer_or_a_route_holds_nobody_up() {
+        for route_after in [0, 100_000] {
+            let fake = Fake::default();
+            let begun = Instant::now();
+            let mut clock = fake.clock(Duration::from_secs(route_after), usize::MAX, false);
+            clock.ready(sleep(Duration::from_secs(3))).await.unwrap();
+            let waited = begun.elapsed().as_secs_f64();
+            assert!((7.9..11.1).contains(&waited), "{waited}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_must_be_set_is_waited_for() {
+        let fake = Fake::default();
+        let mut clock = fake.clock(Duration::from_secs(100), 4, true);
+        clock.ready(async {}).await.unwrap();
+        assert_eq!(fake.asked().len(), 4);
+        assert_eq!(fake.set.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_never_gets_better_ends_the_asking() {
+        for must_be_set in [false, true] {
+            let options = Options {
+                ntp_server: Some("a b".to_owned()),
+                fail_if_clock_not_set: must_be_set,
+                ..Options::default()
+            };
+            let status = Arc::new(Status::default());
+            let mut clock = Clock::start(&options, &Resolver::default(), &status);
+            let ready = clock.ready(std::future::pending()).await;
+            match ready {
+                Err(AgentError::Clock(error)) if must_be_set => {
+                    assert_eq!(error.chain(), "Invalid NTP server address: a b");
+                }
+                Ok(()) if !must_be_set => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_server_nobody_waits() {
+        let status = Arc::new(Status::default());
+        let options = Options {
+            fail_if_clock_not_set: true,
+            ..Options::default()
+        };
+        let mut clock = Clock::start(&options, &Resolver::default(), &status);
+        clock.ready(std::future::pending()).await.unwrap();
+    }
+
+    #[test]
+    fn how_wrong_it_was_is_said_in_two_units() {
+        for (seconds, words) in [
+            (1.3, "1.3 s"),
+            (59.0, "59.0 s"),
+            (200.0, "3 min 20 s"),
+            (7200.0, "2 h"),
+            (817_700_460.0, "9464 days 3 h"),
+        ] {
+            assert_eq!(in_words(Duration::from_secs_f64(seconds)), words);
+        }
+    }
 }

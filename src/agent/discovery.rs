@@ -7,6 +7,7 @@ use tokio::time::sleep;
 use tracing::{info, warn};
 use url::Url;
 
+use super::network;
 use super::status::Status;
 use crate::conductor::{Endpoint, ServiceKind};
 use crate::config::{Live, Options};
@@ -32,6 +33,8 @@ pub(super) async fn complete(live: &Live, status: &Status) {
         let endpoint = find(ServiceKind::Api, live, status).await;
         adopt_api(&endpoint, live, status);
     } else if options.api_url.is_empty() && options.use_mdns {
+        // A single round before DHCP would find nobody.
+        network::wait_for_address().await;
         match look(ServiceKind::Api, &options, status).await {
             Some(endpoint) => adopt_api(&endpoint, live, status),
             None => warn!("no conductor announces itself with multicast DNS"),

@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use url::Url;
 
 use super::AgentError;
+use super::clock;
 use super::network;
 use super::state::StateFile;
 use super::status::Status;
@@ -177,7 +178,8 @@ fn certificate_address(host: &str) -> Result<IpAddr, AgentError> {
 }
 
 /// As the hardware managers make it. Valid by the conductor's clock, which is the one it is checked
-/// with: a machine whose own clock is off still gets a certificate that the conductor accepts.
+/// with: a machine whose own clock is off still gets a certificate that the conductor accepts, and
+/// may have its clock set at any time after, since the certificate must stay as it is.
 ///
 /// A manager that fails here is told of, and a certificate made without it: an agent that nobody can
 /// reach could not even say so. The reference dies.
@@ -190,12 +192,14 @@ async fn make(
 ) -> Result<(Identity, Arc<ServerConfig>), AgentError> {
     let now = SystemTime::now();
     let conductor = client.conductor_time().unwrap_or(now);
-    if conductor
+    let off = conductor
         .duration_since(now)
-        .unwrap_or_else(|behind| behind.duration())
-        > Duration::from_secs(60)
-    {
-        warn!("this machine's clock is more than a minute off the conductor's");
+        .unwrap_or_else(|behind| behind.duration());
+    if off > Duration::from_secs(60) {
+        warn!(
+            off_by = clock::in_words(off),
+            "this machine's clock is not the conductor's; ipa-ntp-server names a server to set it by"
+        );
     }
     let managers = Arc::clone(managers);
     let asked = spawn_blocking(move || managers.generate_tls_certificate(address, conductor)).await;

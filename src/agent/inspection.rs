@@ -1,30 +1,33 @@
-//! Inspection: whether it is wanted, where its data goes, what it tells the lookup
-//! (contract/control-plane 9.1).
+//! Inspection: whether it is wanted, where its data goes, what it tells the lookup, and when it is
+//! repeated (contract/control-plane 9.1).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 use url::Url;
 
 use super::collectors::Collected;
 use super::status::Status;
 use super::{network, state::StateFile};
-use crate::conductor::{Client, ConductorError, InspectionOutcome};
+use crate::conductor::{Client, ConductorError, InspectionOutcome, repeat_pause};
 use crate::config::Options;
 use crate::hardware::Managers;
+use crate::net::address::{self, InterfaceAddress};
 use crate::net::resolver::Resolver;
 use crate::sys::log::chain;
 use crate::sys::root::Root;
 
-/// The pause between two rounds of tries; the reference's service manager takes as long to restart
-/// it.
-const ROUND: Duration = Duration::from_secs(30);
+/// Data that is older is collected anew before it is handed in. A rack may wait for its control
+/// plane for days, with cables and disks moved meanwhile; collecting takes up to half a minute
+/// where switches are listened to, which is too long for every try.
+const FRESH: Duration = Duration::from_secs(600);
 
 /// What came of an inspection, for the lookup.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Inspected {
     /// The node that the conductor recognised.
     pub(super) node_uuid: Option<String>,
@@ -32,109 +35,277 @@ pub(super) struct Inspected {
     pub(super) excuse: Option<String>,
 }
 
-/// Inspect and hand in the data, where that is wanted. Nothing that goes wrong here ends the agent:
-/// it is told and the lookup follows.
-pub(super) async fn inspect(
-    managers: &Arc<Managers>,
-    options: &Arc<Options>,
-    client: &Client,
-    resolver: &Resolver,
-    state: &mut StateFile,
-    root: &Path,
-    status: &Status,
-) -> Inspected {
-    let urls = urls(options);
-    if urls.is_empty() {
-        return Inspected {
+/// The inspection of this boot. What was not delivered at first is handed in again until it was
+/// delivered or a lookup has succeeded: the control plane may come minutes or days after the rack,
+/// and a conductor that refuses the data of a machine that it does not know may know it later.
+///
+/// Nothing that goes wrong here ends the agent: it is told, and the lookup goes on.
+pub(super) struct Inspection {
+    managers: Arc<Managers>,
+    options: Arc<Options>,
+    client: Arc<Client>,
+    root: PathBuf,
+    status: Arc<Status>,
+    urls: Vec<Url>,
+    inspected: Inspected,
+    /// There as long as something is to be handed in.
+    pending: Option<Pending>,
+    /// The pause after so many tries.
+    pause: fn(u32) -> Duration,
+}
+
+/// What is still to be handed in.
+#[derive(Debug)]
+struct Pending {
+    tries: u32,
+    due: Instant,
+    /// What was collected, unless it was refused.
+    data: Option<Data>,
+    /// The conductor has said nothing about the data yet, neither yes nor no.
+    unanswered: bool,
+}
+
+/// What was collected.
+#[derive(Debug)]
+struct Data {
+    body: Vec<u8>,
+    failures: Option<String>,
+    at: Instant,
+    addresses: Vec<InterfaceAddress>,
+}
+
+impl Data {
+    /// Whether it is still what a collection would find: not old, and from the same network. What
+    /// was collected before DHCP came has no addresses in it.
+    fn is_fresh(&self) -> bool {
+        self.at.elapsed() < FRESH && self.addresses == address::all().unwrap_or_default()
+    }
+}
+
+/// How often data is offered in one round.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Round {
+    /// The five tries of the contract (9.5).
+    First,
+    /// One.
+    Again,
+    /// One, and the five where the node is locked: there is no other round.
+    Last,
+}
+
+impl Inspection {
+    /// Inspect and hand in the data, where that is wanted.
+    pub(super) async fn begin(
+        managers: &Arc<Managers>,
+        options: &Arc<Options>,
+        client: &Arc<Client>,
+        resolver: &Resolver,
+        state: &mut StateFile,
+        root: &Path,
+        status: &Arc<Status>,
+    ) -> Self {
+        let mut inspection = Self {
+            managers: Arc::clone(managers),
+            options: Arc::clone(options),
+            client: Arc::clone(client),
+            root: root.to_owned(),
+            status: Arc::clone(status),
+            urls: urls(options),
+            inspected: Inspected::default(),
+            pending: None,
+            pause: repeat_pause,
+        };
+        if inspection.urls.is_empty() {
+            inspection.inspected.excuse =
+                Some("Inspection is disabled via configuration".to_owned());
+            return inspection;
+        }
+        if state.kept().inspected || state.kept().node.is_some() {
+            info!("an agent before this one has handed in the inspection data or found its node");
+            inspection.inspected.node_uuid = state.kept().inspected_node.clone();
+            return inspection;
+        }
+        status.doing("inspecting the hardware");
+        network::wait_for_dhcp(
+            root,
+            options.boot_interface.as_deref(),
+            options.inspection_dhcp_all_interfaces,
+            Duration::from_secs(options.inspection_dhcp_wait_timeout),
+        )
+        .await;
+        network::wait_for_route(&inspection.urls, resolver, status).await;
+        inspection.pending = Some(Pending {
+            tries: 0,
+            due: Instant::now(),
+            data: None,
+            unanswered: true,
+        });
+        inspection.round(Round::First, state, || true).await;
+        inspection
+    }
+
+    /// What came of it so far.
+    pub(super) fn inspected(&self) -> &Inspected {
+        &self.inspected
+    }
+
+    /// How long until data is handed in again; for ever where there is none.
+    pub(super) fn due_in(&self) -> Duration {
+        self.pending.as_ref().map_or(Duration::MAX, |pending| {
+            pending.due.saturating_duration_since(Instant::now())
+        })
+    }
+
+    /// Hand in what was not delivered, if its time has come.
+    pub(super) async fn again_if_due(&mut self, state: &mut StateFile) {
+        if self.pending.is_some() && self.due_in().is_zero() {
+            self.round(Round::Again, state, || true).await;
+        }
+    }
+
+    /// A lookup has succeeded, so this is over. Data that the conductor has not seen is handed in
+    /// before: where both came back together, the lookup may have been first with a node that waits
+    /// for this data.
+    pub(super) async fn over(&mut self, state: &mut StateFile) {
+        if self
+            .pending
+            .as_ref()
+            .is_some_and(|pending| pending.unanswered)
+        {
+            self.round(Round::Last, state, || true).await;
+        }
+        self.pending = None;
+    }
+
+    /// Hand in what was not delivered until it is, for an agent that looks nothing up; never while
+    /// there is something else to do.
+    pub(super) async fn until_delivered(
+        &mut self,
+        state: &mut StateFile,
+        is_idle: impl Fn() -> bool,
+    ) {
+        while let Some(pending) = &mut self.pending {
+            if Instant::now() < pending.due {
+                sleep_until(pending.due).await;
+            } else if is_idle() {
+                self.round(Round::Again, state, &is_idle).await;
+            } else {
+                pending.due = Instant::now() + (self.pause)(1);
+            }
+        }
+    }
+
+    /// Collect where that is needed, and offer the data.
+    async fn round(&mut self, round: Round, state: &mut StateFile, is_idle: impl Fn() -> bool) {
+        let Some(pending) = &mut self.pending else {
+            return;
+        };
+        pending.tries += 1;
+        pending.due = Instant::now() + (self.pause)(pending.tries);
+        let kept = pending.data.take().filter(Data::is_fresh);
+        let data = match kept {
+            Some(data) => data,
+            None => match self.collect(round).await {
+                Ok(data) => data,
+                Err(why) => return self.failed(round, &why),
+            },
+        };
+        if round == Round::First {
+            self.status.doing("handing in the inspection data");
+        }
+        // Collecting takes its time, and a command may have come.
+        let offered = if is_idle() {
+            Some(self.offer(round, &data.body).await)
+        } else {
+            None
+        };
+        let Some(pending) = &mut self.pending else {
+            return;
+        };
+        // From now on: the tries of a round take their time, too.
+        pending.due = Instant::now() + (self.pause)(pending.tries);
+        match offered {
+            None => pending.data = Some(data),
+            Some(Ok(outcome)) => {
+                state.change(|kept| {
+                    kept.inspected = true;
+                    // The conductor has refused data with failures in it, whatever it answers.
+                    kept.inspected_node = outcome
+                        .node_uuid
+                        .clone()
+                        .filter(|_| data.failures.is_none());
+                });
+                self.pending = None;
+                match data.failures {
+                    None => {
+                        self.inspected = Inspected {
+                            node_uuid: outcome.node_uuid,
+                            excuse: None,
+                        };
+                    }
+                    Some(failures) => self.failed(round, &failures),
+                }
+            }
+            Some(Err(error)) => {
+                pending.unanswered = error.is_transient();
+                // The same again would be refused again.
+                pending.data = error.is_transient().then_some(data);
+                self.failed(round, &chain(&error));
+            }
+        }
+    }
+
+    async fn collect(&self, round: Round) -> Result<Data, String> {
+        let (managers, options) = (Arc::clone(&self.managers), Arc::clone(&self.options));
+        let root = Root::at(&self.root);
+        let addresses = address::all().unwrap_or_default();
+        let collected = spawn_blocking(move || {
+            if round != Round::First {
+                managers.forget_inventory();
+            }
+            Collected::gather(&managers, &options, &root)
+        });
+        let collected = collected
+            .await
+            .map_err(|panic| format!("the collection ended in a panic: {panic}"))?;
+        Ok(Data {
+            failures: collected.error(),
+            body: collected.into_body(),
+            at: Instant::now(),
+            addresses,
+        })
+    }
+
+    async fn offer(&self, round: Round, body: &[u8]) -> Result<InspectionOutcome, ConductorError> {
+        if round == Round::First {
+            return self.client.post_inspection(&self.urls, body).await;
+        }
+        match self.client.post_once(&self.urls, body).await {
+            Err(ConductorError::Conflict { .. }) if round == Round::Last => {
+                self.client.post_inspection(&self.urls, body).await
+            }
+            result => result,
+        }
+    }
+
+    /// Tell and keep what went wrong. Later rounds are no news for the status, which shows the
+    /// lookup's trouble by then.
+    fn failed(&mut self, round: Round, why: &str) {
+        let again_in = self.pending.as_ref().map(|_| self.due_in().as_secs());
+        warn!(error = why, again_in, "the inspection failed");
+        if round == Round::First {
+            self.status.trouble(why);
+        }
+        self.inspected = Inspected {
             node_uuid: None,
-            excuse: Some("Inspection is disabled via configuration".to_owned()),
+            excuse: Some(format!("Inspection has previously failed: {why}")),
         };
-    }
-    if state.kept().inspected {
-        info!("an agent before this one has handed in the inspection data");
-        return Inspected {
-            node_uuid: state.kept().inspected_node.clone(),
-            excuse: None,
-        };
-    }
-    status.doing("inspecting the hardware");
-    network::wait_for_dhcp(
-        root,
-        options.boot_interface.as_deref(),
-        options.inspection_dhcp_all_interfaces,
-        Duration::from_secs(options.inspection_dhcp_wait_timeout),
-    )
-    .await;
-    network::wait_for_route(&urls, resolver, status).await;
-    let collected = {
-        let (managers, options) = (Arc::clone(managers), Arc::clone(options));
-        let root = Root::at(root);
-        tokio::task::spawn_blocking(move || Collected::gather(&managers, &options, &root)).await
-    };
-    let collected = match collected {
-        Ok(collected) => collected,
-        Err(panic) => return failed(&format!("the collection ended in a panic: {panic}"), status),
-    };
-    let failures = collected.error();
-    status.doing("handing in the inspection data");
-    match hand_in(client, &urls, &collected.into_body(), options, status).await {
-        Ok(outcome) => {
-            state.change(|kept| {
-                kept.inspected = true;
-                // The conductor has refused data with failures in it, whatever it answers.
-                kept.inspected_node = outcome.node_uuid.clone().filter(|_| failures.is_none());
-            });
-            match failures {
-                None => Inspected {
-                    node_uuid: outcome.node_uuid,
-                    excuse: None,
-                },
-                Some(failures) => failed(&failures, status),
-            }
-        }
-        Err(error) => failed(&chain(&error), status),
-    }
-}
-
-/// Hand in the data. Where that fails for reasons that may pass, it is tried again, as the
-/// reference comes to do by dying and being restarted: for as long as a lookup would be tried, and
-/// without end by an agent that looks nothing up and is here for nothing else.
-async fn hand_in(
-    client: &Client,
-    urls: &[Url],
-    body: &[u8],
-    options: &Options,
-    status: &Status,
-) -> Result<InspectionOutcome, ConductorError> {
-    let started = Instant::now();
-    loop {
-        match client.post_inspection(urls, body).await {
-            Err(error) if error.is_transient() && may_repeat(options, started.elapsed()) => {
-                status.error(&error);
-                sleep(ROUND).await;
-            }
-            result => return result,
-        }
-    }
-}
-
-/// Whether there is to be another round after so long.
-fn may_repeat(options: &Options, elapsed: Duration) -> bool {
-    options.api_url.is_empty() || elapsed + ROUND < Duration::from_secs(options.lookup_timeout)
-}
-
-fn failed(why: &str, status: &Status) -> Inspected {
-    warn!(error = why, "the inspection failed");
-    status.trouble(why);
-    Inspected {
-        node_uuid: None,
-        excuse: Some(format!("Inspection has previously failed: {why}")),
     }
 }
 
 /// Where the data goes: the callback URLs as they are, or, where collectors are named, each
 /// conductor's own place for it.
-fn urls(options: &Options) -> Vec<Url> {
+pub(super) fn urls(options: &Options) -> Vec<Url> {
     let texts: Vec<String> = if options.inspection_callback_url.is_empty() {
         match options.inspection_collectors.as_deref() {
             Some(names) if !names.is_empty() => options
@@ -166,7 +337,14 @@ fn urls(options: &Options) -> Vec<Url> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use farrier_plugin::{HardwareManager, SilentContext};
+
+    use super::super::tests::Machine;
     use super::*;
+    use crate::conductor::fake::{Answer, Conductor, NODE, friendly};
+    use crate::config::Live;
 
     #[test]
     fn the_urls_are_the_contracts() {
@@ -196,17 +374,109 @@ mod tests {
         assert!(texts(&options).is_empty());
     }
 
-    #[test]
-    fn an_agent_that_can_look_up_does_not_wait_for_ever() {
-        let mut options = Options {
-            api_url: vec!["http://10.0.0.1:6385".to_owned()],
-            lookup_timeout: 300,
+    /// An inspection whose first round has failed, and the machine that it is about.
+    fn failed_at_first(conductor: &Conductor) -> (Inspection, Arc<Machine>, StateFile) {
+        let options = Options {
+            api_url: vec![conductor.url()],
+            inspection_collectors: Some("default".to_owned()),
             ..Options::default()
         };
-        let after = |seconds| Duration::from_secs(seconds);
-        assert!(may_repeat(&options, after(28)));
-        assert!(!may_repeat(&options, after(270)));
-        options.api_url.clear();
-        assert!(may_repeat(&options, after(1_000_000)));
+        let machine = Arc::new(Machine::new());
+        let manager: Arc<dyn HardwareManager> = Arc::clone(&machine) as _;
+        let managers =
+            Managers::from_managers(Live::new(options.clone()), vec![manager], &SilentContext);
+        let root = tempfile::tempdir().unwrap().keep();
+        let state = StateFile::open(&root);
+        let inspection = Inspection {
+            managers: Arc::new(managers.unwrap()),
+            client: Arc::new(Client::new(&options, Resolver::default()).unwrap()),
+            status: Arc::default(),
+            urls: urls(&options),
+            options: Arc::new(options),
+            root,
+            inspected: Inspected::default(),
+            pending: Some(Pending {
+                tries: 1,
+                due: Instant::now(),
+                data: None,
+                unanswered: true,
+            }),
+            pause: |_| Duration::from_millis(20),
+        };
+        (inspection, machine, state)
+    }
+
+    #[tokio::test]
+    async fn what_was_refused_is_collected_anew_and_what_nobody_saw_is_kept() {
+        let conductor = Conductor::start(|asked, before| match before {
+            0 | 1 => Answer::Text(503, "starting"),
+            2 => Answer::Text(404, "not known"),
+            _ => friendly(asked),
+        })
+        .await;
+        let (mut inspection, machine, mut state) = failed_at_first(&conductor);
+        let mut gathered = Vec::new();
+        for _ in 0..4 {
+            sleep_until(Instant::now() + inspection.due_in()).await;
+            inspection.again_if_due(&mut state).await;
+            gathered.push(machine.gathered.load(Ordering::SeqCst));
+        }
+        assert_eq!(gathered, [1, 1, 1, 2]);
+        assert_eq!(inspection.inspected().node_uuid.as_deref(), Some(NODE));
+        assert_eq!(inspection.inspected().excuse, None);
+        assert!(state.kept().inspected);
+        inspection.again_if_due(&mut state).await;
+        inspection.over(&mut state).await;
+        assert_eq!(
+            conductor.asked().len(),
+            4,
+            "what was delivered is not sent again"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_the_conductor_never_saw_is_handed_in_after_the_lookup() {
+        let conductor = Conductor::friendly().await;
+        for unanswered in [true, false] {
+            let (mut inspection, _, mut state) = failed_at_first(&conductor);
+            inspection.pending.as_mut().unwrap().unanswered = unanswered;
+            inspection.over(&mut state).await;
+            assert_eq!(inspection.due_in(), Duration::MAX);
+            assert_eq!(state.kept().inspected, unanswered);
+        }
+        assert_eq!(conductor.asked().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_handed_in_while_a_command_runs() {
+        let conductor = Conductor::friendly().await;
+        let (mut inspection, _, mut state) = failed_at_first(&conductor);
+        let looks = AtomicUsize::new(0);
+        // The third time a command comes in the middle of collecting, the fifth time none.
+        let is_idle = || matches!(looks.fetch_add(1, Ordering::SeqCst), 2 | 5 | 6);
+        inspection.until_delivered(&mut state, is_idle).await;
+        assert_eq!(looks.into_inner(), 7);
+        assert_eq!(conductor.asked().len(), 1);
+        assert!(state.kept().inspected);
+    }
+
+    #[tokio::test]
+    async fn old_data_and_data_of_another_network_is_not_fresh() {
+        let mut data = Data {
+            body: Vec::new(),
+            failures: None,
+            at: Instant::now(),
+            addresses: address::all().unwrap_or_default(),
+        };
+        assert!(data.is_fresh());
+        data.addresses.push(InterfaceAddress {
+            interface: "eno1".to_owned(),
+            address: "192.0.2.7".parse().unwrap(),
+        });
+        assert!(!data.is_fresh());
+        data.addresses.pop();
+        tokio::time::pause();
+        tokio::time::advance(FRESH).await;
+        assert!(!data.is_fresh());
     }
 }

@@ -2,25 +2,29 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
 use farrier_plugin::{ManagerError, Node};
 use tokio::runtime::Handle;
+use tokio::sync::Mutex as AsyncMutex;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tracing::{error, warn};
 
+use super::clock::{self, Clock};
 use super::identity::{self, Callback};
-use super::inspection::{self, Inspected};
+use super::inspection::{self, Inspection};
 use super::markers::Marker;
 use super::serving::{self, Pulse, Service};
 use super::state::StateFile;
 use super::status::Status;
-use super::{AgentError, clock, discovery, network};
+use super::{AgentError, discovery, network};
 use crate::api::Token;
 use crate::command::{CommandTable, Environment, Shutdown};
-use crate::conductor::{Beat, Client, Lookup, LookupAnswer, StepUnderWay, TokenAnswer};
+use crate::conductor::{
+    Beat, Client, ConductorError, Lookup, LookupAnswer, LookupTimes, StepUnderWay, TokenAnswer,
+};
 use crate::config::{Live, Options};
 use crate::hardware::Managers;
 use crate::net::links::Links;
@@ -67,7 +71,7 @@ pub async fn live(setup: Setup) -> Result<End, AgentError> {
         discover: find_managers,
         shutdown,
     } = setup;
-    let started = SystemTime::now();
+    let started = Instant::now();
     boot_phase("agent", "");
     let status = Arc::new(Status::default());
     match Marker::found(&root) {
@@ -87,13 +91,19 @@ pub async fn live(setup: Setup) -> Result<End, AgentError> {
     if let Some(url) = client.urls().first() {
         status.conductor(url.as_str());
     }
+    // Asks beside all that follows, for as long as this lives.
+    let mut clock = Clock::start(&options, &resolver, &status);
     status.doing("starting the hardware managers");
     network::wait_for_devices(&root, &status).await;
-    clock::set_at_start(&options, &resolver).await?;
     let managers = discover(find_managers, live_options.clone()).await?;
     sleep(Duration::from_secs(options.hardware_initialization_delay)).await;
     network::wait_for_interfaces(&root, &status).await;
-    let inspected = inspection::inspect(
+    let addresses = Addresses::new(&root, &managers);
+    // Before the first request: with a wrong clock no certificate is valid.
+    clock
+        .ready(wait_for_route(&options, &client, &resolver, &status))
+        .await?;
+    let mut inspection = Inspection::begin(
         &managers, &options, &client, &resolver, &mut state, &root, &status,
     )
     .await;
@@ -108,8 +118,21 @@ pub async fn live(setup: Setup) -> Result<End, AgentError> {
     } else {
         status.doing("asking the conductor which node this is");
         network::wait_for_route(&client.urls(), &resolver, &status).await;
-        let lookup = lookup(&options, &root, &managers, &inspected).await;
-        Some(find_node(&lookup, &client, &inspected, &status).await)
+        let times = LookupTimes {
+            timeout: Duration::from_secs(options.lookup_timeout),
+            interval: Duration::from_secs(options.lookup_interval),
+        };
+        Some(
+            find_node(
+                times,
+                &client,
+                addresses,
+                &mut inspection,
+                &mut state,
+                &status,
+            )
+            .await,
+        )
     };
     if let Some(answer) = &known {
         apply(
@@ -121,6 +144,7 @@ pub async fn live(setup: Setup) -> Result<End, AgentError> {
             &status,
         )
         .await?;
+        inspection.over(&mut state).await;
     } else if let Some(configured) = &options.agent_token {
         log::hide(configured);
         token.set(configured);
@@ -173,7 +197,26 @@ pub async fn live(setup: Setup) -> Result<End, AgentError> {
         signals: news,
         started,
     };
-    serving::serve(service, pulse, &options, &root, &status).await
+    let table = Arc::clone(&service.table);
+    let serving = serving::serve(service, pulse, &options, &root, &status);
+    tokio::pin!(serving);
+    tokio::select! {
+        end = &mut serving => end,
+        // At once where there is nothing to hand in any more.
+        () = inspection.until_delivered(&mut state, || table.running().is_none()) => serving.await,
+    }
+}
+
+/// Wait for a route to where the first request goes.
+async fn wait_for_route(options: &Options, client: &Client, resolver: &Resolver, status: &Status) {
+    let mut urls = inspection::urls(options);
+    if urls.is_empty() {
+        urls = client.urls();
+    }
+    // Without a conductor nobody waits for one.
+    if !urls.is_empty() {
+        network::wait_for_route(&urls, resolver, status).await;
+    }
 }
 
 /// Record for the table of boot phases that one is reached; outside a ramdisk there is none.
@@ -200,57 +243,100 @@ async fn discover(
 
 /// What the node is looked up by: the addresses in the inventory, or what the kernel lists where
 /// there is no inventory.
-async fn lookup(
-    options: &Options,
-    root: &Path,
-    managers: &Arc<Managers>,
-    inspected: &Inspected,
-) -> Lookup {
-    let managers = Arc::clone(managers);
-    let inventory = spawn_blocking(move || managers.inventory()).await;
-    let mut addresses: Vec<String> = match inventory {
-        Ok(Ok(inventory)) => inventory
-            .interfaces
-            .iter()
-            .filter_map(|interface| interface.mac_address.clone())
-            .collect(),
-        Ok(Err(error)) => {
-            warn!(error = error.chain(), "there is no inventory");
-            Vec::new()
+struct Addresses {
+    root: PathBuf,
+    managers: Arc<Managers>,
+    /// What the kernel listed before the inventory was gathered.
+    listed: Vec<String>,
+    known: Vec<String>,
+}
+
+impl Addresses {
+    fn new(root: &Path, managers: &Arc<Managers>) -> Self {
+        Self {
+            root: root.to_owned(),
+            managers: Arc::clone(managers),
+            listed: Links::of(&Root::at(root)).addresses(),
+            known: Vec::new(),
         }
-        Err(panic) => {
-            warn!(%panic, "the inventory ended in a panic");
-            Vec::new()
-        }
-    };
-    if addresses.is_empty() {
-        addresses = Links::of(&Root::at(root)).addresses();
     }
-    Lookup {
-        addresses,
-        node_uuid: inspected.node_uuid.clone(),
-        timeout: Duration::from_secs(options.lookup_timeout),
-        interval: Duration::from_secs(options.lookup_interval),
+
+    /// As they are now: the network card that the conductor knows may come long after the first
+    /// lookup, when its driver has loaded its firmware.
+    async fn current(&mut self) -> &[String] {
+        let listed = Links::of(&Root::at(&self.root)).addresses();
+        let changed = listed != self.listed;
+        if changed || self.known.is_empty() {
+            self.known = self.gather(changed).await;
+            if self.known.is_empty() {
+                self.known.clone_from(&listed);
+            }
+            self.listed = listed;
+        }
+        &self.known
+    }
+
+    async fn gather(&self, anew: bool) -> Vec<String> {
+        let managers = Arc::clone(&self.managers);
+        let inventory = spawn_blocking(move || {
+            if anew {
+                managers.forget_inventory();
+            }
+            managers.inventory()
+        });
+        match inventory.await {
+            Ok(Ok(inventory)) => inventory
+                .interfaces
+                .iter()
+                .filter_map(|interface| interface.mac_address.clone())
+                .collect(),
+            Ok(Err(error)) => {
+                warn!(error = error.chain(), "there is no inventory");
+                Vec::new()
+            }
+            Err(panic) => {
+                warn!(%panic, "the inventory ended in a panic");
+                Vec::new()
+            }
+        }
     }
 }
 
 /// Look up until the node is found. The reference dies after `lookup_timeout` and is started again;
 /// going on is the same without losing what is known.
+///
+/// Inspection data that was not delivered goes before a try: a machine that the conductor does not
+/// know yet cannot be found before.
 async fn find_node(
-    lookup: &Lookup,
+    times: LookupTimes,
     client: &Client,
-    inspected: &Inspected,
+    addresses: Addresses,
+    inspection: &mut Inspection,
+    state: &mut StateFile,
     status: &Status,
 ) -> LookupAnswer {
+    // Held during a try only, and there is one at a time.
+    let search = AsyncMutex::new((addresses, inspection, state));
     loop {
-        let result = lookup
-            .run(client, |error| {
-                status.trouble(&format!("{}; trying again", log::chain(error)));
-            })
-            .await;
-        match result {
+        let ask = || async {
+            let mut search = search.lock().await;
+            let (addresses, inspection, state) = &mut *search;
+            inspection.again_if_due(state).await;
+            let node_uuid = inspection.inspected().node_uuid.as_deref();
+            client.lookup(addresses.current().await, node_uuid).await
+        };
+        let progress = |error: &ConductorError| {
+            status.trouble(&format!("{}; trying again", log::chain(error)));
+        };
+        let most = || {
+            search
+                .try_lock()
+                .map_or(Duration::MAX, |search| search.1.due_in())
+        };
+        match times.run(ask, progress, most).await {
             Ok(answer) => return answer,
             Err(error) => {
+                let inspected = search.lock().await.1.inspected().clone();
                 warn!(
                     error = %log::chain(&error),
                     inspection = inspected.excuse.as_deref().unwrap_or("succeeded"),
@@ -351,8 +437,10 @@ fn relookup(
         let lookup = Lookup {
             addresses,
             node_uuid: Some(uuid),
-            timeout: Duration::from_secs(options.lookup_timeout),
-            interval: Duration::from_secs(options.lookup_interval),
+            times: LookupTimes {
+                timeout: Duration::from_secs(options.lookup_timeout),
+                interval: Duration::from_secs(options.lookup_interval),
+            },
         };
         match handle.block_on(lookup.run(&client, |_| {})) {
             Ok(answer) => Some(answer.node),

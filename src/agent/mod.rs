@@ -1,9 +1,11 @@
 //! The agent's life: start, inspect, look up, serve and heartbeat, end.
 //!
 //! ```text
-//! markers ─▶ state ─▶ mDNS ─▶ clock ─▶ managers ─▶ network ─▶ inspection ─▶ lookup ─▶ certificate
-//!                                                                                         │
-//!             end ◀── signals ◀── heartbeats ◀── command API listens ◀──────────────────────┘
+//! markers ─▶ state ─▶ mDNS ─▶ managers ─▶ network ─▶ inspection ◀─▶ lookup ─▶ certificate
+//!                       │                    ▲                                      │
+//!                       └─▶ clock: asked ────┘ and again until it is set            │
+//!                                                                                   │
+//!             end ◀── signals ◀── heartbeats ◀── command API listens ◀──────────────┘
 //!   rescued: exit 0; locked down: idle for ever
 //! ```
 

@@ -96,6 +96,14 @@ pub(super) async fn wait_for_interfaces(root: &Path, status: &Status) {
     }
 }
 
+/// Wait until this machine has an address, at most a minute.
+pub(super) async fn wait_for_address() {
+    let started = Instant::now();
+    while address::all().is_ok_and(|addresses| addresses.is_empty()) && started.elapsed() < ROUTE {
+        sleep(POLL).await;
+    }
+}
+
 /// Wait until there is a route to one of these URLs' hosts, at most a minute.
 pub(super) async fn wait_for_route(urls: &[Url], resolver: &Resolver, status: &Status) {
     let started = Instant::now();
@@ -120,8 +128,7 @@ pub(super) async fn route(urls: &[Url], resolver: &Resolver) -> Option<IpAddr> {
             Host::Ipv4(address) => vec![address.into()],
             Host::Ipv6(address) => vec![address.into()],
             Host::Domain(name) => {
-                if address::all().is_ok_and(|addresses| addresses.is_empty()) && name != "localhost"
-                {
+                if !may_be_reached(name) {
                     continue;
                 }
                 let looked_up = timeout(Duration::from_secs(5), resolver.addresses(name)).await;
@@ -133,6 +140,17 @@ pub(super) async fn route(urls: &[Url], resolver: &Resolver) -> Option<IpAddr> {
         }
     }
     None
+}
+
+/// Whether it makes sense to ask this host, an address or a name: there is a route to the address,
+/// or an address of this machine from which the name could be looked up. Sends nothing.
+pub(super) fn may_be_reached(host: &str) -> bool {
+    match host.parse() {
+        Ok(address) => address::source_towards(address).is_some(),
+        Err(_) => {
+            host == "localhost" || address::all().is_ok_and(|addresses| !addresses.is_empty())
+        }
+    }
 }
 
 /// Wait until the interface that the machine was booted from has an address, or all have that get
@@ -364,6 +382,14 @@ mod tests {
             waited("/sys/class/net/lo/address = 00:00:00:00:00:00").await,
             60
         );
+    }
+
+    #[test]
+    fn a_host_that_may_be_reached_is_known_without_a_word() {
+        assert!(may_be_reached("127.0.0.1"));
+        assert!(may_be_reached("localhost"));
+        // The kernel lets nobody send there who has not asked for broadcasts.
+        assert!(!may_be_reached("255.255.255.255"));
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Once};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustls::ServerConfig;
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,7 +34,7 @@ pub(super) struct Service {
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) token: Token,
     pub(super) signals: UnboundedReceiver<Signal>,
-    pub(super) started: SystemTime,
+    pub(super) started: Instant,
 }
 
 /// What heartbeats need; `None` where there is no conductor to send them to.
@@ -59,11 +59,7 @@ pub(super) async fn serve(
         tls: service.tls,
         token: service.token,
         agent_version: super::VERSION.to_owned(),
-        started_at: service
-            .started
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs_f64(),
+        started_at: epoch_seconds_of(service.started),
     };
     let progress = progress::show(Arc::clone(&service.table));
     let server = api::serve(settings, service.table, stopped.clone()).map_err(AgentError::Api)?;
@@ -96,6 +92,15 @@ pub(super) async fn serve(
         markers::leave_locked_down(root);
     }
     Ok(end)
+}
+
+/// That moment by the clock as it is now: when the agent started, the clock may not have been set.
+fn epoch_seconds_of(moment: Instant) -> f64 {
+    SystemTime::now()
+        .checked_sub(moment.elapsed())
+        .and_then(|then| then.duration_since(UNIX_EPOCH).ok())
+        .unwrap_or_default()
+        .as_secs_f64()
 }
 
 /// Heartbeats must not end before the agent does, not even by a defect: the conductor would take

@@ -44,6 +44,13 @@ impl Status {
         self.lock().conductor = Some(url.to_owned());
     }
 
+    /// Something happened that a person should see. Shown once, as it is.
+    pub(super) fn tell(&self, name: &str, what: &str) {
+        let mut text = String::new();
+        line(&mut text, name, what);
+        log::show(&text);
+    }
+
     /// Something went wrong. New trouble is shown at once, the same again only after a minute.
     pub(super) fn trouble(&self, what: &str) {
         let mut facts = self.lock();
@@ -70,23 +77,24 @@ impl Status {
 impl Facts {
     fn to_lines(&self) -> String {
         let mut lines = String::new();
-        let mut line = |name: &str, value: &str| {
-            // Writing to a String cannot fail.
-            let _ = writeln!(lines, "farrier | {name:<10} {value}");
-        };
-        line("now", &self.doing);
+        line(&mut lines, "now", &self.doing);
         if let Some(node) = &self.node {
-            line("node", node);
+            line(&mut lines, "node", node);
         }
         if let Some(conductor) = &self.conductor {
-            line("conductor", conductor);
+            line(&mut lines, "conductor", conductor);
         }
-        line("addresses", &addresses());
+        line(&mut lines, "addresses", &addresses());
         if let Some((trouble, _)) = &self.last_trouble {
-            line("trouble", trouble);
+            line(&mut lines, "trouble", trouble);
         }
         lines
     }
+}
+
+fn line(lines: &mut String, name: &str, value: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(lines, "farrier | {name:<10} {value}");
 }
 
 fn addresses() -> String {

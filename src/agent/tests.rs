@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, TcpListener};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use farrier_plugin::{
@@ -29,10 +30,25 @@ mod settings;
 
 const MAC: &str = "52:54:00:1a:b0:02";
 
-/// A machine with one interface and no disk.
-struct Machine {
+/// A machine without a disk.
+pub(super) struct Machine {
     /// What a manager makes for the API.
     certificate: Option<TlsCertificate>,
+    /// The MAC addresses of its interfaces.
+    interfaces: Arc<Mutex<Vec<&'static str>>>,
+    /// How often the inventory was gathered.
+    pub(super) gathered: AtomicUsize,
+}
+
+impl Machine {
+    /// One with one interface.
+    pub(super) fn new() -> Self {
+        Self {
+            certificate: None,
+            interfaces: Arc::new(Mutex::new(vec![MAC])),
+            gathered: AtomicUsize::new(0),
+        }
+    }
 }
 
 impl HardwareManager for Machine {
@@ -52,12 +68,15 @@ impl HardwareManager for Machine {
     }
 
     fn list_hardware_info(&self) -> Result<Inventory, ManagerError> {
+        self.gathered.fetch_add(1, Ordering::SeqCst);
+        let interface = |(number, mac): (usize, &&str)| NetworkInterface {
+            name: format!("eno{}", number + 1),
+            mac_address: Some((*mac).to_owned()),
+            ..NetworkInterface::default()
+        };
+        let interfaces = self.interfaces.lock().unwrap();
         Ok(Inventory {
-            interfaces: vec![NetworkInterface {
-                name: "eno1".to_owned(),
-                mac_address: Some(MAC.to_owned()),
-                ..NetworkInterface::default()
-            }],
+            interfaces: interfaces.iter().enumerate().map(interface).collect(),
             ..Inventory::default()
         })
     }
@@ -104,6 +123,7 @@ struct Boot {
     options: Options,
     certificate: Option<TlsCertificate>,
     hardware: Hardware,
+    interfaces: Arc<Mutex<Vec<&'static str>>>,
 }
 
 /// Who knows the machine.
@@ -119,9 +139,6 @@ enum Hardware {
 impl Boot {
     fn new(conductor: &Conductor) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let interface = root.path().join("sys/class/net/eno1");
-        fs::create_dir_all(interface.join("device")).unwrap();
-        fs::write(interface.join("address"), format!("{MAC}\n")).unwrap();
         // The port is free now; that another test takes it in between would fail loudly.
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
@@ -138,22 +155,38 @@ impl Boot {
             lookup_interval: 0,
             ..Options::default()
         };
-        Self {
+        let boot = Self {
             root,
             options,
             certificate: None,
             hardware: Hardware::Fake,
-        }
+            interfaces: Arc::default(),
+        };
+        boot.plug_in("eno1", MAC);
+        boot
+    }
+
+    /// The machine has this interface from now on.
+    fn plug_in(&self, name: &str, mac: &'static str) {
+        let interface = self.path().join("sys/class/net").join(name);
+        fs::create_dir_all(interface.join("device")).unwrap();
+        self.interfaces.lock().unwrap().push(mac);
+        fs::write(interface.join("address"), format!("{mac}\n")).unwrap();
     }
 
     fn start(&self) -> JoinHandle<Result<End, AgentError>> {
-        let certificate = self.certificate.clone();
         let discover: Box<dyn FnOnce(Live) -> Result<Managers, ManagerError> + Send> =
             match &self.hardware {
-                Hardware::Fake => Box::new(|options| {
-                    let machine = Arc::new(Machine { certificate });
-                    Managers::from_managers(options, vec![machine], &SilentContext)
-                }),
+                Hardware::Fake => {
+                    let machine = Machine {
+                        certificate: self.certificate.clone(),
+                        interfaces: Arc::clone(&self.interfaces),
+                        gathered: AtomicUsize::new(0),
+                    };
+                    Box::new(|options| {
+                        Managers::from_managers(options, vec![Arc::new(machine)], &SilentContext)
+                    })
+                }
                 Hardware::Tree => {
                     let root = Root::at(self.path());
                     Box::new(|options| Managers::discover_at(options, root, false, &SilentContext))
@@ -627,6 +660,80 @@ async fn an_inspection_only_agent_serves_without_a_token() {
     assert_eq!(commands.status(), 401);
     let asked = conductor.asked();
     assert_eq!(asked.len(), 1, "{asked:#?}");
+    agent.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_becomes_known_later_is_inspected_then() {
+    let conductor = Conductor::start(|asked, before| match asked.path.as_str() {
+        "/v1/continue_inspection" if before == 0 => Answer::Text(404, "not known"),
+        // Nobody finds it by its addresses.
+        "/v1/lookup" if !asked.query.contains("node_uuid") => Answer::Text(404, "not found"),
+        _ => friendly(asked),
+    })
+    .await;
+    let mut boot = Boot::new(&conductor);
+    boot.options.inspection_callback_url =
+        vec![format!("{}/v1/continue_inspection", conductor.url())];
+    let agent = boot.start();
+    conductor.wait_for("/v1/heartbeat", 1).await;
+    let data = conductor.asked_for("/v1/continue_inspection");
+    assert_eq!(data.len(), 2);
+    let pause = (data[1].at - data[0].at).as_secs_f64();
+    assert!((4.9..8.0).contains(&pause), "{pause}");
+    assert_eq!(data[1].body["inventory"], data[0].body["inventory"]);
+    let lookups = conductor.asked_for("/v1/lookup");
+    assert!(lookups.len() > 1, "the lookup goes on meanwhile");
+    assert!(lookups[lookups.len() - 2].at < data[1].at);
+    // It is over, for an agent after this one, too.
+    agent.abort();
+    let _ = agent.await;
+    let agent = boot.start();
+    conductor.wait_for("/v1/lookup", lookups.len() + 1).await;
+    assert_eq!(conductor.asked_for("/v1/continue_inspection").len(), 2);
+    agent.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_looks_nothing_up_hands_in_its_data_while_it_serves() {
+    let conductor = Conductor::start(|asked, before| match before {
+        0 => Answer::Text(404, "not known"),
+        _ => friendly(asked),
+    })
+    .await;
+    let mut boot = Boot::new(&conductor);
+    boot.options.api_url.clear();
+    boot.options.inspection_callback_url =
+        vec![format!("{}/v1/continue_inspection", conductor.url())];
+    let agent = boot.start();
+    conductor.wait_for("/v1/continue_inspection", 1).await;
+    let port = ("127.0.0.1", boot.options.listen_port);
+    let deadline = Instant::now() + Duration::from_secs(4);
+    while std::net::TcpStream::connect(port).is_err() {
+        assert!(Instant::now() < deadline, "it does not serve");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(conductor.asked().len(), 1);
+    conductor.wait_for("/v1/continue_inspection", 2).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!agent.is_finished(), "it goes on serving");
+    assert!(std::net::TcpStream::connect(port).is_ok());
+    agent.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_comes_after_the_first_lookup_is_looked_up_too() {
+    const LATE: &str = "52:54:00:1a:b0:99";
+    let conductor = Conductor::start(|asked, _| match asked.path.as_str() {
+        "/v1/lookup" if !asked.query.contains("99") => Answer::Text(404, "not found"),
+        _ => friendly(asked),
+    })
+    .await;
+    let boot = Boot::new(&conductor);
+    let agent = boot.start();
+    conductor.wait_for("/v1/lookup", 1).await;
+    boot.plug_in("eno2", LATE);
+    conductor.wait_for("/v1/heartbeat", 1).await;
     agent.abort();
 }
 

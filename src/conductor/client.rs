@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
@@ -62,16 +62,26 @@ pub struct Client {
     http: reqwest::Client,
     urls: Mutex<Vec<Url>>,
     version: Mutex<Option<ApiVersion>>,
-    clock_offset: Mutex<Option<ClockOffset>>,
+    clock: Mutex<Option<Reading>>,
     request_id: Option<HeaderValue>,
     timeout: Duration,
 }
 
-/// How far the conductor's clock is from this machine's.
+/// What the conductor's clock said, and when that was.
+///
+/// How far it is from this machine's clock was rejected: that may be set at any moment, and what
+/// was a difference before is an error of decades after.
 #[derive(Clone, Copy, Debug)]
-enum ClockOffset {
-    Ahead(Duration),
-    Behind(Duration),
+struct Reading {
+    said: SystemTime,
+    at: Instant,
+}
+
+impl Reading {
+    /// What it says now.
+    fn at(self, now: Instant) -> SystemTime {
+        self.said + now.saturating_duration_since(self.at)
+    }
 }
 
 impl Client {
@@ -102,7 +112,7 @@ impl Client {
                     .as_deref()
                     .and_then(ApiVersion::named),
             ),
-            clock_offset: Mutex::new(None),
+            clock: Mutex::new(None),
             request_id: options
                 .global_request_id
                 .as_deref()
@@ -119,16 +129,11 @@ impl Client {
             .clone()
     }
 
-    /// The time by the conductor's clock, as of its last answer.
+    /// The time by the conductor's clock, as of its last answer. It goes on evenly whatever happens
+    /// to this machine's clock.
     pub fn conductor_time(&self) -> Option<SystemTime> {
-        let offset = *self
-            .clock_offset
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        match offset? {
-            ClockOffset::Ahead(offset) => Some(SystemTime::now() + offset),
-            ClockOffset::Behind(offset) => SystemTime::now().checked_sub(offset),
-        }
+        let reading = *self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(reading?.at(Instant::now()))
     }
 
     /// The highest version that the conductor speaks. Asked once; where it cannot be found out,
@@ -302,15 +307,9 @@ impl Client {
             .headers()
             .get(DATE)
             .and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
-        if let Some(date) = date {
-            let offset = match date.duration_since(SystemTime::now()) {
-                Ok(ahead) => ClockOffset::Ahead(ahead),
-                Err(behind) => ClockOffset::Behind(behind.duration()),
-            };
-            *self
-                .clock_offset
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = Some(offset);
+        if let Some(said) = date {
+            let at = Instant::now();
+            *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(Reading { said, at });
         }
     }
 
@@ -400,4 +399,19 @@ fn base_url(text: &str) -> Result<Url, ConductorError> {
         url.set_path(&format!("{}/", url.path()));
     }
     Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_conductors_clock_goes_on_evenly() {
+        let said = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_331_660);
+        let at = Instant::now();
+        let reading = Reading { said, at };
+        let minute = Duration::from_secs(60);
+        assert_eq!(reading.at(at + minute), said + minute);
+        assert_eq!(reading.at(at - minute), said);
+    }
 }

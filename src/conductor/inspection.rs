@@ -50,8 +50,8 @@ impl Client {
         }
     }
 
-    /// One try.
-    pub(super) async fn post_once(
+    /// The same in a single try.
+    pub async fn post_once(
         &self,
         urls: &[Url],
         body: &[u8],

@@ -9,13 +9,20 @@ use super::retry::{conflict_pause, lookup_pause};
 use super::{Client, ConductorError, LookupAnswer};
 use crate::sys::log::chain;
 
-/// A lookup and its rules.
+/// A lookup by what is known of this machine.
 #[derive(Debug)]
 pub struct Lookup {
     /// MAC addresses of this machine, as in the inventory.
     pub addresses: Vec<String>,
     /// The node's UUID where it is known.
     pub node_uuid: Option<String>,
+    /// How long it goes on.
+    pub times: LookupTimes,
+}
+
+/// How long a lookup goes on, and how often it asks.
+#[derive(Clone, Copy, Debug)]
+pub struct LookupTimes {
     /// Option `lookup_timeout`: how long a single search lasts.
     pub timeout: Duration,
     /// Option `lookup_interval`: the least pause between two tries.
@@ -30,15 +37,28 @@ impl Lookup {
         client: &Client,
         progress: impl Fn(&ConductorError),
     ) -> Result<LookupAnswer, ConductorError> {
-        self.run_with(
-            || client.lookup(&self.addresses, self.node_uuid.as_deref()),
-            progress,
-            |tries| lookup_pause(tries, self.interval),
-        )
+        let ask = || client.lookup(&self.addresses, self.node_uuid.as_deref());
+        self.times.run(ask, progress, || Duration::MAX).await
+    }
+}
+
+impl LookupTimes {
+    /// The same for whoever asks in another way: what is known of the machine may become more
+    /// between two tries. No pause is longer than `most` says before it, nor shorter than the
+    /// interval.
+    pub async fn run<F: Future<Output = Result<LookupAnswer, ConductorError>>>(
+        &self,
+        ask: impl Fn() -> F,
+        progress: impl Fn(&ConductorError),
+        most: impl Fn() -> Duration,
+    ) -> Result<LookupAnswer, ConductorError> {
+        self.run_with(ask, progress, |tries| {
+            lookup_pause(tries, self.interval).min(most().max(self.interval))
+        })
         .await
     }
 
-    /// The same with another way to ask and other pauses, given how many tries there were.
+    /// The same with other pauses, given how many tries there were.
     pub(super) async fn run_with<F: Future<Output = Result<LookupAnswer, ConductorError>>>(
         &self,
         ask: impl Fn() -> F,

@@ -23,5 +23,6 @@ pub use endpoint::{Endpoint, EndpointError, ServiceKind};
 pub use error::ConductorError;
 pub use heartbeat::{Beat, Heartbeats, News};
 pub use inspection::InspectionOutcome;
-pub use lookup::Lookup;
+pub use lookup::{Lookup, LookupTimes};
+pub use retry::repeat_pause;
 pub use step_under_way::StepUnderWay;

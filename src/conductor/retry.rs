@@ -27,6 +27,13 @@ pub(super) fn conflict_pause(conflicts: u32) -> Duration {
     })
 }
 
+/// The pause after so many failed tries of what is repeated until it succeeds: from 5 s, doubling,
+/// up to 60 s; from the second on by chance between the half and all of that.
+pub fn repeat_pause(tries: u32) -> Duration {
+    let doubling = (5.0 * 2f64.powi(tries.clamp(1, 5).cast_signed() - 1)).min(60.0);
+    Duration::from_secs_f64(between((doubling / 2.0).max(5.0), doubling))
+}
+
 /// From 0 up to 1. The keys of the standard library's hasher come from the kernel's random numbers
 /// and differ in each state; that is chance enough for pauses, and spares a crate.
 fn fraction() -> f64 {
@@ -57,6 +64,24 @@ mod tests {
             lookup_pause(1, Duration::from_secs(90)),
             Duration::from_secs(90)
         );
+    }
+
+    #[test]
+    fn what_is_repeated_comes_after_5_to_60_s() {
+        for (tries, least, most) in [
+            (0, 5.0, 5.0),
+            (1, 5.0, 5.0),
+            (2, 5.0, 10.0),
+            (3, 10.0, 20.0),
+            (4, 20.0, 40.0),
+            (5, 30.0, 60.0),
+            (u32::MAX, 30.0, 60.0),
+        ] {
+            for _ in 0..50 {
+                let pause = repeat_pause(tries).as_secs_f64();
+                assert!((least..=most).contains(&pause), "{tries}: {pause}");
+            }
+        }
     }
 
     #[test]

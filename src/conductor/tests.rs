@@ -8,7 +8,9 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::fake::{Answer, Conductor, NODE, TOKEN, friendly, lookup, root};
-use super::{ApiVersion, Beat, Client, ConductorError, InspectionOutcome, Lookup, TokenAnswer};
+use super::{
+    ApiVersion, Beat, Client, ConductorError, InspectionOutcome, LookupTimes, TokenAnswer,
+};
 use crate::config::Options;
 use crate::net::resolver::Resolver;
 
@@ -217,16 +219,15 @@ async fn a_lookup_outlasts_every_fault() {
     .await;
     let client = client(&[conductor.url()]);
     let told = Mutex::new(0);
-    let lookup = Lookup {
-        addresses: addresses(),
-        node_uuid: None,
+    let lookup = LookupTimes {
         timeout: Duration::from_secs(600),
         interval: Duration::ZERO,
     };
+    let addresses = addresses();
     // No pauses to speak of: only the order of answers matters here.
     let answer = lookup
         .run_with(
-            || client.lookup(&lookup.addresses, None),
+            || client.lookup(&addresses, None),
             |_| *told.lock().unwrap() += 1,
             |_| Duration::from_millis(1),
         )
@@ -238,9 +239,7 @@ async fn a_lookup_outlasts_every_fault() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lookup_that_never_succeeds_ends_after_its_time() {
-    let lookup = Lookup {
-        addresses: addresses(),
-        node_uuid: None,
+    let lookup = LookupTimes {
         timeout: Duration::from_secs(600),
         interval: Duration::from_secs(1),
     };
@@ -268,9 +267,7 @@ async fn a_lookup_that_never_succeeds_ends_after_its_time() {
 
 #[tokio::test(start_paused = true)]
 async fn a_locked_node_is_asked_for_after_5_10_and_30_seconds() {
-    let lookup = Lookup {
-        addresses: addresses(),
-        node_uuid: None,
+    let lookup = LookupTimes {
         timeout: Duration::from_secs(100),
         interval: Duration::ZERO,
     };
@@ -291,6 +288,32 @@ async fn a_locked_node_is_asked_for_after_5_10_and_30_seconds() {
         .await
         .unwrap_err();
     assert_eq!(tries.into_inner().unwrap(), [0, 5, 15, 45, 75, 105]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lookup_that_has_something_to_do_first_is_not_kept_from_it() {
+    let lookup = LookupTimes {
+        timeout: Duration::from_secs(600),
+        interval: Duration::from_secs(2),
+    };
+    let tries = Mutex::new(Vec::new());
+    let started = Instant::now();
+    lookup
+        .run(
+            || {
+                tries.lock().unwrap().push(started.elapsed().as_secs_f64());
+                async { Err(ConductorError::NoUrl) }
+            },
+            |_| {},
+            || Duration::from_secs(7),
+        )
+        .await
+        .unwrap_err();
+    let tries = tries.into_inner().unwrap();
+    assert!(tries.len() > 600 / 8, "{tries:?}");
+    for pair in tries.windows(2) {
+        assert!((2.0..7.1).contains(&(pair[1] - pair[0])), "{tries:?}");
+    }
 }
 
 #[tokio::test]

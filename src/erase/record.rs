@@ -61,7 +61,6 @@ enum Standing {
 /// A method that has begun.
 pub(super) struct Begun {
     method: Method,
-    started: SystemTime,
     clock: Instant,
 }
 
@@ -136,7 +135,6 @@ impl EraseRecord {
     pub(super) fn method_begins(&self, method: Method) -> Begun {
         Begun {
             method,
-            started: SystemTime::now(),
             clock: Instant::now(),
         }
     }
@@ -148,11 +146,12 @@ impl EraseRecord {
         outcome: Result<Option<Verification>, String>,
     ) {
         let error = outcome.as_ref().err().cloned();
+        let (ended, lasted) = (SystemTime::now(), begun.clock.elapsed());
         self.runs.push(Run {
             method: begun.method,
-            started: begun.started,
-            seconds: begun.clock.elapsed().as_secs_f64(),
-            ended: SystemTime::now(),
+            started: start_of(ended, lasted),
+            seconds: lasted.as_secs_f64(),
+            ended,
             error,
         });
         if let Ok(verification) = outcome {
@@ -170,7 +169,9 @@ impl EraseRecord {
 
     fn end(&mut self, result: Standing) {
         self.result = result;
-        self.ended = Some((SystemTime::now(), self.clock.elapsed()));
+        let (ended, lasted) = (SystemTime::now(), self.clock.elapsed());
+        self.started = start_of(ended, lasted);
+        self.ended = Some((ended, lasted));
     }
 
     /// The category that was reached, and the section that says so.
@@ -294,6 +295,12 @@ pub fn identity(device: &BlockDevice, storage: Storage) -> Value {
     })
 }
 
+/// When something began that lasted so long, by the clock at its end: the clock may have been set
+/// meanwhile, and a record that says 1970 for an erase of today is worth nothing.
+fn start_of(ended: SystemTime, lasted: Duration) -> SystemTime {
+    ended.checked_sub(lasted).unwrap_or(ended)
+}
+
 fn rounded(seconds: f64) -> f64 {
     (seconds * 1e3).round() / 1e3
 }
@@ -349,6 +356,21 @@ mod tests {
         );
         assert!(line.contains("category clear"), "{line}");
         assert!(!line.contains('\n'));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_meanwhile_leaves_no_wrong_begin() {
+        let mut record = record();
+        record.started = SystemTime::UNIX_EPOCH;
+        let begun = record.method_begins(record.plan.methods[0].method);
+        record.method_ended(begun, Ok(None));
+        let ended = record.ended.unwrap().0;
+        assert!(ended.duration_since(record.started).unwrap() < Duration::from_secs(60));
+        let json = record.to_json();
+        assert!(
+            !json["started"].as_str().unwrap().starts_with("1970"),
+            "{json}"
+        );
     }
 
     #[test]

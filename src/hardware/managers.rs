@@ -330,6 +330,11 @@ impl Managers {
         Ok(inventory)
     }
 
+    /// Have the inventory gathered anew when it is asked for next: the machine may have changed.
+    pub fn forget_inventory(&self) {
+        *lock(&self.inventory) = None;
+    }
+
     /// The inventory as it is now.
     pub fn inventory_uncached(&self) -> Result<Inventory, ManagerError> {
         let mut inventory = self

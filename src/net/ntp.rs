@@ -29,6 +29,11 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// Tries for each address.
 const TRIES: u32 = 3;
 
+/// An exchange with all its tries takes no longer than this, the search for the server's addresses
+/// included. It comes before a machine is switched off, too, and a conductor pulls the plug of one
+/// that is still on after 35 s.
+pub const LIMIT: Duration = Duration::from_secs(8);
+
 /// Why there is no time.
 #[derive(Debug, thiserror::Error)]
 pub enum NtpError {
@@ -58,8 +63,27 @@ pub enum NtpError {
     },
 }
 
-/// The time now, by this server: an address or a name, checked as the reference checks it.
+impl NtpError {
+    /// Whether asking again can never help.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Server { .. })
+    }
+}
+
+/// The time now, by this server: an address or a name, checked as the reference checks it. Takes
+/// [`LIMIT`] at most.
 pub async fn time(server: &str, resolver: &Resolver) -> Result<SystemTime, NtpError> {
+    timeout(LIMIT, exchange(server, resolver))
+        .await
+        .unwrap_or_else(|_| {
+            Err(NtpError::Answer {
+                server: server.to_owned(),
+                source: io::ErrorKind::TimedOut.into(),
+            })
+        })
+}
+
+async fn exchange(server: &str, resolver: &Resolver) -> Result<SystemTime, NtpError> {
     if !is_host(server) {
         return Err(NtpError::Server {
             server: server.to_owned(),
@@ -73,8 +97,10 @@ pub async fn time(server: &str, resolver: &Resolver) -> Result<SystemTime, NtpEr
             source,
         })?;
     let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in addresses {
-        for _ in 0..TRIES {
+    // Every address once before any a second time: the first one may be of a protocol that this
+    // network does not carry.
+    for _ in 0..TRIES {
+        for &address in &addresses {
             match ask(SocketAddr::new(address, PORT)).await {
                 Ok(time) => return Ok(time),
                 Err(error) => failure = error,

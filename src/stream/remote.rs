@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use reqwest::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER,
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, DATE, HeaderMap, HeaderValue, RETRY_AFTER,
 };
 use reqwest::{Client, Response, StatusCode};
 use tracing::warn;
@@ -117,7 +117,7 @@ impl<'a> Remote<'a> {
             retry_after: response
                 .headers()
                 .get(RETRY_AFTER)
-                .and_then(|value| seconds_of(value.to_str().ok()?, SystemTime::now())),
+                .and_then(|value| seconds_of(value.to_str().ok()?, time_of(response.headers()))),
         }
     }
 
@@ -201,6 +201,15 @@ fn is_signed(response: &Response) -> bool {
         .any(|(name, _)| SIGNATURES.contains(&name.as_ref()))
 }
 
+/// The server's time as its reply says it: this machine's clock may be wrong by years. Where the
+/// reply does not say, that clock is all there is.
+fn time_of(headers: &HeaderMap) -> SystemTime {
+    headers
+        .get(DATE)
+        .and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok())
+        .unwrap_or_else(SystemTime::now)
+}
+
 /// `Retry-After`: seconds, or a date (RFC 9110 10.2.3). A date in the past asks for no pause.
 fn seconds_of(value: &str, now: SystemTime) -> Option<u64> {
     let value = value.trim();
@@ -214,6 +223,15 @@ fn seconds_of(value: &str, now: SystemTime) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_date_is_counted_from_the_servers_own() {
+        let mut headers = HeaderMap::new();
+        let date = HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT");
+        headers.insert(DATE, date);
+        let now = time_of(&headers);
+        assert_eq!(seconds_of("Sun, 06 Nov 1994 08:50:07 GMT", now), Some(30));
+    }
 
     #[test]
     fn a_pause_is_seconds_or_a_date() {

@@ -1,5 +1,9 @@
 """What the tests with a conductor expect in the same words."""
 
+import time
+
+from lab.api import ApiError
+
 
 def config_drive(value):
     """A config drive whose meta data hold `value` where the test image looks for it."""
@@ -11,3 +15,28 @@ def expect_deployed_system(server, value, since):
     server.console.wait_for('FARRIER-TEST-OS booted', 120, since)
     server.console.wait_for(rf'configdrive: {value}', 30, since)
     server.console.wait_for('login:', 30, since)
+
+
+def wait_for_node_with(lab, mac, timeout):
+    """The node of the port with this address, once the conductor has made it."""
+    deadline = time.monotonic() + timeout
+    while True:
+        ports = lab.api.get(f'/v1/ports?detail=True&address={mac}')['ports']
+        if ports:
+            return lab.api.get(f'/v1/nodes/{ports[0]["node_uuid"]}')
+        assert time.monotonic() < deadline, f'no port {mac} after {timeout} s'
+        time.sleep(0.5)
+
+
+def wait_for_inventory(lab, node, timeout):
+    """What is stored at the end of an inspection."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return lab.api.get(f'/v1/nodes/{node}/inventory')
+        except ApiError as error:
+            assert error.status == 404, error
+        error = lab.api.get(f'/v1/nodes/{node}')['last_error']
+        assert not error, error
+        assert time.monotonic() < deadline, f'no inventory after {timeout} s'
+        time.sleep(0.2)

@@ -1,11 +1,9 @@
 """A server tells the conductor what it is: known to it, and never seen before."""
 
-import time
-
 import pytest
 
+from conductor.expectations import wait_for_inventory, wait_for_node_with
 from lab import Disk, Port, Switch, conductor
-from lab.api import ApiError
 
 MEMORY_MIB = 768
 COLLECTORS = 'default,pci-devices,lldp,logs'
@@ -142,28 +140,3 @@ def by_mac(interfaces, mac):
     found, = (card for card in interfaces.values()
               if card['mac_address'] == mac and '.' not in card['name'])
     return found
-
-
-def wait_for_node_with(lab, mac, timeout):
-    """The node of the port with this address, once the conductor has made it."""
-    deadline = time.monotonic() + timeout
-    while True:
-        ports = lab.api.get(f'/v1/ports?detail=True&address={mac}')['ports']
-        if ports:
-            return lab.api.get(f'/v1/nodes/{ports[0]["node_uuid"]}')
-        assert time.monotonic() < deadline, f'no port {mac} after {timeout} s'
-        time.sleep(0.5)
-
-
-def wait_for_inventory(lab, node, timeout):
-    """What is stored at the end of an inspection."""
-    deadline = time.monotonic() + timeout
-    while True:
-        try:
-            return lab.api.get(f'/v1/nodes/{node}/inventory')
-        except ApiError as error:
-            assert error.status == 404, error
-        error = lab.api.get(f'/v1/nodes/{node}')['last_error']
-        assert not error, error
-        assert time.monotonic() < deadline, f'no inventory after {timeout} s'
-        time.sleep(0.2)

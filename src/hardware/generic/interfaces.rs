@@ -1,10 +1,11 @@
 //! Network interfaces with what their switches say of them, and the VLANs that a site asks for.
 
-use std::time::Duration;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
 
 use farrier_plugin::{ErrorKind, LldpData, ManagerError, NetworkInterface};
 
-use super::{GenericHardwareManager, filter};
+use super::{FRESH, GenericHardwareManager, filter};
 use crate::inventory;
 use crate::inventory::lldp::{Announcements, Neighbour};
 use crate::net::{links, vlans};
@@ -56,23 +57,35 @@ pub(super) fn info(
     })
 }
 
-/// What switches announce on these interfaces, or on all. Listened to once: inspection and inventory
-/// get the same, and wait for it once.
+/// What switches announce on these interfaces, or on all. Inspection and inventory get the same, and
+/// wait for it once.
 pub(super) fn lldp(
     manager: &GenericHardwareManager,
     names: Option<&[String]>,
 ) -> Result<LldpData, ManagerError> {
     let interfaces = found(manager)?;
-    let heard = manager.announcements.get_or_init(|| {
+    // Held while it is listened, so that two callers do not listen side by side.
+    let mut announcements = manager
+        .announcements
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let kept = announcements
+        .as_ref()
+        .filter(|(until, _)| Instant::now() < *until)
+        .map(|(_, announced)| announced.clone());
+    let mut heard = kept.unwrap_or_else(|| {
         if manager.may_destroy {
             // dhcpcd has brought up those that it uses, which are not all.
             links::set_up(interfaces.iter().map(|interface| interface.name.as_str()));
         }
         let limit = Duration::try_from_secs_f64(manager.options.current().lldp_timeout);
         // Only a time that no clock can hold is none.
-        Announcements::listen(&manager.root, &interfaces, limit.unwrap_or(Duration::MAX))
+        let limit = limit.unwrap_or(Duration::MAX);
+        let announced = Announcements::listen(&manager.root, &interfaces, limit).to_wire();
+        *announcements = Some((Instant::now() + FRESH, announced.clone()));
+        announced
     });
-    let mut heard = heard.to_wire();
+    drop(announcements);
     if let Some(names) = names {
         heard.retain(|name, _| names.contains(name));
     }
@@ -97,5 +110,41 @@ fn carrier(interface: &NetworkInterface, heard: &LldpData) -> vlans::Carrier {
         name: interface.name.clone(),
         mac_address: interface.mac_address.clone(),
         vlans: neighbour.vlans.iter().map(|(id, _)| *id).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::{Live, Options};
+    use crate::hardware::dispatch::Dispatcher;
+    use crate::sys::recording::Recording;
+
+    #[test]
+    fn what_was_heard_long_ago_is_asked_for_again() {
+        let recording = Recording::unpack(
+            "/sys/class/net/eno1/address = 52:54:00:aa:bb:01\n/sys/class/net/eno1/device/\n",
+        );
+        let dispatcher = Arc::<Dispatcher>::default();
+        let generic = GenericHardwareManager::new(
+            Live::new(Options::default()),
+            recording.root(),
+            Arc::downgrade(&dispatcher),
+            false,
+        );
+        let heard = LldpData::from([("eno7".to_owned(), Vec::new())]);
+        let bmc = inventory::Bmc {
+            address: Some("192.0.2.9".to_owned()),
+            ..inventory::Bmc::default()
+        };
+        for (good_for, is_kept) in [(FRESH, true), (Duration::ZERO, false)] {
+            let until = Instant::now() + good_for;
+            *generic.announcements.lock().unwrap() = Some((until, heard.clone()));
+            *generic.bmc.lock().unwrap() = Some((until, bmc.clone()));
+            assert_eq!(lldp(&generic, None).unwrap().contains_key("eno7"), is_kept);
+            assert_eq!(generic.bmc() == bmc, is_kept);
+        }
     }
 }

@@ -11,8 +11,8 @@ mod storage;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, OnceLock, Weak};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant, SystemTime};
 
 use farrier_plugin::{
     BlockDevice, BootInfo, Context, Cpu, Device, ErrorKind, HardwareManager, Inventory, LldpData,
@@ -29,7 +29,6 @@ use crate::config::Live;
 use crate::erase::{Plans, Records, Scopes};
 use crate::hardware::disk_wait;
 use crate::hardware::dispatch::Dispatcher;
-use crate::inventory::lldp::Announcements;
 use crate::inventory::{self, Bmc, Smbios};
 use crate::net::certificate::Identity;
 use crate::sys::page_cache;
@@ -42,6 +41,11 @@ pub(super) const CLASS_NAME: &str = "GenericHardwareManager";
 /// The name whose version the conductor compares.
 pub(super) const NAME: &str = "generic_hardware_manager";
 
+/// What was asked of others longer ago is asked again where an inventory is gathered anew: a machine
+/// that waits for its conductor may have been switched on before its switch and before its
+/// management controller had an address, or was plugged in elsewhere since.
+const FRESH: Duration = Duration::from_secs(300);
+
 /// How long udev may take to deal with new devices before they are listed without it.
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 
@@ -53,10 +57,10 @@ pub(super) struct GenericHardwareManager {
     peers: Weak<Dispatcher>,
     /// Disks may be erased: this machine runs from memory, or a person insists.
     may_destroy: bool,
-    /// Asked once: the management controller takes seconds to answer.
-    bmc: OnceLock<Bmc>,
-    /// Listened to once: switches speak every 30 s.
-    announcements: OnceLock<Announcements>,
+    /// What the management controller said, and how long that is good: it takes seconds to answer.
+    bmc: Mutex<Option<(Instant, Bmc)>>,
+    /// What switches announce, and how long that is good: they speak every 30 s only.
+    announcements: Mutex<Option<(Instant, LldpData)>>,
     /// What was done to disks since this machine was booted.
     records: Records,
     /// What one device's turn erased of others.
@@ -82,14 +86,23 @@ impl GenericHardwareManager {
             root,
             peers,
             may_destroy,
-            bmc: OnceLock::new(),
-            announcements: OnceLock::new(),
+            bmc: Mutex::default(),
+            announcements: Mutex::default(),
             written: Mutex::default(),
         }
     }
 
-    fn bmc(&self) -> &Bmc {
-        self.bmc.get_or_init(|| inventory::bmc(&self.root))
+    fn bmc(&self) -> Bmc {
+        // Held while it is asked: one question at a time is all that it takes.
+        let mut kept = self.bmc.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some((until, bmc)) if Instant::now() < *until => bmc.clone(),
+            _ => {
+                let bmc = inventory::bmc(&self.root);
+                *kept = Some((Instant::now() + FRESH, bmc.clone()));
+                bmc
+            }
+        }
     }
 
     fn smbios(&self) -> Option<Smbios> {
@@ -326,15 +339,15 @@ impl HardwareManager for GenericHardwareManager {
     }
 
     fn bmc_address(&self) -> Result<Option<String>, ManagerError> {
-        Ok(self.bmc().address.clone())
+        Ok(self.bmc().address)
     }
 
     fn bmc_v6address(&self) -> Result<Option<String>, ManagerError> {
-        Ok(self.bmc().v6address.clone())
+        Ok(self.bmc().v6address)
     }
 
     fn bmc_mac(&self) -> Result<Option<String>, ManagerError> {
-        Ok(self.bmc().mac.clone())
+        Ok(self.bmc().mac)
     }
 
     fn boot_info(&self) -> Result<BootInfo, ManagerError> {

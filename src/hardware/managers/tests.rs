@@ -161,9 +161,15 @@ fn a_controller_that_the_conductor_knows_better_is_left_out() {
         Managers::from_managers(options.clone(), vec![Arc::new(fake)], &SilentContext).unwrap();
     let address = |managers: &Managers| managers.inventory_uncached().unwrap().bmc_address;
     assert_eq!(address(&managers).as_deref(), Some("192.0.2.1"));
+    let kept = |managers: &Managers| managers.inventory().unwrap().bmc_address.clone();
+    assert_eq!(kept(&managers).as_deref(), Some("192.0.2.1"));
     options.change(|options| options.skip_bmc_detect = true);
     managers.set_node(node("1"));
     assert_eq!(address(&managers), None);
+    // The one that was gathered before stays until it is to be forgotten.
+    assert_eq!(kept(&managers).as_deref(), Some("192.0.2.1"));
+    managers.forget_inventory();
+    assert_eq!(kept(&managers), None);
 }
 
 #[test]

@@ -26,14 +26,22 @@ pub(super) struct ImageInfo {
     node: Option<Arc<str>>,
     is_partition_image: bool,
     disk_format: Option<Arc<str>>,
-    hash_algorithm: Option<Arc<str>>,
-    hash_value: Option<Arc<str>>,
+    hash: Option<HashPair>,
     checksum: Option<Arc<str>>,
     authorization: Option<Arc<str>>,
     /// Its own user and password, where the image has the strategy `http_basic`.
-    basic: Option<(Option<Arc<str>>, Option<Arc<str>>)>,
+    basic: Option<Basic>,
     proxies: Proxies,
     config_drive: Option<Arc<str>>,
+}
+
+/// The name of a digest's algorithm, and the digest or the URL of a file with it.
+type HashPair = (Arc<str>, Arc<str>);
+
+/// User and password as far as they are there.
+struct Basic {
+    user: Option<Arc<str>>,
+    password: Option<Arc<str>>,
 }
 
 /// Check the description of an image, as the reference does before a command starts
@@ -60,13 +68,12 @@ impl ImageInfo {
         };
         let own_strategy = fields.word("image_server_auth_strategy");
         let basic = match own_strategy.as_deref() {
-            Some(HTTP_BASIC) => Some((
-                fields.text_or_number("image_server_user")?,
-                fields.text_or_number("image_server_password")?,
-            )),
+            Some(HTTP_BASIC) => Some(Basic {
+                user: fields.text_or_number("image_server_user")?,
+                password: fields.text_or_number("image_server_password")?,
+            }),
             _ => None,
         };
-        let (hash_algorithm, hash_value) = hash_pair(fields)?;
         let info = Self {
             // The text after the last slash of the image's URL, so its query may be there too,
             // and with it a temporary URL's signature.
@@ -75,8 +82,7 @@ impl ImageInfo {
             node: fields.word("node_uuid"),
             is_partition_image: fields.word("image_type").as_deref() == Some("partition"),
             disk_format: fields.text_unless_empty("disk_format")?,
-            hash_algorithm,
-            hash_value,
+            hash: hash_pair(fields)?,
             checksum: non_empty(fields, "checksum")?,
             authorization: fields.text_unless_empty("image_request_authorization")?,
             basic,
@@ -151,7 +157,7 @@ impl ImageInfo {
         // An MD5 has 32 digits; what is longer is a SHA-2.
         let usable =
             |checksum: &str| options.md5_enabled || is_url(checksum) || checksum.len() > 32;
-        if self.hash_value.is_some() || self.checksum.as_deref().is_some_and(usable) {
+        if self.hash.is_some() || self.checksum.as_deref().is_some_and(usable) {
             return Ok(());
         }
         Err(DeployError::Arguments(
@@ -164,18 +170,20 @@ impl ImageInfo {
     /// Which digest is expected. MD5 needs the option `md5_enabled` by whichever field it comes;
     /// the reference lets `os_hash_algo` get around that.
     fn checksum(&self, options: &Options) -> Result<Checksum, DeployError> {
-        let named = self.hash_algorithm.as_deref().and_then(Algorithm::named);
-        let values = (self.hash_value.as_deref(), self.checksum.as_deref());
-        let (algorithm, value) = match (named, values.0, values.1) {
-            (Some(algorithm), Some(value), _) => (Some(algorithm), value),
-            (_, _, Some(value)) => (None, value),
+        let named = self
+            .hash
+            .as_ref()
+            .and_then(|(name, value)| Some((Algorithm::named(name)?, &**value)));
+        let (algorithm, value) = match (named, self.checksum.as_deref()) {
+            (Some((algorithm, value)), _) => (Some(algorithm), value),
+            (None, Some(value)) => (None, value),
             _ => {
                 return Err(DeployError::NoChecksum(format!(
                     "Unable to verify image {} with available checksums. Please make sure the \
                      specified 'os_hash_algo' (currently {}) is supported by this ramdisk, or \
                      provide a md5 checksum via the 'checksum' field",
                     self.id,
-                    self.hash_algorithm.as_deref().unwrap_or("None")
+                    self.hash.as_ref().map_or("None", |(name, _)| &**name)
                 )));
             }
         };
@@ -223,8 +231,8 @@ impl ImageInfo {
                     )
                 });
         }
-        let (user, password) = if let Some((user, password)) = &self.basic {
-            (user.as_deref(), password.as_deref())
+        let (user, password) = if let Some(basic) = &self.basic {
+            (basic.user.as_deref(), basic.password.as_deref())
         } else if options.image_server_auth_strategy == HTTP_BASIC {
             (
                 options.image_server_user.as_deref(),
@@ -276,18 +284,18 @@ pub(super) fn is_url(text: &str) -> bool {
 
 /// The algorithm and its value. Either of the pair asks for both; the reference takes whatever is
 /// false for Python in both for none.
-fn hash_pair(fields: Fields<'_>) -> Result<(Option<Arc<str>>, Option<Arc<str>>), DeployError> {
+fn hash_pair(fields: Fields<'_>) -> Result<Option<HashPair>, DeployError> {
     const PAIR: [&str; 2] = ["os_hash_algo", "os_hash_value"];
     if PAIR
         .iter()
         .all(|name| fields.value_unless_empty(name).is_none())
     {
-        return Ok((None, None));
+        return Ok(None);
     }
     let half = |name: &str| {
         non_empty(fields, name)?.ok_or_else(|| fields.wrong(name, "a non-empty string"))
     };
-    Ok((Some(half(PAIR[0])?), Some(half(PAIR[1])?)))
+    Ok(Some((half(PAIR[0])?, half(PAIR[1])?)))
 }
 
 fn non_empty(fields: Fields<'_>, name: &str) -> Result<Option<Arc<str>>, DeployError> {

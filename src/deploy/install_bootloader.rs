@@ -52,12 +52,7 @@ pub fn install_bootloader(
             .unwrap_or(options.ignore_bootloader_failure),
     };
     let target_boot_mode = fields.text("target_boot_mode")?;
-    match reach::check(root, device) {
-        Err(error) if call.ignores_failure => {
-            warn!(%error, "firmware does not see this device, which is to be ignored")
-        }
-        reached => reached?,
-    }
+    reach::check(root, device, call.ignores_failure)?;
     if EfiVariables::exist(root) {
         let outcome = target::open(&device.name, context)
             .and_then(|disk| call.manage_uefi(&disk, &BootEntries::open(root)?));

@@ -5,6 +5,7 @@
 //! deploys well and never boots, be the boot mode UEFI or BIOS.
 
 use farrier_plugin::BlockDevice;
+use tracing::warn;
 
 use super::error::DeployError;
 use crate::block::holders::kernel_name;
@@ -17,11 +18,16 @@ const AT_THE_END: [&str; 2] = ["0.90", "1.0"];
 /// Starts the version of metadata that firmware made: Intel's and DDF's.
 const OF_FIRMWARE: &str = "external:";
 
-/// Make sure that firmware finds an image on this device.
+/// Make sure that firmware finds an image on this device, unless the machine is said to boot by
+/// other means.
 ///
 /// [`DeployError::OutOfReach`] where it does not. A device that the kernel does not list is not
 /// judged.
-pub(super) fn check(root: &Root, device: &BlockDevice) -> Result<(), DeployError> {
+pub(super) fn check(
+    root: &Root,
+    device: &BlockDevice,
+    boots_otherwise: bool,
+) -> Result<(), DeployError> {
     let Some(kname) = kernel_name(root, &device.name) else {
         return Ok(());
     };
@@ -29,13 +35,18 @@ pub(super) fn check(root: &Root, device: &BlockDevice) -> Result<(), DeployError
     let Some(listed) = all.iter().find(|listed| listed.kname == kname) else {
         return Ok(());
     };
-    match (Stack { root, all: &all }).obstacle(listed) {
-        Some(why) => Err(DeployError::OutOfReach {
-            device: device.name.clone(),
-            why,
-        }),
-        None => Ok(()),
+    let Some(why) = (Stack { root, all: &all }).obstacle(listed) else {
+        return Ok(());
+    };
+    let error = DeployError::OutOfReach {
+        device: device.name.clone(),
+        why,
+    };
+    if boots_otherwise {
+        warn!(%error, "firmware cannot read the root device, which is to be ignored");
+        return Ok(());
     }
+    Err(error)
 }
 
 /// All devices with what lies on what.
@@ -129,7 +140,8 @@ mod tests {
             name: format!("/dev/{kname}"),
             ..BlockDevice::default()
         };
-        let error = check(&recording.root(), &device).err()?;
+        check(&recording.root(), &device, true).unwrap();
+        let error = check(&recording.root(), &device, false).err()?;
         assert_eq!(error.kind(), ErrorKind::Deployment);
         Some(error.to_string())
     }

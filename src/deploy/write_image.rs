@@ -52,12 +52,7 @@ pub fn write_image(
     arguments: &StepArguments,
     options: &Options,
 ) -> Result<Deployed, DeployError> {
-    match reach::check(&Root::system(), device) {
-        Err(error) if options.ignore_bootloader_failure => {
-            warn!(%error, "firmware does not see this device, which is to be ignored");
-        }
-        reached => reached?,
-    }
+    reach::check(&Root::system(), device, options.ignore_bootloader_failure)?;
     let job = Job::prepare(context, &device.name, arguments, options)?;
     let disk = target::open(&device.name, context)?;
     let (deployed, table) = job.run(context, &disk, options)?;

@@ -134,7 +134,7 @@ fn failed(why: &str, status: &Status) -> Inspected {
 
 /// Where the data goes: the callback URLs as they are, or, where collectors are named, each
 /// conductor's own place for it.
-fn urls(options: &Options) -> Vec<Url> {
+pub(super) fn urls(options: &Options) -> Vec<Url> {
     let texts: Vec<String> = if options.inspection_callback_url.is_empty() {
         match options.inspection_collectors.as_deref() {
             Some(names) if !names.is_empty() => options

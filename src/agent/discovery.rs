@@ -110,6 +110,10 @@ async fn look(kind: ServiceKind, options: &Options, status: &Status) -> Option<E
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::inspection;
+    use crate::conductor::Client;
+    use crate::net::mdns::Service;
+    use crate::net::resolver::Resolver;
 
     #[test]
     fn only_mdns_alone_is_looked_for() {
@@ -129,6 +133,38 @@ mod tests {
         let url = |text| inspection_url(&Url::parse(text).unwrap());
         assert_eq!(url("http://h:5050"), "http://h:5050/v1/continue");
         assert_eq!(url("https://h/base/"), "https://h/base/v1/continue");
+    }
+
+    #[test]
+    fn what_is_announced_is_asked_and_inspected_for() {
+        let pairs = [
+            ("protocol", "http"),
+            ("ipa_debug", "True"),
+            (
+                "ipa_inspection_callback_url",
+                "http://192.0.2.1:6385/v1/continue_inspection",
+            ),
+        ];
+        let service = Service {
+            host: "baremetal._openstack._tcp.local.".to_owned(),
+            port: 6385,
+            addresses: vec!["192.0.2.1".parse().unwrap()],
+            text: pairs
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .to_vec(),
+        };
+        let live = Live::new(Options::default());
+        let endpoint = Endpoint::of(&service, |_| true).unwrap();
+        adopt_api(&endpoint, &live, &Status::default());
+        let options = live.current();
+        let client = Client::new(&options, Resolver::default()).unwrap();
+        assert_eq!(client.urls()[0].as_str(), "http://192.0.2.1:6385/");
+        assert_eq!(
+            inspection::urls(&options)[0].as_str(),
+            "http://192.0.2.1:6385/v1/continue_inspection"
+        );
+        // Not among what may be set by default.
+        assert!(!options.debug);
     }
 
     #[tokio::test(start_paused = true)]

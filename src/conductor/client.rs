@@ -139,33 +139,45 @@ impl Client {
     /// The highest version that the conductor speaks. Asked once; where it cannot be found out,
     /// 1.31 is taken and the next call asks again.
     pub async fn version(&self) -> ApiVersion {
-        if let Some(version) = *self.known_version() {
-            return version;
-        }
-        match self.discover().await {
-            Ok(version) => {
-                debug!(%version, "the conductor's API version");
-                *self.known_version() = Some(version);
-                version
-            }
-            Err(error) => {
-                warn!(
-                    error = %chain(&error),
-                    "could not find out the conductor's API version; taking {}",
-                    ApiVersion::FALLBACK
-                );
+        self.found_version().await.unwrap_or_else(|error| {
+            warn!(
+                error = %chain(&error),
+                "could not find out the conductor's API version; taking {}",
                 ApiVersion::FALLBACK
-            }
+            );
+            ApiVersion::FALLBACK
+        })
+    }
+
+    async fn found_version(&self) -> Result<ApiVersion, ConductorError> {
+        if let Some(version) = *self.known_version() {
+            return Ok(version);
         }
+        let version = self.discover().await?;
+        debug!(%version, "the conductor's API version");
+        *self.known_version() = Some(version);
+        Ok(version)
     }
 
     /// Ask once for the node with one of these MAC addresses, or with this UUID.
+    ///
+    /// Where the version cannot be found out for reasons that pass, nothing is asked: by the version
+    /// that would be taken instead, a conductor gives no token, and an agent without one found its node
+    /// for nothing.
     pub async fn lookup(
         &self,
         addresses: &[String],
         node_uuid: Option<&str>,
     ) -> Result<LookupAnswer, ConductorError> {
-        let version = self.version().await.min(ApiVersion::AGENT_TOKEN);
+        let version = match self.found_version().await {
+            Err(error)
+                if error.is_transient() && !matches!(error, ConductorError::Answer { .. }) =>
+            {
+                return Err(error);
+            }
+            Err(_) => ApiVersion::FALLBACK,
+            Ok(version) => version.min(ApiVersion::AGENT_TOKEN),
+        };
         let mut query = vec![("addresses", addresses.join(","))];
         if let Some(uuid) = node_uuid {
             query.push(("node_uuid", uuid.to_owned()));

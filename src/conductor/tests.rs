@@ -130,6 +130,37 @@ async fn an_unknown_version_is_asked_again() {
 }
 
 #[tokio::test]
+async fn no_token_is_lost_to_a_version_that_cannot_be_asked_for_just_now() {
+    let conductor = Conductor::start(|asked, before| match asked.path.as_str() {
+        "/" if before == 0 => Answer::Drop,
+        "/" if before == 1 => Answer::Text(503, "starting"),
+        _ => friendly(asked),
+    })
+    .await;
+    let client = client(&[conductor.url()]);
+    for _ in 0..2 {
+        client.lookup(&addresses(), None).await.unwrap_err();
+    }
+    assert!(conductor.asked_for("/v1").is_empty());
+    client.lookup(&addresses(), None).await.unwrap();
+    let asked = conductor.asked_for("/v1/lookup").remove(0);
+    assert_eq!(asked.version.as_deref(), Some("1.62"));
+}
+
+#[tokio::test]
+async fn a_conductor_that_tells_no_version_is_asked_by_the_oldest() {
+    let conductor = Conductor::start(|asked, _| match asked.path.as_str() {
+        "/" => Answer::Text(404, "nothing here"),
+        _ => friendly(asked),
+    })
+    .await;
+    let client = client(&[conductor.url()]);
+    client.lookup(&addresses(), None).await.unwrap();
+    let asked = conductor.asked_for("/v1/lookup").remove(0);
+    assert_eq!(asked.version.as_deref(), Some("1.31"));
+}
+
+#[tokio::test]
 async fn a_configured_version_is_not_asked_for() {
     let conductor = Conductor::friendly().await;
     let options = Options {
@@ -196,10 +227,11 @@ async fn errors_name_the_url_without_its_query() {
         .lookup(&addresses(), None)
         .await
         .unwrap_err();
-    for error in [answered, absent] {
+    // Nothing more is asked of a conductor that tells no version.
+    for (error, url) in [(answered, "/v1/lookup"), (absent, "http://127.0.0.1:1/")] {
         let text = crate::sys::log::chain(&error);
         assert!(!text.contains("addresses="), "{text}");
-        assert!(text.contains("/v1/lookup"), "{text}");
+        assert!(text.contains(url), "{text}");
     }
 }
 

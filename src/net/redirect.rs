@@ -62,7 +62,9 @@ impl fmt::Display for Reason {
                 "it asks for a GET, which hands nothing in; 307 or 308 would keep the request"
             }
             Self::OtherHost => "what is sent does not leave its host; configure the right URL",
-            Self::Unprotected => "what is sent does not go from https to another scheme",
+            Self::Unprotected => {
+                "what is sent goes by http or https only, and not from https to http"
+            }
             Self::Loop => "the redirects go round in a loop",
             Self::TooMany => "there were too many before it",
         })

@@ -143,6 +143,7 @@ def test_a_disk_that_cannot_be_written_fails_alone(lab, node):
 def test_a_receiver_that_points_elsewhere_has_no_record(lab, node, receiver):
     """The site's receiver is behind a portal, which answers with a redirect to its own page: all disks
     are erased, no record is kept where it must be, and the step fails."""
+    node.server.change_disk(0, bad_mib=None)
     if node.state != 'manageable':
         node.recover()
     received = len(receiver.received)

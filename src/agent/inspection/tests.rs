@@ -37,7 +37,7 @@ fn the_urls_are_the_contracts() {
 }
 
 /// An inspection whose first round has failed, and the machine that it is about.
-fn failed_at_first(conductor: &Conductor) -> (Inspection, Arc<Machine>, StateFile) {
+fn failed_at_first(conductor: &Conductor, root: &Path) -> (Inspection, Arc<Machine>, StateFile) {
     let options = Options {
         api_url: vec![conductor.url()],
         inspection_collectors: Some("default".to_owned()),
@@ -47,15 +47,14 @@ fn failed_at_first(conductor: &Conductor) -> (Inspection, Arc<Machine>, StateFil
     let manager: Arc<dyn HardwareManager> = Arc::clone(&machine) as _;
     let managers =
         Managers::from_managers(Live::new(options.clone()), vec![manager], &SilentContext);
-    let root = tempfile::tempdir().unwrap().keep();
-    let state = StateFile::open(&root);
+    let state = StateFile::open(root);
     let inspection = Inspection {
         managers: Arc::new(managers.unwrap()),
         client: Arc::new(Client::new(&options, Resolver::default()).unwrap()),
         status: Arc::default(),
         urls: urls(&options),
         options: Arc::new(options),
-        root,
+        root: root.to_owned(),
         inspected: Inspected::default(),
         pending: Some(Pending {
             tries: 1,
@@ -76,7 +75,8 @@ async fn what_was_refused_is_collected_anew_and_what_nobody_saw_is_kept() {
         _ => friendly(asked),
     })
     .await;
-    let (mut inspection, machine, mut state) = failed_at_first(&conductor);
+    let root = tempfile::tempdir().unwrap();
+    let (mut inspection, machine, mut state) = failed_at_first(&conductor, root.path());
     let mut gathered = Vec::new();
     for _ in 0..4 {
         sleep_until(Instant::now() + inspection.due_in()).await;
@@ -100,7 +100,8 @@ async fn what_was_refused_is_collected_anew_and_what_nobody_saw_is_kept() {
 async fn what_the_conductor_never_saw_is_handed_in_after_the_lookup() {
     let conductor = Conductor::friendly().await;
     for unanswered in [true, false] {
-        let (mut inspection, _, mut state) = failed_at_first(&conductor);
+        let root = tempfile::tempdir().unwrap();
+        let (mut inspection, _, mut state) = failed_at_first(&conductor, root.path());
         inspection.pending.as_mut().unwrap().unanswered = unanswered;
         inspection.over(&mut state).await;
         assert_eq!(inspection.due_in(), Duration::MAX);
@@ -112,7 +113,8 @@ async fn what_the_conductor_never_saw_is_handed_in_after_the_lookup() {
 #[tokio::test]
 async fn nothing_is_handed_in_while_a_command_runs() {
     let conductor = Conductor::friendly().await;
-    let (mut inspection, _, mut state) = failed_at_first(&conductor);
+    let root = tempfile::tempdir().unwrap();
+    let (mut inspection, _, mut state) = failed_at_first(&conductor, root.path());
     let looks = AtomicUsize::new(0);
     // The third time a command comes in the middle of collecting, the fifth time none.
     let is_idle = || matches!(looks.fetch_add(1, Ordering::SeqCst), 2 | 5 | 6);

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use farrier_plugin::{ManagerError, Node};
 use tokio::runtime::Handle;
-use tokio::sync::Mutex as AsyncMutex;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
@@ -15,6 +14,7 @@ use tracing::{error, warn};
 use super::clock::{self, Clock};
 use super::identity::{self, Callback};
 use super::inspection::{self, Inspection};
+use super::lookup::{Addresses, find_node};
 use super::markers::Marker;
 use super::serving::{self, Pulse, Service};
 use super::state::StateFile;
@@ -23,7 +23,7 @@ use super::{AgentError, discovery, network};
 use crate::api::Token;
 use crate::command::{CommandTable, Environment, Shutdown};
 use crate::conductor::{
-    Beat, Client, ConductorError, Lookup, LookupAnswer, LookupTimes, StepUnderWay, TokenAnswer,
+    Beat, Client, Lookup, LookupAnswer, LookupTimes, StepUnderWay, TokenAnswer,
 };
 use crate::config::{Live, Options};
 use crate::hardware::Managers;
@@ -239,113 +239,6 @@ async fn discover(
             ))
         });
     managers.map(Arc::new).map_err(AgentError::Managers)
-}
-
-/// What the node is looked up by: the addresses in the inventory, or what the kernel lists where
-/// there is no inventory.
-struct Addresses {
-    root: PathBuf,
-    managers: Arc<Managers>,
-    /// What the kernel listed before the inventory was gathered.
-    listed: Vec<String>,
-    known: Vec<String>,
-}
-
-impl Addresses {
-    fn new(root: &Path, managers: &Arc<Managers>) -> Self {
-        Self {
-            root: root.to_owned(),
-            managers: Arc::clone(managers),
-            listed: Links::of(&Root::at(root)).addresses(),
-            known: Vec::new(),
-        }
-    }
-
-    /// As they are now: the network card that the conductor knows may come long after the first
-    /// lookup, when its driver has loaded its firmware.
-    async fn current(&mut self) -> &[String] {
-        let listed = Links::of(&Root::at(&self.root)).addresses();
-        let changed = listed != self.listed;
-        if changed || self.known.is_empty() {
-            self.known = self.gather(changed).await;
-            if self.known.is_empty() {
-                self.known.clone_from(&listed);
-            }
-            self.listed = listed;
-        }
-        &self.known
-    }
-
-    async fn gather(&self, anew: bool) -> Vec<String> {
-        let managers = Arc::clone(&self.managers);
-        let inventory = spawn_blocking(move || {
-            if anew {
-                managers.forget_inventory();
-            }
-            managers.inventory()
-        });
-        match inventory.await {
-            Ok(Ok(inventory)) => inventory
-                .interfaces
-                .iter()
-                .filter_map(|interface| interface.mac_address.clone())
-                .collect(),
-            Ok(Err(error)) => {
-                warn!(error = error.chain(), "there is no inventory");
-                Vec::new()
-            }
-            Err(panic) => {
-                warn!(%panic, "the inventory ended in a panic");
-                Vec::new()
-            }
-        }
-    }
-}
-
-/// Look up until the node is found. The reference dies after `lookup_timeout` and is started again;
-/// going on is the same without losing what is known.
-///
-/// Inspection data that was not delivered goes before a try: a machine that the conductor does not
-/// know yet cannot be found before.
-async fn find_node(
-    times: LookupTimes,
-    client: &Client,
-    addresses: Addresses,
-    inspection: &mut Inspection,
-    state: &mut StateFile,
-    status: &Status,
-) -> LookupAnswer {
-    // Held during a try only, and there is one at a time.
-    let search = AsyncMutex::new((addresses, inspection, state));
-    loop {
-        let ask = || async {
-            let mut search = search.lock().await;
-            let (addresses, inspection, state) = &mut *search;
-            inspection.again_if_due(state).await;
-            let node_uuid = inspection.inspected().node_uuid.as_deref();
-            client.lookup(addresses.current().await, node_uuid).await
-        };
-        let progress = |error: &ConductorError| {
-            status.trouble(&format!("{}; trying again", log::chain(error)));
-        };
-        let most = || {
-            search
-                .try_lock()
-                .map_or(Duration::MAX, |search| search.1.due_in())
-        };
-        match times.run(ask, progress, most).await {
-            Ok(answer) => return answer,
-            Err(error) => {
-                let inspected = search.lock().await.1.inspected().clone();
-                warn!(
-                    error = %log::chain(&error),
-                    inspection = inspected.excuse.as_deref().unwrap_or("succeeded"),
-                    "Could not look up node info within lookup_timeout; trying on"
-                );
-                status.error(&error);
-            }
-        }
-    }
 }
 
 /// Put the lookup's answer in force (contract/control-plane 2.4): token first, since it is given

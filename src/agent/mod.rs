@@ -16,6 +16,7 @@ mod error;
 mod identity;
 mod inspection;
 mod life;
+mod lookup;
 mod markers;
 mod network;
 mod progress;

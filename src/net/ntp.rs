@@ -96,21 +96,31 @@ async fn exchange(server: &str, resolver: &Resolver) -> Result<SystemTime, NtpEr
             server: server.to_owned(),
             source,
         })?;
+    let sockets: Vec<_> = addresses
+        .into_iter()
+        .map(|address| SocketAddr::new(address, PORT))
+        .collect();
+    ask_in_turn(&sockets)
+        .await
+        .map_err(|source| NtpError::Answer {
+            server: server.to_owned(),
+            source,
+        })
+}
+
+/// Every address once before any a second time: the first one may be of a protocol that this network
+/// does not carry.
+async fn ask_in_turn(servers: &[SocketAddr]) -> io::Result<SystemTime> {
     let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    // Every address once before any a second time: the first one may be of a protocol that this
-    // network does not carry.
     for _ in 0..TRIES {
-        for &address in &addresses {
-            match ask(SocketAddr::new(address, PORT)).await {
+        for &server in servers {
+            match ask(server).await {
                 Ok(time) => return Ok(time),
                 Err(error) => failure = error,
             }
         }
     }
-    Err(NtpError::Answer {
-        server: server.to_owned(),
-        source: failure,
-    })
+    Err(failure)
 }
 
 async fn ask(server: SocketAddr) -> io::Result<SystemTime> {
@@ -196,6 +206,35 @@ mod tests {
         assert_eq!(read(&answer(0x23, 2, 7, 4_000_000_000), 7), None);
         assert_eq!(read(&answer(0x24, 0, 7, 4_000_000_000), 7), None);
         assert_eq!(read(&answer(0x24, 16, 7, 4_000_000_000), 7), None);
+    }
+
+    /// A server that answers `count` questions at an address of its own.
+    async fn server(count: usize, answers: bool) -> (SocketAddr, tokio::task::JoinHandle<()>) {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let task = tokio::spawn(async move {
+            for _ in 0..count {
+                let mut question = [0; 48];
+                let (_, peer) = socket.recv_from(&mut question).await.unwrap();
+                let cookie = u64::from_be_bytes(question[40..48].try_into().unwrap());
+                let stratum = u8::from(answers);
+                let answer = answer(0x24, stratum, cookie, 4_000_000_000);
+                socket.send_to(&answer, peer).await.unwrap();
+            }
+        });
+        (address, task)
+    }
+
+    #[tokio::test]
+    async fn every_address_is_asked_before_one_is_asked_again() {
+        let (useless, asked_once) = server(1, false).await;
+        let (good, _) = server(1, true).await;
+        ask_in_turn(&[useless, good]).await.unwrap();
+        asked_once.await.unwrap();
+        // With none that knows the time each gets its tries.
+        let (useless, asked_thrice) = server(TRIES as usize, false).await;
+        ask_in_turn(&[useless]).await.unwrap_err();
+        asked_thrice.await.unwrap();
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::resolver::LookupError;
+
 /// Why a connection, an address or a certificate could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {
@@ -57,7 +59,7 @@ pub enum NetError {
         host: String,
         /// Why not.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: LookupError,
     },
     /// The interface that the option network_interface names gives no address.
     #[error("The interface {interface} (option network_interface) has no address")]

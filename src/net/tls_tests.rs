@@ -261,3 +261,21 @@ fn what_cannot_be_used_is_named() {
         assert!(error.to_string().contains(part), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_host_may_have_underscores_and_dashes_anywhere() {
+    let ours = authority("ours");
+    let files = Files::new();
+    let options = Options {
+        cafile: files.write("ca.pem", &ours.pem),
+        ..Options::default()
+    };
+    // Whatever ends in `localhost` is this machine.
+    for host in ["img_1.my_lab.localhost", "_img.localhost", "1-.localhost"] {
+        let server = Server::start(&signed(&ours, host), &BOTH, None).await;
+        let client = http::client(&options, Resolver::default()).unwrap();
+        let url = format!("https://{host}:{}/", server.address.port());
+        let answer = client.get(url).send().await.unwrap();
+        assert_eq!(answer.text().await.unwrap(), "ok", "{host}");
+    }
+}

@@ -13,6 +13,7 @@ use url::Url;
 use super::error::status_text;
 use super::{Beat, ConductorError, LookupAnswer};
 use crate::config::Options;
+use crate::net::proxy::Proxies;
 use crate::net::resolver::Resolver;
 use crate::net::{NetError, http};
 use crate::sys::log::chain;
@@ -83,7 +84,8 @@ impl Client {
             .collect::<Result<_, _>>()?;
         let timeout = Duration::from_secs(options.http_request_timeout);
         // A connection that does not come about is told from an answer that does not come.
-        let http = http::builder(options, resolver)
+        let http = Proxies::of_environment()
+            .and_then(|proxies| http::builder(options, resolver, &proxies))
             .and_then(|builder| {
                 builder
                     .connect_timeout(timeout.min(CONNECT))

@@ -52,6 +52,16 @@ pub enum NetError {
         #[source]
         source: rcgen::Error,
     },
+    /// A proxy's URL cannot be used. Neither is shown: a password may stand in it.
+    #[error(
+        "Could not use {origin} as a proxy: {reason}; it is written [http://][user:password@]host:port"
+    )]
+    Proxy {
+        /// The environment's variable, or whose proxy it is.
+        origin: String,
+        /// Why not.
+        reason: String,
+    },
     /// A host name has no address.
     #[error("Could not resolve {host}; check the name servers in /etc/resolv.conf")]
     Resolve {

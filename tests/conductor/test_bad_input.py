@@ -9,9 +9,12 @@ import pytest
 from lab import Disk, Hand, Image
 from lab.disk import MIB
 from lab.hand import KILL_AGENT
+from lab.name_server import zone
+from lab.names import Names
 
 BAD_MIB = 20
 ABSENT = '192.0.2.77'
+CONDUCTOR = 'conductor_1.my_lab.test'
 
 
 @pytest.fixture(scope='module')
@@ -78,18 +81,24 @@ def test_no_disk_matches_the_hints(node, image):
 
 
 def test_conductor_that_is_not_there_at_first(lab):
-    """The agent keeps trying and says so; then the conductor does not know the server."""
+    """The agent keeps trying and says so; then the conductor does not know the server.
+
+    Its name has underscores, the first of three name servers fails and the last knows better than
+    the one in the middle, and a domain is searched that is none.
+    """
     server = lab.server('stranger', boot='direct')
+    zones = [zone(other='SERVFAIL'), zone({CONDUCTOR: [ABSENT]}, delay=0.01), zone()]
     try:
-        server.boot_kernel(lab.kernel, lab.ramdisk,
-                           f'console=ttyS0,115200 ipa-api-url=http://{ABSENT}:6385')
-        server.power_on('Pxe')
-        first = server.console.wait_for(rf'{ABSENT}.*(try|retry|again)', 90)
-        server.console.wait_for(rf'{ABSENT}.*(try|retry|again)', 60, since=first.end())
-        mark = server.console.mark()
-        lab.network.add_address(f'{ABSENT}/24')
-        server.console.wait_for('(?i)(not found|unknown node|404).*', 60, since=mark)
-        assert server.is_on()
+        with Names(lab, zones, domain='(none)'):
+            server.boot_kernel(lab.kernel, lab.ramdisk,
+                               f'console=ttyS0,115200 ipa-api-url=http://{CONDUCTOR}:6385')
+            server.power_on('Pxe')
+            first = server.console.wait_for(rf'{CONDUCTOR}.*(try|retry|again)', 90)
+            server.console.wait_for(rf'{CONDUCTOR}.*(try|retry|again)', 60, since=first.end())
+            mark = server.console.mark()
+            lab.network.add_address(f'{ABSENT}/24')
+            server.console.wait_for('(?i)(not found|unknown node|404).*', 60, since=mark)
+            assert server.is_on()
     finally:
         lab.network.remove_address(f'{ABSENT}/24')
         lab.remove(server)

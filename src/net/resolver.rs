@@ -377,6 +377,16 @@ impl Resolve for Resolver {
     }
 }
 
+/// Read bytes as everything that is read here.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(data: &[u8]) {
+    exchange::fuzz(data);
+    let host = "img_1.my_lab";
+    ResolvConf::parse(data, host, 53).candidates(host);
+    hosts::addresses(data, host);
+    domain(&String::from_utf8_lossy(data));
+}
+
 #[cfg(test)]
 mod cases;
 #[cfg(test)]

@@ -174,3 +174,21 @@ fn addresses(message: &Message, query: &Query<'_>) -> Vec<IpAddr> {
         .filter_map(|record| record.data.ip_addr())
         .collect()
 }
+
+/// An answer to a question of ours; its identifier is the question's.
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz(data: &[u8]) {
+    let labels: [&[u8]; 2] = [b"my_img", b"test"];
+    let Ok(name) = Name::from_labels(labels) else {
+        return;
+    };
+    let query = Query::new(&name, RecordType::A);
+    let mut question = query.message();
+    question.metadata.id = match data {
+        [first, second, ..] => u16::from_be_bytes([*first, *second]),
+        _ => 0,
+    };
+    if let Ok(Some(message)) = matching(data, &question) {
+        read(&message, &query);
+    }
+}

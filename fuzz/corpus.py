@@ -103,6 +103,11 @@ def binary():
     device = bytes([4, 1, 42, 0]) + bytes(38) + bytes([4, 4]) + (len(path) + 4).to_bytes(2, 'little')
     yield 'boot_entry', (b'\1\0\0\0' + (len(device) + len(path) + 4).to_bytes(2, 'little')
                          + 'Debian\0'.encode('utf-16-le') + device + path + b'\x7f\xff\4\0')
+    name = b'\6my_img\4test\0'
+    alias = b'\xc0\x0c\0\5\0\1\0\0\0\x3c\0\7\4real\xc0\x13'
+    yield 'name_answer', (b'\1\2\x81\x80\0\1\0\2\0\0\0\0' + name + b'\0\1\0\1' + alias
+                          + b'\4real\xc0\x13\0\1\0\1\0\0\0\x3c\0\4\x0a\0\0\1')
+    yield 'name_answer', b"nameserver fe80::1%lo\nsearch (none) lab.test\noptions ndots:2\n"
     yield 'ntp_answer', b'\x24\1\0\0' + bytes(20) + b'\1' * 8 + b'\2' * 8 + b'\xeb\1\1\1\0\0\0\1'
     tlvs = ((1, b'\4\0\x1b!\xaa\xbb\xcc'), (2, b'\5Ethernet1/7'), (3, b'\0x'), (4, b'rack 4'),
             (5, b'leaf-12'), (6, b'EOS'), (8, b'\5\1\xc0\0\2\xc8\2\0\0\0\1\0'), (127, b'\0\x80\xc2\1\0d'),
@@ -187,6 +192,8 @@ DICTIONARIES = {
     'iso9660': [b'CD001', b'RR\5\1\x81', b'NM', b'CE\x1c\1', b'SP\7\1\xbe\xef', b'%/E', b';1'],
     'config_drive': [b'H4sIA', b'====', b'\n'],
     'boot_entry': [b'\x7f\xff\4\0', b'\4\1', b'\4\4', b'\0\0'],
+    'name_answer': [b'\xc0\x0c', b'\0\1\0\1', b'\0\x1c\0\1', b'\0\5\0\1', b'nameserver ', b'search ',
+                    b'options ', b'timeout:', b'fe80::1%', b'\6my_img\4test\0'],
     'ntp_answer': [b'\x24', b'\x1c', b'\1', b'RATE', b'DENY'],
     'vpd': [b'\0\x80', b'\0\x83', b'\1\3', b'\2\1', b'\3\x08', b'naa.', b'eui.'],
     'lldp': [b'\xfe\6\0\x80\xc2', b'\xfe\6\0\x12\x0f', b'\4\0', b'\5\1', b'\5\2', b'\2\7\4', b'\0\0'],

@@ -37,6 +37,7 @@ pub const TARGETS: &[Target] = &[
     ("lldp", inventory::fuzzing::lldp),
     ("lookup_answer", conductor::fuzzing::lookup_answer),
     ("mbr", block::fuzzing::mbr),
+    ("name_answer", net::fuzzing::name_answer),
     ("ntp_answer", net::fuzzing::ntp_answer),
     ("nvme", erase::fuzzing::nvme),
     ("plugin_message", hardware::fuzzing::plugin_message),

@@ -34,6 +34,10 @@ const OWN_INTERFACES: Duration = Duration::from_secs(5);
 /// proxy, and the try's error says more.
 const ROUTE: Duration = Duration::from_secs(60);
 
+/// How long one lookup may take here. A name server that does not answer takes 5 s of it, and the
+/// next one is asked only then.
+const LOOKUP: Duration = Duration::from_secs(20);
+
 /// When the person at the console is told that something is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -131,7 +135,7 @@ pub(super) async fn route(urls: &[Url], resolver: &Resolver) -> Option<IpAddr> {
                 if !may_be_reached(name) {
                     continue;
                 }
-                let looked_up = timeout(Duration::from_secs(5), resolver.addresses(name)).await;
+                let looked_up = timeout(LOOKUP, resolver.addresses(name)).await;
                 looked_up.ok().and_then(Result::ok).unwrap_or_default()
             }
         };

@@ -15,6 +15,7 @@ use super::{Beat, ConductorError, LookupAnswer};
 use crate::config::Options;
 use crate::net::NetError;
 use crate::net::http::{self, shown};
+use crate::net::proxy::Proxies;
 use crate::net::redirect::{self, SendError};
 use crate::net::resolver::Resolver;
 use crate::sys::log::chain;
@@ -95,7 +96,8 @@ impl Client {
             .collect::<Result<_, _>>()?;
         let timeout = Duration::from_secs(options.http_request_timeout);
         // A connection that does not come about is told from an answer that does not come.
-        let http = http::builder(options, resolver)
+        let http = Proxies::of_environment()
+            .and_then(|proxies| http::builder(options, resolver, &proxies))
             .and_then(|builder| {
                 builder
                     .connect_timeout(timeout.min(CONNECT))

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::message;
 use super::network::OWNER_VARIABLE;
+use crate::net::resolver;
 use crate::sys::boot_times;
 
 /// One JSON file for each interface and protocol: `<interface>.<protocol>.json`.
@@ -91,9 +93,12 @@ fn change(environment: &BTreeMap<String, String>) -> Change {
         | "RENEW6" | "REBIND6" | "REBOOT6" | "INFORM6" => Change::Given(Lease {
             addresses: numbered(environment, is_lease_address, variable("new_subnet_cidr")),
             routers: words(variable("new_routers")),
-            servers: all_words(
-                environment,
-                &["new_domain_name_servers", "new_dhcp6_name_servers"],
+            servers: name_servers(
+                all_words(
+                    environment,
+                    &["new_domain_name_servers", "new_dhcp6_name_servers"],
+                ),
+                &interface,
             ),
             search: search(environment),
             ntp_servers: all_words(
@@ -112,8 +117,8 @@ fn change(environment: &BTreeMap<String, String>) -> Change {
             let lease = Lease {
                 addresses: numbered(environment, is_advertised_address, ""),
                 routers: numbered(environment, |name| is_indexed(name, &["nd", "_from"]), ""),
-                servers: advertised(environment, "_servers"),
-                search: advertised(environment, "_search"),
+                servers: name_servers(advertised(environment, "_servers"), &interface),
+                search: domains(advertised(environment, "_search")),
                 ntp_servers: Vec::new(),
                 boot: variable(OWNER_VARIABLE) == interface,
                 interface,
@@ -207,15 +212,46 @@ fn advertised(environment: &BTreeMap<String, String>, suffix: &str) -> Vec<Strin
 }
 
 fn search(environment: &BTreeMap<String, String>) -> Vec<String> {
-    let search = all_words(
+    let search = domains(all_words(
         environment,
         &["new_domain_search", "new_dhcp6_domain_search"],
-    );
-    if search.is_empty() {
-        all_words(environment, &["new_domain_name"])
-    } else {
-        search
+    ));
+    if !search.is_empty() {
+        return search;
     }
+    // One domain by its meaning, several by the habit of some; a word of them that is none means
+    // that it is a text for people (`Joe's net`), of which the rest is no domain either.
+    let names = all_words(environment, &["new_domain_name"]);
+    let count = names.len();
+    let search = domains(names);
+    if search.len() == count {
+        search
+    } else {
+        Vec::new()
+    }
+}
+
+/// What of these words can stand behind a host's name. DHCP servers send whatever was typed.
+fn domains(words: Vec<String>) -> Vec<String> {
+    words
+        .iter()
+        .filter_map(|word| resolver::domain(word))
+        .collect()
+}
+
+/// What of these words is a name server's address. One that is link-local is on this interface.
+fn name_servers(words: Vec<String>, interface: &str) -> Vec<String> {
+    let on_link = |word: &String| {
+        let address: IpAddr = word.split('%').next()?.parse().ok()?;
+        let scope = match address {
+            IpAddr::V6(address) if address.is_unicast_link_local() && !word.contains('%') => {
+                format!("%{interface}")
+            }
+            _ => String::new(),
+        };
+        Some(format!("{word}{scope}"))
+    };
+    words.iter().filter_map(on_link).collect()
 }
 
 fn all_words(environment: &BTreeMap<String, String>, names: &[&str]) -> Vec<String> {
@@ -263,7 +299,7 @@ fn apply(leases: &Path, resolv_conf: &Path, change: &Change) -> io::Result<Optio
             news
         }
     };
-    replace(resolv_conf, resolver(&all(leases)?).as_bytes())?;
+    replace(resolv_conf, resolv_conf_of(&all(leases)?).as_bytes())?;
     Ok(news)
 }
 
@@ -320,7 +356,7 @@ fn all(leases: &Path) -> io::Result<Vec<Lease>> {
 }
 
 /// resolv.conf of the boot interface alone where it gave name servers, else of all.
-fn resolver(leases: &[Lease]) -> String {
+fn resolv_conf_of(leases: &[Lease]) -> String {
     let of_boot = |lease: &&Lease| lease.boot && !lease.servers.is_empty();
     let chosen: Vec<&Lease> = if leases.iter().any(|lease| of_boot(&lease)) {
         leases.iter().filter(of_boot).collect()

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::resolver::LookupError;
+
 /// Why a connection, an address or a certificate could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {
@@ -50,6 +52,16 @@ pub enum NetError {
         #[source]
         source: rcgen::Error,
     },
+    /// A proxy's URL cannot be used. Neither is shown: a password may stand in it.
+    #[error(
+        "Could not use {origin} as a proxy: {reason}; it is written [http://][user:password@]host:port"
+    )]
+    Proxy {
+        /// The environment's variable, or whose proxy it is.
+        origin: String,
+        /// Why not.
+        reason: String,
+    },
     /// A host name has no address.
     #[error("Could not resolve {host}; check the name servers in /etc/resolv.conf")]
     Resolve {
@@ -57,7 +69,7 @@ pub enum NetError {
         host: String,
         /// Why not.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: LookupError,
     },
     /// The interface that the option network_interface names gives no address.
     #[error("The interface {interface} (option network_interface) has no address")]

@@ -8,3 +8,8 @@ pub(crate) fn ntp_answer(data: &[u8]) {
         .map_or(0, u64::from_be_bytes);
     super::ntp::read(data, cookie);
 }
+
+/// A name server's answer to a question of ours, and the same bytes as `resolv.conf` and `hosts`.
+pub(crate) fn name_answer(data: &[u8]) {
+    super::resolver::fuzz(data);
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use reqwest::Url;
 use reqwest::redirect::Policy;
 
+use super::proxy::Proxies;
 use super::resolver::Resolver;
 use super::{NetError, tls};
 use crate::config::Options;
@@ -17,14 +18,19 @@ use crate::config::Options;
 /// Errors of this client print the URL they are about, and a URL's query may hold a token or a
 /// temporary signature: call `without_url` before an error is kept or shown.
 pub fn client(options: &Options, resolver: Resolver) -> Result<reqwest::Client, NetError> {
-    builder(options, resolver)?
+    builder(options, resolver, &Proxies::of_environment()?)?
         .build()
         .map_err(|error| NetError::Client(error.without_url()))
 }
 
-/// The same before it is built, for a caller that has proxies or time limits of its own.
-pub fn builder(options: &Options, resolver: Resolver) -> Result<reqwest::ClientBuilder, NetError> {
-    Ok(reqwest::Client::builder()
+/// The same before it is built and with these proxies, for a caller that has time limits of its
+/// own.
+pub fn builder(
+    options: &Options,
+    resolver: Resolver,
+    proxies: &Proxies,
+) -> Result<reqwest::ClientBuilder, NetError> {
+    let builder = reqwest::Client::builder()
         .user_agent(concat!("farrier/", env!("CARGO_PKG_VERSION")))
         .tls_backend_preconfigured(tls::client(options)?)
         .dns_resolver(Arc::new(resolver))
@@ -35,7 +41,8 @@ pub fn builder(options: &Options, resolver: Resolver) -> Result<reqwest::ClientB
         .pool_idle_timeout(Duration::from_secs(20))
         .pool_max_idle_per_host(1)
         .tcp_nodelay(true)
-        .http1_only())
+        .http1_only();
+    Ok(proxies.apply(builder))
 }
 
 /// A URL for a message, without what may be secret: user, password, query and fragment.

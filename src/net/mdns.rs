@@ -10,8 +10,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
-use hickory_resolver::proto::op::{Message, MessageType, Query};
-use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
+use hickory_proto::op::{Message, MessageType, Query};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
 use nix::ifaddrs::getifaddrs;
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};

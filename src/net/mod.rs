@@ -9,6 +9,7 @@ pub mod http;
 pub mod links;
 pub mod mdns;
 pub mod ntp;
+pub mod proxy;
 pub mod redirect;
 pub mod resolver;
 pub mod tls;

@@ -261,3 +261,25 @@ fn what_cannot_be_used_is_named() {
         assert!(error.to_string().contains(part), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_host_may_have_underscores_anywhere_but_no_dash_at_an_end() {
+    let ours = authority("ours");
+    let files = Files::new();
+    let options = Options {
+        cafile: files.write("ca.pem", &ours.pem),
+        ..Options::default()
+    };
+    // Whatever ends in `localhost` is this machine.
+    for host in ["img_1.my_lab.localhost", "_img.localhost"] {
+        let server = Server::start(&signed(&ours, host), &BOTH, None).await;
+        let client = http::client(&options, Resolver::default()).unwrap();
+        let url = format!("https://{host}:{}/", server.address.port());
+        let answer = client.get(url).send().await.unwrap();
+        assert_eq!(answer.text().await.unwrap(), "ok", "{host}");
+    }
+    // rustls knows no such names; glibc and OpenSSL do.
+    let client = http::client(&options, Resolver::default()).unwrap();
+    let error = client.get("https://img-.localhost:1/").send().await;
+    assert!(format!("{error:?}").contains("InvalidDnsName"), "{error:?}");
+}

@@ -11,9 +11,12 @@ from conductor.expectations import wait_for_inventory, wait_for_node_with
 from lab import Disk, Hand, Image, TimeServer, network
 from lab.disk import MIB
 from lab.hand import KILL_AGENT
+from lab.name_server import zone
+from lab.names import Names
 
 BAD_MIB = 20
 ABSENT = '192.0.2.77'
+CONDUCTOR = 'conductor_1.my_lab.test'
 
 # The hardware clock of a server whose battery is dead.
 DEAD_BATTERY = ['-rtc', 'base=2001-01-01T00:00:00']
@@ -86,34 +89,40 @@ def test_no_disk_matches_the_hints(node, image):
 def test_conductor_that_is_not_there_at_first(lab):
     """A rack that boots before its control plane, with dead batteries: the agent keeps trying and
     says so. Once there is a time server its clock is set; once there is a conductor it gets the
-    inspection data, and does not know the server for anything else."""
-    url = f'http://{ABSENT}:6385'
+    inspection data, and does not know the server for anything else.
+
+    The conductor's name has underscores, the first of three name servers fails and the last knows
+    better than the one in the middle, and a domain is searched that is none.
+    """
+    url = f'http://{CONDUCTOR}:6385'
     server = lab.server('stranger', boot='direct', arguments=DEAD_BATTERY)
     console = server.console
+    zones = [zone(other='SERVFAIL'), zone({CONDUCTOR: [ABSENT]}, delay=0.01), zone()]
     node = None
     try:
-        server.boot_kernel(lab.kernel, lab.ramdisk,
-                           f'console=ttyS0,115200 ipa-api-url={url} '
-                           f'ipa-inspection-callback-url={url}/v1/continue_inspection '
-                           'ipa-inspection-collectors=default ipa-lookup-timeout=10 '
-                           f'ipa-ntp-server={network.ADDRESS6}')
-        server.power_on('Pxe')
-        console.wait_for(rf'^2001-01-01T.*clock could not be set.*{network.ADDRESS6}', 90)
-        with TimeServer(lab.network, network.ADDRESS6):
-            told = console.wait_for(
-                r'clock .*was wrong by \d+ days.*behind.*now it says (\d+)-', 60)
-        assert int(told[1]) >= 2026
-        # After its five tries the data is handed in again, between lookups that fail as well.
-        console.wait_for(rf'the inspection failed.*{ABSENT}', 90)
-        console.wait_for(rf'^{told[1]}-.*the lookup failed.*{url}/v1/lookup', 60)
-        mark = console.mark()
-        lab.network.add_address(f'{ABSENT}/24')
-        console.wait_for('handed in the inspection data', 60, since=mark)
-        node = wait_for_node_with(lab, server.mac, 30)['uuid']
-        assert wait_for_inventory(lab, node, 30)['plugin_data']['auto_discovered'] is True
-        # A node that waits for nothing cannot be looked up.
-        console.wait_for('(?i)(not found|unknown node|404).*', 60, since=mark)
-        assert server.is_on()
+        with Names(lab, zones, domain='(none)'):
+            server.boot_kernel(lab.kernel, lab.ramdisk,
+                               f'console=ttyS0,115200 ipa-api-url={url} '
+                               f'ipa-inspection-callback-url={url}/v1/continue_inspection '
+                               'ipa-inspection-collectors=default ipa-lookup-timeout=10 '
+                               f'ipa-ntp-server={network.ADDRESS6}')
+            server.power_on('Pxe')
+            console.wait_for(rf'^2001-01-01T.*clock could not be set.*{network.ADDRESS6}', 90)
+            with TimeServer(lab.network, network.ADDRESS6):
+                told = console.wait_for(
+                    r'clock .*was wrong by \d+ days.*behind.*now it says (\d+)-', 60)
+            assert int(told[1]) >= 2026
+            # After its five tries the data is handed in again, between lookups that fail as well.
+            console.wait_for(rf'the inspection failed.*{CONDUCTOR}', 90)
+            console.wait_for(rf'^{told[1]}-.*the lookup failed.*{url}/v1/lookup', 60)
+            mark = console.mark()
+            lab.network.add_address(f'{ABSENT}/24')
+            console.wait_for('handed in the inspection data', 60, since=mark)
+            node = wait_for_node_with(lab, server.mac, 30)['uuid']
+            assert wait_for_inventory(lab, node, 30)['plugin_data']['auto_discovered'] is True
+            # A node that waits for nothing cannot be looked up.
+            console.wait_for('(?i)(not found|unknown node|404).*', 60, since=mark)
+            assert server.is_on()
     finally:
         with contextlib.suppress(RuntimeError):  # It was not added yet.
             lab.network.remove_address(f'{ABSENT}/24')

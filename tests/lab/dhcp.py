@@ -25,6 +25,7 @@ class Dhcp:
         self._others = []
         self._lease_seconds = 600
         self._ignored = []
+        self._options = ''
 
     def start(self):
         for loader in (SNPONLY, UNDIONLY):
@@ -47,6 +48,11 @@ class Dhcp:
         self._ignored.append(mac)
         self._start_dhcpd()
 
+    def tell(self, options):
+        """Further options from now on, as dhcpd.conf(5) writes them."""
+        self._options = options
+        self._start_dhcpd()
+
     def acknowledged(self, mac):
         """How many times an address was given to this card, or its lease renewed."""
         return sum('DHCPACK' in line and mac in line for line in self.log().splitlines())
@@ -59,7 +65,7 @@ class Dhcp:
         if self._dhcpd:
             self._dhcpd.stop()
         config = self._run.etc / 'dhcpd.conf'
-        config.write_text(_dhcpd_conf(self._lease_seconds, self._ignored))
+        config.write_text(_dhcpd_conf(self._lease_seconds, self._ignored, self._options))
         leases = self._run.etc / 'dhcpd.leases'
         leases.touch()
         log = self._run.logs / 'dhcpd.log'
@@ -85,7 +91,7 @@ class Dhcp:
                              self._run.logs / f'{name}.log', outlive=self._outlive)
 
 
-def _dhcpd_conf(lease, ignored):
+def _dhcpd_conf(lease, ignored, options):
     hosts = ''.join(f'host ignored{number} {{ hardware ethernet {mac}; ignore booting; }}\n'
                     for number, mac in enumerate(ignored))
     http = f'http://{network.ADDRESS}:{HTTP_PORT}'
@@ -97,10 +103,12 @@ max-lease-time {lease};
 min-lease-time {lease};
 
 option arch code 93 = unsigned integer 16;
+option search-as-sent code 119 = string;
 
 subnet 192.0.2.0 netmask 255.255.255.0 {{
     range 192.0.2.100 192.0.2.250;
     option routers {network.ADDRESS};
+    {options}
     next-server {network.ADDRESS};
 
     if exists user-class and option user-class = "iPXE" {{

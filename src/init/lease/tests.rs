@@ -96,6 +96,61 @@ fn an_advertisement_gives_addresses_and_servers_that_still_live() {
 }
 
 #[test]
+fn only_what_is_a_domain_is_searched() {
+    for (option, value, search) in [
+        ("new_domain_name", "my_lab.test", "search my_lab.test\n"),
+        (
+            "new_domain_name",
+            "lab.test. other.test",
+            "search lab.test other.test\n",
+        ),
+        ("new_domain_name", "Joe's net", ""),
+        ("new_domain_name", "(none)", ""),
+        ("new_domain_name", "lab..test", ""),
+        ("new_domain_name", ".lab.test", "search lab.test\n"),
+        ("new_domain_name", ".", ""),
+        (
+            "new_domain_search",
+            "lab..test lab.test",
+            "search lab.test\n",
+        ),
+        // Then the other option counts, which `bound` has.
+        ("new_domain_search", "(none)", "search example.org\n"),
+    ] {
+        let place = Place::new();
+        let mut lease = bound("ens3", "");
+        lease.insert(option.to_owned(), value.to_owned());
+        place.apply(&lease);
+        assert_eq!(
+            place.resolv_conf(),
+            format!("{search}nameserver 10.0.2.3\nnameserver 10.0.2.4\n"),
+            "{option}={value}"
+        );
+    }
+    let mut advertised = advertisement();
+    advertised.insert("nd1_dnssl1_search".to_owned(), "(none) a.test".to_owned());
+    let place = Place::new();
+    place.apply(&advertised);
+    assert!(place.resolv_conf().starts_with("search a.test\n"));
+}
+
+#[test]
+fn only_addresses_are_name_servers_and_link_local_ones_have_their_interface() {
+    let place = Place::new();
+    let mut advertised = advertisement();
+    advertised.insert(
+        "nd1_rdnss1_servers".to_owned(),
+        "fe80::3 ns.example fe80::4%ens3 2001:db8::1".to_owned(),
+    );
+    place.apply(&advertised);
+    assert_eq!(
+        place.resolv_conf(),
+        "search example.net\nnameserver fe80::3%ens3\nnameserver fe80::4%ens3\n\
+         nameserver 2001:db8::1\n"
+    );
+}
+
+#[test]
 fn the_boot_interface_owns_dns() {
     let place = Place::new();
     place.apply(&bound("ens4", "ens3"));

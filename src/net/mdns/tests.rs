@@ -1,7 +1,7 @@
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 
-use hickory_resolver::proto::rr::rdata::{A, SRV, TXT};
+use hickory_proto::rr::rdata::{A, SRV, TXT};
 use proptest::prelude::*;
 
 use super::*;

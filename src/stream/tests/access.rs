@@ -176,18 +176,34 @@ fn a_proxy_is_used_for_its_scheme_and_not_for_what_is_reached_directly() {
         requests[0].header("proxy-authorization"),
         Some("Basic bWU6cHc=")
     );
+    far.proxies.by_scheme = vec![(
+        "http".to_owned(),
+        format!("DOMAIN\\me:pw@{}", address(&proxy)),
+    )];
+    send(&far).unwrap();
+    assert_eq!(
+        proxy
+            .requests()
+            .last()
+            .unwrap()
+            .header("proxy-authorization"),
+        Some("Basic RE9NQUlOXG1lOnB3")
+    );
 
     // The proxy of the other scheme is none for this one.
     near.proxies.by_scheme = vec![("https".to_owned(), "127.0.0.1:1".to_owned())];
     send(&near).unwrap();
 
-    for hosts in ["127.0.0.1", ".example, 127.0.0.0/8", "*"] {
+    let own_port = address(&server);
+    for hosts in ["127.0.0.1", ".example, 127.0.0.0/8", "*", &own_port] {
         near.proxies.by_scheme = vec![("http".to_owned(), "127.0.0.1:1".to_owned())];
         near.proxies.no_proxy = Some(hosts.to_owned());
         send(&near).unwrap();
     }
-    near.proxies.no_proxy = Some("images.invalid".to_owned());
-    send(&near).unwrap_err();
+    for hosts in ["images.invalid", "127.0.0.1:1"] {
+        near.proxies.no_proxy = Some(hosts.to_owned());
+        send(&near).unwrap_err();
+    }
 }
 
 /// A server over TLS that shows a certificate of an authority, and takes only clients of it.

@@ -1,0 +1,42 @@
+"""Name servers in the lab, and what DHCP says of them."""
+
+import json
+import sys
+
+from lab import name_server
+from lab.process import Process
+
+# The first of their addresses; each server has one of its own, as on a real site.
+FIRST = 20
+
+
+class Names:
+    """A name server for each zone, and a domain to search, for as long as it is entered."""
+
+    def __init__(self, lab, zones, domain):
+        self._lab = lab
+        self._zones = {f'192.0.2.{FIRST + number}': zone for number, zone in enumerate(zones)}
+        self._domain = domain
+        self._processes = []
+
+    def __enter__(self):
+        for address, zone in self._zones.items():
+            self._lab.network.add_address(f'{address}/24')
+            name = f'name_server-{address}'
+            self._processes.append(Process.start(
+                name, (sys.executable, name_server.__file__, address, 53, json.dumps(zone)),
+                self._lab.run.namespace, self._lab.run.logs / f'{name}.log'))
+        # As bytes (RFC 3397): dhcpd checks what it is given as a domain.
+        label = self._domain.encode()
+        search = ':'.join(f'{byte:02x}' for byte in bytes([len(label)]) + label + b'\0')
+        self._lab.dhcp.tell(f'option domain-name-servers {", ".join(self._zones)};\n'
+                            f'    option search-as-sent {search};\n'
+                            f'    option domain-name "{self._domain}";')
+        return self
+
+    def __exit__(self, *_):
+        self._lab.dhcp.tell('')
+        for process in self._processes:
+            process.stop()
+        for address in self._zones:
+            self._lab.network.remove_address(f'{address}/24')

@@ -44,10 +44,16 @@ JOURNAL = [{'journal': {'version': 1, 'boot': 'b'}},
            {'started': {'id': UUID, 'name': 'clean', 'at': 3}}, {'refused': {'id': UUID}}]
 
 TEXT = {
+    # Which algorithm is asked for and the path of the image, then the file.
     'checksum_file': (
-        [f'image\n{DIGEST}\n', f'image\n{DIGEST}  image\n{DIGEST} *other\n',
-         f'image\nSHA256 (image) = {DIGEST}\n', f'image\n# {DIGEST}\nimage: {DIGEST}\n'],
-        ['SHA256 (', ') = ', ' *', '  ', DIGEST, 'image', '\n', '\r\n', '#']),
+        [f'0/image\n{DIGEST}\n', f'2/image\n{DIGEST}  image\n{DIGEST} *other\n',
+         f'0/image\nSHA256 (image) = {DIGEST}\n', f'0/image\n# {DIGEST}\nimage: {DIGEST}\n',
+         f'5/a/image\n{DIGEST[:32]}  b/image\n{DIGEST}  ./a/image\n{DIGEST * 2}  a/image\n',
+         f'0/a b\n\\{DIGEST}  a\\nb\n{DIGEST} 43 a b\n', f'0/image\nSHA2-256(stdin)= {DIGEST}\n',
+         f'0/image\nSHA256  {DIGEST.upper()}  C:\\image\r\n', f'1/image\nsha256:{DIGEST}  image\0',
+         f'b/image\n\ufeffBLAKE2b (image) = {DIGEST * 2}\nSHA512/256 (image) = {DIGEST}\n'],
+        ['SHA256 (', ') = ', ' *', '  ', DIGEST, 'image', '\n', '\r\n', '#', './', '\\', 'SHA2-256(', ')= ',
+         'stdin', '  -', 'sha256:', '\ufeff', '\0', DIGEST[:40], DIGEST * 2]),
     'config_file': (
         ['[DEFAULT]\nipa-api-url = http://192.0.2.1\ndebug: true\n', '# c\n; c\n[a]\nb = "c"\n d\n',
          "[metrics]\nbackend='noop'\nlist = a,\n  b,\n  c\n"],
@@ -119,6 +125,8 @@ def binary():
     yield 'nvme', bytes(256) + b'\x0a\0' + bytes(70) + b'\7\0\0\xa0' + bytes(192) + b'\7'
     yield 'nvme', b'\1' + bytes(25) + b'\x13\0\0\x0a' + bytes(98) + b'\0\0\x0c\0'
     yield 'nvme', b'\1\0\0\0\7\0\0\0\0\0\0\0'
+    utf16 = f'image\r\n{DIGEST}  image\r\n'.encode('utf-16-le')
+    yield 'checksum_file', b'2/image\n\xff\xfe' + utf16
     yield 'sense', bytes.fromhex('7201001d0000000e090c010040000034001200004050')
     yield 'sense', bytes.fromhex('7000020000000a00000000041b0000808000')
     yield 'vpd', b'\0\x83\0\x18' + naa + b'\1\x13' + naa[2:]

@@ -97,6 +97,17 @@ TEXT = {
 }
 
 
+def certificates():
+    """Of servers, as they send them, and of trust anchors, as files hold them."""
+    peers = json.loads((HERE.parent / 'tests/fixtures/tls_peers/cases.json').read_text())
+    for case in peers['cases']:
+        for sent in case['chain']:
+            yield 'certificate', base64.b64decode(sent)
+        for part in case['cafile']:
+            if isinstance(part, list):
+                yield 'certificate', base64.b64decode(part[1])
+
+
 def structure(kind, handle, area, *strings):
     """A structure of the firmware's table."""
     head = bytes([kind, 4 + len(area)]) + handle.to_bytes(2, 'little')
@@ -188,6 +199,8 @@ def made_by_tools(folder):
 
 
 DICTIONARIES = {
+    'certificate': [b'\x55\x1d\x13', b'\x55\x1d\x0f', b'\x55\x1d\x25', b'\x55\x1d\x11', b'\1\1\xff', b'\x30\x82',
+                    b'\x30\3\1\1\xff', b'\x06\x08\x2b\6\1\5\5\7\3\1', b'\xa0\3\2\1\2', b'\xa0\x0a'],
     'gpt': [b'EFI PART', b'\0\0\1\0', b'\x5c\0\0\0', b'\x80\0\0\0'],
     'mbr': [b'\x55\xaa', b'\x80', b'\xee', b'\x05', b'\x0f'],
     'fat': [b'\xeb\x3c\x90', b'FAT12   ', b'FAT16   ', b'FAT32   ', b'\xf8\xff', b'\xff\x0f',
@@ -211,7 +224,7 @@ def main(folder):
     seeds = [(target, seed.encode()) for target, (texts, _) in TEXT.items() for seed in texts]
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
-        seeds += [*binary(), *made_by_tools(scratch)]
+        seeds += [*binary(), *certificates(), *made_by_tools(scratch)]
         for target, seed, tokens in image_seeds(scratch):
             seeds.append((target, seed))
             dictionaries[target] = tokens

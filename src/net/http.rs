@@ -6,6 +6,7 @@ use std::time::Duration;
 use reqwest::redirect::Policy;
 
 use super::resolver::Resolver;
+use super::tls_hint::Hints;
 use super::{NetError, tls};
 use crate::config::Options;
 
@@ -29,6 +30,7 @@ pub fn builder(options: &Options, resolver: Resolver) -> Result<reqwest::ClientB
     Ok(reqwest::Client::builder()
         .user_agent(concat!("farrier/", env!("CARGO_PKG_VERSION")))
         .tls_backend_preconfigured(tls::client(options)?)
+        .connector_layer(Hints::of(options))
         .dns_resolver(Arc::new(resolver))
         .redirect(Policy::limited(REDIRECTS))
         .referer(false)

@@ -182,13 +182,13 @@ impl<'a> Entry<'a> {
         let (label, name) = before.trim_end().strip_suffix(')')?.split_once('(')?;
         let label = label.trim();
         let mut found = digest(after.trim())?;
-        match named(label) {
-            Some(algorithm) if algorithm.digits() == found.digest.len() => {
-                found.label = Some(algorithm);
+        if !label.is_empty() && !label.contains(char::is_whitespace) {
+            // The digest of an algorithm that is not known here is not another's of its length.
+            let algorithm = named(label)?;
+            if algorithm.digits() != found.digest.len() {
+                return None;
             }
-            // An algorithm that is not known here: its digest is not another's of its length.
-            None if !label.is_empty() && !label.contains(char::is_whitespace) => return None,
-            _ => {}
+            found.label = Some(algorithm);
         }
         Some((vec![found], name))
     }
@@ -381,6 +381,7 @@ mod tests {
             format!("RMD160 (disk.raw) = {}\n", "ab".repeat(20)),
             format!("SHA512/256 (disk.raw) = {digest}\n"),
             format!("SHA512 (disk.raw.sha256) = {digest}\n"),
+            format!("SHA512 (disk.raw) = {digest}\n"),
         ] {
             assert_eq!(
                 found("disk.raw", &content),

@@ -41,12 +41,7 @@ impl Anchors {
     pub(super) fn read(path: &Path, option: &'static str) -> Result<Self, NetError> {
         let found = blocks(path, option)?;
         let count = found.len();
-        let mut anchors = Self {
-            store: RootCertStore::empty(),
-            facts: Vec::new(),
-            certificates: Vec::new(),
-            unusable: 0,
-        };
+        let mut anchors = Self::none();
         for block in found {
             if let Some((certificate, facts)) = trusted(&block)
                 && let Ok(anchor) = webpki::anchor_from_trusted_cert(&certificate)

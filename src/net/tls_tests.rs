@@ -15,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::http;
 use super::resolver::Resolver;
+use super::tls_anchors::Anchors;
 use crate::config::{Options, TlsVersion};
 
 struct Authority {
@@ -293,4 +294,15 @@ fn what_cannot_be_used_is_named() {
         let error = http::client(&options, Resolver::default()).unwrap_err();
         assert!(error.to_string().contains(part), "{error}");
     }
+}
+
+#[test]
+fn every_anchor_of_the_system_can_be_used() {
+    let path = std::path::Path::new("/etc/ssl/certs/ca-certificates.crt");
+    // A container need not have them.
+    let Ok(anchors) = Anchors::read(path, "cafile") else {
+        return;
+    };
+    assert!(anchors.store().len() > 50);
+    assert_eq!(anchors.unusable, 0);
 }

@@ -44,10 +44,16 @@ JOURNAL = [{'journal': {'version': 1, 'boot': 'b'}},
            {'started': {'id': UUID, 'name': 'clean', 'at': 3}}, {'refused': {'id': UUID}}]
 
 TEXT = {
+    # Which algorithm is asked for and the path of the image, then the file.
     'checksum_file': (
-        [f'image\n{DIGEST}\n', f'image\n{DIGEST}  image\n{DIGEST} *other\n',
-         f'image\nSHA256 (image) = {DIGEST}\n', f'image\n# {DIGEST}\nimage: {DIGEST}\n'],
-        ['SHA256 (', ') = ', ' *', '  ', DIGEST, 'image', '\n', '\r\n', '#']),
+        [f'0/image\n{DIGEST}\n', f'2/image\n{DIGEST}  image\n{DIGEST} *other\n',
+         f'0/image\nSHA256 (image) = {DIGEST}\n', f'0/image\n# {DIGEST}\nimage: {DIGEST}\n',
+         f'5/a/image\n{DIGEST[:32]}  b/image\n{DIGEST}  ./a/image\n{DIGEST * 2}  a/image\n',
+         f'0/a b\n\\{DIGEST}  a\\nb\n{DIGEST} 43 a b\n', f'0/image\nSHA2-256(stdin)= {DIGEST}\n',
+         f'0/image\nSHA256  {DIGEST.upper()}  C:\\image\r\n', f'1/image\nsha256:{DIGEST}  image\0',
+         f'b/image\n\ufeffBLAKE2b (image) = {DIGEST * 2}\nSHA512/256 (image) = {DIGEST}\n'],
+        ['SHA256 (', ') = ', ' *', '  ', DIGEST, 'image', '\n', '\r\n', '#', './', '\\', 'SHA2-256(', ')= ',
+         'stdin', '  -', 'sha256:', '\ufeff', '\0', DIGEST[:40], DIGEST * 2]),
     'config_file': (
         ['[DEFAULT]\nipa-api-url = http://192.0.2.1\ndebug: true\n', '# c\n; c\n[a]\nb = "c"\n d\n',
          "[metrics]\nbackend='noop'\nlist = a,\n  b,\n  c\n"],
@@ -91,6 +97,17 @@ TEXT = {
 }
 
 
+def certificates():
+    """Of servers, as they send them, and of trust anchors, as files hold them."""
+    peers = json.loads((HERE.parent / 'tests/fixtures/tls_peers/cases.json').read_text())
+    for case in peers['cases']:
+        for sent in case['chain']:
+            yield 'certificate', base64.b64decode(sent)
+        for part in case['cafile']:
+            if isinstance(part, list):
+                yield 'certificate', base64.b64decode(part[1])
+
+
 def structure(kind, handle, area, *strings):
     """A structure of the firmware's table."""
     head = bytes([kind, 4 + len(area)]) + handle.to_bytes(2, 'little')
@@ -124,6 +141,8 @@ def binary():
     yield 'nvme', bytes(256) + b'\x0a\0' + bytes(70) + b'\7\0\0\xa0' + bytes(192) + b'\7'
     yield 'nvme', b'\1' + bytes(25) + b'\x13\0\0\x0a' + bytes(98) + b'\0\0\x0c\0'
     yield 'nvme', b'\1\0\0\0\7\0\0\0\0\0\0\0'
+    utf16 = f'image\r\n{DIGEST}  image\r\n'.encode('utf-16-le')
+    yield 'checksum_file', b'2/image\n\xff\xfe' + utf16
     yield 'sense', bytes.fromhex('7201001d0000000e090c010040000034001200004050')
     yield 'sense', bytes.fromhex('7000020000000a00000000041b0000808000')
     yield 'vpd', b'\0\x83\0\x18' + naa + b'\1\x13' + naa[2:]
@@ -185,6 +204,8 @@ def made_by_tools(folder):
 
 
 DICTIONARIES = {
+    'certificate': [b'\x55\x1d\x13', b'\x55\x1d\x0f', b'\x55\x1d\x25', b'\x55\x1d\x11', b'\1\1\xff', b'\x30\x82',
+                    b'\x30\3\1\1\xff', b'\x06\x08\x2b\6\1\5\5\7\3\1', b'\xa0\3\2\1\2', b'\xa0\x0a'],
     'gpt': [b'EFI PART', b'\0\0\1\0', b'\x5c\0\0\0', b'\x80\0\0\0'],
     'mbr': [b'\x55\xaa', b'\x80', b'\xee', b'\x05', b'\x0f'],
     'fat': [b'\xeb\x3c\x90', b'FAT12   ', b'FAT16   ', b'FAT32   ', b'\xf8\xff', b'\xff\x0f',
@@ -210,7 +231,7 @@ def main(folder):
     seeds = [(target, seed.encode()) for target, (texts, _) in TEXT.items() for seed in texts]
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
-        seeds += [*binary(), *made_by_tools(scratch)]
+        seeds += [*binary(), *certificates(), *made_by_tools(scratch)]
         for target, seed, tokens in image_seeds(scratch):
             seeds.append((target, seed))
             dictionaries[target] = tokens

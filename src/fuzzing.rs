@@ -13,6 +13,7 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("ata_identify", erase::fuzzing::ata_identify),
     ("boot_entry", deploy::fuzzing::boot_entry),
+    ("certificate", net::fuzzing::certificate),
     ("checksum_file", stream::fuzzing::checksum_file),
     ("command_body", command::fuzzing::command_body),
     ("config_drive", deploy::fuzzing::config_drive),

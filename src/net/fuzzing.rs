@@ -1,5 +1,29 @@
 //! The fuzz targets of this room.
 
+use rustls_pki_types::CertificateDer;
+
+use super::tls_anchors::trusted;
+use super::tls_verifier::Overlooked;
+use super::x509::Facts;
+
+/// A certificate, as a server sends it and as a block of `cafile` holds it. What is shown of a CA's
+/// differs from it in one bit field, and no longer is a CA's.
+pub(crate) fn certificate(data: &[u8]) {
+    let _ = trusted(data);
+    let Some(facts) = Facts::read(data) else {
+        return;
+    };
+    let der = CertificateDer::from(data);
+    let Some(overlooked) = Overlooked::of(&der) else {
+        return;
+    };
+    let pairs = data.iter().zip(overlooked.shown.iter());
+    assert_eq!(data.len(), overlooked.shown.len());
+    assert_eq!(pairs.filter(|(real, shown)| real != shown).count(), 1);
+    let shown = Facts::read(&overlooked.shown);
+    assert!(shown.is_none_or(|shown| !shown.is_authority), "{facts:?}");
+}
+
 /// A time server's answer. Its cookie is the request's if the input wants that.
 pub(crate) fn ntp_answer(data: &[u8]) {
     let cookie = data

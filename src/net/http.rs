@@ -8,6 +8,7 @@ use reqwest::redirect::Policy;
 
 use super::proxy::Proxies;
 use super::resolver::Resolver;
+use super::tls_hint::Hints;
 use super::{NetError, tls};
 use crate::config::Options;
 
@@ -33,6 +34,7 @@ pub fn builder(
     let builder = reqwest::Client::builder()
         .user_agent(concat!("farrier/", env!("CARGO_PKG_VERSION")))
         .tls_backend_preconfigured(tls::client(options)?)
+        .connector_layer(Hints::of(options))
         .dns_resolver(Arc::new(resolver))
         .redirect(Policy::none())
         .referer(false)

@@ -13,8 +13,14 @@ pub mod proxy;
 pub mod redirect;
 pub mod resolver;
 pub mod tls;
+mod tls_anchors;
+#[cfg(test)]
+mod tls_cases;
+pub mod tls_hint;
 #[cfg(test)]
 mod tls_tests;
+mod tls_verifier;
 pub mod vlans;
+mod x509;
 
 pub use error::NetError;

@@ -4,20 +4,16 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::server::ParsedCertificate;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::version::{TLS12, TLS13};
-use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme,
-    SupportedCipherSuite, SupportedProtocolVersion,
-};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tracing::warn;
 
 use super::NetError;
+use super::tls_anchors::{Anchors, certificates, private_key};
+use super::tls_verifier::{NoAnchors, Unverified, Verifier};
 use crate::config::{Options, TlsVersion};
 
 /// Trust anchors where `cafile` is not set.
@@ -59,15 +55,14 @@ const DEFAULT_SUITES: usize = 4;
 /// The trust anchors are `cafile`, else the system's; where neither can be read, every HTTPS
 /// connection fails with an unknown issuer, but plain HTTP works.
 pub fn client(options: &Options) -> Result<ClientConfig, NetError> {
-    let provider = provider(options)?;
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+    let builder = ClientConfig::builder_with_provider(provider(options)?)
         .with_protocol_versions(versions(options))
         .map_err(|source| NetError::Tls {
             with: "the options tls_min_version and tls_cipher_suites".to_owned(),
             source,
         })?
         .dangerous()
-        .with_custom_certificate_verifier(verifier(options, provider)?);
+        .with_custom_certificate_verifier(verifier(options)?);
     let (Some(certificate), Some(key)) = (&options.certfile, &options.keyfile) else {
         if options.certfile.is_some() || options.keyfile.is_some() {
             warn!("only one of the options certfile and keyfile is set; both are ignored");
@@ -140,7 +135,7 @@ fn provider(options: &Options) -> Result<Arc<CryptoProvider>, NetError> {
         return Ok(Arc::clone(default));
     };
     let mut wanted = Vec::new();
-    for name in names.split([':', ',', ' ']).filter(|name| !name.is_empty()) {
+    for name in words(names) {
         match SUITES.iter().find(|(known, _)| *known == name) {
             Some((_, suite)) => wanted.push(*suite),
             None => warn!(name, "this TLS 1.2 cipher suite is not offered"),
@@ -155,6 +150,20 @@ fn provider(options: &Options) -> Result<Arc<CryptoProvider>, NetError> {
     Ok(Arc::new(with_suites(wanted)))
 }
 
+/// OpenSSL's names of the TLS 1.2 suites that these options offer.
+pub(super) fn offered(options: &Options) -> Vec<&'static str> {
+    let is_offered = |(place, name): &(usize, &'static str)| match &options.tls_cipher_suites {
+        Some(names) => words(names).any(|word| word == *name),
+        None => *place < DEFAULT_SUITES,
+    };
+    let names = SUITES.iter().map(|(name, _)| *name).enumerate();
+    names.filter(is_offered).map(|(_, name)| name).collect()
+}
+
+fn words(names: &str) -> impl Iterator<Item = &str> {
+    names.split([':', ',', ' ']).filter(|name| !name.is_empty())
+}
+
 fn with_suites(tls12: Vec<SupportedCipherSuite>) -> CryptoProvider {
     let mut provider = aws_lc_rs::default_provider();
     provider
@@ -164,211 +173,35 @@ fn with_suites(tls12: Vec<SupportedCipherSuite>) -> CryptoProvider {
     provider
 }
 
-fn verifier(
-    options: &Options,
-    provider: Arc<CryptoProvider>,
-) -> Result<Arc<dyn ServerCertVerifier>, NetError> {
+/// What decides whether a server is the one that it says it is.
+pub(super) fn verifier(options: &Options) -> Result<Arc<dyn ServerCertVerifier>, NetError> {
+    let provider = provider(options)?;
     if options.insecure {
         warn!("the option insecure is set: servers' certificates are not verified");
         return Ok(Arc::new(Unverified(provider)));
     }
-    let (path, option) = match &options.cafile {
-        Some(path) => (path.as_path(), "cafile"),
-        None => (Path::new(SYSTEM_ANCHORS), "cafile (not set)"),
+    let anchors = match &options.cafile {
+        Some(path) => Anchors::read(path, "cafile")?,
+        // The system's bundle has no servers' own certificates.
+        None => Anchors::read(Path::new(SYSTEM_ANCHORS), "cafile (not set)")
+            .map_or_else(|_| Anchors::none(), Anchors::without_servers),
     };
-    let anchors = match certificates(path, option) {
-        Ok(anchors) => anchors,
-        Err(error) if options.cafile.is_some() => return Err(error),
-        Err(_) => Vec::new(),
-    };
-    let mut roots = RootCertStore::empty();
-    let (_, unusable) = roots.add_parsable_certificates(anchors.iter().cloned());
-    if unusable > 0 {
-        warn!(path = %path.display(), unusable, "some trust anchors cannot be used");
+    if anchors.unusable > 0 {
+        let path = options.cafile.as_deref();
+        let path = path.unwrap_or(Path::new(SYSTEM_ANCHORS)).display();
+        warn!(%path, unusable = anchors.unusable, "some trust anchors cannot be used");
     }
-    if roots.is_empty() {
-        return Ok(Arc::new(NoAnchors(provider)));
+    if anchors.store().is_empty() {
+        let reason = match &options.cafile {
+            Some(path) => format!(
+                "no certificate in {} can be used as one for servers; check the option cafile",
+                path.display()
+            ),
+            None => {
+                format!("the option cafile is not set and {SYSTEM_ANCHORS} cannot be read")
+            }
+        };
+        return Ok(Arc::new(NoAnchors { reason, provider }));
     }
-    // The system's bundle has no servers' own certificates, so only `cafile` is kept for pinning.
-    let pinned = if options.cafile.is_some() {
-        anchors
-    } else {
-        Vec::new()
-    };
-    let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
-        .build()
-        .map_err(|error| NetError::Tls {
-            with: path.display().to_string(),
-            source: rustls::Error::General(error.to_string()),
-        })?;
-    Ok(Arc::new(Pinning { inner, pinned }))
-}
-
-fn certificates(
-    path: &Path,
-    option: &'static str,
-) -> Result<Vec<CertificateDer<'static>>, NetError> {
-    let pem = |source| NetError::Pem {
-        what: "certificates",
-        path: path.to_owned(),
-        option,
-        source,
-    };
-    let found: Vec<_> = CertificateDer::pem_file_iter(path)
-        .map_err(pem)?
-        .collect::<Result<_, _>>()
-        .map_err(pem)?;
-    if found.is_empty() {
-        return Err(pem(rustls_pki_types::pem::Error::NoItemsFound));
-    }
-    Ok(found)
-}
-
-fn private_key(path: &Path, option: &'static str) -> Result<PrivateKeyDer<'static>, NetError> {
-    PrivateKeyDer::from_pem_file(path).map_err(|source| NetError::Pem {
-        what: "a private key",
-        path: path.to_owned(),
-        option,
-        source,
-    })
-}
-
-/// Verification against trust anchors as usual; in addition, a server whose own certificate stands
-/// in `cafile` is accepted for the names in it. OpenSSL does the same, and conductors hand out their
-/// self-signed certificate as CA, which WebPKI alone refuses when it is marked as a CA.
-#[derive(Debug)]
-struct Pinning {
-    inner: Arc<WebPkiServerVerifier>,
-    pinned: Vec<CertificateDer<'static>>,
-}
-
-impl ServerCertVerifier for Pinning {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        if self.pinned.iter().any(|pinned| pinned == end_entity) {
-            verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
-            return Ok(ServerCertVerified::assertion());
-        }
-        self.inner
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
-}
-
-/// The option `insecure`: any certificate is taken, but the peer must hold its key.
-#[derive(Debug)]
-struct Unverified(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-/// No trust anchor exists, so no server can be verified.
-#[derive(Debug)]
-struct NoAnchors(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for NoAnchors {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Err(rustls::Error::General(format!(
-            "there are no trust anchors: the option cafile is not set and {SYSTEM_ANCHORS} cannot \
-             be read"
-        )))
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::CertificateError::UnknownIssuer.into())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::CertificateError::UnknownIssuer.into())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+    Ok(Arc::new(Verifier { anchors, provider }))
 }

@@ -15,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::http;
 use super::resolver::Resolver;
+use super::tls_anchors::Anchors;
 use crate::config::{Options, TlsVersion};
 
 struct Authority {
@@ -190,6 +191,39 @@ async fn a_servers_own_certificate_can_stand_in_cafile() {
     assert!(error.contains("NotValidForName"), "{error}");
 }
 
+/// What old templates of OpenSSL make of a server.
+fn signed_as_authority(authority: &Authority, host: &str) -> Served {
+    let key = KeyPair::generate().unwrap();
+    let mut parameters = CertificateParams::new(vec![host.to_owned()]).unwrap();
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = parameters.signed_by(&key, &authority.issuer).unwrap();
+    Served { certificate, key }
+}
+
+#[tokio::test]
+async fn a_servers_certificate_may_be_a_cas() {
+    let (ours, theirs) = (authority("ours"), authority("theirs"));
+    let files = Files::new();
+    let options = Options {
+        cafile: files.write("ca.pem", &ours.pem),
+        ..Options::default()
+    };
+    let served = signed_as_authority(&ours, "127.0.0.1");
+    for version in [&BOTH[..1], &BOTH[1..]] {
+        let server = Server::start(&served, version, None).await;
+        assert_eq!(server.answers(&options).await.as_deref(), Ok("ok"));
+    }
+    for (served, text) in [
+        (signed_as_authority(&theirs, "127.0.0.1"), "UnknownIssuer"),
+        (signed_as_authority(&ours, "127.0.0.2"), "NotValidForName"),
+        (self_signed("127.0.0.1"), "UnknownIssuer"),
+    ] {
+        let server = Server::start(&served, &BOTH, None).await;
+        let error = server.answers(&options).await.unwrap_err();
+        assert!(error.contains(text), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn insecure_takes_any_certificate() {
     let server = Server::start(&self_signed("192.0.2.1"), &BOTH, None).await;
@@ -282,4 +316,15 @@ async fn a_host_may_have_underscores_anywhere_but_no_dash_at_an_end() {
     let client = http::client(&options, Resolver::default()).unwrap();
     let error = client.get("https://img-.localhost:1/").send().await;
     assert!(format!("{error:?}").contains("InvalidDnsName"), "{error:?}");
+}
+
+#[test]
+fn every_anchor_of_the_system_can_be_used() {
+    let path = std::path::Path::new("/etc/ssl/certs/ca-certificates.crt");
+    // A container need not have them.
+    let Ok(anchors) = Anchors::read(path, "cafile") else {
+        return;
+    };
+    assert!(anchors.store().len() > 50);
+    assert_eq!(anchors.unusable, 0);
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use farrier_plugin::ErrorKind;
 
+use crate::net::tls_hint::tls_error;
 use crate::sys::block_device::DiskError;
 
 /// Why an image was not written. The medium's first MiB is zeros after any of them, or untouched
@@ -334,18 +335,5 @@ fn is_final(error: &reqwest::Error) -> bool {
     if error.is_redirect() || error.is_builder() {
         return true;
     }
-    let mut next = error.source();
-    while let Some(cause) = next {
-        // An I/O error is silent about the error within it, which is where TLS puts its own.
-        let inner = cause
-            .downcast_ref::<io::Error>()
-            .and_then(|error| error.get_ref())
-            .and_then(|error| error.downcast_ref::<rustls::Error>());
-        let tls = cause.downcast_ref::<rustls::Error>().or(inner);
-        if let Some(rustls::Error::InvalidCertificate(_)) = tls {
-            return true;
-        }
-        next = cause.source();
-    }
-    false
+    matches!(tls_error(error), Some(rustls::Error::InvalidCertificate(_)))
 }

@@ -6,13 +6,16 @@ use std::thread;
 use farrier_plugin::SilentContext;
 
 use super::buffer::Pool;
+use super::checksum_file::Wanted;
 use super::decode::{self, Content, Extent, INPUT_BUFFER, Input, Pass};
+use super::digest::Algorithm;
 use super::halt::Halt;
 use super::ranges::{RangeError, Ranges};
 use super::request::{Credentials, Format, ImageRequest, Proxies};
 use super::version::Part;
 use super::{checksum_file, format};
 use crate::sys::memory_medium::MemoryMedium;
+use crate::sys::text_encoding;
 
 /// Bytes of the disk after which an image is large enough.
 const ENOUGH: u64 = 64 << 20;
@@ -20,11 +23,33 @@ const ENOUGH: u64 = 64 << 20;
 /// The most passes that an image may ask for.
 const MOST_PASSES: usize = 100;
 
-/// A checksum file; its first line is the name that is looked for.
+/// A checksum file. Its first byte says which algorithm is asked for, its first line goes on with the
+/// path of the image; the rest comes in whatever encoding it looks like.
 pub(crate) fn checksum_file(data: &[u8]) {
-    let text = String::from_utf8_lossy(data);
-    let (name, content) = text.split_once('\n').unwrap_or(("image", &text));
-    let _ = checksum_file::digest_of(name, content);
+    let Some((first, data)) = data.split_first() else {
+        return;
+    };
+    let end = data.iter().position(|byte| *byte == b'\n');
+    let (path, content) = data.split_at(end.map_or(data.len(), |end| end + 1));
+    let path = String::from_utf8_lossy(path);
+    let path = path.trim_end();
+    let wanted = Wanted {
+        path,
+        encoded_name: path.rsplit('/').next().unwrap_or_default(),
+        algorithm: match first {
+            b'1' => Some(Algorithm::Sha1),
+            b'2' => Some(Algorithm::Sha256),
+            b'5' => Some(Algorithm::Sha512),
+            b'b' => Some(Algorithm::Blake2b),
+            _ => None,
+        },
+    };
+    let found = checksum_file::digest_of(&wanted, &text_encoding::decode(content));
+    if let Ok((algorithm, digest)) = found {
+        assert!(digest.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        assert!(wanted.algorithm.is_none_or(|wanted| wanted == algorithm));
+        assert!(wanted.algorithm.is_some() || algorithm.digits() == digest.len());
+    }
 }
 
 /// The header of a partial reply.

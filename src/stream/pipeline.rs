@@ -7,6 +7,7 @@ use farrier_plugin::Context;
 use tracing::warn;
 
 use super::attempt::Attempt;
+use super::checksum_file::Wanted;
 use super::digest::Algorithm;
 use super::error::{DownloadError, StreamError};
 use super::halt::{Halt, LOOK};
@@ -17,9 +18,11 @@ use crate::block::table::{Table, TableError};
 use crate::config::Options;
 use crate::sys::block_device::Medium;
 use crate::sys::log::chain;
+use crate::sys::text_encoding;
 
-/// Bytes of a checksum file that are taken.
-const CHECKSUM_FILE_LIMIT: u64 = 1 << 20;
+/// Bytes of a checksum file that are taken: some hundred thousand names. It is in memory, so there
+/// is a limit, and a mirror's list of all its files stays below it.
+const CHECKSUM_FILE_LIMIT: u64 = 16 << 20;
 
 /// What is on the medium now.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -233,28 +236,22 @@ fn expected(
         image: location.to_string(),
         source,
     })?;
-    let name = request
-        .locations
-        .first()
-        .map(Location::file_name)
-        .unwrap_or_default();
-    let digest =
-        checksum_file::digest_of(name, &String::from_utf8_lossy(&content)).map_err(|reason| {
-            StreamError::ChecksumFile {
-                location: location.to_string(),
-                reason,
-            }
-        })?;
-    let algorithm = algorithm.or_else(|| Algorithm::of_length(digest.len()));
-    match algorithm {
-        Some(Algorithm::Md5) if !md5_allowed => Err(StreamError::ChecksumUnusable {
+    let image = request.locations.first();
+    let wanted = Wanted {
+        path: &image.map(Location::decoded_path).unwrap_or_default(),
+        encoded_name: image.map(Location::file_name).unwrap_or_default(),
+        algorithm,
+    };
+    let found = checksum_file::digest_of(&wanted, &text_encoding::decode(&content));
+    let (algorithm, digest) = found.map_err(|reason| StreamError::ChecksumFile {
+        location: location.to_string(),
+        reason,
+    })?;
+    if algorithm == Algorithm::Md5 && !md5_allowed {
+        return Err(StreamError::ChecksumUnusable {
             image: request.id.clone(),
             reason: "MD5 support is disabled; give a SHA-256 or SHA-512 checksum".to_owned(),
-        }),
-        Some(algorithm) => Ok(Some((algorithm, digest))),
-        None => Err(StreamError::ChecksumUnusable {
-            image: request.id.clone(),
-            reason: "Unable to identify checksum algorithm used".to_owned(),
-        }),
+        });
     }
+    Ok(Some((algorithm, digest)))
 }

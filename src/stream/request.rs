@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
 use super::digest::Algorithm;
 use super::error::DownloadError;
+use crate::sys::text_encoding;
 
 /// An image to write.
 #[derive(Clone, Debug)]
@@ -124,6 +126,12 @@ impl Location {
             .path_segments()
             .and_then(|mut parts| parts.next_back())
             .unwrap_or_default()
+    }
+
+    /// The path with its characters decoded: `%20` is a blank.
+    pub(super) fn decoded_path(&self) -> String {
+        let bytes: Vec<u8> = percent_decode_str(self.0.path()).collect();
+        text_encoding::decode(&bytes).into_owned()
     }
 
     /// The place that a reply came from in the end, to name it without its secrets.

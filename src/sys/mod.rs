@@ -46,4 +46,5 @@ pub mod sg;
 pub mod split_mix;
 #[cfg(test)]
 pub(crate) mod test_program;
+pub mod text_encoding;
 pub mod witness;

@@ -1,6 +1,7 @@
 //! The way to the server: redirects, proxies, credentials, certificates.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use farrier_plugin::{ErrorKind, SilentContext};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -330,4 +331,14 @@ fn certificates_are_checked_both_ways() {
         assert!(text.contains(part), "{text}");
     }
     assert_eq!(guarded.server.requests().len(), served);
+
+    // What is not accepted now will not be in a moment.
+    let began = Instant::now();
+    let patient = Options {
+        cafile: good.certfile.clone(),
+        image_download_connection_retry_interval: 20,
+        ..good
+    };
+    guarded.write(&content, &patient).unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(15));
 }

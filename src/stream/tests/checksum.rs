@@ -129,7 +129,7 @@ fn a_file_of_checksums_that_is_no_use_is_said_so() {
         ("/empty", " \n\n".to_owned()),
         ("/page", "<html>".to_owned()),
         ("/other", format!("{}  two.raw\n", "0".repeat(64))),
-        ("/huge", "x".repeat((1 << 20) + 1)),
+        ("/huge", "x".repeat((16 << 20) + 1)),
         ("/md5", hexadecimal(Algorithm::Md5, &content)),
     ];
     let server = serving(&content, &files);
@@ -155,7 +155,7 @@ fn a_file_of_checksums_that_is_no_use_is_said_so() {
         (
             "/huge",
             ErrorKind::ImageDownload,
-            "is larger than 1048576 bytes",
+            "is larger than 16777216 bytes",
         ),
         ("/none", ErrorKind::ImageDownload, "expected 200"),
         ("/md5", ErrorKind::Rest, unusable),

@@ -2,6 +2,7 @@
 
 mod access;
 mod checksum;
+mod checksum_files;
 mod compressed;
 mod download;
 mod faults;

@@ -134,11 +134,17 @@ impl BootEntries {
             .flat_map(|number| number.to_le_bytes())
             .collect();
         self.0.write("BootOrder", &bytes)?;
-        // Firmware may store an entry in other words, and order anew, but not drop it.
-        if self.0.read(&name(number))?.is_none() || !self.order()?.contains(&number) {
-            return Err(DeployError::BootEntryLost { name: name(number) });
-        }
+        self.confirm(number)?;
         Ok(number)
+    }
+
+    /// Make sure that the firmware has kept an entry. It may store it in other words, and order
+    /// anew, but not drop it.
+    fn confirm(&self, number: u16) -> Result<(), DeployError> {
+        if self.0.read(&name(number))?.is_some() && self.order()?.contains(&number) {
+            return Ok(());
+        }
+        Err(DeployError::BootEntryLost { name: name(number) })
     }
 
     /// The numbers of all `Boot####` variables.
@@ -279,6 +285,29 @@ mod tests {
         // Again: nothing piles up.
         assert_eq!(entries.put_first(&entry("ironic1")).unwrap(), 3);
         assert_eq!(entries.order().unwrap(), [3, 1, 0, 2]);
+    }
+
+    #[test]
+    fn an_entry_that_the_firmware_drops_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("sys/firmware/efi/efivars")).unwrap();
+        let entries = BootEntries::open(&Root::at(dir.path())).unwrap();
+        let lost = |number| {
+            let error = entries.confirm(number).unwrap_err();
+            assert!(
+                matches!(error, DeployError::BootEntryLost { .. }),
+                "{error}"
+            );
+            assert!(error.to_string().contains(&name(number)), "{error}");
+        };
+        lost(0);
+        let number = entries.put_first(&entry("debian")).unwrap();
+        entries.confirm(number).unwrap();
+        entries.0.write("BootOrder", &[9, 0]).unwrap();
+        lost(number);
+        entries.0.remove(&name(number)).unwrap();
+        entries.0.write("BootOrder", &[0, 0]).unwrap();
+        lost(number);
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub(crate) mod fuzzing;
 mod halt;
 mod patience;
 mod pipeline;
+mod quote;
 mod ranges;
 mod read_back;
 mod remote;

@@ -1,28 +1,23 @@
-//! The HTTP client of one image: the agent's TLS settings, the image's own proxies, and a careful
-//! eye on redirects.
+//! The HTTP client of one image: the agent's TLS settings, and the image's own proxies.
 
 use std::time::Duration;
 
-use reqwest::redirect::{Attempt, Policy};
+use reqwest::redirect::Policy;
 use reqwest::{Client, NoProxy, Proxy};
 
-use super::error::{DownloadError, RedirectError};
-use super::request::{Location, Proxies};
+use super::error::DownloadError;
+use super::request::Proxies;
 use crate::config::Options;
 use crate::net::http;
 use crate::net::resolver::Resolver;
 
-/// Redirects that are followed, as the reference's HTTP library does.
-const REDIRECTS: usize = 30;
-
 /// A client that waits no longer than `image_download_connection_timeout` for a connection.
 ///
-/// Where a redirect leads to another host, port or scheme, reqwest takes the credentials off the
-/// request; a test holds it to that.
+/// It follows no redirects: `redirect` does.
 pub(super) fn client(options: &Options, proxies: &Proxies) -> Result<Client, DownloadError> {
     let mut builder = http::builder(options, Resolver::default())
         .map_err(|error| DownloadError::Client(error.into()))?
-        .redirect(Policy::custom(follow))
+        .redirect(Policy::none())
         .connect_timeout(Duration::from_secs(
             options.image_download_connection_timeout.max(1),
         ))
@@ -51,19 +46,6 @@ pub(super) fn client(options: &Options, proxies: &Proxies) -> Result<Client, Dow
         builder = builder.proxy(proxy.no_proxy(direct.clone()));
     }
     builder.build().map_err(client_error)
-}
-
-fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
-    let error = if attempt.previous().contains(attempt.url()) {
-        RedirectError::Loop {
-            to: Location::of_reply(attempt.url()).to_string(),
-        }
-    } else if attempt.previous().len() > REDIRECTS {
-        RedirectError::TooMany { limit: REDIRECTS }
-    } else {
-        return attempt.follow();
-    };
-    attempt.error(error)
 }
 
 /// Scheme and proxy: the image's own, else the environment's, by curl's and Python's names. An

@@ -223,6 +223,15 @@ pub enum DownloadError {
         /// Bytes that are taken.
         limit: u64,
     },
+    /// The server's redirects lead nowhere.
+    #[error("Could not read {location}")]
+    Redirect {
+        /// The URL.
+        location: String,
+        /// Where they lead.
+        #[source]
+        source: RedirectError,
+    },
     /// The body ended before its announced length.
     #[error("{location} ended after {received} of {expected} bytes")]
     Short {
@@ -274,7 +283,7 @@ pub enum DownloadError {
 
 /// Why a redirect was not followed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RedirectError {
+pub enum RedirectError {
     /// It leads to where it came from.
     #[error("The redirects go round in a loop, through {to}")]
     Loop {
@@ -328,10 +337,10 @@ impl DownloadError {
     }
 }
 
-/// Whether a failed connection would only fail again: a redirect that cannot be followed, or a
-/// certificate that is not accepted.
+/// Whether a failed connection would only fail again: a request that cannot be made, or a certificate
+/// that is not accepted.
 fn is_final(error: &reqwest::Error) -> bool {
-    if error.is_redirect() || error.is_builder() {
+    if error.is_builder() {
         return true;
     }
     let mut next = error.source();

@@ -37,6 +37,7 @@ mod pipeline;
 mod quote;
 mod ranges;
 mod read_back;
+mod redirect;
 mod remote;
 mod request;
 mod sector_size;

@@ -151,7 +151,9 @@ mod tests {
             TestServer::start(move |number, request| match number {
                 0 => Reply::status(503),
                 1 => Reply::ok(&text).cut_at(4),
-                2 => Reply::status(302).header("Location", "/elsewhere?temp_url_sig=secret"),
+                2 => Reply::status(302)
+                    .header("Location", "/elsewhere?temp_url_sig=secret")
+                    .header("Set-Cookie", "a=secret"),
                 3 => Reply::ranged(&text, request).cut_at(1),
                 _ => Reply::status(401).header("WWW-Authenticate", "secret"),
             })

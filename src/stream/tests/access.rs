@@ -95,8 +95,8 @@ fn redirects_in_a_loop_are_left_at_once() {
     assert_eq!(
         chain(&error),
         format!(
-            "Download of image one.raw failed: Could not read {}: error following redirect: The \
-             redirects go round in a loop, through {}",
+            "Download of image one.raw failed: Could not read {}: The redirects go round in a loop, \
+             through {}",
             server.url("/one.raw"),
             server.url("/a")
         )
@@ -188,6 +188,40 @@ fn a_proxy_is_used_for_its_scheme_and_not_for_what_is_reached_directly() {
     }
     near.proxies.no_proxy = Some("images.invalid".to_owned());
     send(&near).unwrap_err();
+}
+
+#[test]
+fn a_cookie_that_a_redirect_sets_is_kept_while_the_image_is_read() {
+    let content = image(3 * MIB);
+    let server = TestServer::start({
+        let content = Arc::clone(&content);
+        move |number, request| match request.header("cookie") {
+            None => Reply::status(302)
+                .header("Location", "/one.raw")
+                .header("Set-Cookie", "door=open; HttpOnly"),
+            _ if number == 1 => Reply::ok(&content).cut_at(MIB),
+            _ => Reply::ranged(&content, request),
+        }
+    });
+    let medium = MemoryMedium::used(4 * MIB);
+    write(
+        &request(&[server.url("/one.raw")], &content),
+        &options(),
+        &medium,
+        &SilentContext,
+    )
+    .unwrap();
+    assert_written(&medium, &content);
+    let seen: Vec<_> = server
+        .requests()
+        .iter()
+        .map(|request| (request.range(), request.header("cookie").map(str::to_owned)))
+        .collect();
+    let open = Some("door=open".to_owned());
+    assert_eq!(
+        seen,
+        [(None, None), (None, open.clone()), (Some(MIB), open)]
+    );
 }
 
 /// A server over TLS that shows a certificate of an authority, and takes only clients of it.

@@ -335,6 +335,24 @@ impl DownloadError {
             _ => false,
         }
     }
+
+    /// Whether the connection ended without TLS saying so, as many servers end a body whose length
+    /// they did not tell.
+    pub(super) fn is_end_without_notice(&self) -> bool {
+        let Self::Transport { source, .. } = self else {
+            return false;
+        };
+        let mut next = source.source();
+        while let Some(cause) = next {
+            if let Some(error) = cause.downcast_ref::<io::Error>()
+                && error.kind() == io::ErrorKind::UnexpectedEof
+            {
+                return true;
+            }
+            next = cause.source();
+        }
+        false
+    }
 }
 
 /// Whether a failed connection would only fail again: a request that cannot be made, or a certificate

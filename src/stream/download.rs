@@ -79,7 +79,7 @@ impl<'a> Download<'a> {
             self.received
         };
         let version = Version::of(&response);
-        let length = version.length();
+        let length = version.sent_length();
         let framing = Framing::of(response.headers());
         // The library reads on to the end of the connection then, which may stay open.
         let is_counted_here =

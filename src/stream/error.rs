@@ -172,6 +172,12 @@ pub enum DownloadError {
         /// The URL.
         location: String,
     },
+    /// The digest is that of the packed bytes, and those are wanted as they are.
+    #[error("{location} is vouched for as it is stored, not as it is unpacked")]
+    AsStored {
+        /// The URL.
+        location: String,
+    },
     /// The HTTP client could not be set up.
     #[error("Could not set up the HTTP client")]
     Client(#[source] Box<dyn Error + Send + Sync>),
@@ -181,7 +187,8 @@ pub enum DownloadError {
         /// The option's value.
         seconds: u64,
     },
-    /// The server packed what was asked for unpacked, so that the checksum would be over other bytes.
+    /// The server packed what was asked for unpacked, and there is no checksum to tell what is meant;
+    /// or it packed it twice.
     #[error(
         "{location} is sent with the content encoding {encoding}, although it was asked for as it is \
          stored: have the server send it without"
@@ -270,6 +277,14 @@ pub enum DownloadError {
         /// Why not, without the URL.
         #[source]
         source: reqwest::Error,
+    },
+    /// What the server packed is damaged.
+    #[error("{location} cannot be unpacked: {reason}")]
+    Unpackable {
+        /// The URL.
+        location: String,
+        /// The coding, and what is wrong.
+        reason: String,
     },
     /// The URL or the credentials cannot be used.
     #[error("{location}: {reason}")]

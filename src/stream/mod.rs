@@ -24,6 +24,7 @@ mod attempt;
 mod buffer;
 mod checksum_file;
 mod client;
+mod coding;
 mod decode;
 mod digest;
 mod download;
@@ -49,6 +50,7 @@ pub(crate) mod test_server;
 #[cfg(test)]
 mod tests;
 mod text;
+mod unpack;
 mod version;
 
 pub use digest::Algorithm;

@@ -6,17 +6,15 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use reqwest::cookie::Jar;
-use reqwest::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, DATE, HeaderMap, HeaderValue, RETRY_AFTER,
-};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
 use tracing::warn;
 
-use super::client;
 use super::error::DownloadError;
 use super::patience::Patience;
 use super::redirect::{self, Trail};
 use super::request::{Credentials, Location, Proxies};
+use super::{client, coding};
 use crate::config::Options;
 use crate::sys::log::chain;
 
@@ -34,6 +32,7 @@ pub(super) struct Remote<'a> {
     authorization: Option<HeaderValue>,
     /// Those that redirects set, for as long as this URL is read.
     cookies: Jar,
+    takes_encodings: bool,
     patience: Patience<'a>,
     interval: Duration,
     retries: u32,
@@ -52,10 +51,18 @@ impl<'a> Remote<'a> {
             location,
             authorization: authorization(location, credentials)?,
             cookies: Jar::default(),
+            takes_encodings: false,
             patience,
             interval: Duration::from_secs(options.image_download_connection_retry_interval),
             retries: options.image_download_connection_retries,
         })
+    }
+
+    /// Take replies with a content encoding: something tells whether the bytes that come of it are
+    /// the right ones.
+    pub(super) fn with_encodings(mut self, are_taken: bool) -> Self {
+        self.takes_encodings = are_taken;
+        self
     }
 
     pub(super) fn location(&self) -> &'a Location {
@@ -64,7 +71,7 @@ impl<'a> Remote<'a> {
 
     /// One request, through its redirects, without a look at the last reply's status.
     pub(super) async fn ask(&self, mut headers: HeaderMap) -> Result<Response, DownloadError> {
-        // The checksum is over the bytes as they are stored.
+        // What is stored need not be unpacked, and can be resumed.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(value) = &self.authorization {
             headers.insert(AUTHORIZATION, value.clone());
@@ -99,11 +106,13 @@ impl<'a> Remote<'a> {
         if !response.status().is_success() {
             return Ok(response);
         }
-        match response.headers().get(CONTENT_ENCODING) {
-            Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
+        match coding::encoding(response.headers()) {
+            Some(encoding)
+                if !self.takes_encodings || coding::is_packed_twice(response.headers()) =>
+            {
                 Err(DownloadError::Encoded {
                     location: self.answered(&response),
-                    encoding: String::from_utf8_lossy(encoding.as_bytes()).into_owned(),
+                    encoding,
                 })
             }
             _ => Ok(response),

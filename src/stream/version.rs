@@ -9,6 +9,8 @@ use reqwest::header::{
 };
 use reqwest::{Response, StatusCode};
 
+use super::coding::Coding;
+
 /// The version of a content that a reply, or an open file, is of. Two parts of one image may only
 /// be put together where all of this is equal: some servers ignore `If-Range` and `If-Match`
 /// (Swift does), so what they answer is compared here too.
@@ -16,7 +18,10 @@ use reqwest::{Response, StatusCode};
 pub(super) struct Version {
     etag: Option<HeaderValue>,
     modified: Option<HeaderValue>,
+    /// Of the bytes that are sent.
     length: Option<u64>,
+    /// What they are packed with. Parts are parts of the packed bytes (RFC 9110 14.2).
+    coding: Option<Coding>,
 }
 
 /// The part of the content that a reply with status 206 holds.
@@ -41,6 +46,7 @@ impl Version {
                 StatusCode::PARTIAL_CONTENT => Part::of(response).and_then(|part| part.total),
                 _ => content_length(response),
             },
+            coding: Coding::of(response.headers()),
         }
     }
 
@@ -58,12 +64,23 @@ impl Version {
             etag: HeaderValue::try_from(tag).ok(),
             modified: None,
             length: facts.is_file().then_some(facts.len()),
+            coding: None,
         }
     }
 
-    /// Bytes of the whole content, where they are known.
+    /// Bytes of the whole content, where they are known; of what is sent packed they are not.
     pub(super) fn length(&self) -> Option<u64> {
+        self.length.filter(|_| self.coding.is_none())
+    }
+
+    /// Bytes that are sent for the whole content, where they are known.
+    pub(super) fn sent_length(&self) -> Option<u64> {
         self.length
+    }
+
+    /// What the content is packed with.
+    pub(super) fn coding(&self) -> Option<Coding> {
+        self.coding
     }
 
     /// Whether a later reply may be of the content that this one is of. A reply in chunks tells no

@@ -4,6 +4,7 @@ mod access;
 mod checksum;
 mod compressed;
 mod download;
+mod encoding;
 mod faults;
 mod loop_disk;
 mod medium;

@@ -33,6 +33,8 @@ mod format;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod halt;
+#[cfg(test)]
+pub(crate) mod http_cases;
 mod patience;
 mod pipeline;
 mod quote;

@@ -8,8 +8,9 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use super::{MIB, assert_written, image, options, request, run};
+use super::{MIB, assert_written, head_is_blank, image, options, request, run};
 use crate::config::Options;
+use crate::stream::http_cases;
 use crate::stream::test_server::{Reply, TestServer};
 use crate::stream::{Credentials, ImageRequest, StreamError, Written, write};
 use crate::sys::log::chain;
@@ -222,6 +223,39 @@ fn a_cookie_that_a_redirect_sets_is_kept_while_the_image_is_read() {
         seen,
         [(None, None), (None, open.clone()), (Some(MIB), open)]
     );
+}
+
+#[test]
+fn an_end_of_tls_without_notice_is_an_end_only_where_a_checksum_vouches() {
+    let content = image(2 * MIB);
+    let options = Options {
+        image_download_connection_retries: 0,
+        insecure: true,
+        ..options()
+    };
+    for (at, vouched) in [(2 * MIB, true), (2 * MIB, false), (MIB, true)] {
+        let server = TestServer::start_tls(http_cases::certificate(), {
+            let content = Arc::clone(&content);
+            move |_, _| Reply::ok(&content).announce(None).cut_at(at)
+        });
+        let mut request = request(&[server.url("/one.raw")], &content);
+        if !vouched {
+            request.checksum = None;
+        }
+        let medium = MemoryMedium::used(4 * MIB);
+        let outcome = write(&request, &options, &medium, &SilentContext);
+        if at == content.len() && vouched {
+            outcome.unwrap();
+            assert_written(&medium, &content);
+            continue;
+        }
+        let kind = match vouched {
+            true => ErrorKind::ImageChecksum,
+            false => ErrorKind::ImageDownload,
+        };
+        assert_eq!(outcome.unwrap_err().kind(), kind);
+        assert!(head_is_blank(&medium.content()));
+    }
 }
 
 /// A server over TLS that shows a certificate of an authority, and takes only clients of it.

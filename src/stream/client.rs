@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use reqwest::redirect::Policy;
 use reqwest::{Client, NoProxy, Proxy};
 
 use super::error::DownloadError;
@@ -17,7 +16,6 @@ use crate::net::resolver::Resolver;
 pub(super) fn client(options: &Options, proxies: &Proxies) -> Result<Client, DownloadError> {
     let mut builder = http::builder(options, Resolver::default())
         .map_err(|error| DownloadError::Client(error.into()))?
-        .redirect(Policy::none())
         .connect_timeout(Duration::from_secs(
             options.image_download_connection_timeout.max(1),
         ))

@@ -237,6 +237,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::stream::http_cases::Table;
     use crate::stream::test_server::{Reply, TestServer};
 
     fn gzip(content: &[u8]) -> Vec<u8> {
@@ -345,6 +346,35 @@ mod tests {
                 server.url("/none")
             )
         );
+    }
+
+    /// The reference's answers are in the same table (tests/http).
+    #[test]
+    fn a_download_is_known_whatever_its_content_encoding() {
+        let table = Table::read();
+        let drives = table.cases().filter(|case| case.get("drive").is_some());
+        let wrong: Vec<String> = drives
+            .filter_map(|case| {
+                let script = table.serve(case);
+                let decoded = decode(&script.url("/drive"));
+                let is_drive = decoded
+                    .as_ref()
+                    .is_ok_and(|drive| *drive == table.body("drive"));
+                let answer = script.answer(case, is_drive);
+                (answer != case["farrier"]).then(|| format!("{case}\n    {answer} {decoded:?}"))
+            })
+            .collect();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn a_bomb_in_a_content_encoding_ends_at_the_limit() {
+        let bomb = Arc::new(gzip(&vec![0; 97 << 20]));
+        let server =
+            TestServer::start(move |_, _| Reply::ok(&bomb).header("Content-Encoding", "gzip"));
+        let error = decode(&server.url("/drive")).unwrap_err().to_string();
+        assert!(error.ends_with("is larger than 100663296 bytes"), "{error}");
+        assert_eq!(server.requests().len(), 1);
     }
 
     proptest! {

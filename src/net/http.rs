@@ -43,6 +43,11 @@ pub fn builder(
         .pool_idle_timeout(Duration::from_secs(20))
         .pool_max_idle_per_host(1)
         .tcp_nodelay(true)
+        // Old servers and balancers fold long lines, put a blank before the colon, and send lines that
+        // are no header at all; curl and Python pass over all of that.
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
+        .http1_allow_spaces_after_header_name_in_responses(true)
+        .http1_ignore_invalid_headers_in_responses(true)
         .http1_only();
     Ok(proxies.apply(builder))
 }

@@ -19,6 +19,7 @@ use super::request::{ImageRequest, Location};
 use super::sink::{Sink, WRITERS};
 use super::source::{self, Outlet};
 use super::staged::Staged;
+use super::unpack::Sent;
 use super::version::Version;
 use crate::config::Options;
 use crate::sys::block_device::Medium;
@@ -36,6 +37,8 @@ pub(super) struct Attempt<'a, 'm> {
     pub(super) expected: Option<&'a (Algorithm, String)>,
     /// When the download of this image began; its time is limited.
     pub(super) started: Instant,
+    /// Leave a content coding on: the digest was found to be of the bytes as they are stored.
+    pub(super) as_stored: bool,
     pub(super) halt: Halt<'a>,
 }
 
@@ -51,9 +54,17 @@ struct Plan<'m> {
 /// How a pass over the file ended.
 struct Passed {
     outcome: Outcome,
-    digest: String,
+    digests: Digests,
     /// Bytes of the file.
     read: u64,
+}
+
+/// What the promised digest may be of.
+struct Digests {
+    /// The file.
+    file: String,
+    /// What was sent, where the file came out of a content coding.
+    sent: Option<Sent>,
 }
 
 impl<'m> Attempt<'_, 'm> {
@@ -63,32 +74,38 @@ impl<'m> Attempt<'_, 'm> {
         let mut seen: Option<String> = None;
         for number in 1.. {
             let passed = self.pass(number, &mut plan)?;
-            if seen.is_some_and(|digest| digest != passed.digest) {
+            if seen.is_some_and(|digest| digest != passed.digests.file) {
                 return Err(self.download_error(DownloadError::Changed {
                     location: self.location.to_string(),
                 }));
             }
             match (passed.outcome, plan) {
                 (Outcome::Done { size }, Some(plan)) => {
-                    let algorithm = self.algorithm();
+                    let digest = self.finish(&plan.staged, size, &passed.digests)?;
                     let written = Written {
                         size,
                         read: passed.read,
                         format: plan.format,
-                        checksum: format!("{algorithm}:{}", passed.digest),
-                        digest: self.expected.map(|_| passed.digest.clone()),
+                        checksum: format!("{}:{digest}", self.algorithm()),
+                        digest: self.expected.map(|_| digest),
                     };
-                    self.finish(&plan.staged, size, &passed.digest)?;
                     return Ok((plan.staged, written));
                 }
                 (_, again) => plan = again,
             }
-            seen = Some(passed.digest);
+            seen = Some(passed.digests.file);
         }
         unreachable!("the passes end with an outcome or an error")
     }
 
-    fn finish(&self, staged: &Staged<'_>, size: u64, digest: &str) -> Result<(), StreamError> {
+    /// The flush, and all that is compared before the head may follow. Tells the digest that the
+    /// promise was kept with.
+    fn finish(
+        &self,
+        staged: &Staged<'_>,
+        size: u64,
+        digests: &Digests,
+    ) -> Result<String, StreamError> {
         // A disk with a large cache may take minutes, and the bar would stand at 100 %.
         self.halt.context().report_progress(Progress {
             what: self.stage("flushing"),
@@ -99,7 +116,7 @@ impl<'m> Attempt<'_, 'm> {
             image: self.request.id.clone(),
             source,
         })?;
-        self.compare(digest)?;
+        let digest = self.compare(digests)?;
         staged.check_sector_size()?;
         staged.read_back(size, &self.halt, &self.stage("reading back"))?;
         info!(
@@ -108,7 +125,7 @@ impl<'m> Attempt<'_, 'm> {
             size,
             "the image is staged and verified"
         );
-        Ok(())
+        Ok(digest.to_owned())
     }
 
     /// The file once, from its first to its last byte.
@@ -140,6 +157,8 @@ impl<'m> Attempt<'_, 'm> {
             halt: &self.halt,
         };
         let version = plan.as_ref().map(|plan| plan.version.clone());
+        let algorithm = self.algorithm();
+        let unpacking = (!self.as_stored).then_some(algorithm);
         let patience = || Patience::new(self.options, &self.halt, self.started);
         let source = self.start(scope, "image-source", move || {
             source::read(
@@ -148,15 +167,15 @@ impl<'m> Attempt<'_, 'm> {
                 self.options,
                 patience(),
                 version,
+                unpacking,
                 outlet,
             )
         })?;
         // Without an announcement the source has ended, with an error that says why.
         let Ok(version) = announced.recv() else {
-            return Err(self.source_error(finish(source)));
+            return Err(self.source_error(finish(source).err()));
         };
         let length = version.length();
-        let algorithm = self.algorithm();
         let verifier = self.start(scope, "image-verify", move || {
             verify(algorithm, received, to_decode)
         })?;
@@ -174,11 +193,12 @@ impl<'m> Attempt<'_, 'm> {
                 let start = input.start();
                 if start.is_empty() {
                     // Whether there is nothing or nothing came is the source's to say.
-                    let outcome = finish(source);
-                    if outcome.is_err() || self.halt.is_set() {
-                        return Err(self.source_error(outcome));
-                    }
-                    return self.empty(plan, &version, finish(verifier));
+                    let sent = match finish(source) {
+                        Ok(sent) if !self.halt.is_set() => sent,
+                        outcome => return Err(self.source_error(outcome.err())),
+                    };
+                    let file = finish(verifier).unwrap_or_default();
+                    return self.empty(plan, &version, Digests { file, sent });
                 }
                 plan.insert(self.plan(start, &version)?)
             }
@@ -227,25 +247,31 @@ impl<'m> Attempt<'_, 'm> {
         for outcome in written {
             outcome?;
         }
-        let source = finish(source);
-        if self.halt.is_cancelled() {
-            return Err(self.source_error(source));
+        let sent = match finish(source) {
+            outcome if self.halt.is_cancelled() => return Err(self.source_error(outcome.err())),
+            Ok(sent) => Ok(sent),
+            Err(error @ DownloadError::Interrupted { .. }) => Err(error),
+            Err(error) => return Err(self.source_error(Some(error))),
+        };
+        let digests = match (sent, finish(verifier)) {
+            (Ok(sent), Some(file)) => Digests { file, sent },
+            (sent, _) => {
+                decoded?;
+                return Err(self.source_error(sent.err()));
+            }
+        };
+        let unpacked = digests
+            .sent
+            .as_ref()
+            .is_none_or(|sent| sent.failure.is_none());
+        if !unpacked || matches!(decoded, Err(StreamError::Damaged { .. })) {
+            self.compare(&digests)?;
         }
-        if !matches!(source, Ok(()) | Err(DownloadError::Interrupted { .. })) {
-            return Err(self.source_error(source));
-        }
-        let digest = finish(verifier);
-        if let (Err(StreamError::Damaged { .. }), Some(digest)) = (&decoded, &digest) {
-            self.compare(digest)?;
-        }
-        match (decoded?, source, digest) {
-            (outcome, Ok(()), Some(digest)) => Ok(Passed {
-                outcome,
-                digest,
-                read,
-            }),
-            (_, source, _) => Err(self.source_error(source)),
-        }
+        Ok(Passed {
+            outcome: decoded?,
+            digests,
+            read,
+        })
     }
 
     /// A file without a byte: the medium's ends are blanked as for any image, and nothing follows.
@@ -253,12 +279,12 @@ impl<'m> Attempt<'_, 'm> {
         &self,
         plan: &mut Option<Plan<'m>>,
         version: &Version,
-        digest: Option<String>,
+        digests: Digests,
     ) -> Result<Passed, StreamError> {
         *plan = Some(self.plan(&[], version)?);
         Ok(Passed {
             outcome: Outcome::Done { size: 0 },
-            digest: digest.unwrap_or_default(),
+            digests,
             read: 0,
         })
     }
@@ -298,25 +324,51 @@ impl<'m> Attempt<'_, 'm> {
         self.expected.map_or(UNASKED, |(algorithm, _)| *algorithm)
     }
 
-    fn compare(&self, computed: &str) -> Result<(), StreamError> {
-        match self.expected {
-            Some((_, expected)) if expected != computed => Err(StreamError::Checksum {
-                location: self.location.to_string(),
-                image: self.request.id.clone(),
-                expected: expected.clone(),
-                computed: computed.to_owned(),
-            }),
-            _ => Ok(()),
+    /// The digest that the promise is kept with. A file that came out of a content coding may be
+    /// vouched for as it is, or as it was sent.
+    fn compare<'d>(&self, digests: &'d Digests) -> Result<&'d str, StreamError> {
+        let Digests { file, sent } = digests;
+        let Some((_, expected)) = self.expected else {
+            return Ok(file);
+        };
+        if file == expected {
+            return Ok(file);
         }
+        let computed = match sent {
+            Some(sent) if sent.digest == *expected => {
+                if let Some(failure) = &sent.failure {
+                    return Err(StreamError::Damaged {
+                        image: self.request.id.clone(),
+                        source: failure.clone().into(),
+                    });
+                }
+                // What is stored is a compressed image, and the disk is the same; unless nobody is to
+                // look into it, and what is stored is the disk.
+                if !self.request.inspect {
+                    return Err(self.download_error(DownloadError::AsStored {
+                        location: self.location.to_string(),
+                    }));
+                }
+                return Ok(&sent.digest);
+            }
+            Some(sent) if sent.failure.is_some() => &sent.digest,
+            _ => file,
+        };
+        Err(StreamError::Checksum {
+            location: self.location.to_string(),
+            image: self.request.id.clone(),
+            expected: expected.clone(),
+            computed: computed.clone(),
+        })
     }
 
-    fn source_error(&self, outcome: Result<(), DownloadError>) -> StreamError {
+    fn source_error(&self, error: Option<DownloadError>) -> StreamError {
         if self.halt.is_cancelled() {
             return StreamError::Cancelled {
                 image: self.request.id.clone(),
             };
         }
-        self.download_error(outcome.err().unwrap_or_else(|| DownloadError::Interrupted {
+        self.download_error(error.unwrap_or_else(|| DownloadError::Interrupted {
             location: self.location.to_string(),
         }))
     }

@@ -2,12 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use reqwest::header::{HeaderMap, HeaderValue, RANGE};
+use reqwest::header::{HeaderMap, HeaderValue, RANGE, TRANSFER_ENCODING};
 use reqwest::{Response, StatusCode};
 
 use super::error::DownloadError;
 use super::remote::Remote;
-use super::version::{Part, Version};
+use super::version::{Framing, Part, Version};
 
 /// So many new bytes after a failure show that the connection works, and its retries start again
 /// from none. Without that, a large image over a poor link would run out of tries near its end.
@@ -79,8 +79,13 @@ impl<'a> Download<'a> {
             self.received
         };
         let version = Version::of(&response);
-        let length = version.length();
-        if *self.version.get_or_insert_with(|| version.clone()) != version {
+        let length = version.sent_length();
+        let framing = Framing::of(response.headers());
+        // The library reads on to the end of the connection then, which may stay open.
+        let is_counted_here =
+            response.headers().contains_key(TRANSFER_ENCODING) && framing != Framing::Chunks;
+        let first = self.version.get_or_insert_with(|| version.clone());
+        if !first.is_continued_by(&version) {
             return Err(self.remote.changed());
         }
         if self.received > 0 && !version.is_telling() && !self.is_verified {
@@ -90,7 +95,21 @@ impl<'a> Download<'a> {
             self.opened = true;
             self.go_on(to.opened(&version))?;
         }
-        while let Some(data) = self.remote.chunk(&mut response).await? {
+        while !(is_counted_here && length == Some(self.received)) {
+            let data = match self.remote.chunk(&mut response).await {
+                Ok(None) => break,
+                Ok(Some(data)) => data,
+                // Nothing else tells the end, and the digest tells whether it is the right one.
+                Err(error)
+                    if self.is_verified
+                        && framing == Framing::Connection
+                        && length.is_none()
+                        && error.is_end_without_notice() =>
+                {
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
             let skipped = again.min(data.len() as u64);
             again -= skipped;
             let new = &data[skipped as usize..];

@@ -173,6 +173,12 @@ pub enum DownloadError {
         /// The URL.
         location: String,
     },
+    /// The digest is that of the packed bytes, and those are wanted as they are.
+    #[error("{location} is vouched for as it is stored, not as it is unpacked")]
+    AsStored {
+        /// The URL.
+        location: String,
+    },
     /// The HTTP client could not be set up.
     #[error("Could not set up the HTTP client")]
     Client(#[source] Box<dyn Error + Send + Sync>),
@@ -182,7 +188,8 @@ pub enum DownloadError {
         /// The option's value.
         seconds: u64,
     },
-    /// The server packed what was asked for unpacked, so that the checksum would be over other bytes.
+    /// The server packed what was asked for unpacked, and there is no checksum to tell what is meant;
+    /// or it packed it twice.
     #[error(
         "{location} is sent with the content encoding {encoding}, although it was asked for as it is \
          stored: have the server send it without"
@@ -224,6 +231,15 @@ pub enum DownloadError {
         /// Bytes that are taken.
         limit: u64,
     },
+    /// The server's redirects lead nowhere.
+    #[error("Could not read {location}")]
+    Redirect {
+        /// The URL.
+        location: String,
+        /// Where they lead.
+        #[source]
+        source: RedirectError,
+    },
     /// The body ended before its announced length.
     #[error("{location} ended after {received} of {expected} bytes")]
     Short {
@@ -263,6 +279,14 @@ pub enum DownloadError {
         #[source]
         source: reqwest::Error,
     },
+    /// What the server packed is damaged.
+    #[error("{location} cannot be unpacked: {reason}")]
+    Unpackable {
+        /// The URL.
+        location: String,
+        /// The coding, and what is wrong.
+        reason: String,
+    },
     /// The URL or the credentials cannot be used.
     #[error("{location}: {reason}")]
     Unusable {
@@ -275,7 +299,7 @@ pub enum DownloadError {
 
 /// Why a redirect was not followed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RedirectError {
+pub enum RedirectError {
     /// It leads to where it came from.
     #[error("The redirects go round in a loop, through {to}")]
     Loop {
@@ -327,12 +351,30 @@ impl DownloadError {
             _ => false,
         }
     }
+
+    /// Whether the connection ended without TLS saying so, as many servers end a body whose length
+    /// they did not tell.
+    pub(super) fn is_end_without_notice(&self) -> bool {
+        let Self::Transport { source, .. } = self else {
+            return false;
+        };
+        let mut next = source.source();
+        while let Some(cause) = next {
+            if let Some(error) = cause.downcast_ref::<io::Error>()
+                && error.kind() == io::ErrorKind::UnexpectedEof
+            {
+                return true;
+            }
+            next = cause.source();
+        }
+        false
+    }
 }
 
-/// Whether a failed connection would only fail again: a redirect that cannot be followed, or a
-/// certificate that is not accepted.
+/// Whether a failed connection would only fail again: a request that cannot be made, or a certificate
+/// that is not accepted.
 fn is_final(error: &reqwest::Error) -> bool {
-    if error.is_redirect() || error.is_builder() {
+    if error.is_builder() {
         return true;
     }
     matches!(tls_error(error), Some(rustls::Error::InvalidCertificate(_)))

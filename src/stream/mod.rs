@@ -24,6 +24,7 @@ mod attempt;
 mod buffer;
 mod checksum_file;
 mod client;
+mod coding;
 mod decode;
 mod digest;
 mod download;
@@ -32,10 +33,14 @@ mod format;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod halt;
+#[cfg(test)]
+pub(crate) mod http_cases;
 mod patience;
 mod pipeline;
+mod quote;
 mod ranges;
 mod read_back;
+mod redirect;
 mod remote;
 mod request;
 mod sector_size;
@@ -47,6 +52,7 @@ pub(crate) mod test_server;
 #[cfg(test)]
 mod tests;
 mod text;
+mod unpack;
 mod version;
 
 pub use digest::Algorithm;

@@ -151,8 +151,9 @@ impl<'m> Run<'_, 'm> {
     fn location(&self, location: &Location) -> Result<(Staged<'m>, Written), StreamError> {
         let mut left = self.options.image_download_connection_retries;
         let mut seen = None;
+        let mut as_stored = false;
         loop {
-            let error = match self.attempt(location) {
+            let error = match self.attempt(location, as_stored) {
                 Ok(staged) => return Ok(staged),
                 Err(error) => error,
             };
@@ -166,6 +167,14 @@ impl<'m> Run<'_, 'm> {
                     source: DownloadError::Changed { .. },
                     ..
                 } => true,
+                StreamError::Download {
+                    source: DownloadError::AsStored { .. },
+                    ..
+                } if !as_stored => {
+                    warn!(error = %chain(&error), "writing the image again as it is stored");
+                    as_stored = true;
+                    continue;
+                }
                 _ => false,
             };
             if !again || left == 0 {
@@ -179,7 +188,11 @@ impl<'m> Run<'_, 'm> {
         }
     }
 
-    fn attempt(&self, location: &Location) -> Result<(Staged<'m>, Written), StreamError> {
+    fn attempt(
+        &self,
+        location: &Location,
+        as_stored: bool,
+    ) -> Result<(Staged<'m>, Written), StreamError> {
         let attempt = Attempt {
             request: self.request,
             options: self.options,
@@ -187,6 +200,7 @@ impl<'m> Run<'_, 'm> {
             location,
             expected: self.expected.as_ref(),
             started: self.started,
+            as_stored,
             halt: Halt::new(self.context),
         };
         attempt.run()

@@ -124,7 +124,8 @@ impl<'a> HttpRanges<'a> {
                 &self.request.proxies,
                 self.options,
                 self.patience.clone(),
-            )?,
+            )?
+            .with_encodings(self.request.checksum.is_some()),
             runtime: runtime(self.location)?,
         })
     }

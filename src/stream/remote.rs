@@ -5,16 +5,16 @@ use std::time::{Duration, SystemTime};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use reqwest::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, DATE, HeaderMap, HeaderValue, RETRY_AFTER,
-};
+use reqwest::cookie::Jar;
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
 use tracing::warn;
 
-use super::client;
 use super::error::DownloadError;
 use super::patience::Patience;
+use super::redirect::{self, Trail};
 use super::request::{Credentials, Location, Proxies};
+use super::{client, coding};
 use crate::config::Options;
 use crate::sys::log::chain;
 
@@ -30,6 +30,9 @@ pub(super) struct Remote<'a> {
     client: Client,
     location: &'a Location,
     authorization: Option<HeaderValue>,
+    /// Those that redirects set, for as long as this URL is read.
+    cookies: Jar,
+    takes_encodings: bool,
     patience: Patience<'a>,
     interval: Duration,
     retries: u32,
@@ -47,40 +50,69 @@ impl<'a> Remote<'a> {
             client: client::client(options, proxies)?,
             location,
             authorization: authorization(location, credentials)?,
+            cookies: Jar::default(),
+            takes_encodings: false,
             patience,
             interval: Duration::from_secs(options.image_download_connection_retry_interval),
             retries: options.image_download_connection_retries,
         })
     }
 
+    /// Take replies with a content encoding: something tells whether the bytes that come of it are
+    /// the right ones.
+    pub(super) fn with_encodings(mut self, are_taken: bool) -> Self {
+        self.takes_encodings = are_taken;
+        self
+    }
+
     pub(super) fn location(&self) -> &'a Location {
         self.location
     }
 
-    /// One request, without a look at its status.
+    /// One request, through its redirects, without a look at the last reply's status.
     pub(super) async fn ask(&self, mut headers: HeaderMap) -> Result<Response, DownloadError> {
-        // The checksum is over the bytes as they are stored.
+        // What is stored need not be unpacked, and can be resumed.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(value) = &self.authorization {
             headers.insert(AUTHORIZATION, value.clone());
         }
-        let request = self
-            .client
-            .get(self.location.url().clone())
-            .headers(headers);
-        let response = self
-            .patience
-            .wait(request.send(), self.location)
-            .await?
-            .map_err(|error| self.transport(error))?;
+        let mut trail = Trail::default();
+        let mut url = self.location.url().clone();
+        let response = loop {
+            trail
+                .visit(&url, &self.cookies, &mut headers)
+                .map_err(|source| DownloadError::Redirect {
+                    location: self.location.to_string(),
+                    source,
+                })?;
+            let request = self.client.get(url).headers(headers.clone()).build();
+            let request = request.map_err(|error| self.transport(error))?;
+            // With the credentials that stood in the URL, which go where the others go.
+            headers = request.headers().clone();
+            let response = self
+                .patience
+                .wait(self.client.execute(request), self.location)
+                .await?
+                .map_err(|error| self.transport(error))?;
+            redirect::keep_cookies(&self.cookies, &response);
+            let Some(next) = redirect::target(&response) else {
+                break response;
+            };
+            if !redirect::is_one_site(response.url(), &next) {
+                headers.remove(AUTHORIZATION);
+            }
+            url = next;
+        };
         if !response.status().is_success() {
             return Ok(response);
         }
-        match response.headers().get(CONTENT_ENCODING) {
-            Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
+        match coding::encoding(response.headers()) {
+            Some(encoding)
+                if !self.takes_encodings || coding::is_packed_twice(response.headers()) =>
+            {
                 Err(DownloadError::Encoded {
                     location: self.answered(&response),
-                    encoding: String::from_utf8_lossy(encoding.as_bytes()).into_owned(),
+                    encoding,
                 })
             }
             _ => Ok(response),

@@ -7,6 +7,7 @@ use reqwest::Url;
 
 use super::digest::Algorithm;
 use super::error::DownloadError;
+use super::quote::{file_name, quoted};
 use crate::sys::text_encoding;
 
 /// An image to write.
@@ -41,7 +42,11 @@ pub struct ImageRequest {
 /// `Display` and `Debug` leave out user, password, query and fragment: the query of a temporary URL
 /// is a secret.
 #[derive(Clone, Eq, PartialEq)]
-pub struct Location(Url);
+pub struct Location {
+    url: Url,
+    /// The last part of the path as it was written.
+    name: String,
+}
 
 /// The declared format of an image (contract/data-plane 1.2, `disk_format`).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -105,55 +110,60 @@ pub struct Proxies {
 }
 
 impl Location {
-    /// Parse a URL; the error does not repeat it.
+    /// Parse a URL, whose path and query need not be percent-encoded; the error does not repeat it.
     pub fn parse(url: &str) -> Result<Self, DownloadError> {
         let unusable = |reason: String| DownloadError::Unusable {
             location: "Image URL".to_owned(),
             reason,
         };
-        let parsed = Url::parse(url).map_err(|error| unusable(error.to_string()))?;
+        let url = url.trim();
+        let parsed =
+            Url::parse(&quoted(url.as_bytes())).map_err(|error| unusable(error.to_string()))?;
         match parsed.scheme() {
-            "http" | "https" | "file" => Ok(Self(parsed)),
+            "http" | "https" | "file" => Ok(Self {
+                url: parsed,
+                name: file_name(url).to_owned(),
+            }),
             scheme => Err(unusable(format!(
                 "the scheme {scheme} is not one of http, https and file"
             ))),
         }
     }
 
-    /// The last part of the path, as a checksum file would name it.
+    /// The last part of the path as it was written, as a checksum file would name it.
     pub fn file_name(&self) -> &str {
-        self.0
-            .path_segments()
-            .and_then(|mut parts| parts.next_back())
-            .unwrap_or_default()
+        &self.name
     }
 
     /// The path with its characters decoded: `%20` is a blank.
     pub(super) fn decoded_path(&self) -> String {
-        let bytes: Vec<u8> = percent_decode_str(self.0.path()).collect();
+        let bytes: Vec<u8> = percent_decode_str(self.url.path()).collect();
         text_encoding::decode(&bytes).into_owned()
     }
 
     /// The place that a reply came from in the end, to name it without its secrets.
     pub(super) fn of_reply(url: &Url) -> Self {
-        Self(url.clone())
+        Self {
+            url: url.clone(),
+            name: file_name(url.path()).to_owned(),
+        }
     }
 
     /// The URL with its secrets, for the request alone.
     pub(super) fn url(&self) -> &Url {
-        &self.0
+        &self.url
     }
 }
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = self.0.scheme();
-        let host = self.0.host_str().unwrap_or_default();
+        let scheme = self.url.scheme();
+        let host = self.url.host_str().unwrap_or_default();
         write!(f, "{scheme}://{host}")?;
-        if let Some(port) = self.0.port() {
+        if let Some(port) = self.url.port() {
             write!(f, ":{port}")?;
         }
-        f.write_str(self.0.path())
+        f.write_str(self.url.path())
     }
 }
 

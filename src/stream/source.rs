@@ -9,12 +9,14 @@ use std::sync::mpsc::Sender;
 use tokio::runtime::{Builder, Runtime};
 
 use super::buffer::{Buffer, Pool};
+use super::digest::Algorithm;
 use super::download::{Download, Receiver};
 use super::error::DownloadError;
 use super::halt::Halt;
 use super::patience::Patience;
 use super::remote::Remote;
 use super::request::{ImageRequest, Location};
+use super::unpack::{Sent, Unpacker};
 use super::version::Version;
 use crate::config::Options;
 
@@ -29,31 +31,45 @@ pub(super) struct Outlet<'a> {
 }
 
 /// Read all bytes of the image from this location: of the version given, else of whichever is there.
+///
+/// With an algorithm a content coding is taken off, and what was sent in one is told with its digest.
 pub(super) fn read(
     location: &Location,
     request: &ImageRequest,
     options: &Options,
     patience: Patience<'_>,
     version: Option<Version>,
+    unpacking: Option<Algorithm>,
     outlet: Outlet<'_>,
-) -> Result<(), DownloadError> {
+) -> Result<Option<Sent>, DownloadError> {
     if location.url().scheme() == "file" {
-        return read_file(location, &patience, version, outlet);
+        return read_file(location, &patience, version, outlet).map(|()| None);
     }
+    let is_verified = request.checksum.is_some();
     let remote = Remote::new(
         location,
         &request.credentials,
         &request.proxies,
         options,
         patience,
-    )?;
+    )?
+    .with_encodings(is_verified);
     let mut filler = Filler {
         outlet,
         current: None,
     };
-    let download = Download::new(remote, version).verified(request.checksum.is_some());
-    runtime(location)?.block_on(download.run(&mut filler))?;
-    filler.finish(location)
+    let download = Download::new(remote, version).verified(is_verified);
+    let runtime = runtime(location)?;
+    let sent = if unpacking.is_some() {
+        let mut unpacker = Unpacker::new(&mut filler, unpacking);
+        runtime.block_on(download.run(&mut unpacker))?;
+        unpacker.finish(location)?
+    } else {
+        runtime.block_on(download.run(&mut filler))?;
+        None
+    };
+    filler.finish(location)?;
+    Ok(sent)
 }
 
 /// What drives connections on this thread: commands run on plain threads, and a runtime of one's

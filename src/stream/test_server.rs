@@ -39,6 +39,8 @@ pub(crate) struct Reply {
     pub(crate) silent: bool,
     /// Send so many bytes at a time, with a pause of so many milliseconds after each.
     pub(crate) drip: Option<(usize, u64)>,
+    /// Send these bytes and nothing else, and whether the connection is kept then.
+    pub(crate) raw: Option<(Vec<u8>, bool)>,
 }
 
 /// The server; it ends when dropped.
@@ -53,7 +55,7 @@ pub(crate) struct TestServer {
 impl TestServer {
     /// Answer the n-th request (from 0) with what this function says.
     pub(crate) fn start(answer: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static) -> Self {
-        Self::run(None, answer)
+        Self::start_on("127.0.0.1:0", None, answer)
     }
 
     /// The same over TLS.
@@ -61,15 +63,18 @@ impl TestServer {
         config: ServerConfig,
         answer: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        Self::run(Some(Arc::new(config)), answer)
+        Self::start_on("127.0.0.1:0", Some(config), answer)
     }
 
-    fn run(
-        tls: Option<Arc<ServerConfig>>,
+    /// The same at an address of this machine, over TLS or not.
+    pub(crate) fn start_on(
+        address: &str,
+        tls: Option<ServerConfig>,
         answer: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
     ) -> Self {
+        let tls = tls.map(Arc::new);
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let stop = Arc::new(AtomicBool::new(false));
@@ -171,6 +176,15 @@ impl Reply {
             cut_at: None,
             stall_at: None,
             announce: None,
+            raw: None,
+        }
+    }
+
+    /// These bytes, head and all.
+    pub(crate) fn raw(bytes: Vec<u8>, keeps_connection: bool) -> Self {
+        Self {
+            raw: Some((bytes, keeps_connection)),
+            ..Self::status(200)
         }
     }
 
@@ -246,6 +260,14 @@ fn serve(
     };
     let reply = answer(number, &request);
     if reply.silent {
+        return Ok(());
+    }
+    if let Some((bytes, keeps_connection)) = &reply.raw {
+        stream.write_all(bytes)?;
+        stream.flush()?;
+        while *keeps_connection && !stop.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(20));
+        }
         return Ok(());
     }
     let body = &reply.body[reply.from..reply.to];

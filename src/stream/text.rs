@@ -12,10 +12,14 @@ use super::patience::Patience;
 use super::remote::Remote;
 use super::request::{Credentials, Location, Proxies};
 use super::source::runtime;
+use super::unpack::Unpacker;
 use super::version::Version;
 use crate::config::Options;
 
 /// Fetch an HTTP URL's content of at most `limit` bytes, with the retries that an image would get.
+///
+/// A content coding is taken off: what a checksum file or a config drive is, its content shows. The
+/// limit is for the bytes as they come and as they are.
 pub fn fetch(
     location: &Location,
     credentials: &Credentials,
@@ -33,9 +37,22 @@ pub fn fetch(
             content: Vec::new(),
             limit,
         };
-        let remote = Remote::new(location, credentials, proxies, options, patience.clone())?;
-        match runtime.block_on(Download::new(remote, None).run(&mut collector)) {
-            Ok(()) => return Ok(collector.content),
+        let remote = Remote::new(location, credentials, proxies, options, patience.clone())?
+            .with_encodings(true);
+        let mut unpacker = Unpacker::new(&mut collector, None).limited(limit);
+        let outcome = runtime
+            .block_on(Download::new(remote, None).run(&mut unpacker))
+            .and_then(|()| unpacker.finish(location));
+        match outcome {
+            Ok(sent) => {
+                return match sent.and_then(|sent| sent.failure) {
+                    Some(reason) => Err(DownloadError::Unpackable {
+                        location: location.to_string(),
+                        reason,
+                    }),
+                    None => Ok(collector.content),
+                };
+            }
             Err(DownloadError::Interrupted { .. }) if !halt.is_cancelled() => {
                 return Err(DownloadError::Oversized {
                     location: location.to_string(),
@@ -151,7 +168,9 @@ mod tests {
             TestServer::start(move |number, request| match number {
                 0 => Reply::status(503),
                 1 => Reply::ok(&text).cut_at(4),
-                2 => Reply::status(302).header("Location", "/elsewhere?temp_url_sig=secret"),
+                2 => Reply::status(302)
+                    .header("Location", "/elsewhere?temp_url_sig=secret")
+                    .header("Set-Cookie", "a=secret"),
                 3 => Reply::ranged(&text, request).cut_at(1),
                 _ => Reply::status(401).header("WWW-Authenticate", "secret"),
             })

@@ -5,9 +5,11 @@ use std::os::unix::fs::MetadataExt;
 
 use reqwest::header::{
     CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_RANGE,
-    LAST_MODIFIED,
+    LAST_MODIFIED, TRANSFER_ENCODING,
 };
 use reqwest::{Response, StatusCode};
+
+use super::coding::Coding;
 
 /// The version of a content that a reply, or an open file, is of. Two parts of one image may only
 /// be put together where all of this is equal: some servers ignore `If-Range` and `If-Match`
@@ -16,7 +18,10 @@ use reqwest::{Response, StatusCode};
 pub(super) struct Version {
     etag: Option<HeaderValue>,
     modified: Option<HeaderValue>,
+    /// Of the bytes that are sent.
     length: Option<u64>,
+    /// What they are packed with. Parts are parts of the packed bytes (RFC 9110 14.2).
+    coding: Option<Coding>,
 }
 
 /// The part of the content that a reply with status 206 holds.
@@ -41,6 +46,7 @@ impl Version {
                 StatusCode::PARTIAL_CONTENT => Part::of(response).and_then(|part| part.total),
                 _ => content_length(response),
             },
+            coding: Coding::of(response.headers()),
         }
     }
 
@@ -58,12 +64,33 @@ impl Version {
             etag: HeaderValue::try_from(tag).ok(),
             modified: None,
             length: facts.is_file().then_some(facts.len()),
+            coding: None,
         }
     }
 
-    /// Bytes of the whole content, where they are known.
+    /// Bytes of the whole content, where they are known; of what is sent packed they are not.
     pub(super) fn length(&self) -> Option<u64> {
+        self.length.filter(|_| self.coding.is_none())
+    }
+
+    /// Bytes that are sent for the whole content, where they are known.
+    pub(super) fn sent_length(&self) -> Option<u64> {
         self.length
+    }
+
+    /// What the content is packed with.
+    pub(super) fn coding(&self) -> Option<Coding> {
+        self.coding
+    }
+
+    /// Whether a later reply may be of the content that this one is of. A reply in chunks tells no
+    /// length, and a later one for a part of the same content may.
+    pub(super) fn is_continued_by(&self, later: &Self) -> bool {
+        let told = Self {
+            length: self.length.or(later.length),
+            ..self.clone()
+        };
+        told == *later
     }
 
     /// Whether another content would surely be told from this one. A server that sends neither an
@@ -115,8 +142,40 @@ impl Part {
     }
 }
 
+/// How a reply's body ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Framing {
+    /// The last chunk says so. A length beside it is ignored (RFC 9112 6.3).
+    Chunks,
+    /// After so many bytes.
+    Length(u64),
+    /// With the connection.
+    Connection,
+}
+
+impl Framing {
+    /// The framing of a reply's body. `Transfer-Encoding: identity`, of an earlier HTTP, is none.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let words = |name: HeaderName| {
+            let values = headers.get_all(name).into_iter();
+            values.flat_map(|value| value.to_str().unwrap_or_default().split(','))
+        };
+        if words(TRANSFER_ENCODING).any(|word| word.trim().eq_ignore_ascii_case("chunked")) {
+            return Self::Chunks;
+        }
+        let mut lengths = words(CONTENT_LENGTH).map(number);
+        match lengths.next().flatten() {
+            Some(length) if lengths.all(|other| other == Some(length)) => Self::Length(length),
+            _ => Self::Connection,
+        }
+    }
+}
+
 fn content_length(response: &Response) -> Option<u64> {
-    number(response.headers().get(CONTENT_LENGTH)?.to_str().ok()?)
+    match Framing::of(response.headers()) {
+        Framing::Length(length) => Some(length),
+        Framing::Chunks | Framing::Connection => None,
+    }
 }
 
 /// Decimal digits alone: `parse` would take a plus sign too.
@@ -152,6 +211,37 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(Part::parse(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_body_ends_as_its_headers_say() {
+        let (encoding, length) = (TRANSFER_ENCODING, CONTENT_LENGTH);
+        for (lines, framing) in [
+            (vec![], Framing::Connection),
+            (vec![(&length, "7")], Framing::Length(7)),
+            (vec![(&length, "7, 7")], Framing::Length(7)),
+            (vec![(&length, "7"), (&length, "8")], Framing::Connection),
+            (vec![(&length, "+7")], Framing::Connection),
+            (vec![(&length, "")], Framing::Connection),
+            (
+                vec![(&length, "7"), (&encoding, "chunked")],
+                Framing::Chunks,
+            ),
+            (
+                vec![(&encoding, "gzip, Chunked"), (&length, "x")],
+                Framing::Chunks,
+            ),
+            (
+                vec![(&encoding, "identity"), (&length, "7")],
+                Framing::Length(7),
+            ),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in lines {
+                headers.append(name, HeaderValue::from_static(value));
+            }
+            assert_eq!(Framing::of(&headers), framing, "{headers:?}");
         }
     }
 

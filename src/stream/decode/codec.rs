@@ -21,7 +21,7 @@ pub(in crate::stream) enum Compression {
 
 /// A decompressor, fed piece by piece. It goes on from one member, stream or frame to the next by
 /// itself, up to the end of the file.
-pub(super) trait Codec: Send {
+pub(in crate::stream) trait Codec: Send {
     /// Take some of the input and make some output, which has room for at least a byte. The input
     /// is empty only where `ended` says that no more will come.
     ///
@@ -36,18 +36,18 @@ pub(super) trait Codec: Send {
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct Step {
+pub(in crate::stream) struct Step {
     /// Bytes of the input that are done with.
-    pub(super) taken: usize,
+    pub(in crate::stream) taken: usize,
     /// Bytes of output.
-    pub(super) made: usize,
+    pub(in crate::stream) made: usize,
     /// Whether all is decompressed; only ever where the input has ended.
-    pub(super) finished: bool,
+    pub(in crate::stream) finished: bool,
 }
 
 /// What is wrong with compressed data.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum CompressionError {
+pub(in crate::stream) enum CompressionError {
     #[error("the compressed data is corrupt: {0}")]
     Corrupt(String),
     #[error("the compressed data needs {0}, which is not offered")]
@@ -83,7 +83,7 @@ impl Compression {
     }
 
     /// A decompressor at the start of a file.
-    pub(super) fn codec(self) -> Result<Box<dyn Codec>, CompressionError> {
+    pub(in crate::stream) fn codec(self) -> Result<Box<dyn Codec>, CompressionError> {
         Ok(match self {
             Self::Bzip2 => Box::new(Bzip2::default()),
             Self::Gzip => Box::new(Gzip::default()),

@@ -6,6 +6,7 @@
 mod bzip2;
 mod codec;
 mod compressed;
+mod deflate;
 mod gzip;
 mod input;
 mod members;
@@ -18,7 +19,8 @@ mod zstd;
 
 use std::sync::mpsc::Sender;
 
-pub(super) use codec::Compression;
+pub(super) use codec::{Codec, Compression, CompressionError, Step};
+pub(super) use deflate::Deflate;
 pub(super) use input::Input;
 
 use self::compressed::Compressed;

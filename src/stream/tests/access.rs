@@ -9,8 +9,9 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use super::{MIB, assert_written, image, options, request, run};
+use super::{MIB, assert_written, head_is_blank, image, options, request, run};
 use crate::config::Options;
+use crate::stream::http_cases;
 use crate::stream::test_server::{Reply, TestServer};
 use crate::stream::{Credentials, ImageRequest, StreamError, Written, write};
 use crate::sys::log::chain;
@@ -96,8 +97,8 @@ fn redirects_in_a_loop_are_left_at_once() {
     assert_eq!(
         chain(&error),
         format!(
-            "Download of image one.raw failed: Could not read {}: error following redirect: The \
-             redirects go round in a loop, through {}",
+            "Download of image one.raw failed: Could not read {}: The redirects go round in a loop, \
+             through {}",
             server.url("/one.raw"),
             server.url("/a")
         )
@@ -204,6 +205,73 @@ fn a_proxy_is_used_for_its_scheme_and_not_for_what_is_reached_directly() {
     for hosts in ["images.invalid", "127.0.0.1:1"] {
         near.proxies.no_proxy = Some(hosts.to_owned());
         send(&near).unwrap_err();
+    }
+}
+
+#[test]
+fn a_cookie_that_a_redirect_sets_is_kept_while_the_image_is_read() {
+    let content = image(3 * MIB);
+    let server = TestServer::start({
+        let content = Arc::clone(&content);
+        move |number, request| match request.header("cookie") {
+            None => Reply::status(302)
+                .header("Location", "/one.raw")
+                .header("Set-Cookie", "door=open; HttpOnly"),
+            _ if number == 1 => Reply::ok(&content).cut_at(MIB),
+            _ => Reply::ranged(&content, request),
+        }
+    });
+    let medium = MemoryMedium::used(4 * MIB);
+    write(
+        &request(&[server.url("/one.raw")], &content),
+        &options(),
+        &medium,
+        &SilentContext,
+    )
+    .unwrap();
+    assert_written(&medium, &content);
+    let seen: Vec<_> = server
+        .requests()
+        .iter()
+        .map(|request| (request.range(), request.header("cookie").map(str::to_owned)))
+        .collect();
+    let open = Some("door=open".to_owned());
+    assert_eq!(
+        seen,
+        [(None, None), (None, open.clone()), (Some(MIB), open)]
+    );
+}
+
+#[test]
+fn an_end_of_tls_without_notice_is_an_end_only_where_a_checksum_vouches() {
+    let content = image(2 * MIB);
+    let options = Options {
+        image_download_connection_retries: 0,
+        insecure: true,
+        ..options()
+    };
+    for (at, vouched) in [(2 * MIB, true), (2 * MIB, false), (MIB, true)] {
+        let server = TestServer::start_tls(http_cases::certificate(), {
+            let content = Arc::clone(&content);
+            move |_, _| Reply::ok(&content).announce(None).cut_at(at)
+        });
+        let mut request = request(&[server.url("/one.raw")], &content);
+        if !vouched {
+            request.checksum = None;
+        }
+        let medium = MemoryMedium::used(4 * MIB);
+        let outcome = write(&request, &options, &medium, &SilentContext);
+        if at == content.len() && vouched {
+            outcome.unwrap();
+            assert_written(&medium, &content);
+            continue;
+        }
+        let kind = match vouched {
+            true => ErrorKind::ImageChecksum,
+            false => ErrorKind::ImageDownload,
+        };
+        assert_eq!(outcome.unwrap_err().kind(), kind);
+        assert!(head_is_blank(&medium.content()));
     }
 }
 

@@ -450,24 +450,3 @@ fn a_local_file_that_is_written_to_is_not_taken() {
         }
     }
 }
-
-#[test]
-fn an_encoding_that_was_not_asked_for_is_refused_by_name() {
-    let content = image(2 * MIB);
-    let server = TestServer::start({
-        let content = Arc::clone(&content);
-        move |_, _| Reply::ok(&content).header("Content-Encoding", "gzip")
-    });
-    let medium = MemoryMedium::used(4 * MIB);
-    let error = written(&request(&url(&server), &content), &options(), &medium).unwrap_err();
-    assert_eq!(
-        chain(&error),
-        format!(
-            "Download of image one.raw failed: {} is sent with the content encoding gzip, although \
-             it was asked for as it is stored: have the server send it without",
-            server.url("/one.raw")
-        )
-    );
-    assert_eq!(server.requests().len(), 1);
-    assert_eq!(medium.log(), []);
-}

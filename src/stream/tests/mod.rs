@@ -5,6 +5,7 @@ mod checksum;
 mod checksum_files;
 mod compressed;
 mod download;
+mod encoding;
 mod faults;
 mod loop_disk;
 mod medium;

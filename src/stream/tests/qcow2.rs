@@ -1,5 +1,6 @@
 //! A qcow2 image whose tables lie behind its data, from servers that give parts of it and others.
 
+use std::io::Read;
 use std::sync::Arc;
 
 use super::super::test_server::{Reply, Request, TestServer};
@@ -69,6 +70,31 @@ fn the_file_is_read_again_where_it_does_not() {
         requests, 3,
         "the file, a part that is refused, the file again"
     );
+}
+
+#[test]
+fn no_part_is_asked_for_of_what_comes_in_a_content_encoding() {
+    let (file, disk) = image();
+    let mut packed = Vec::new();
+    flate2::read::GzEncoder::new(&file[..], flate2::Compression::none())
+        .read_to_end(&mut packed)
+        .unwrap();
+    let packed = Arc::new(packed);
+    for vouched in [&file, &packed] {
+        let server = TestServer::start({
+            let packed = Arc::clone(&packed);
+            move |_, request| Reply::ranged(&packed, request).header("Content-Encoding", "gzip")
+        });
+        let mut request = request(&[server.url("/one.qcow2")], vouched);
+        request.format = Format::declared(Some("qcow2"));
+        request.permitted_formats.push("qcow2".to_owned());
+        let medium = MemoryMedium::used(32 * MIB);
+        write(&request, &options(), &medium, &SilentContext).unwrap();
+        assert!(medium.content()[..disk.len()] == disk);
+        let requests = server.requests();
+        assert_eq!(requests.len(), 2, "the file, and the file again");
+        assert!(requests.iter().all(|request| request.range().is_none()));
+    }
 }
 
 #[test]

@@ -11,12 +11,15 @@ use serde::{Deserialize, Serialize};
 use tracing::{error, warn};
 
 use crate::net::certificate::Identity;
+use crate::sys::run_files;
 
-/// The directory of the state and of the command journal, on tmpfs, for root alone.
-pub(super) const DIRECTORY: &str = "run/farrier/state";
+/// The directory of the state and of the command journal, on tmpfs, for root alone; below any root.
+pub(super) const DIRECTORY: &str = run_files::STATE.split_at(1).1;
 
 /// The file in it.
-const FILE: &str = "agent.json";
+const FILE: &str = run_files::AGENT_STATE
+    .split_at(run_files::STATE.len() + 1)
+    .1;
 
 /// What is kept.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]

@@ -347,7 +347,7 @@ async fn a_token_from_virtual_media_stands_for_the_masked_one() {
     .await;
     let mut boot = Boot::new(&conductor);
     let token = "from-virtual-media-0123456789-0123456789";
-    boot.options.agent_token = Some(token.to_owned());
+    boot.options.agent_token = Some(token.into());
     let agent = boot.start();
     let heartbeat = conductor.wait_for("/v1/heartbeat", 1).await.remove(0);
     assert_eq!(heartbeat.body["agent_token"], token);

@@ -9,7 +9,7 @@ use farrier_plugin::StepArguments;
 use serde_json::{Map, Value};
 
 use super::error::DeployError;
-use crate::config::Options;
+use crate::config::{Options, Secret};
 use crate::stream::{
     Algorithm, Checksum, Credentials, Format, ImageRequest, Location, Proxies, StreamError,
 };
@@ -223,7 +223,7 @@ impl<'a> ImageInfo<'a> {
         } else if options.image_server_auth_strategy == HTTP_BASIC {
             (
                 options.image_server_user.as_deref(),
-                options.image_server_password.as_deref(),
+                options.image_server_password.as_ref().map(Secret::reveal),
             )
         } else {
             return Ok(Credentials::None);
@@ -454,7 +454,7 @@ mod tests {
         let options = Options {
             image_server_auth_strategy: HTTP_BASIC.to_owned(),
             image_server_user: Some("agent".to_owned()),
-            image_server_password: Some("pw".to_owned()),
+            image_server_password: Some("pw".into()),
             ..Options::default()
         };
         let basic = |user: &str, password: &str| Credentials::Basic {

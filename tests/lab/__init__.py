@@ -12,6 +12,7 @@ from lab.server import Server
 from lab.swift import Swift
 from lab.switch import Port, Switch
 from lab.terminal import Terminal
+from lab.virtual_media import VirtualMedia
 
 __all__ = ['Agent', 'Cutter', 'Disk', 'Hand', 'Image', 'Lab', 'Node', 'Port', 'ProvisionError',
-           'Receiver', 'Server', 'Swift', 'Switch', 'Terminal']
+           'Receiver', 'Server', 'Swift', 'Switch', 'Terminal', 'VirtualMedia']

@@ -143,7 +143,7 @@ fn all_disks_are_erased_and_named() {
 fn a_record_is_in_the_result_in_the_archive_and_at_the_sites_receiver() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut options = Options {
-        erase_record_url: Some(format!("http://{}/", listener.local_addr().unwrap())),
+        erase_record_url: Some(format!("http://{}/", listener.local_addr().unwrap()).into()),
         erase_record_required: true,
         ..Options::default()
     };
@@ -166,7 +166,7 @@ fn a_record_is_in_the_result_in_the_archive_and_at_the_sites_receiver() {
 
     // Where nobody takes it, the step fails only if it must not.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    options.erase_record_url = Some(format!("http://{}/", listener.local_addr().unwrap()));
+    options.erase_record_url = Some(format!("http://{}/", listener.local_addr().unwrap()).into());
     let receiver = thread::spawn(move || {
         receive(&listener, "403 Forbidden");
         receive(&listener, "403 Forbidden")

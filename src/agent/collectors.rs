@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use crate::config::Options;
 use crate::hardware::Managers;
 use crate::inventory::Collector;
-use crate::sys::log::chain;
+use crate::sys::log::{chain, mask};
 use crate::sys::root::Root;
 
 /// Where `inspection_collectors` is not set or empty.
@@ -72,10 +72,11 @@ impl Collected {
         if self.failures.is_empty() {
             return None;
         }
-        Some(format!(
+        // The conductor keeps it and shows it to everybody.
+        Some(mask(&format!(
             "The following errors were encountered:\n* {}",
             self.failures.join("\n* ")
-        ))
+        )))
     }
 
     /// The body to hand in.

@@ -146,8 +146,8 @@ pub async fn live(setup: Setup) -> Result<End, AgentError> {
         .await?;
         inspection.over(&mut state).await;
     } else if let Some(configured) = &options.agent_token {
-        log::hide(configured);
-        token.set(configured);
+        log::hide(configured.reveal());
+        token.set(configured.reveal());
     }
 
     let (signals, news) = unbounded_channel();
@@ -258,7 +258,8 @@ async fn apply(
         .as_ref()
         .is_none_or(|node| node.uuid() == Some(&answer.uuid));
     let kept = state.kept().token.clone().filter(|_| same_node);
-    let own = kept.or_else(|| options.current().agent_token.clone());
+    let configured = options.current().agent_token.clone();
+    let own = kept.or_else(|| configured.map(|token| token.reveal().to_owned()));
     let in_force = match answer.config.token() {
         TokenAnswer::New(new) => Some(new),
         TokenAnswer::GivenBefore | TokenAnswer::Absent => own,

@@ -21,7 +21,7 @@ use crate::sys::root::Root;
 const POLL: Duration = Duration::from_millis(50);
 
 /// How long udev is waited for.
-const DEVICES: Duration = Duration::from_secs(60);
+pub(super) const DEVICES: Duration = Duration::from_secs(60);
 
 /// How long interfaces are waited for (contract/control-plane 1.2, step 10).
 const INTERFACES: Duration = Duration::from_secs(60);
@@ -47,12 +47,9 @@ const IPV4_GRACE: Duration = Duration::from_secs(5);
 /// Wait until udev has handled every device of the boot, where PID 1 is ours and says so. A driver
 /// that hangs must not keep the agent from the conductor for ever.
 pub(super) async fn wait_for_devices(root: &Path, status: &Status) {
-    if !is_our_ramdisk(root) {
-        return;
-    }
     let started = Instant::now();
     let mut told = false;
-    while !under(root, SETTLED).exists() {
+    while !has_settled(root) {
         if started.elapsed() > DEVICES {
             warn!("udev has not handled all devices within a minute; going on without the rest");
             return;
@@ -63,6 +60,11 @@ pub(super) async fn wait_for_devices(root: &Path, status: &Status) {
         }
         sleep(POLL).await;
     }
+}
+
+/// Whether udev has handled every device of the boot; true where PID 1 is not ours and says nothing.
+pub(super) fn has_settled(root: &Path) -> bool {
+    !is_our_ramdisk(root) || under(root, SETTLED).exists()
 }
 
 /// Whether PID 1 of this machine is ours.

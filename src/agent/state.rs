@@ -10,11 +10,13 @@ use farrier_plugin::Node;
 use serde::{Deserialize, Serialize};
 use tracing::{error, warn};
 
-use crate::init::STATE;
 use crate::net::certificate::Identity;
+use crate::sys::run_files;
 
 /// The file in it.
-const FILE: &str = "agent.json";
+const FILE: &str = run_files::AGENT_STATE
+    .split_at(run_files::STATE.len() + 1)
+    .1;
 
 /// What is kept.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -108,7 +110,7 @@ impl StateFile {
 
 /// The directory of the state and of the command journal, on tmpfs, for root alone.
 pub(super) fn directory(root: &Path) -> PathBuf {
-    root.join(STATE.trim_start_matches('/'))
+    root.join(run_files::STATE.trim_start_matches('/'))
 }
 
 fn make_private(directory: &Path) -> io::Result<()> {

@@ -380,7 +380,7 @@ async fn a_token_from_virtual_media_stands_for_the_masked_one() {
     .await;
     let mut boot = Boot::new(&conductor);
     let token = "from-virtual-media-0123456789-0123456789";
-    boot.options.agent_token = Some(token.to_owned());
+    boot.options.agent_token = Some(token.into());
     let agent = boot.start();
     let heartbeat = conductor.wait_for("/v1/heartbeat", 1).await.remove(0);
     assert_eq!(heartbeat.body["agent_token"], token);
@@ -403,7 +403,7 @@ async fn a_reboot_that_nobody_asked_for_is_not_the_end_of_a_step() {
     })
     .await;
     let mut boot = Boot::new(&conductor);
-    boot.options.agent_token = Some("from-virtual-media-0123456789-0123456789".to_owned());
+    boot.options.agent_token = Some("from-virtual-media-0123456789-0123456789".into());
     let agent = boot.start();
     let heartbeat = conductor.wait_for("/v1/heartbeat", 1).await.remove(0);
     let commands = Caller::of(&heartbeat).commands().await;

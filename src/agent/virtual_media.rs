@@ -6,8 +6,13 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::network;
 use crate::config::KernelParameters;
+use crate::init;
+use crate::sys::kernel_parameters;
+use crate::sys::log::chain;
 use crate::sys::mounted::Mounted;
+use crate::sys::root::Root;
 use libblkid_rs::{BlkidProbe, BlkidSublks, BlkidSublksFlags};
 
 /// File systems that conductors and BMCs make.
@@ -25,8 +30,9 @@ const CONFIG_DIRECTORIES: [&str; 2] = ["etc/ironic-python-agent", "etc/ironic-py
 /// A medium with configuration smaller than this is a medium; a disk is larger. Bytes.
 const DISK_LIMIT: u64 = 4 << 30;
 
-/// How long a medium may take to appear after the agent has started: USB controllers need a few
-/// seconds. Booting over UEFI HTTP sets `boot_method=vmedia` too and has no medium at all.
+/// How long a medium may take to appear: USB controllers need a few seconds. Booting over UEFI HTTP
+/// sets `boot_method=vmedia` too and has no medium at all, so that this is counted from the agent's
+/// start; where the medium must be there, from when udev has handled the devices of the boot.
 const APPEARANCE: Duration = Duration::from_secs(8);
 
 /// How often it is looked for.
@@ -66,35 +72,87 @@ pub enum VirtualMediaError {
     },
 }
 
-/// Where the kernel says that the machine was booted from virtual media: put the medium's
-/// parameters over the kernel's, and copy its configuration files to where they are read.
+/// What there is to say about virtual media: options decide about the log, so there is none yet.
+#[derive(Debug, Default)]
+pub struct Prepared {
+    /// What was done.
+    pub notes: Vec<String>,
+    /// What failed. Without its media the agent may still work, and its log can tell.
+    pub failure: Option<VirtualMediaError>,
+}
+
+/// The parameters of this boot. Where the kernel says that the machine was booted from virtual
+/// media, the medium's parameters are put over the kernel's and kept for all who read them later,
+/// among them PID 1, which is told; and the medium's configuration files are copied to where they
+/// are read. An agent that is started again takes what was kept, with the medium or without.
 ///
-/// A medium that does not appear within eight seconds is done without. Blocks. Returns what there
-/// is to say about it: options decide about the log, so there is none yet.
-pub fn prepare(
+/// A medium that does not appear in time is done without. Blocks.
+pub fn prepare(root: &Path) -> (KernelParameters, Prepared) {
+    let tree = Root::at(root);
+    let mut parameters = kernel_parameters::all(&tree);
+    let mut prepared = Prepared::default();
+    if !parameters.is_virtual_media_boot() {
+        return (parameters, prepared);
+    }
+    if kernel_parameters::are_kept(&tree) {
+        prepared.notes.push(
+            "the parameters of virtual media are those that an agent before this one took"
+                .to_owned(),
+        );
+    } else {
+        prepare_from_media(&tree, root, &mut parameters, &mut prepared);
+    }
+    // Each time: the agent before may have died before it could say so.
+    if tree.is_system() {
+        init::parameters_known();
+    }
+    (parameters, prepared)
+}
+
+fn prepare_from_media(
+    tree: &Root,
     root: &Path,
     parameters: &mut KernelParameters,
-) -> Result<Vec<String>, VirtualMediaError> {
-    let mut notes = Vec::new();
-    if !parameters.is_virtual_media_boot() {
-        return Ok(notes);
+    prepared: &mut Prepared,
+) {
+    let mut found = String::new();
+    let result = read_media(root, parameters, &mut found, &mut prepared.notes);
+    parameters.merge(KernelParameters::parse(&found));
+    // After a failure the next agent tries again.
+    if result.is_ok()
+        && let Err(error) = kernel_parameters::keep(tree, &found)
+    {
+        prepared.notes.push(format!(
+            "the parameters of virtual media cannot be kept for others: {}",
+            chain(&error)
+        ));
     }
-    let media = wait_for_media(root, parameters, &mut notes);
+    prepared.failure = result.err();
+}
+
+/// Look at the media: the parameters of one, the configuration of the other.
+fn read_media(
+    root: &Path,
+    parameters: &KernelParameters,
+    found: &mut String,
+    notes: &mut Vec<String>,
+) -> Result<(), VirtualMediaError> {
+    let media = wait_for_media(root, parameters, notes);
     let parameter_medium = media
         .iter()
         .find(|medium| medium.is_labelled(&[PARAMETERS_LABEL]))
         .or_else(|| media.iter().find(|medium| medium.is_virtual_by_model));
     if let Some(medium) = parameter_medium {
-        read_parameters(medium, parameters, &mut notes)?;
+        *found = read_parameters(medium, notes)?;
     }
     match media
         .iter()
         .find(|medium| medium.is_labelled(&CONFIG_LABELS))
     {
-        Some(medium) => copy_configuration(medium, root, &mut notes)?,
+        Some(medium) => copy_configuration(medium, root, notes)?,
         None => notes.push("there is no virtual medium with configuration files".to_owned()),
     }
-    Ok(notes)
+    Ok(())
 }
 
 /// A device that can be virtual media.
@@ -122,9 +180,8 @@ fn wait_for_media(
 ) -> Vec<Medium> {
     let started = Instant::now();
     // With a URL on the kernel's line, the parameters are there too, and the boot ISO is enough.
-    let parameters_known = ["ipa-api-url", "ipa-inspection-callback-url"]
-        .iter()
-        .any(|key| parameters.value(key).is_some());
+    let parameters_known = !parameters.awaits_virtual_media();
+    let mut settled = None;
     loop {
         let media = media(root);
         let config = media
@@ -136,7 +193,11 @@ fn wait_for_media(
         if config && (floppy || parameters_known) {
             return media;
         }
-        if started.elapsed() > APPEARANCE {
+        if settled.is_none() && network::has_settled(root) {
+            settled = Some(Instant::now());
+        }
+        let since_settled = settled.map(|settled: Instant| settled.elapsed());
+        if is_late(started.elapsed(), since_settled, parameters_known) {
             notes.push(format!(
                 "booted from virtual media, but only {} of them with a label have appeared",
                 media.iter().filter(|medium| medium.label.is_some()).count()
@@ -145,6 +206,20 @@ fn wait_for_media(
         }
         thread::sleep(POLL);
     }
+}
+
+/// Whether media are waited for no longer, so long after the agent has started and udev has settled.
+/// Before drivers are loaded no medium can appear, and the agent has nothing else to do.
+fn is_late(since_start: Duration, since_settled: Option<Duration>, parameters_known: bool) -> bool {
+    let late = since_settled.is_some_and(|since_settled| {
+        let since = if parameters_known {
+            since_start
+        } else {
+            since_settled
+        };
+        since > APPEARANCE
+    });
+    late || since_start > network::DEVICES
 }
 
 fn media(root: &Path) -> Vec<Medium> {
@@ -219,11 +294,7 @@ fn label(device: &Path) -> Option<String> {
     probe.lookup_value("LABEL").ok()
 }
 
-fn read_parameters(
-    medium: &Medium,
-    parameters: &mut KernelParameters,
-    notes: &mut Vec<String>,
-) -> Result<(), VirtualMediaError> {
+fn read_parameters(medium: &Medium, notes: &mut Vec<String>) -> Result<String, VirtualMediaError> {
     let mounted = mount(medium)?;
     let text = fs::read(mounted.path().join("parameters.txt")).map_err(|source| {
         VirtualMediaError::Parameters {
@@ -235,8 +306,7 @@ fn read_parameters(
         "took parameters from the virtual medium {}",
         medium.device.display()
     ));
-    parameters.merge(KernelParameters::parse(&String::from_utf8_lossy(&text)));
-    Ok(())
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 fn copy_configuration(
@@ -402,10 +472,52 @@ mod tests {
     #[test]
     fn other_boots_are_left_alone() {
         let root = tempfile::tempdir().unwrap();
-        let mut parameters = KernelParameters::parse("ipa-api-url=http://h boot_method=pxe");
-        let before = parameters.clone();
-        let notes = prepare(root.path(), &mut parameters).unwrap();
-        assert!(notes.is_empty());
-        assert_eq!(parameters, before);
+        fs::create_dir(root.path().join("proc")).unwrap();
+        fs::write(
+            root.path().join("proc/cmdline"),
+            "ipa-api-url=http://h boot_method=pxe",
+        )
+        .unwrap();
+        let (parameters, prepared) = prepare(root.path());
+        assert!(prepared.notes.is_empty() && prepared.failure.is_none());
+        assert_eq!(parameters.value("ipa-api-url"), Some("http://h"));
+        assert!(!root.path().join("run").exists());
+    }
+
+    #[test]
+    fn media_that_must_come_are_waited_for_until_drivers_are_loaded() {
+        let seconds = Duration::from_secs;
+        for (since_start, since_settled, parameters_known, expected) in [
+            (9, None, false, false),
+            (9, None, true, false),
+            (9, Some(1), true, true),
+            (9, Some(1), false, false),
+            (17, Some(9), false, true),
+            (61, None, false, true),
+        ] {
+            assert_eq!(
+                is_late(
+                    seconds(since_start),
+                    since_settled.map(seconds),
+                    parameters_known
+                ),
+                expected,
+                "{since_start} {since_settled:?} {parameters_known}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_second_agent_takes_what_the_first_one_kept() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("proc")).unwrap();
+        fs::write(root.path().join("proc/cmdline"), "boot_method=vmedia").unwrap();
+        kernel_parameters::keep(&Root::at(root.path()), "BOOTIF=x ipa-api-url=http://h").unwrap();
+        let started = Instant::now();
+        let (parameters, prepared) = prepare(root.path());
+        assert_eq!(parameters.boot_interface(), Some("x"));
+        assert_eq!(prepared.notes.len(), 1, "{:?}", prepared.notes);
+        // No medium is waited for that may be gone.
+        assert!(started.elapsed() < APPEARANCE / 2);
     }
 }

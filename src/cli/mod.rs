@@ -13,8 +13,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::agent;
-use crate::config;
+use crate::config::{self, Loaded, Options, Sources};
 use crate::init;
+use crate::sys::root::Root;
+use crate::sys::{kernel_parameters, log};
 
 /// The command line was wrong (EX_USAGE of sysexits.h).
 const USAGE: u8 = 64;
@@ -89,6 +91,32 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The options of this machine as an agent on it has them, for a command that a person gives beside
+/// it; the defaults where they cannot be read. Their secrets are masked from now on.
+fn options_of_machine() -> Options {
+    let parameters = kernel_parameters::all(&Root::system());
+    let sources = Sources::of_machine(parameters, Path::new("/"), Vec::new());
+    match config::load(&sources) {
+        Ok(loaded) => {
+            hide_secrets(&loaded);
+            loaded.options
+        }
+        Err(_) => Options::default(),
+    }
+}
+
+/// Mask what the options' sources hold of secrets, wherever it appears.
+fn hide_secrets(loaded: &Loaded) {
+    for secret in &loaded.secrets {
+        log::hide(secret.reveal());
+    }
+}
+
+/// A failure, for the person at the terminal.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "farrier: {}", log::mask(text));
+}
+
 fn text_arguments(arguments: impl Iterator<Item = OsString>) -> Result<Vec<String>, OsString> {
     arguments.map(OsString::into_string).collect()
 }
@@ -100,9 +128,6 @@ fn say(text: &str) -> ExitCode {
 }
 
 fn wrong_usage(message: &str) -> ExitCode {
-    let _ = writeln!(
-        std::io::stderr(),
-        "farrier: {message}; `farrier --help` lists what there is"
-    );
+    complain(&format!("{message}; `farrier --help` lists what there is"));
     ExitCode::from(USAGE)
 }

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use farrier_plugin::{ManagerError, Node, Step, StepKind};
 use serde_json::{Map, Value, json};
 
-use super::{say, wrong_usage};
-use crate::config::{self, Live, Options, Sources};
+use super::{complain, options_of_machine, say, wrong_usage};
+use crate::config::Live;
 use crate::hardware::{Finding, Managers, Refused, RosterEntry, check_plugin};
 use crate::sys::log;
 
@@ -34,12 +34,11 @@ pub(super) fn main(arguments: &[String]) -> ExitCode {
         [test, path] if test == "test" => return test_plugin(Path::new(path)),
         [first, ..] => return wrong_usage(&format!("The argument {first:?} is not known")),
     };
-    let options = config::load(&Sources::of_machine(Path::new("/"), Vec::new()))
-        .map_or_else(|_| Options::default(), |loaded| loaded.options);
+    let options = options_of_machine();
     let managers = match Managers::survey(Live::new(options)) {
         Ok(managers) => managers,
         Err(error) => {
-            eprintln!("farrier: {}", error.chain());
+            complain(&error.chain());
             return ExitCode::FAILURE;
         }
     };

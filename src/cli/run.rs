@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::future::pending;
-use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -35,13 +34,7 @@ pub(super) fn main(arguments: Vec<String>) -> ExitCode {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    let secrets = [
-        &loaded.options.agent_token,
-        &loaded.options.image_server_password,
-    ];
-    for secret in secrets.into_iter().flatten() {
-        log::hide(secret);
-    }
+    super::hide_secrets(&loaded);
     log::start(loaded.options.debug);
     std::panic::set_hook(Box::new(|panic| {
         error!(%panic, "a defect of the agent");
@@ -74,13 +67,13 @@ pub(super) fn main(arguments: Vec<String>) -> ExitCode {
 /// Kernel parameters, virtual media, files, environment, flags. What is wrong is said before there
 /// is a log, since the options say how to log.
 fn load(root: &Path, arguments: Vec<String>) -> Result<(Loaded, Vec<String>), ExitCode> {
-    let mut sources = Sources::of_machine(root, arguments);
-    let notes =
-        agent::prepare_virtual_media(root, &mut sources.parameters).unwrap_or_else(|error| {
-            // Without its media the agent may still work, and its log can tell.
-            complain(&error);
-            vec![log::chain(&error)]
-        });
+    let (parameters, prepared) = agent::prepare_virtual_media(root);
+    let mut notes = prepared.notes;
+    if let Some(error) = prepared.failure {
+        complain(&error);
+        notes.push(log::chain(&error));
+    }
+    let sources = Sources::of_machine(parameters, root, arguments);
     let loaded = config::load(&sources).map_err(|errors| {
         let mut code = CONFIGURATION;
         for error in &errors {
@@ -174,5 +167,5 @@ fn failed(error: &AgentError) -> ExitCode {
 
 /// Before there is a log: to the console.
 fn complain(error: &dyn Error) {
-    let _ = writeln!(std::io::stderr(), "farrier: {}", log::chain(error));
+    super::complain(&log::chain(error));
 }

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::pace::Pace;
+use crate::sys::log;
 
 /// The details of an error that has none (contract/control-plane 5.6).
 const NO_DETAILS: &str = "An unexpected error occurred. Please try back later.";
@@ -53,7 +54,8 @@ impl From<&ManagerError> for ErrorObject {
         let kind = error.kind();
         let details = match error.chain() {
             empty if empty.is_empty() => NO_DETAILS.to_owned(),
-            details => details,
+            // The conductor keeps it in its database and shows it to everybody.
+            details => log::mask(&details),
         };
         let message = match kind {
             // The reference puts its long text in both places.
@@ -257,6 +259,23 @@ mod tests {
 
     fn command() -> Command {
         Command::running(ID.parse().unwrap(), "execute_clean_step")
+    }
+
+    #[test]
+    fn an_error_tells_the_conductor_no_secret() {
+        log::hide("https://u:planted-Vb7@records.example/planted-Vb8/records?sig=planted-Vb9");
+        let error = ManagerError::new(
+            ErrorKind::CommandExecution,
+            "https://records.example/planted-Vb8/records answered 403 to \
+             http://swift/a?temp_url_sig=planted-Vb6",
+        );
+        let object = ErrorObject::from(&error);
+        assert!(!object.details.contains("planted"), "{}", object.details);
+        assert!(
+            object.details.contains(" answered 403 "),
+            "{}",
+            object.details
+        );
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use tracing::warn;
 use url::Url;
 
-use crate::config::Options;
+use crate::config::{self, Options};
 use crate::net::mdns::Service;
+use crate::sys::log;
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -111,6 +112,9 @@ impl Endpoint {
                     "an announcement may not set this option; [mdns] allowed_overrides lists those"
                 );
                 continue;
+            }
+            if config::secret_names().any(|secret| secret == name) {
+                log::hide(value);
             }
             if let Err(reason) = options.set(name, value) {
                 warn!(option = name, reason, "an announced option is ignored");

@@ -1,34 +1,51 @@
 //! Parameters as on the kernel's command line (contract/control-plane 1.3.1).
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// `key=value` pairs; the last one of a key counts.
+/// `key=value` pairs, the last one of a key counts; and words without a value.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct KernelParameters(BTreeMap<String, String>);
+pub struct KernelParameters {
+    values: BTreeMap<String, String>,
+    words: BTreeSet<String>,
+}
 
 impl KernelParameters {
-    /// Read `proc/cmdline` under this root; empty where there is none.
-    pub fn read(root: &Path) -> Self {
-        let line = fs::read(root.join("proc/cmdline")).unwrap_or_default();
-        Self::parse(&String::from_utf8_lossy(&line))
-    }
-
-    /// Split at white space; words without `=` are left out, words are split at the first `=`,
-    /// quotes stay in the value, the last one of a key wins.
+    /// Split at white space and each word at its first `=`; quotes stay in the value, the last one
+    /// of a key wins.
     pub fn parse(text: &str) -> Self {
-        Self(
-            text.split_whitespace()
-                .filter_map(|word| word.split_once('='))
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .collect(),
-        )
+        let mut parameters = Self::default();
+        for word in text.split_whitespace() {
+            match word.split_once('=') {
+                Some((key, value)) => {
+                    parameters.values.insert(key.to_owned(), value.to_owned());
+                }
+                None => {
+                    parameters.words.insert(word.to_owned());
+                }
+            }
+        }
+        parameters
     }
 
-    /// The value of a parameter.
+    /// The value of a parameter; `None` also for a word without `=`, which is no parameter to the
+    /// reference.
     pub fn value(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(String::as_str)
+        self.values.get(key).map(String::as_str)
+    }
+
+    /// The value of a parameter that may stand alone, without the quotes around it: empty for
+    /// `key`, `x` for `key=x` and `key="x"`.
+    pub fn value_or_word(&self, key: &str) -> Option<&str> {
+        let value = self.value(key).map(|value| value.trim_matches('"'));
+        value.or_else(|| self.words.contains(key).then_some(""))
+    }
+
+    /// The hardware address of the interface that the machine was booted from, as it stands in
+    /// `BOOTIF` (`01-52-54-…` from PXELINUX, `52:54:…` from iPXE); `None` where it is empty.
+    pub fn boot_interface(&self) -> Option<&str> {
+        self.value("BOOTIF")
+            .map(|interface| interface.trim_matches('"'))
+            .filter(|interface| !interface.is_empty())
     }
 
     /// Whether the machine was booted from virtual media, as the conductor says it
@@ -37,9 +54,19 @@ impl KernelParameters {
         self.value("boot_method") == Some("vmedia")
     }
 
+    /// Whether more parameters must be expected on virtual media: there is nothing here that would
+    /// lead to a conductor. A conductor that puts them on the command line puts all of them there.
+    pub fn awaits_virtual_media(&self) -> bool {
+        let leads_to_conductor = ["ipa-api-url", "ipa-inspection-callback-url"]
+            .iter()
+            .any(|key| self.value(key).is_some());
+        self.is_virtual_media_boot() && !leads_to_conductor
+    }
+
     /// Put the other parameters over these.
     pub fn merge(&mut self, other: Self) {
-        self.0.extend(other.0);
+        self.values.extend(other.values);
+        self.words.extend(other.words);
     }
 }
 
@@ -65,12 +92,50 @@ mod tests {
     }
 
     #[test]
+    fn a_word_without_a_value_can_be_a_parameter() {
+        let parameters = KernelParameters::parse("quiet farrier.shell y=\"ttyS1\" y.z=");
+        assert_eq!(parameters.value_or_word("farrier.shell"), Some(""));
+        assert_eq!(parameters.value_or_word("y"), Some("ttyS1"));
+        assert_eq!(parameters.value_or_word("y.z"), Some(""));
+        assert_eq!(parameters.value_or_word("x"), None);
+    }
+
+    #[test]
+    fn the_boot_interface_is_the_last_one_without_quotes() {
+        for (line, expected) in [
+            ("BOOTIF=a quiet BOOTIF=\"b\"", Some("b")),
+            ("BOOTIF=", None),
+            ("BOOTIF", None),
+        ] {
+            let parameters = KernelParameters::parse(line);
+            assert_eq!(parameters.boot_interface(), expected, "{line}");
+        }
+    }
+
+    #[test]
     fn virtual_media_win() {
         let mut parameters = KernelParameters::parse("boot_method=vmedia a=1 b=1");
-        parameters.merge(KernelParameters::parse("a=2"));
+        parameters.merge(KernelParameters::parse("a=2\nfarrier.shell\n"));
         assert!(parameters.is_virtual_media_boot());
         assert_eq!(parameters.value("a"), Some("2"));
         assert_eq!(parameters.value("b"), Some("1"));
+        assert_eq!(parameters.value_or_word("farrier.shell"), Some(""));
+    }
+
+    #[test]
+    fn only_a_boot_that_knows_no_conductor_waits_for_media() {
+        for (line, expected) in [
+            ("boot_method=vmedia console=ttyS0", true),
+            ("boot_method=vmedia ipa-api-url=http://h", false),
+            (
+                "boot_method=vmedia ipa-inspection-callback-url=http://h",
+                false,
+            ),
+            ("console=ttyS0", false),
+        ] {
+            let parameters = KernelParameters::parse(line);
+            assert_eq!(parameters.awaits_virtual_media(), expected, "{line}");
+        }
     }
 
     proptest! {
@@ -89,7 +154,7 @@ mod tests {
                 .map(|(key, value)| format!("{key}={value}"))
                 .collect::<Vec<_>>()
                 .join(&format!(" {noise}\t"));
-            prop_assert_eq!(KernelParameters::parse(&line).0, pairs);
+            prop_assert_eq!(KernelParameters::parse(&line).values, pairs);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::flags::{self, Flags, Place};
 use super::schema::{self, ENTRIES, Entry};
-use super::{ConfigError, KernelParameters, Options, Origin, ini};
+use super::{ConfigError, KernelParameters, Options, Origin, Secret, ini};
 
 /// Read where no `--config-file` is given: the first of each line that exists.
 const FILES: [&[&str]; 2] = [
@@ -41,10 +41,10 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// This machine's kernel command line and environment, with these flags.
-    pub fn of_machine(root: &Path, arguments: Vec<String>) -> Self {
+    /// These parameters of this boot and this machine's environment, with these flags.
+    pub fn of_machine(parameters: KernelParameters, root: &Path, arguments: Vec<String>) -> Self {
         Self {
-            parameters: KernelParameters::read(root),
+            parameters,
             root: root.to_owned(),
             environment: std::env::vars_os()
                 .filter_map(|(name, value)| {
@@ -65,6 +65,9 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// What is odd but no error.
     pub warnings: Vec<String>,
+    /// Every value that any source gives to an option with a secret value, also one that another
+    /// source overrides: the kernel's log shows its command line all the same.
+    pub secrets: Vec<Secret>,
 }
 
 /// Find out the options (contract/control-plane 1.2 to 1.4): defaults, kernel parameters,
@@ -95,10 +98,10 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<ConfigError>> {
     for (entry, value, origin) in flags.values {
         loading.set(entry, &value, origin);
     }
-    loading.options.boot_interface = sources.parameters.value("BOOTIF").map(str::to_owned);
+    loading.options.boot_interface = sources.parameters.boot_interface().map(str::to_owned);
     for flag in flags.without_effect {
         loading.warnings.push(format!(
-            "the flag {flag} has no effect: the log goes to the console and to /run/farrier/agent.log"
+            "the flag {flag} has no effect: the log goes to the console and into the log archive"
         ));
     }
     let warnings = without_effect(&loading.options);
@@ -108,6 +111,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<ConfigError>> {
             options: loading.options,
             files: loading.files,
             warnings: loading.warnings,
+            secrets: loading.secrets,
         })
     } else {
         Err(loading.errors)
@@ -120,7 +124,8 @@ fn without_effect(options: &Options) -> Vec<String> {
     let mut warnings = Vec::new();
     if options.inject_files_priority != default.inject_files_priority {
         warnings.push(
-            "the option inject_files_priority has no effect: this agent has no step inject_files"
+            "the option inject_files_priority is set, and this agent has no step inject_files: a deploy \
+             of a node with files to inject fails"
                 .to_owned(),
         );
     }
@@ -139,11 +144,15 @@ struct Loading {
     options: Options,
     files: Vec<PathBuf>,
     warnings: Vec<String>,
+    secrets: Vec<Secret>,
     errors: Vec<ConfigError>,
 }
 
 impl Loading {
     fn set(&mut self, entry: &Entry, value: &str, origin: Origin) {
+        if entry.secret {
+            self.secrets.push(value.into());
+        }
         if let Err(reason) = (entry.set)(&mut self.options, value) {
             let value = if entry.secret { "***" } else { value };
             self.errors.push(ConfigError::Value {
@@ -410,6 +419,40 @@ mod tests {
                  it is 1.2 or 1.3",
             ]
         );
+    }
+
+    #[test]
+    fn every_secret_of_every_source_is_known_and_shown_by_nothing() {
+        for entry in ENTRIES.iter().filter(|entry| entry.secret) {
+            let value = |source: &str| format!("https://u:{source}\"x@h/{}", entry.name);
+            let line = entry
+                .kernel
+                .map_or_else(String::new, |key| format!("{key}={}", value("kernel")));
+            let mut machine = Machine::new(&line);
+            machine.file(
+                "etc/farrier.conf",
+                &format!("{} = {}\n", entry.name, value("file")),
+            );
+            machine.environment(&entry.variable(), &value("environment"));
+            machine.sources.arguments = vec![format!("--{}", entry.name), value("flag")];
+            let loaded = load(&machine.sources).unwrap();
+            let sources = ["kernel", "file", "environment", "flag"];
+            let given = sources
+                .into_iter()
+                .skip(usize::from(entry.kernel.is_none()));
+            let expected: Vec<Secret> = given.map(|source| value(source).into()).collect();
+            assert_eq!(loaded.secrets, expected, "{}", entry.name);
+            let dump = format!("{:?}{:#?}", loaded, loaded.options);
+            assert!(dump.contains("***"), "{}", entry.name);
+            for source in sources {
+                assert!(!dump.contains(&format!("u:{source}")), "{dump}");
+            }
+            assert!(
+                schema::secret_names().any(|name| entry.variable().to_lowercase().contains(&name)),
+                "{}",
+                entry.name
+            );
+        }
     }
 
     #[test]

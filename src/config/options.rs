@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::Secret;
+
 /// The options as they are in force. Field names are the reference's option names; units are
 /// seconds and MiB.
 #[derive(Clone, Debug)]
@@ -79,11 +81,11 @@ pub struct Options {
     /// A clock that cannot be set is an error.
     pub fail_if_clock_not_set: bool,
     /// Token agreed before the boot.
-    pub agent_token: Option<String>,
+    pub agent_token: Option<Secret>,
     /// User for images, with `http_basic`.
     pub image_server_user: Option<String>,
     /// Password for images, with `http_basic`.
-    pub image_server_password: Option<String>,
+    pub image_server_password: Option<Secret>,
     /// `noauth` or `http_basic`.
     pub image_server_auth_strategy: String,
     /// Seconds for a connection or a read, at least 1.
@@ -111,7 +113,7 @@ pub struct Options {
     /// Let SCSI disks erase themselves with FORMAT UNIT.
     pub enable_scsi_format_unit: bool,
     /// Where erase records are sent: an `http://` or `https://` URL.
-    pub erase_record_url: Option<String>,
+    pub erase_record_url: Option<Secret>,
     /// How they are sent: `POST` to the URL, or `PUT` below it.
     pub erase_record_method: String,
     /// A device whose record did not arrive is a failure, although it is erased.
@@ -157,7 +159,7 @@ pub struct Options {
     pub mdns_interfaces: Vec<IpAddr>,
     /// Log more.
     pub debug: bool,
-    /// The kernel parameter `BOOTIF` as it stands.
+    /// The parameter `BOOTIF` as it stands, of the kernel's line or of virtual media.
     pub boot_interface: Option<String>,
     /// Leave the management controller out of inventories, because the conductor knows it better. No
     /// option, only a lookup says so.
@@ -307,13 +309,9 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    /// Nothing reads these: the first two are named where they ask for something, and what the third
+    /// Nothing reads these: the first is named where it asks for something, and what the second
     /// forbids is never done.
-    const UNREAD: [&str; 3] = [
-        "efi_system_partition_size",
-        "inject_files_priority",
-        "disable_bootc_deploy",
-    ];
+    const UNREAD: [&str; 2] = ["efi_system_partition_size", "disable_bootc_deploy"];
 
     /// The sources outside this room, joined, without tests and without what a lookup writes.
     fn readers(directory: &Path, text: &mut String) {

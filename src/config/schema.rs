@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use super::{Curve, Options, TlsVersion};
+use super::{Curve, Options, Secret, TlsVersion};
 
 /// An option.
 pub(super) struct Entry {
@@ -16,7 +16,8 @@ pub(super) struct Entry {
     pub(super) kernel: Option<&'static str>,
     /// Whether a flag takes no value, with a second flag `--no<name>`.
     pub(super) switch: bool,
-    /// Whether the value is kept out of messages.
+    /// Whether the value is kept out of logs, messages and the log archive: it is a [`Secret`] in
+    /// the options, and what reads it is told to hide it, by value and by [`secret_names`].
     pub(super) secret: bool,
     /// Read the value into the options; the error says what the value should be.
     pub(super) set: fn(&mut Options, &str) -> Result<(), String>,
@@ -49,6 +50,20 @@ pub(super) fn in_file(group: &str, name: &str) -> Option<&'static Entry> {
     ENTRIES
         .iter()
         .find(|entry| entry.group == group && entry.name == name)
+}
+
+/// Every name that an option with a secret value goes by, in lower case: in files and flags, in the
+/// environment (`farrier_` and the name), on the kernel's command line (`ipa-` and the name).
+pub fn secret_names() -> impl Iterator<Item = String> {
+    let secrets = ENTRIES.iter().filter(|entry| entry.secret);
+    secrets.flat_map(|entry| {
+        let underscores = entry.name.replace('-', "_").to_lowercase();
+        let hyphens = underscores.replace('_', "-");
+        let kernel = entry.kernel.map(str::to_lowercase);
+        [Some(underscores), Some(hyphens), kernel]
+            .into_iter()
+            .flatten()
+    })
 }
 
 impl Options {
@@ -147,10 +162,10 @@ entries! {
     "DEFAULT" "fail_if_clock_not_set" None, Switch,
         |o, v| boolean(v).map(|v| o.fail_if_clock_not_set = v);
     "DEFAULT" "agent_token" Some("ipa-agent-token"), Secret,
-        |o, v| text(v).map(|v| o.agent_token = v);
+        |o, v| secret(v).map(|v| o.agent_token = v);
     "DEFAULT" "image_server_user" None, Value, |o, v| text(v).map(|v| o.image_server_user = v);
     "DEFAULT" "image_server_password" None, Secret,
-        |o, v| text(v).map(|v| o.image_server_password = v);
+        |o, v| secret(v).map(|v| o.image_server_password = v);
     "DEFAULT" "image_server_auth_strategy" None, Value,
         |o, v| one_of(v, &["noauth", "http_basic"]).map(|v| o.image_server_auth_strategy = v);
     "DEFAULT" "image_download_connection_timeout" Some("ipa-image-download-connection-timeout"),
@@ -179,7 +194,7 @@ entries! {
     "DEFAULT" "enable_scsi_format_unit" Some("ipa-enable-scsi-format-unit"), Switch,
         |o, v| boolean(v).map(|v| o.enable_scsi_format_unit = v);
     "DEFAULT" "erase_record_url" Some("ipa-erase-record-url"), Secret,
-        |o, v| url(v).map(|v| o.erase_record_url = v);
+        |o, v| url(v).map(|v| o.erase_record_url = v.map(Into::into));
     "DEFAULT" "erase_record_method" Some("ipa-erase-record-method"), Value,
         |o, v| one_of(v, &["POST", "PUT"]).map(|v| o.erase_record_method = v);
     "DEFAULT" "erase_record_required" Some("ipa-erase-record-required"), Switch,
@@ -228,6 +243,10 @@ fn text(value: &str) -> Result<Option<String>, String> {
     Ok(Some(value.trim())
         .filter(|value| !value.is_empty())
         .map(str::to_owned))
+}
+
+fn secret(value: &str) -> Result<Option<Secret>, String> {
+    Ok(text(value)?.map(Secret::from))
 }
 
 fn list(value: &str) -> Vec<String> {

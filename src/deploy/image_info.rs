@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::error::DeployError;
 use super::fields::Fields;
-use crate::config::Options;
+use crate::config::{Options, Secret};
 use crate::stream::{
     Algorithm, Checksum, Credentials, Format, ImageRequest, Location, Proxies, StreamError,
 };
@@ -236,7 +236,7 @@ impl ImageInfo {
         } else if options.image_server_auth_strategy == HTTP_BASIC {
             (
                 options.image_server_user.as_deref(),
-                options.image_server_password.as_deref(),
+                options.image_server_password.as_ref().map(Secret::reveal),
             )
         } else {
             return Ok(Credentials::None);

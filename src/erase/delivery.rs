@@ -8,7 +8,7 @@ use reqwest::{Method, StatusCode, Url};
 use serde_json::Value;
 use tracing::{info, warn};
 
-use crate::config::Options;
+use crate::config::{Options, Secret};
 use crate::net::NetError;
 use crate::net::http::{self, shown};
 use crate::net::redirect::{self, RefusedRedirect, SendError};
@@ -72,7 +72,7 @@ fn deliver_with(
     record: &Value,
     first_pause: Duration,
 ) -> Result<(), DeliveryError> {
-    let Some(url) = &options.erase_record_url else {
+    let Some(url) = options.erase_record_url.as_ref().map(Secret::reveal) else {
         return Ok(());
     };
     let (method, url) = if options.erase_record_method == "PUT" {
@@ -245,7 +245,7 @@ mod tests {
 
     fn options(url: &str, method: &str) -> Options {
         Options {
-            erase_record_url: Some(url.to_owned()),
+            erase_record_url: Some(url.into()),
             erase_record_method: method.to_owned(),
             ..Options::default()
         }

@@ -9,6 +9,7 @@ use crate::block::list::{ListedDevice, all_devices};
 use crate::block::skip::{SkipError, SkipList};
 use crate::erase::error::EraseError;
 use crate::erase::signatures::{self, Contents};
+use crate::sys::kernel_parameters;
 use crate::sys::root::Root;
 
 /// `RAMFS_MAGIC` of linux/magic.h, which nix does not have.
@@ -133,11 +134,7 @@ impl Guard {
             devices,
             mounts,
             contents: Box::new(contents),
-            from_virtual_media: root
-                .text("/proc/cmdline")
-                .unwrap_or_default()
-                .split_whitespace()
-                .any(|word| word == "boot_method=vmedia"),
+            from_virtual_media: kernel_parameters::of_command_line(root).is_virtual_media_boot(),
             spared: BTreeSet::new(),
         })
     }

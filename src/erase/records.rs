@@ -10,6 +10,7 @@ use tracing::warn;
 
 use crate::erase::record::EraseRecord;
 use crate::sys::root::Root;
+use crate::sys::run_files;
 
 /// A record of a device with many samples and a long error has some KiB; more is none of ours.
 const MOST_BYTES: u64 = 1 << 20;
@@ -24,7 +25,9 @@ impl Records {
     /// Those of this machine. Nothing is made before the first record.
     pub fn of(root: &Root) -> Self {
         Self {
-            directory: root.path("/run").join("farrier/erase"),
+            directory: root
+                .path("/")
+                .join(run_files::ERASE_RECORDS.trim_start_matches('/')),
         }
     }
 

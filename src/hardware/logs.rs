@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tracing::warn;
 
-use crate::sys::log::mask;
+use crate::sys::log::{mask, mask_bytes};
 
 /// Most bytes of one member: its end is kept, which is where a failure is.
 const MEMBER_LIMIT: usize = 4 << 20;
@@ -19,8 +19,8 @@ const TOTAL_LIMIT: usize = 32 << 20;
 
 /// Pack these members into a gzipped tar.
 ///
-/// Text is masked, whoever brought it: a kernel log shows the kernel's command line with the token
-/// in it. Names are made safe to unpack, and a second member of one name gets a number.
+/// Secrets are masked, whoever brought them: a kernel log shows the kernel's command line with the
+/// token in it. Names are made safe to unpack, and a second member of one name gets a number.
 pub(super) fn archive(members: Vec<(String, Vec<u8>)>) -> io::Result<Vec<u8>> {
     let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     let now = SystemTime::now()
@@ -29,8 +29,8 @@ pub(super) fn archive(members: Vec<(String, Vec<u8>)>) -> io::Result<Vec<u8>> {
     let mut taken = BTreeSet::new();
     let mut total = 0;
     for (name, content) in members {
-        let name = free_name(&safe_name(&name), &mut taken);
-        let content = limit(masked(content), MEMBER_LIMIT.min(TOTAL_LIMIT - total));
+        let name = free_name(&safe_name(&mask(&name)), &mut taken);
+        let content = limit(mask_bytes(&content), MEMBER_LIMIT.min(TOTAL_LIMIT - total));
         if content.is_empty() && total >= TOTAL_LIMIT {
             warn!(name, "left out of the log archive, which is full");
             continue;
@@ -43,14 +43,6 @@ pub(super) fn archive(members: Vec<(String, Vec<u8>)>) -> io::Result<Vec<u8>> {
         tar.append_data(&mut header, &name, content.as_slice())?;
     }
     tar.into_inner()?.finish()
-}
-
-/// Masked where it is text, as it is otherwise.
-fn masked(content: Vec<u8>) -> Vec<u8> {
-    match String::from_utf8(content) {
-        Ok(text) => mask(&text).into_bytes(),
-        Err(binary) => binary.into_bytes(),
-    }
 }
 
 /// The end of the content, with a first line that says how much is missing.

@@ -404,13 +404,18 @@ impl Managers {
             .first("get_partition_uuids", |manager| manager.partition_uuids())
     }
 
-    /// The log archive for the conductor, a gzipped tar: our own log as `journal`, and what every
-    /// manager adds.
+    /// The log archive for the conductor, a gzipped tar: our own log as `journal`, the options in
+    /// force, who answers on this machine, and what every manager adds.
     ///
     /// A manager that fails is noted in the archive's `errors`: logs are collected because
     /// something is broken.
     pub fn collect_logs(&self) -> Result<Vec<u8>, ManagerError> {
-        let mut members = vec![("journal".to_owned(), log::text())];
+        let options = format!("{:#?}\n", self.options.current());
+        let mut members = vec![
+            ("journal".to_owned(), log::text()),
+            ("options".to_owned(), options.into_bytes()),
+            ("plugins".to_owned(), self.plugins_text().into_bytes()),
+        ];
         let mut errors = String::new();
         for Ranked { manager, .. } in self.dispatcher.ranked() {
             match manager.collect_system_logs() {
@@ -436,6 +441,25 @@ impl Managers {
             )
             .with_source(error)
         })
+    }
+
+    /// Who answers on this machine, and which plugins do not, with the reason.
+    fn plugins_text(&self) -> String {
+        let mut text = String::new();
+        for entry in self.roster() {
+            let plugin = entry.plugin.map_or_else(
+                || "built in".to_owned(),
+                |plugin| format!("plugin {plugin}, {}", entry.methods.join(" ")),
+            );
+            text.push_str(&format!(
+                "{} {} {}, level {}, {plugin}\n",
+                entry.class_name, entry.name, entry.version, entry.level
+            ));
+        }
+        for refused in self.refused() {
+            text.push_str(&format!("{} not used: {}\n", refused.name, refused.why));
+        }
+        text
     }
 
     /// Bring everything that was written onto the media, on all managers.

@@ -1,4 +1,4 @@
-//! The interface that the server booted from, which the kernel parameter `BOOTIF` names by its
+//! The interface that the server booted from, which the parameter `BOOTIF` names by its
 //! hardware address (contract/control-plane 1.2).
 
 use std::fmt;
@@ -42,23 +42,6 @@ fn hexadecimal_byte(text: &str) -> Option<u8> {
     // from_str_radix alone would take a sign and any length.
     let right = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     right.then(|| u8::from_str_radix(text, 16).ok())?
-}
-
-/// The value of a parameter of the kernel command line; the last one counts. A value in double
-/// quotes may hold spaces.
-pub(super) fn kernel_parameter(command_line: &str, name: &str) -> Option<String> {
-    let mut quoted = false;
-    let mut found = None;
-    for word in command_line.split(|character: char| {
-        quoted ^= character == '"';
-        !quoted && character.is_whitespace()
-    }) {
-        let (key, value) = word.split_once('=').unwrap_or((word, ""));
-        if key.trim_matches('"') == name {
-            found = Some(value.trim_matches('"').to_owned());
-        }
-    }
-    found
 }
 
 /// The name of the interface with this address, once udev has named it for good.
@@ -126,15 +109,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_last_value_of_a_parameter_counts() {
-        let line = "console=ttyS0 BOOTIF=a x=\"b BOOTIF=c d\" BOOTIF=e farrier.shell quiet\n";
-        assert_eq!(kernel_parameter(line, "BOOTIF").as_deref(), Some("e"));
-        assert_eq!(kernel_parameter(line, "farrier.shell").as_deref(), Some(""));
-        assert_eq!(kernel_parameter(line, "x").as_deref(), Some("b BOOTIF=c d"));
-        assert_eq!(kernel_parameter(line, "y"), None);
-    }
-
     proptest! {
         #[test]
         fn an_address_in_any_form_comes_back(bytes: [u8; 6], prefix: Option<u8>) {
@@ -148,9 +122,8 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_the_parsers_panic(text: String, name: String) {
+        fn no_text_makes_the_parser_panic(text: String) {
             let _ = HardwareAddress::parse(&text);
-            let _ = kernel_parameter(&text, &name);
         }
     }
 

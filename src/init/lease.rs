@@ -14,13 +14,13 @@ use serde::{Deserialize, Serialize};
 use super::message;
 use super::network::OWNER_VARIABLE;
 use crate::net::resolver;
-use crate::sys::boot_times;
+use crate::sys::{boot_times, run_files};
 
 /// One JSON file for each interface and protocol: `<interface>.<protocol>.json`.
-const LEASES: &str = "/run/farrier/leases";
+const LEASES: &str = run_files::LEASES;
 
 /// `/etc/resolv.conf` is a link to this.
-const RESOLV_CONF: &str = "/run/farrier/resolv.conf";
+const RESOLV_CONF: &str = run_files::RESOLV_CONF;
 
 /// What one protocol gave one interface.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::sys::boot_times::since_kernel_start;
+use crate::sys::run_files;
 
 /// Where the logs lie.
-pub(super) const DIRECTORY: &str = "/run/farrier/log";
+pub(super) const DIRECTORY: &str = run_files::PROGRAM_LOGS;
 
 /// A log and the one before it hold at most this much each. udev is silent unless something is
 /// wrong; dhcpcd writes some ten lines per interface and one per renewal.

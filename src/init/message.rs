@@ -5,9 +5,11 @@ use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
-/// The socket. It speaks sd_notify(3), so that udev reports on it when it is ready, and two
-/// messages of our own: `SETTLED=1`, and `SAY=` with a line for the consoles.
-pub(super) const SOCKET: &str = "/run/farrier/init.sock";
+use crate::sys::run_files;
+
+/// The socket. It speaks sd_notify(3), so that udev reports on it when it is ready, and
+/// messages of our own: `SETTLED=1`, `PARAMETERS=1`, and `SAY=` with a line for the consoles.
+pub(super) const SOCKET: &str = run_files::INIT_SOCKET;
 
 /// What a message says.
 #[derive(Debug, Eq, PartialEq)]
@@ -16,6 +18,8 @@ pub(super) enum Message {
     Ready,
     /// udev has handled all devices.
     Settled,
+    /// The parameters of virtual media are known, or that there are none.
+    Parameters,
     /// A line for the consoles.
     Say(String),
 }
@@ -47,6 +51,7 @@ fn parse(line: &str) -> Option<Message> {
     match line {
         "READY=1" => Some(Message::Ready),
         "SETTLED=1" => Some(Message::Settled),
+        "PARAMETERS=1" => Some(Message::Parameters),
         _ => {
             let text = line.strip_prefix("SAY=")?.chars();
             // A console obeys control characters; a name from the network must not send any.
@@ -65,6 +70,11 @@ pub(super) fn say(text: &str) {
 /// Tell PID 1 that udev has handled all devices.
 pub(super) fn settled() {
     send("SETTLED=1");
+}
+
+/// Tell PID 1 that virtual media were looked at, and what they brought is kept.
+pub(super) fn parameters_known() {
+    send("PARAMETERS=1");
 }
 
 fn send(message: &str) {
@@ -86,7 +96,10 @@ mod tests {
         let socket = listen(&path).unwrap();
         let sender = UnixDatagram::unbound().unwrap();
         sender
-            .send_to(b"STATUS=Processing...\nREADY=1\nSETTLED=1", &path)
+            .send_to(
+                b"STATUS=Processing...\nREADY=1\nSETTLED=1\nPARAMETERS=1",
+                &path,
+            )
             .unwrap();
         sender.send_to(b"SAY=ens3 \x1b[2J10.0.0.2", &path).unwrap();
         assert_eq!(
@@ -94,6 +107,7 @@ mod tests {
             [
                 Message::Ready,
                 Message::Settled,
+                Message::Parameters,
                 Message::Say("ens3 [2J10.0.0.2".to_owned())
             ]
         );

@@ -4,12 +4,11 @@
 //! start side by side, and the agent beside them: it waits by itself for what it needs. PID 1
 //! never ends and never waits for anything but events; every program may die at any time.
 //!
-//! Files that other rooms meet, all below `/run/farrier`:
-//! - `boot-times`: the phases of the boot (see [`crate::sys::boot_times`]);
-//! - `settled`: there once udev has handled every device that was there at boot;
-//! - `leases/<interface>.<protocol>.json` and `resolv.conf`: what the network gave;
-//! - `log/`: what udev and dhcpcd said;
-//! - `locked-down`: the marker that the agent writes when it hands the machine over.
+//! Files that other rooms meet, all below `/run/farrier`, are listed in [`crate::sys::run_files`].
+//!
+//! Parameters that come with virtual media are read by the agent, which parses what others made, and
+//! not by PID 1, whose end would be the machine's. The agent says when they are known. Until then the
+//! network waits where such parameters must be expected; everywhere else it starts at once.
 
 mod boot_interface;
 mod coldplug;
@@ -41,22 +40,23 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use self::boot_interface::{HardwareAddress, kernel_parameter};
+use self::boot_interface::HardwareAddress;
 use self::console::Console;
 use self::message::Message;
 pub use self::network::gets_no_address;
-use self::network::{Network, Start};
+use self::network::{Network, Restart, Start};
 use self::supervisor::{Output, Rule, Supervisor};
 use crate::block::settle;
 use crate::command::LAST_EXIT;
+use crate::config::KernelParameters;
 use crate::sys::boot_times::{self, since_kernel_start};
 use crate::sys::log::chain;
 use crate::sys::root::Root;
-use crate::sys::service::{Ending, Service, dead_children, terminate};
-use crate::sys::{loopback, power};
+use crate::sys::service::{Ending, Service, dead_children, release, terminate};
+use crate::sys::{kernel_parameters, loopback, power, run_files};
 
 /// The agent's marker of a machine that is locked down. Its network stays down from then on.
-pub const LOCKED_DOWN: &str = "/run/farrier/locked-down";
+pub const LOCKED_DOWN: &str = run_files::LOCKED_DOWN;
 
 /// The reference's marker of a rescue system, which other parts of a ramdisk may write: this agent
 /// makes none.
@@ -67,13 +67,10 @@ pub const RESCUED: &str = "/etc/.rescued";
 const HANDED_OVER: &[&str] = &[LOCKED_DOWN, RESCUED];
 
 /// There once udev has handled every device that was there at boot.
-pub const SETTLED: &str = "/run/farrier/settled";
-
-/// The directory of what one agent leaves to the next of the same boot.
-pub const STATE: &str = "/run/farrier/state";
+pub const SETTLED: &str = run_files::SETTLED;
 
 /// Only root looks in here: journal and token lie here too.
-const DIRECTORY: &str = "/run/farrier";
+const DIRECTORY: &str = run_files::DIRECTORY;
 
 /// How often the dead are looked for if their signals cannot be received.
 const WITHOUT_SIGNALS: Duration = Duration::from_millis(50);
@@ -111,6 +108,14 @@ pub fn main() -> ExitCode {
                 thread::sleep(Duration::from_secs(1));
             }
         }
+    }
+}
+
+/// Tell PID 1, where there is ours, that virtual media were looked at: what they brought is kept
+/// where [`kernel_parameters::all`] reads it.
+pub fn parameters_known() {
+    if Path::new(message::SOCKET).exists() {
+        message::parameters_known();
     }
 }
 
@@ -170,14 +175,20 @@ impl Init {
         let socket = message::listen(Path::new(message::SOCKET)).inspect_err(|error| {
             console.say(&format!("No messages to PID 1 ({error})"));
         });
-        let command_line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
+        // All but the command line's where PID 1 itself was started again.
+        let parameters = kernel_parameters::all(&Root::system());
+        let is_known = kernel_parameters::are_kept(&Root::system());
         let mut supervisor = Supervisor::new(console.clone());
-        programs(&mut supervisor, &command_line);
+        programs(&mut supervisor);
+        add_shell(&mut supervisor, &parameters);
         supervisor.start("udevd");
         supervisor.start("modprobe");
         supervisor.start("shell");
         Self {
-            network: Network::new(boot_address(&console, &command_line)),
+            network: Network::new(
+                boot_address(&console, &parameters),
+                parameters.awaits_virtual_media() && !is_known,
+            ),
             console,
             signals: signals.ok(),
             socket: socket.ok(),
@@ -193,7 +204,7 @@ impl Init {
             self.wait();
             for (pid, ending) in dead_children() {
                 if self.supervisor.ended(pid, ending) == Some("agent") {
-                    tell_next_agent(Path::new(STATE), ending);
+                    tell_next_agent(Path::new(run_files::STATE), ending);
                 }
             }
             for message in self
@@ -207,6 +218,7 @@ impl Init {
                     // it may have died with events in hand.
                     Message::Ready => self.begin(),
                     Message::Settled => self.settled(),
+                    Message::Parameters => self.take_parameters(),
                     Message::Say(text) => self.console.say(&text),
                 }
             }
@@ -290,6 +302,16 @@ impl Init {
         }
     }
 
+    /// The agent has looked at the virtual media.
+    fn take_parameters(&mut self) {
+        let parameters = kernel_parameters::all(&Root::system());
+        self.network
+            .parameters_known(boot_address(&self.console, &parameters));
+        if add_shell(&mut self.supervisor, &parameters) {
+            self.supervisor.start("shell");
+        }
+    }
+
     /// After a lock-down dhcpcd would still bring up a card that is plugged in.
     fn hold_lock_down(&self) {
         if let Some(dhcpcd) = self.supervisor.pid("dhcpcd")
@@ -300,7 +322,7 @@ impl Init {
     }
 
     fn look_for_network(&mut self) {
-        let Some(Start { owner }) =
+        let Some(Start { owner, restart }) =
             self.network
                 .decide(Path::new("/"), self.settled, Instant::now())
         else {
@@ -321,7 +343,8 @@ impl Init {
             ));
         }
         match self.supervisor.pid("dhcpcd") {
-            // The boot interface has come late or changed its name: its end starts it again.
+            // The boot interface is another than before: its end starts it again.
+            Some(pid) if restart == Restart::WithoutRoutes => release(pid),
             Some(pid) => terminate(pid),
             None => self.supervisor.start("dhcpcd"),
         }
@@ -329,7 +352,7 @@ impl Init {
 }
 
 /// The programs of the ramdisk, and the reason for each: image/packages.
-fn programs(supervisor: &mut Supervisor, command_line: &str) {
+fn programs(supervisor: &mut Supervisor) {
     supervisor.add(
         "udevd",
         Service::new("/usr/lib/systemd/systemd-udevd").env("NOTIFY_SOCKET", message::SOCKET),
@@ -367,22 +390,31 @@ fn programs(supervisor: &mut Supervisor, command_line: &str) {
         Rule::Unless(HANDED_OVER),
         Output::Consoles,
     );
-    if let Some(terminal) = kernel_parameter(command_line, "farrier.shell") {
-        let terminal = if terminal.is_empty() {
-            "console"
-        } else {
-            terminal.as_str()
-        };
-        supervisor.add(
-            "shell",
-            // setsid -c makes the terminal the controlling one, for job control and Ctrl-C.
-            Service::new("/usr/bin/busybox")
-                .args(["setsid", "-c", "/usr/bin/busybox", "sh", "-l"])
-                .on_terminal(Path::new("/dev").join(terminal_device(terminal))),
-            Rule::Always,
-            Output::Consoles,
-        );
+}
+
+/// The debug shell, where a parameter asks for it and there is none yet. Returns whether it was added.
+fn add_shell(supervisor: &mut Supervisor, parameters: &KernelParameters) -> bool {
+    let Some(terminal) = parameters.value_or_word("farrier.shell") else {
+        return false;
+    };
+    if supervisor.has("shell") {
+        return false;
     }
+    let terminal = if terminal.is_empty() {
+        "console"
+    } else {
+        terminal
+    };
+    supervisor.add(
+        "shell",
+        // setsid -c makes the terminal the controlling one, for job control and Ctrl-C.
+        Service::new("/usr/bin/busybox")
+            .args(["setsid", "-c", "/usr/bin/busybox", "sh", "-l"])
+            .on_terminal(Path::new("/dev").join(terminal_device(terminal))),
+        Rule::Always,
+        Output::Consoles,
+    );
+    true
 }
 
 /// `/dev/console` cannot be a controlling terminal; the device behind it can.
@@ -398,9 +430,9 @@ fn terminal_device(name: &str) -> String {
         .to_owned()
 }
 
-fn boot_address(console: &Console, command_line: &str) -> Option<HardwareAddress> {
-    let text = kernel_parameter(command_line, "BOOTIF")?;
-    let address = HardwareAddress::parse(&text);
+fn boot_address(console: &Console, parameters: &KernelParameters) -> Option<HardwareAddress> {
+    let text = parameters.boot_interface()?;
+    let address = HardwareAddress::parse(text);
     if address.is_none() {
         console.say(&format!(
             "BOOTIF={text} is no hardware address and is ignored"

@@ -7,9 +7,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::boot_interface::{HardwareAddress, named_interface};
+use crate::sys::run_files;
 
 /// The configuration that PID 1 writes for dhcpcd.
-pub(super) const CONFIGURATION: &str = "/run/farrier/dhcpcd.conf";
+pub(super) const CONFIGURATION: &str = run_files::DHCPCD_CONF;
 
 /// How the hook is told which interface the server booted from: a variable of its environment.
 pub(super) const OWNER_VARIABLE: &str = "boot_interface";
@@ -87,21 +88,36 @@ option classless_static_routes
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Start {
     pub(super) owner: Option<String>,
+    pub(super) restart: Restart,
+}
+
+/// How a dhcpcd that runs already is to end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Restart {
+    /// Addresses and routes stay: the owner that went away took its own along.
+    Gently,
+    /// They go, since other cards have default routes, which dhcpcd would take for somebody else's
+    /// when it starts again.
+    WithoutRoutes,
 }
 
 /// Waits for the boot interface, and watches it.
 #[derive(Debug)]
 pub(super) struct Network {
     wanted: Option<HardwareAddress>,
+    /// Whether virtual media may still name the boot interface.
+    awaits_parameters: bool,
     /// The owner that dhcpcd was started with; the outer `None` says that it was not.
     started: Option<Option<String>>,
 }
 
 impl Network {
-    /// With the value of the kernel parameter `BOOTIF`, if there is one that can be read.
-    pub(super) fn new(wanted: Option<HardwareAddress>) -> Self {
+    /// With the value of `BOOTIF`, if there is one that can be read. `awaits_parameters` says that
+    /// virtual media are to bring more parameters.
+    pub(super) fn new(wanted: Option<HardwareAddress>, awaits_parameters: bool) -> Self {
         Self {
             wanted,
+            awaits_parameters,
             started: None,
         }
     }
@@ -111,7 +127,13 @@ impl Network {
         if self.started.is_none() { LOOK } else { WATCH }
     }
 
-    /// Whether the kernel's command line names one.
+    /// All parameters are known; this is the value of `BOOTIF` among them.
+    pub(super) fn parameters_known(&mut self, wanted: Option<HardwareAddress>) {
+        self.wanted = wanted;
+        self.awaits_parameters = false;
+    }
+
+    /// Whether a parameter names one.
     pub(super) fn has_boot_interface(&self) -> bool {
         self.wanted.is_some()
     }
@@ -127,9 +149,11 @@ impl Network {
         let owner = self.wanted.and_then(|wanted| named_interface(root, wanted));
         let patience_is_over = settled.is_some_and(|since| now.duration_since(since) >= PATIENCE);
         let start = match (&self.started, &owner) {
+            // A dhcpcd without an owner would have to be started again.
+            (None, _) if self.awaits_parameters => patience_is_over,
             (None, None) => self.wanted.is_none() || patience_is_over,
             (None, Some(_)) => true,
-            // Came late, or under another name after a hot-plug.
+            // Came late, or under another name after a hot-plug, or virtual media name another.
             (Some(before), Some(_)) => *before != owner,
             // Gone. Nothing else may take its place as the owner.
             (Some(_), None) => false,
@@ -137,8 +161,14 @@ impl Network {
         if !start {
             return None;
         }
+        let restart = match &self.started {
+            Some(Some(before)) if !root.join("sys/class/net").join(before).exists() => {
+                Restart::Gently
+            }
+            _ => Restart::WithoutRoutes,
+        };
         self.started = Some(owner.clone());
-        Some(Start { owner })
+        Some(Start { owner, restart })
     }
 }
 
@@ -186,12 +216,13 @@ mod tests {
     fn start(owner: Option<&str>) -> Option<Start> {
         Some(Start {
             owner: owner.map(str::to_owned),
+            restart: Restart::WithoutRoutes,
         })
     }
 
     #[test]
     fn without_bootif_the_network_starts_at_once() {
-        let mut network = Network::new(None);
+        let mut network = Network::new(None, false);
         let root = tempfile::tempdir().unwrap();
         let now = Instant::now();
         assert_eq!(network.decide(root.path(), None, now), start(None));
@@ -202,7 +233,7 @@ mod tests {
     #[test]
     fn the_boot_interface_is_waited_for_and_taken_late() {
         let root = tempfile::tempdir().unwrap();
-        let mut network = Network::new(HardwareAddress::parse("52:54:00:12:34:56"));
+        let mut network = Network::new(HardwareAddress::parse("52:54:00:12:34:56"), false);
         let begin = Instant::now();
         let mut decide = |settled, seconds| {
             network.decide(root.path(), settled, begin + Duration::from_secs(seconds))
@@ -218,7 +249,47 @@ mod tests {
         fs::remove_dir_all(net.join("ens3")).unwrap();
         assert_eq!(decide(Some(begin), 14), None);
         card(root.path(), "ens9");
-        assert_eq!(decide(Some(begin), 15), start(Some("ens9")));
+        let renamed = Start {
+            owner: Some("ens9".to_owned()),
+            restart: Restart::Gently,
+        };
+        assert_eq!(decide(Some(begin), 15), Some(renamed));
+    }
+
+    #[test]
+    fn the_network_waits_for_virtual_media_where_they_are_to_name_the_boot_interface() {
+        let root = tempfile::tempdir().unwrap();
+        card(root.path(), "ens3");
+        let address = HardwareAddress::parse("52:54:00:12:34:56");
+        let begin = Instant::now();
+        let mut network = Network::new(None, true);
+        assert_eq!(network.decide(root.path(), Some(begin), begin), None);
+        network.parameters_known(address);
+        let decided = network.decide(root.path(), Some(begin), begin);
+        assert_eq!(decided, start(Some("ens3")));
+
+        // Media that name none are not waited for any longer either.
+        let mut network = Network::new(None, true);
+        network.parameters_known(None);
+        assert_eq!(network.decide(root.path(), None, begin), start(None));
+
+        // Nor is an agent that never says so.
+        let mut network = Network::new(None, true);
+        let late = begin + PATIENCE;
+        assert_eq!(network.decide(root.path(), Some(begin), late), start(None));
+    }
+
+    #[test]
+    fn virtual_media_overrule_the_command_line_late() {
+        let root = tempfile::tempdir().unwrap();
+        card(root.path(), "ens3");
+        let now = Instant::now();
+        let mut network = Network::new(None, false);
+        assert_eq!(network.decide(root.path(), None, now), start(None));
+        network.parameters_known(HardwareAddress::parse("52:54:00:12:34:56"));
+        // Not gently: every card may have a default route by now.
+        assert_eq!(network.decide(root.path(), None, now), start(Some("ens3")));
+        assert_eq!(network.decide(root.path(), None, now), None);
     }
 
     #[test]

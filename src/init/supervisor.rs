@@ -81,6 +81,11 @@ impl Supervisor {
         });
     }
 
+    /// Whether there is a program of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.programs.iter().any(|program| program.name == name)
+    }
+
     /// Start a program that is off; one that runs or pauses is left alone.
     pub(super) fn start(&mut self, name: &str) {
         let console = self.console.clone();

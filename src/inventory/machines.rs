@@ -130,6 +130,16 @@ fn two_sockets() {
 }
 
 #[test]
+fn the_boot_interface_that_virtual_media_name_counts() {
+    let recording = Recording::unpack(
+        "/proc/cmdline = boot_method=vmedia BOOTIF=01-52-54-00-00-00-01\n\
+         /run/farrier/parameters.txt <<\nBOOTIF=52:54:00:00:00:02\nipa-debug=1\n.\n",
+    );
+    let boot = boot_info(&recording.root());
+    assert_eq!(boot.pxe_interface.as_deref(), Some("52:54:00:00:00:02"));
+}
+
+#[test]
 fn without_an_smbios_table_the_kernel_is_asked() {
     let recording = Recording::of("nvme-multipath");
     let root = recording.root();

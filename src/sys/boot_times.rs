@@ -10,7 +10,7 @@ use nix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 /// Where the phases are recorded.
-pub const PATH: &str = "/run/farrier/boot-times";
+pub const PATH: &str = super::run_files::BOOT_TIMES;
 
 /// Time since the kernel started, suspended time included. It does not see firmware, boot loader
 /// or the kernel's own decompression: only who switched the power on can measure those.

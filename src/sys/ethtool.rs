@@ -14,18 +14,23 @@ use crate::sys::hex;
 use crate::sys::root::Root;
 
 /// `linux/ethtool.h`.
+const ETHTOOL_GDRVINFO: u32 = 0x03;
 const ETHTOOL_GSTRINGS: u32 = 0x1b;
+const ETHTOOL_GSTATS: u32 = 0x1d;
 const ETHTOOL_GPERMADDR: u32 = 0x20;
 const ETHTOOL_GPFLAGS: u32 = 0x27;
 const ETHTOOL_GSSET_INFO: u32 = 0x37;
 const ETHTOOL_GLINKSETTINGS: u32 = 0x4c;
 /// `MAX_ADDR_LEN`, `linux/netdevice.h`: InfiniBand uses 20 of them.
 const MAX_ADDRESS: usize = 32;
-/// `ETH_SS_PRIV_FLAGS` and `ETH_GSTRING_LEN`.
+/// `ETH_SS_STATS`, `ETH_SS_PRIV_FLAGS` and `ETH_GSTRING_LEN`.
+const STATISTICS: u32 = 1;
 const PRIVATE_FLAGS: u32 = 2;
 const NAME_LENGTH: usize = 32;
 /// As many as one request tells.
 const MAX_FLAGS: usize = 32;
+/// More counters than any driver has: cards with a hundred queues have some thousands.
+const MAX_STATISTICS: usize = 32 * 1024;
 /// Words of 32 bits that one link mode mask is given room for; Linux 6.12 uses 4.
 const MAX_MASK_WORDS: usize = 16;
 const SPEED_UNKNOWN: u32 = u32::MAX;
@@ -55,12 +60,7 @@ pub fn link_facts(root: &Root, interface: &str) -> LinkFacts {
             .and_then(|mut facts| facts.remove(interface))
             .unwrap_or_default();
     }
-    let Ok(socket) = socket(
-        AddressFamily::Inet,
-        SockType::Datagram,
-        SockFlag::SOCK_CLOEXEC,
-        None,
-    ) else {
+    let Some(socket) = control_socket() else {
         return LinkFacts::default();
     };
     let facts = LinkFacts {
@@ -70,6 +70,111 @@ pub fn link_facts(root: &Root, interface: &str) -> LinkFacts {
     };
     root.remember("ethtool", interface, &facts);
     facts
+}
+
+/// What a driver says of itself and its card; empty where it does not know.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct CardFacts {
+    /// The driver's version; in-tree drivers have the kernel's.
+    pub version: String,
+    /// The firmware's version.
+    pub firmware: String,
+    /// Where the card is: `0000:01:00.0`.
+    pub bus: String,
+}
+
+/// Ask the driver of this interface about its card; `None` where it does not answer.
+pub fn card_facts(interface: &str) -> Option<CardFacts> {
+    // SAFETY: all fields are integers, for which zero is a value.
+    let mut request: DriverInfo = unsafe { mem::zeroed() };
+    request.command = ETHTOOL_GDRVINFO;
+    ethtool(&control_socket()?, interface, &mut request).ok()?;
+    Some(CardFacts {
+        version: name_text(&request.version),
+        firmware: name_text(&request.firmware),
+        bus: name_text(&request.bus),
+    })
+}
+
+/// The driver's own counters of this interface (`ethtool -S`), in the driver's order; none where it
+/// has none.
+pub fn statistics(interface: &str) -> Vec<(String, u64)> {
+    control_socket()
+        .and_then(|socket| read_statistics(&socket, interface).ok())
+        .unwrap_or_default()
+}
+
+fn read_statistics(socket: &OwnedFd, interface: &str) -> io::Result<Vec<(String, u64)>> {
+    let count = string_count(socket, interface, STATISTICS)?;
+    if count == 0 || count > MAX_STATISTICS {
+        return Ok(Vec::new());
+    }
+    // The kernel writes as many as there are by then, whatever room there is: queues can be added
+    // meanwhile.
+    let room = count * 4 + 1024;
+    let mut names = vec![0u32; 3 + room * NAME_LENGTH / size_of::<u32>()];
+    names[..3].copy_from_slice(&[ETHTOOL_GSTRINGS, STATISTICS, count as u32]);
+    ethtool_buffer(socket, interface, &mut names)?;
+    let mut values = vec![0u64; 1 + room];
+    // `cmd` and `n_stats`, one after the other.
+    let header = [ETHTOOL_GSTATS.to_ne_bytes(), (count as u32).to_ne_bytes()].concat();
+    values[0] = u64::from_ne_bytes(header.try_into().unwrap_or_default());
+    ethtool_buffer(socket, interface, &mut values)?;
+    let bytes: Vec<u8> = names[3..]
+        .iter()
+        .flat_map(|word| word.to_ne_bytes())
+        .collect();
+    let names = bytes.chunks_exact(NAME_LENGTH).map(name_text);
+    Ok(names.zip(values[1..].iter().copied()).take(count).collect())
+}
+
+/// How many strings there are in a set; 0 where the driver has none.
+fn string_count(socket: &OwnedFd, interface: &str, set: u32) -> io::Result<usize> {
+    let mut size = StringSetSize {
+        command: ETHTOOL_GSSET_INFO,
+        reserved: 0,
+        sets: 1 << set,
+        size: 0,
+    };
+    ethtool(socket, interface, &mut size)?;
+    Ok(if size.sets == 0 {
+        0
+    } else {
+        size.size as usize
+    })
+}
+
+fn control_socket() -> Option<OwnedFd> {
+    socket(
+        AddressFamily::Inet,
+        SockType::Datagram,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )
+    .ok()
+}
+
+/// The text before the first zero.
+fn name_text(bytes: &[u8]) -> String {
+    let name = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(name).trim().to_owned()
+}
+
+/// `struct ethtool_drvinfo`.
+#[repr(C)]
+struct DriverInfo {
+    command: u32,
+    driver: [u8; 32],
+    version: [u8; 32],
+    firmware: [u8; 32],
+    bus: [u8; 32],
+    rom_version: [u8; 32],
+    reserved: [u8; 12],
+    private_flags: u32,
+    statistics: u32,
+    test_length: u32,
+    eeprom_length: u32,
+    register_length: u32,
 }
 
 /// `struct ethtool_perm_addr` with its room.
@@ -155,21 +260,15 @@ fn speed(socket: &OwnedFd, interface: &str) -> io::Result<Option<u64>> {
 }
 
 fn private_flags(socket: &OwnedFd, interface: &str) -> io::Result<BTreeMap<String, bool>> {
-    let mut size = StringSetSize {
-        command: ETHTOOL_GSSET_INFO,
-        reserved: 0,
-        sets: 1 << PRIVATE_FLAGS,
-        size: 0,
-    };
-    ethtool(socket, interface, &mut size)?;
+    let count = string_count(socket, interface, PRIVATE_FLAGS)?;
     // The kernel writes as many names as there are, whatever room there is.
-    if size.sets == 0 || size.size as usize > MAX_FLAGS {
+    if count == 0 || count > MAX_FLAGS {
         return Ok(BTreeMap::new());
     }
     let mut strings = Strings {
         command: ETHTOOL_GSTRINGS,
         set: PRIVATE_FLAGS,
-        count: size.size,
+        count: count as u32,
         names: [[0; NAME_LENGTH]; MAX_FLAGS],
     };
     ethtool(socket, interface, &mut strings)?;
@@ -186,16 +285,17 @@ fn named_flags(names: &[[u8; NAME_LENGTH]], bits: u32) -> BTreeMap<String, bool>
     names
         .iter()
         .enumerate()
-        .map(|(bit, name)| {
-            let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
-            let name = String::from_utf8_lossy(name).into_owned();
-            (name, bits & (1 << bit) != 0)
-        })
+        .map(|(bit, name)| (name_text(name), bits & (1 << bit) != 0))
         .collect()
 }
 
 /// One request; the kernel writes its answer over it.
 fn ethtool<T>(socket: &OwnedFd, interface: &str, request: &mut T) -> io::Result<()> {
+    ethtool_buffer(socket, interface, std::slice::from_mut(request))
+}
+
+/// One request that begins this buffer, which has room for the answer.
+fn ethtool_buffer<T>(socket: &OwnedFd, interface: &str, request: &mut [T]) -> io::Result<()> {
     // SAFETY: ifreq holds integers, arrays of them and a pointer; zero is a value for all.
     let mut ifreq: libc::ifreq = unsafe { mem::zeroed() };
     let name = interface.as_bytes();
@@ -205,7 +305,7 @@ fn ethtool<T>(socket: &OwnedFd, interface: &str, request: &mut T) -> io::Result<
     for (to, from) in ifreq.ifr_name.iter_mut().zip(name) {
         *to = from.cast_signed();
     }
-    ifreq.ifr_ifru.ifru_data = std::ptr::from_mut(request).cast();
+    ifreq.ifr_ifru.ifru_data = request.as_mut_ptr().cast();
     // SAFETY: the socket is open; ifreq is NUL-terminated and points to a request of the layout and
     // size that its command and its own length field announce, alive until the call returns.
     let result = unsafe {
@@ -280,6 +380,8 @@ mod tests {
         assert_eq!(mem::offset_of!(StringSetSize, size), 16);
         assert_eq!(mem::offset_of!(Strings, names), 12);
         assert_eq!(size_of::<Flags>(), 8);
+        assert_eq!(size_of::<DriverInfo>(), 196);
+        assert_eq!(mem::offset_of!(DriverInfo, bus), 100);
     }
 
     #[test]

@@ -21,11 +21,8 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-use super::clock;
-pub use super::mask::{hide, mask};
-
-/// Where the log is kept; a tmpfs in the ramdisk, so it outlives a crash of the agent.
-const FILE: &str = "/run/farrier/agent.log";
+pub use super::mask::{hide, mask, mask_bytes};
+use super::{clock, run_files};
 
 /// A file of this many bytes is put aside for a new one; one old file is kept.
 const FILE_LIMIT: u64 = 2 * 1024 * 1024;
@@ -36,9 +33,10 @@ const RING_LIMIT: usize = 512 * 1024;
 /// Lines that may wait for a slow console. Further ones are left out there and counted.
 const CONSOLE_QUEUE: usize = 1024;
 
-/// Start logging: `info` and above, or `debug` and above. Later calls change nothing.
+/// Start logging: `info` and above, or `debug` and above. Later calls change nothing. The log is kept
+/// on a tmpfs, so that it outlives a crash of the agent.
 pub fn start(debug: bool) {
-    start_at(Path::new(FILE), debug);
+    start_at(Path::new(run_files::AGENT_LOG), debug);
 }
 
 /// The same for a person at a terminal: on stderr, and kept nowhere.

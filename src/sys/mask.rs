@@ -1,133 +1,290 @@
-//! Secrets never reach a log: what looks like one is masked by its name, and what is known to be
-//! one is masked by its value.
+//! Secrets never leave the agent: what looks like one is masked by its name, and what is known to
+//! be one is masked by its value, in every form in which it may be written.
+//!
+//! All text for people passes through here: log, console, log archive, recordings, and the errors
+//! that the conductor keeps.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{LazyLock, PoisonError, RwLock};
 
-/// Names whose value is a secret, in lower case: query parameters, JSON members, headers,
-/// environment variables and options.
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use url::Url;
+
+use crate::config;
+
+/// Names whose value is a secret, in lower case: query parameters, JSON members, headers. Those of
+/// options come from [`config::secret_names`].
 const NAMES: [&str; 11] = [
-    "agent_token",
-    "agent-token",
     "agent_secret_token",
+    "configdrive",
     "temp_url_sig",
     "password",
     "passwd",
     "authorization",
     "x-auth-token",
     "x-amz-signature",
+    "x-amz-security-token",
     "signature",
     "secret",
 ];
 
-/// Values that are known to be secret.
+/// Query parameters whose value is a secret, in lower case. As parts of other words they would mask
+/// too much.
+const QUERY_NAMES: [&str; 11] = [
+    "access_token",
+    "api_key",
+    "apikey",
+    "auth",
+    "code",
+    "key",
+    "sig",
+    "token",
+    "x-amz-credential",
+    "x-goog-credential",
+    "x-goog-signature",
+];
+
+/// Below this many bytes a text is not masked by its value: it would hide half a log.
+const SHORTEST: usize = 4;
+
+/// Below this many it is masked only where it stands as a word of its own.
+const SHORT: usize = 8;
+
+static ALL_NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let mut names: Vec<String> = NAMES.map(str::to_owned).to_vec();
+    names.extend(config::secret_names());
+    names.sort();
+    names.dedup();
+    names
+});
+
+/// Values that are known to be secret, the longest first: one may be a part of another.
 static VALUES: RwLock<Vec<String>> = RwLock::new(Vec::new());
 
-/// From now on, mask this text wherever it appears. Texts under eight bytes are not taken: they
-/// would hide half a log.
+/// From now on, mask this text wherever it appears: as it is, without the quotes around it, as it
+/// stands in JSON, in a dump, in a URL or in base64. Of a URL also user, password, path and query
+/// by themselves, since errors show parts.
+///
+/// Texts of less than eight bytes are masked as whole words only, those of less than four not at
+/// all.
 pub fn hide(secret: &str) {
-    if secret.len() < 8 {
-        return;
+    let mut found = Vec::new();
+    add_forms(secret.trim(), &mut found);
+    add_forms(secret.trim().trim_matches(['"', '\'']), &mut found);
+    if let Ok(url) = Url::parse(secret.trim())
+        && url.has_host()
+    {
+        add_forms(url.as_str(), &mut found);
+        add_forms(url.password().unwrap_or_default(), &mut found);
+        if url.password().is_none() {
+            add_forms(url.username(), &mut found);
+        }
+        for part in [url.path(), url.query().unwrap_or_default()] {
+            // A path of one or two words is no secret, and would be found everywhere.
+            if part.len() > 16 {
+                add_forms(part, &mut found);
+            }
+        }
+        for (_, value) in url.query_pairs() {
+            if value.len() >= SHORT {
+                add_forms(&value, &mut found);
+            }
+        }
     }
     let mut values = VALUES.write().unwrap_or_else(PoisonError::into_inner);
-    if !values.iter().any(|known| known == secret) {
-        values.push(secret.to_owned());
+    values.extend(found);
+    values.sort_by(|one, other| other.len().cmp(&one.len()).then(one.cmp(other)));
+    values.dedup();
+}
+
+fn add_forms(text: &str, found: &mut Vec<String>) {
+    if text.len() < SHORTEST {
+        return;
     }
+    let json = serde_json::to_string(text).unwrap_or_default();
+    let mut forms = vec![
+        text.to_owned(),
+        text.escape_debug().to_string(),
+        json.trim_matches('"').to_owned(),
+        url::form_urlencoded::byte_serialize(text.as_bytes()).collect(),
+    ];
+    // What is short in base64 is found in what is no secret.
+    if text.len() >= SHORT {
+        forms.push(STANDARD.encode(text));
+    }
+    found.extend(forms);
 }
 
 /// The text with every secret replaced by `***`.
 pub fn mask(text: &str) -> String {
-    let mut masked = mask_named(text);
-    for value in VALUES.read().unwrap_or_else(PoisonError::into_inner).iter() {
-        if masked.contains(value.as_str()) {
-            masked = masked.replace(value.as_str(), "***");
-        }
+    let values = VALUES.read().unwrap_or_else(PoisonError::into_inner);
+    // Values first: behind a name only the first word of one may be found.
+    without_named(&without_values(text, &values))
+}
+
+/// The same for what may not be text: what lies between bytes that are no UTF-8 is masked.
+pub fn mask_bytes(content: &[u8]) -> Vec<u8> {
+    let mut masked = Vec::with_capacity(content.len());
+    for chunk in content.utf8_chunks() {
+        masked.extend_from_slice(mask(chunk.valid()).as_bytes());
+        masked.extend_from_slice(chunk.invalid());
     }
     masked
 }
 
-/// Mask what follows one of [`NAMES`], and the password in `scheme://user:password@host`.
-fn mask_named(text: &str) -> String {
-    // ASCII lower case keeps every byte position.
-    let lower = text.to_ascii_lowercase();
+fn without_values(text: &str, values: &[String]) -> String {
+    let mut masked = text.to_owned();
+    for value in values {
+        if !masked.contains(value.as_str()) {
+            continue;
+        }
+        masked = if value.len() < SHORT {
+            without_word(&masked, value)
+        } else {
+            masked.replace(value.as_str(), "***")
+        };
+    }
+    masked
+}
+
+/// The text without this word, where nothing that belongs to a word stands before or behind it.
+fn without_word(text: &str, word: &str) -> String {
+    let is_part = |sign: Option<char>| sign.is_some_and(char::is_alphanumeric);
     let mut masked = String::with_capacity(text.len());
     let mut rest = 0;
-    while let Some((start, end)) = next_secret(text, &lower, rest) {
-        masked.push_str(&text[rest..start]);
-        masked.push_str("***");
-        rest = end;
+    for (at, _) in text.match_indices(word) {
+        let end = at + word.len();
+        if !is_part(text[..at].chars().next_back()) && !is_part(text[end..].chars().next()) {
+            masked.push_str(&text[rest..at]);
+            masked.push_str("***");
+            rest = end;
+        }
     }
     masked.push_str(&text[rest..]);
     masked
 }
 
-/// Start and end of the first secret at or after `from`.
-fn next_secret(text: &str, lower: &str, from: usize) -> Option<(usize, usize)> {
-    let named = NAMES
-        .iter()
-        .filter_map(|name| named_value(text, lower, from, name))
-        .min();
-    [named, userinfo(text, from)].into_iter().flatten().min()
-}
-
-fn named_value(text: &str, lower: &str, from: usize, name: &str) -> Option<(usize, usize)> {
-    let mut search = from;
-    loop {
-        let found = search + lower.get(search..)?.find(name)?;
-        let after = found + name.len();
-        search = after;
-        if let Some(range) = value_after(text, after) {
-            return Some(range);
+/// Mask what follows a name, and what is secret in `scheme://user:password@host`.
+///
+/// One pass over the text, whatever it is: what is looked for are the signs of an assignment, of a
+/// query, of a flag and of a URL, and only there the names.
+fn without_named(text: &str) -> String {
+    let mut secrets: Vec<(usize, usize)> = Vec::new();
+    // One sign at a time is looked for many bytes at once.
+    for sign in [':', '='] {
+        let found = text.match_indices(sign);
+        secrets.extend(found.filter_map(|(sign, _)| assigned_value(text, sign)));
+    }
+    for sign in ['?', '&'] {
+        let found = text.match_indices(sign);
+        secrets.extend(found.filter_map(|(sign, _)| query_value(text, sign + 1)));
+    }
+    for (dashes, _) in text.match_indices("--") {
+        secrets.extend(flag_value(text, dashes + 2));
+    }
+    for (sign, separator) in text.match_indices("://") {
+        secrets.extend(userinfo(text, sign + separator.len()));
+    }
+    secrets.sort_unstable();
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = 0;
+    for (start, end) in secrets {
+        // What lies in a secret is gone already.
+        if start >= rest {
+            masked.push_str(&text[rest..start]);
+            masked.push_str("***");
+            rest = end;
         }
     }
+    masked.push_str(&text[rest..]);
+    masked
 }
 
-/// The value in `name=value`, `name: value`, `"name": "value"`, `name=Some("value")`.
-fn value_after(text: &str, after: usize) -> Option<(usize, usize)> {
-    let tail = &text[after..];
-    let assigned = tail.trim_start_matches(['"', '\'', '\\', ' ']);
-    let value = assigned.strip_prefix([':', '='])?;
-    let value = value.trim_start_matches(' ');
+/// Where a value without quotes ends inside of something: a query, JSON, a list.
+const INNER: [char; 11] = ['&', ' ', ',', ';', '"', '\'', '}', ']', ')', '\n', '\t'];
+
+/// Where the value of a parameter or variable ends: a URL can hold all the others.
+const OUTER: [char; 5] = [' ', '"', '\'', '\n', '\t'];
+
+/// The value in `name=value`, `name: value`, `"name": "value"` and `name=Some("value")`, with the
+/// sign of the assignment at this place.
+fn assigned_value(text: &str, sign: usize) -> Option<(usize, usize)> {
+    let before = text[..sign].trim_end_matches(['"', '\'', '\\', ' ']);
+    if !ALL_NAMES.iter().any(|name| ends_with(before, name)) {
+        return None;
+    }
+    let is_part = |sign: char| sign.is_alphanumeric() || matches!(sign, '-' | '_' | '.');
+    let is_query = before.trim_end_matches(is_part).ends_with(['?', '&']);
+    let is_bare = text[sign..].starts_with('=') && before.len() == sign && !is_query;
+    value_at(text, sign + 1, if is_bare { &OUTER } else { &INNER })
+}
+
+/// The value in `--name value`, with the name at this place.
+fn flag_value(text: &str, name: usize) -> Option<(usize, usize)> {
+    let rest = &text[name..];
+    let end = rest.find([' ', '\n'])?;
+    let is_flag = rest[end..].starts_with(' ')
+        && !rest[end..].starts_with(" --")
+        && ALL_NAMES
+            .iter()
+            .any(|known| rest[..end].eq_ignore_ascii_case(known));
+    is_flag.then(|| value_at(text, name + end, &OUTER))?
+}
+
+/// Whether a text ends so, in whatever case.
+fn ends_with(text: &str, end: &str) -> bool {
+    let text = text.as_bytes();
+    text.len() >= end.len() && text[text.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes())
+}
+
+/// The value that begins at this place, in quotes or up to one of these characters.
+fn value_at(text: &str, start: usize, close: &[char]) -> Option<(usize, usize)> {
+    let value = text[start..].trim_start_matches(' ');
     let value = value.strip_prefix("Some(").unwrap_or(value);
     let opening = value.trim_start_matches('\\');
     let (value, close): (&str, &[char]) = match opening.chars().next()? {
         '"' => (&opening[1..], &['"', '\\', '\n']),
         '\'' => (&opening[1..], &['\'', '\n']),
-        _ => (
-            value,
-            &['&', ' ', ',', ';', '"', '\'', '}', ']', ')', '\n', '\t'],
-        ),
+        _ => (value, close),
     };
     // `Authorization: Basic dXNlcg==` has its secret in the second word.
     let scheme = ["Basic ", "Bearer ", "basic ", "bearer "]
         .into_iter()
         .find(|scheme| value.starts_with(scheme))
         .map_or(0, str::len);
-    let start = text.len() - value.len() + scheme;
-    let length = text[start..].find(close).unwrap_or(text.len() - start);
-    let secret = &text[start..start + length];
-    let worth_hiding = !matches!(secret, "" | "null" | "None" | "***" | "******");
-    worth_hiding.then_some((start, start + length))
+    worth_hiding(text, text.len() - value.len() + scheme, close)
 }
 
-fn userinfo(text: &str, from: usize) -> Option<(usize, usize)> {
-    let mut search = from;
-    loop {
-        let authority = search + text.get(search..)?.find("://")? + 3;
-        search = authority;
-        let end = text[authority..]
-            .find(['/', '?', '#', ' ', '"', '\n'])
-            .map_or(text.len(), |length| authority + length);
-        let Some(at) = text[authority..end].rfind('@') else {
-            continue;
-        };
-        let Some(colon) = text[authority..authority + at].find(':') else {
-            continue;
-        };
-        let range = (authority + colon + 1, authority + at);
-        if range.0 < range.1 && &text[range.0..range.1] != "***" {
-            return Some(range);
-        }
-    }
+/// The value of one of [`QUERY_NAMES`] in `?name=value&…`, with the name at this place.
+fn query_value(text: &str, name: usize) -> Option<(usize, usize)> {
+    let rest = &text.as_bytes()[name..];
+    let known = QUERY_NAMES.iter().find(|known| {
+        rest.get(..known.len())
+            .is_some_and(|found| found.eq_ignore_ascii_case(known.as_bytes()))
+            && rest.get(known.len()) == Some(&b'=')
+    })?;
+    worth_hiding(text, name + known.len() + 1, &INNER)
+}
+
+/// From this place to the first of these characters, unless there is nothing to hide.
+fn worth_hiding(text: &str, start: usize, close: &[char]) -> Option<(usize, usize)> {
+    let length = text[start..].find(close).unwrap_or(text.len() - start);
+    let secret = &text[start..start + length];
+    let is_secret = !matches!(secret, "" | "null" | "None" | "***" | "******");
+    is_secret.then_some((start, start + length))
+}
+
+/// The password in `scheme://user:password@host`, or all before the `@` where there is no colon: it
+/// may be a token. The authority begins at this place.
+fn userinfo(text: &str, authority: usize) -> Option<(usize, usize)> {
+    let rest = &text[authority..];
+    let end = rest
+        .find(['/', '?', '#', ' ', '"', '\n'])
+        .unwrap_or(rest.len());
+    let at = rest[..end].rfind('@')?;
+    let start = rest[..at].find(':').map_or(0, |colon| colon + 1);
+    let is_secret = start < at && &rest[start..at] != "***";
+    is_secret.then_some((authority + start, authority + at))
 }
 
 #[cfg(test)]
@@ -148,6 +305,10 @@ mod tests {
                 r#"{"agent_token": "***", "callback_url": "u"}"#,
             ),
             (
+                r#"{"password":1234,"user":"me"}"#,
+                r#"{"password":***,"user":"me"}"#,
+            ),
+            (
                 r#"body="{\"agent_token\": \"abc\", \"n\": 1}""#,
                 r#"body="{\"agent_token\": \"***\", \"n\": 1}""#,
             ),
@@ -156,10 +317,17 @@ mod tests {
                 "GET http://swift/v1/a?temp_url_sig=***&temp_url_expires=17 done",
             ),
             (
+                "PUT https://h/a?se=2026&sig=a%2Bb&sv=1 https://s3/a?X-Amz-Credential=AKIA%2Fx&\
+                 X-Amz-Signature=f0&x=1 https://h/?design=1",
+                "PUT https://h/a?se=2026&sig=***&sv=1 https://s3/a?X-Amz-Credential=***&\
+                 X-Amz-Signature=***&x=1 https://h/?design=1",
+            ),
+            (
                 "Authorization: Basic dXNlcjpwYXNz",
                 "Authorization: Basic ***",
             ),
             ("http://me:pass@host/x", "http://me:***@host/x"),
+            ("https://ghp_token@host/x", "https://***@host/x"),
             (
                 "image_server_password=Some(\"x y\")",
                 "image_server_password=Some(\"***\")",
@@ -168,8 +336,28 @@ mod tests {
                 "root=/dev/ram ipa-agent-token=abc quiet",
                 "root=/dev/ram ipa-agent-token=*** quiet",
             ),
+            (
+                "ipa-erase-record-url=https://h/x?a=1&b=2,c;d) quiet",
+                "ipa-erase-record-url=*** quiet",
+            ),
+            (
+                "FARRIER_ERASE_RECORD_URL=https://h/x?a=1&b=2",
+                "FARRIER_ERASE_RECORD_URL=***",
+            ),
+            (
+                "7 1 S 100 /usr/bin/farrier run --image_server_password abc --debug",
+                "7 1 S 100 /usr/bin/farrier run --image_server_password *** --debug",
+            ),
+            (
+                r#"{"configdrive":"H4sIC","args":{}}"#,
+                r#"{"configdrive":"***","args":{}}"#,
+            ),
             ("agent_token: null", "agent_token: null"),
             ("the password is asked for", "the password is asked for"),
+            (
+                "two\nlines password=a\nand more",
+                "two\nlines password=***\nand more",
+            ),
         ] {
             assert_eq!(mask(line), masked);
         }
@@ -179,12 +367,81 @@ mod tests {
     fn a_known_secret_is_masked_anywhere() {
         hide("kG0-unlikely-anywhere-else");
         assert_eq!(mask("x kG0-unlikely-anywhere-else y"), "x *** y");
+        // Before its name is looked at, which would leave all but the first word.
+        hide("several words of one secret");
+        assert_eq!(mask("password=several words of one secret"), "password=***");
+    }
+
+    #[test]
+    fn a_known_secret_is_masked_in_every_form() {
+        let secret = "qU\"o\\te d/ä";
+        hide(secret);
+        hide("\"kept-in-quotes\"");
+        for text in [
+            format!("{secret:?}"),
+            serde_json::json!([secret]).to_string(),
+            format!("Basic {}", STANDARD.encode(secret)),
+            "http://h/?x=qU%22o%5Cte+d%2F%C3%A4".to_owned(),
+            "x kept-in-quotes y".to_owned(),
+        ] {
+            let masked = mask(&text);
+            assert!(masked.contains("***"), "{text}: {masked}");
+            assert!(
+                !masked.contains("qU") && !masked.contains("kept-in"),
+                "{masked}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_parts_of_a_secret_url_are_secrets() {
+        hide(
+            "https://poster:mellonmellon@records.example:443/hooks/T0001/B0002/XXXX?grant=opensesame",
+        );
+        for text in [
+            "https://records.example/hooks/T0001/B0002/XXXX answered 403",
+            "got mellonmellon",
+            "got opensesame",
+            "https://poster:mellonmellon@records.example/hooks/T0001/B0002/XXXX?grant=opensesame",
+        ] {
+            let masked = mask(text);
+            for part in ["mellon", "opensesame", "B0002"] {
+                assert!(!masked.contains(part), "{masked}");
+            }
+        }
+        assert_eq!(mask("records.example is there"), "records.example is there");
+    }
+
+    #[test]
+    fn a_short_secret_is_masked_as_a_word() {
+        hide("zq7x");
+        assert_eq!(
+            mask("zq7x zq7xa azq7x (zq7x) zq7x"),
+            "*** zq7xa azq7x (***) ***"
+        );
+        hide("zq7");
+        assert_eq!(mask("zq7 is too short"), "zq7 is too short");
+    }
+
+    #[test]
+    fn bytes_are_masked_around_what_is_no_text() {
+        hide("between-the-bytes");
+        assert_eq!(
+            mask_bytes(b"\xff between-the-bytes \xfe password=x\n"),
+            b"\xff *** \xfe password=***\n"
+        );
     }
 
     proptest! {
         #[test]
         fn any_text_can_be_masked(text in "\\PC{0,80}") {
             let _ = mask(&text);
+        }
+
+        #[test]
+        fn bytes_without_secrets_stay(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            prop_assume!(!bytes.contains(&b'=') && !bytes.contains(&b':') && !bytes.contains(&b'-'));
+            prop_assert_eq!(mask_bytes(&bytes), bytes);
         }
 
         #[test]

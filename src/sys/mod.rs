@@ -16,6 +16,7 @@ pub(crate) mod fuzzing;
 pub mod hex;
 pub mod ipmi;
 pub mod kernel_log;
+pub mod kernel_parameters;
 pub mod link;
 pub mod log;
 #[cfg(test)]
@@ -40,6 +41,7 @@ pub mod process;
 #[cfg(test)]
 pub(crate) mod recording;
 pub mod root;
+pub mod run_files;
 pub mod scsi;
 pub mod service;
 pub mod sg;

@@ -8,7 +8,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use tracing::warn;
 
 /// Mount points are made here; a tmpfs in the ramdisk.
-const DIRECTORY: &str = "/run/farrier/mnt";
+const DIRECTORY: &str = super::run_files::MOUNT_POINTS;
 
 /// A mounted device; dropping it unmounts it.
 #[derive(Debug)]

@@ -167,6 +167,13 @@ pub fn terminate(pid: i32) {
     let _ = killpg(Pid::from_raw(pid), Signal::SIGTERM);
 }
 
+/// Ask dhcpcd to end and to take addresses and routes with it, which `persistent` would keep: its
+/// SIGALRM (dhcpcd(8), `--release`).
+pub fn release(pid: i32) {
+    // It alone: its helpers, which do the taking away, end after it.
+    let _ = kill(Pid::from_raw(pid), Signal::SIGALRM);
+}
+
 /// Ask every process but PID 1 to end, or make it end.
 pub fn signal_everyone(signal: Signal) {
     // Fails when no one else is left.

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from lab import Disk, Hand, Terminal, conductor
+from lab import Disk, Hand, Terminal, VirtualMedia, conductor
 from lab.hand import KILL_AGENT
 
 KILL_UDEVD = '''\
@@ -40,21 +40,29 @@ def hand():
 
 @pytest.fixture(scope='module')
 def servers(lab, hand):
-    """Two servers that start side by side: one with two cards, booted from the second; one whose
-    kernel parameters ask for a shell, and for a conductor that announces itself. Each has somebody
-    sitting at its second serial line."""
+    """Two servers that start side by side, with two cards each, booted from the second. One has its
+    parameters on the kernel's command line. The other is booted from virtual media and has them
+    there, among them the wish for a shell, and for a conductor that announces itself. Each has
+    somebody sitting at its second serial line."""
     ramdisk = hand.into(lab.ramdisk, lab.run.boot / 'init.img')
     made = {}
     try:
-        for name, cards in (('two-cards', 2), ('shell', 1)):
+        for name in ('two-cards', 'media'):
             terminal = Terminal(lab.run.tmp / f'{name}.sock')
-            server = lab.server(name, boot='direct', cards=cards, cpus=1,
+            media = lab.run.tmp / 'media'
+            server = lab.server(name, boot='direct', cards=2, cpus=1,
                                 disks=[Disk('virtio', 64), Hand.disk()],
                                 arguments=terminal.arguments)
             made[name] = server, terminal
-            more = {'two-cards': f'BOOTIF=01-{server.cards[-1]["mac"].replace(":", "-")}',
-                    'shell': 'farrier.shell=ttyS1 ipa-api-url=mdns'}[name]
-            server.boot_kernel(lab.kernel, ramdisk, f'{PARAMETERS} {more}')
+            boot_interface = f'BOOTIF=01-{server.cards[-1]["mac"].replace(":", "-")}'
+            parameters = f'{PARAMETERS} {boot_interface}'
+            if name == 'media':
+                media.mkdir()
+                stick = VirtualMedia(media, name, f'{boot_interface}\nfarrier.shell=ttyS1\n'
+                                                  'ipa-api-url=mdns\n')
+                server.add_arguments(stick.arguments)
+                parameters = f'{PARAMETERS} boot_method=vmedia'
+            server.boot_kernel(lab.kernel, ramdisk, parameters)
             server.power_on('Pxe')
         for server, terminal in made.values():
             server.console.wait_for(r'now +(serving|asking the conductor)', 90)
@@ -71,8 +79,11 @@ def server(servers):
     return servers['two-cards'][0]
 
 
-def test_boot_interface_owns_the_default_route(lab, hand, server):
-    """Both cards have an address each; only the one that booted leads out."""
+@pytest.mark.parametrize('name', ['two-cards', 'media'])
+def test_boot_interface_owns_the_default_route(lab, hand, servers, name):
+    """Both cards have an address each; only the one that booted leads out, whether the command line
+    or virtual media say which one it is."""
+    server, _ = servers[name]
     server.console.wait_for('network .*(?s:.*)network ', 30)
     seen = look(hand, server)
     addresses = dict(re.findall(r'\d+: (\S+) +inet (192\.0\.2\.\d+)/24', seen))
@@ -112,10 +123,13 @@ def test_without_a_usable_journal_nothing_is_served(hand, server):
 
 
 def test_shell_is_there_only_on_request(hand, servers):
-    server, terminal = servers['shell']
+    server, terminal = servers['media']
     terminal.type('echo user $(id -u) says $((6 * 7))')
     terminal.wait_for('user 0 says 42', 10)
     assert re.search('busybox sh -l', look(hand, server))
+    # Whoever looks at the machine by hand sees what virtual media say, as the agent does.
+    terminal.type('farrier inventory --without-plugins --json | busybox grep pxe_interface')
+    terminal.wait_for(f'"01-{server.cards[-1]["mac"].replace(":", "-")}"', 30)
 
     server, terminal = servers['two-cards']
     terminal.type('echo user $(id -u) says $((6 * 7))')
@@ -125,7 +139,7 @@ def test_shell_is_there_only_on_request(hand, servers):
 
 def test_conductor_is_found_with_multicast_dns(lab, servers):
     """Ironic announces its URL; it has not heard of this server."""
-    server, _ = servers['shell']
+    server, _ = servers['media']
     server.console.wait_for(f'the conductor announces itself url="?{conductor.URL}/', 5)
     server.console.wait_for('404', 30)
     assert f'/v1/lookup?addresses={server.mac}' in lab.conductor.log().replace('%3A', ':')

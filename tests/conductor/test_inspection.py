@@ -3,7 +3,7 @@
 import pytest
 
 from conductor.expectations import wait_for_inventory, wait_for_node_with
-from lab import Disk, Port, Switch, conductor
+from lab import Disk, Port, Switch, VirtualMedia, conductor
 
 MEMORY_MIB = 768
 COLLECTORS = 'default,pci-devices,lldp,logs'
@@ -14,8 +14,8 @@ CHASSIS = '00:1b:21:aa:bb:cc'
 def stranger(lab):
     """A server with UEFI that no node stands for; started first, so that both boot side by side.
 
-    It is told where inspection data go, and no conductor: it looks nothing up. An inspection rule
-    gives it its name by its serial number.
+    Virtual media tell it where inspection data go and which card it booted from, and no conductor:
+    it looks nothing up. An inspection rule gives it its name by its serial number.
     """
     server = lab.server('discovered', firmware='uefi', boot='direct', cpus=1,
                         disks=[Disk('virtio', 64)])
@@ -24,10 +24,14 @@ def stranger(lab):
             '{inventory[system_vendor][serial_number]}', server.serial]}}],
         'actions': [{'op': 'set-attribute', 'args': {'path': '/name', 'value': server.name}}]})
     try:
-        server.boot_kernel(lab.kernel, lab.ramdisk,
-                           f'console=ttyS0,115200 BOOTIF={server.mac} '
-                           'ipa-inspection-callback-url='
-                           f'{conductor.URL}/v1/continue_inspection')
+        folder = lab.run.tmp / 'stranger'
+        folder.mkdir()
+        media = VirtualMedia(
+            folder, 'discovered',
+            f'BOOTIF={server.mac}\n'
+            f'ipa-inspection-callback-url={conductor.URL}/v1/continue_inspection\n')
+        server.add_arguments(media.arguments)
+        server.boot_kernel(lab.kernel, lab.ramdisk, 'console=ttyS0,115200 boot_method=vmedia')
         server.power_on('Pxe')
         yield server
     finally:
@@ -125,8 +129,9 @@ def test_unknown_server_is_enrolled(lab, stranger):
         assert stored['inventory']['boot'] == {'current_boot_mode': 'uefi',
                                                'pxe_interface': stranger.mac}
         assert 'boot_mode:uefi' in node['properties']['capabilities']
-        assert [disk['serial'] for disk in stored['inventory']['disks']] == [
-            stranger.disks[0].disk.serial]
+        # Beside it there is the stick with the parameters.
+        assert [disk['serial'] for disk in stored['inventory']['disks']
+                if disk['name'].startswith('/dev/vd')] == [stranger.disks[0].disk.serial]
     finally:
         lab.api.delete(f'/v1/nodes/{node["uuid"]}')
 

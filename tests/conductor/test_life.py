@@ -17,6 +17,20 @@ from lab.hand import AGENT_MEMORY
 
 LEASE = 60
 
+# Options whose values are secret, on the kernel's command line, which every program can read and
+# the kernel itself logs. The lookup's token takes the place of this one.
+PLANTED = {
+    'ipa-erase-record-url': 'http://poster:planted-pass-Qx1@192.0.2.1/planted-path-Qx2/records'
+                            '?sig=planted-sig-Qx3&more=planted-more-Qx4',
+    'ipa-agent-token': 'planted-token-Qx5-000000000000000000000000000000',
+}
+
+# What a person needs to see why a server did not come up, and the lab's servers all have.
+MEMBERS = ('journal', 'options', 'plugins', 'dmesg', 'cmdline', 'boot-times', 'commands.jsonl',
+           'log/dhcpcd.log', 'dhcpcd.conf', 'ip_addr', 'routes', 'links', 'net/arp',
+           'lsblk', 'lsblk-full', 'lspci', 'ps', 'df', 'mount', 'modules', 'meminfo', 'interrupts',
+           'time', 'dmi')
+
 
 @pytest.fixture(scope='module')
 def hand():
@@ -30,6 +44,7 @@ def node(lab, hand):
     ramdisk = hand.into(lab.ramdisk, lab.run.boot / 'observed.img')
     with lab.enrolled('life', boot='direct', memory_mib=512,
                       disks=[Disk('virtio', 256), Hand.disk()],
+                      parameters=' '.join(f'{key}={value}' for key, value in PLANTED.items()),
                       node={'clean': False, 'fast_track': True, 'ramdisk': ramdisk}) as node:
         node.inspect()
         wait_for_heartbeats(lab, node, 1, 60)
@@ -140,6 +155,32 @@ def test_deploys_and_the_conductor_stores_the_logs(lab, node, image):
     assert b'write_image' in everything
     assert token.encode() not in everything
     assert token not in node.server.console.text()
+    for name in MEMBERS:
+        assert members[name] and not members[name].startswith(b'[not collected'), name
+    leases = [name for name in members if name.startswith('leases/')]
+    assert any(name.endswith('.dhcp.json') for name in leases), leases
+    card = next(iter(leases)).removeprefix('leases/').split('.')[0]
+    assert f'default (0.0.0.0/0) via 192.0.2.1 dev {card} '.encode() in members['routes']
+    assert b'driver: rx' in members['links'], "the driver's own counters"
+    assert b'dev ' + card.encode() in members['routes']
+    assert card.encode() in members['log/dhcpcd.log']
+
+
+def test_no_secret_of_the_command_line_is_kept(lab, node):
+    """Neither in any member of the stored archive nor in what the agent says on the console."""
+    with tarfile.open(lab.conductor.stored_logs(node)[-1]) as archive:
+        members = {member.name: archive.extractfile(member).read()
+                   for member in archive if member.isfile()}
+    for key in PLANTED:
+        assert f'{key}=***' in members['cmdline'].decode().split()
+    assert b'"write_image"' in members['commands.jsonl']
+    assert b'configdrive' not in members['commands.jsonl'], 'it holds what its owner put in'
+    for name, content in members.items():
+        assert not re.search(rb'planted-\w+-Qx', content), name
+    # The kernel prints its command line before there is anybody to mask it.
+    said = [line for line in node.server.console.text().splitlines()
+            if not re.match(r'\[ *\d+\.\d+\] ', line)]
+    assert not [line for line in said if re.search(r'planted-\w+-Qx', line)]
 
 
 def test_api_over_ipv6_only(lab):

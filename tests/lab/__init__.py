@@ -13,6 +13,7 @@ from lab.swift import Swift
 from lab.switch import Port, Switch
 from lab.terminal import Terminal
 from lab.time_server import TimeServer
+from lab.virtual_media import VirtualMedia
 
 __all__ = ['Agent', 'Cutter', 'Disk', 'Hand', 'Image', 'Lab', 'Node', 'Port', 'ProvisionError',
-           'Receiver', 'Server', 'Swift', 'Switch', 'Terminal', 'TimeServer']
+           'Receiver', 'Server', 'Swift', 'Switch', 'Terminal', 'TimeServer', 'VirtualMedia']

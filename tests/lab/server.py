@@ -111,6 +111,11 @@ class Server:
         self._direct = {'kernel': str(kernel), 'ramdisk': str(ramdisk), 'parameters': parameters}
         self._describe()
 
+    def add_arguments(self, arguments):
+        """More for QEMU, from the next start on."""
+        self._hardware['arguments'] += arguments
+        self._describe()
+
     def add_parameters(self, parameters):
         """Kernel parameters after those of the conductor (direct boot only): the last counts."""
         self._parameters = parameters

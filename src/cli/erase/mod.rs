@@ -3,7 +3,6 @@
 mod arguments;
 mod table;
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use farrier_plugin::{BlockDevice, ErrorKind, ManagerError, Node};
@@ -12,9 +11,8 @@ use serde_json::{Value, json};
 use self::arguments::Arguments;
 use self::table::Row;
 use super::progress_line::ProgressLine;
-use super::{say, wrong_usage};
+use super::{complain, options_of_machine, say, wrong_usage};
 use crate::block::list;
-use crate::config::{self, Options, Sources};
 use crate::erase::{
     self, EraseError, EraseFlags, EraseRecord, Guard, Plan, Policy, ReadOnly, Scopes, Storage,
     Verdict,
@@ -37,7 +35,7 @@ pub(super) fn main(arguments: &[String]) -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("farrier: {}", error.chain());
+            complain(&error.chain());
             ExitCode::FAILURE
         }
     }
@@ -148,8 +146,7 @@ struct Setting {
 
 impl Setting {
     fn new(root: &Root, arguments: &Arguments, may_destroy: bool) -> Result<Self, ManagerError> {
-        let options = config::load(&Sources::of_machine(Path::new("/"), Vec::new()))
-            .map_or_else(|_| Options::default(), |loaded| loaded.options);
+        let options = options_of_machine();
         let flags = EraseFlags {
             iterations: arguments.passes,
             zeroize: !arguments.no_zeros,

@@ -7,13 +7,13 @@ mod snapshots;
 #[cfg(test)]
 mod speed;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use farrier_plugin::SilentContext;
 
-use super::{say, wrong_usage};
-use crate::config::{self, Live, Options, Sources};
+use super::{complain, options_of_machine, say, wrong_usage};
+use crate::config::{Live, Options};
 use crate::hardware::Managers;
 use crate::sys::root::Root;
 
@@ -64,8 +64,7 @@ pub(super) fn main(arguments: &[String]) -> ExitCode {
 /// The managers of the machine that this root shows. Nothing is changed there.
 fn managers(root: &Root, arguments: &Arguments) -> Result<Managers, farrier_plugin::ManagerError> {
     let mut options = if root.is_system() {
-        config::load(&Sources::of_machine(Path::new("/"), Vec::new()))
-            .map_or_else(|_| Options::default(), |loaded| loaded.options)
+        options_of_machine()
     } else {
         Options::default()
     };
@@ -113,6 +112,6 @@ impl Arguments {
 }
 
 fn failed(what: &str, why: &str) -> ExitCode {
-    eprintln!("farrier: The inventory could not be {what}: {why}");
+    complain(&format!("The inventory could not be {what}: {why}"));
     ExitCode::FAILURE
 }

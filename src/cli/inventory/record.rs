@@ -13,13 +13,18 @@ use crate::erase;
 use crate::hardware::Managers;
 use crate::inventory::Collector;
 use crate::inventory::mask::masked;
+use crate::sys::kernel_parameters::COMMAND_LINE;
+use crate::sys::log::mask_bytes;
 use crate::sys::root::Root;
-use crate::sys::witness::{Seen, Witness, make_empty};
+use crate::sys::run_files;
+use crate::sys::witness::{Entry, Seen, Witness, make_empty};
 
 /// The inventory of the recording, as a replay shows it.
 const INVENTORY_FILE: &str = "inventory.json";
 
 /// Read the machine of this root into a directory, which is new or empty, and say what was done.
+///
+/// Secrets among the kernel's parameters are masked in any case: nothing of the inventory needs them.
 ///
 /// A recording is a tree of the files that were read (`sys`, `proc`, `run`, `dev`), the kernel's
 /// answers under `recorded`, and `inventory.json`: the inventory that a replay shows. Without a
@@ -36,7 +41,11 @@ pub(super) fn record(
         format!("The directory {place} must be new or empty, and writable: {error}")
     })?;
     let (seen, live, _) = read(root, lldp)?;
-    let seen = if mask { masked(seen) } else { seen };
+    let seen = if mask {
+        masked(seen)
+    } else {
+        without_secrets(seen)
+    };
     seen.write(directory)
         .map_err(|error| format!("Cannot write to {place}: {error}"))?;
     let (_, replayed, inventory) = read(&Root::at(directory), lldp)?;
@@ -56,6 +65,16 @@ pub(super) fn record(
         seen.entries.len(),
         seen.answers.len(),
     ))
+}
+
+/// The recording without the token and its like on the kernel's command line.
+fn without_secrets(mut seen: Seen) -> Seen {
+    for path in [COMMAND_LINE, run_files::PARAMETERS] {
+        if let Some(Entry::File(content)) = seen.entries.get_mut(Path::new(path)) {
+            *content = mask_bytes(content);
+        }
+    }
+    seen
 }
 
 /// Where two facts differ: `/inventory/interfaces/0/has_carrier (true, false)`.
@@ -108,6 +127,28 @@ fn read(root: &Root, lldp: bool) -> Result<(Seen, Value, Arc<Inventory>), String
 mod tests {
     use super::*;
     use crate::sys::recording::{Recording, machines, scratch};
+
+    #[test]
+    fn no_recording_has_a_secret_of_the_parameters() {
+        for mask in [false, true] {
+            let recording = Recording::unpack(
+                "/proc/cmdline = boot_method=vmedia ipa-agent-token=planted-Wk1 quiet\n\
+                 /run/farrier/parameters.txt = ipa-erase-record-url=http://h/?a=1&b=planted-Wk2 \
+                 BOOTIF=01-52-54-00-00-00-01\n\
+                 /sys/block/\n/sys/class/net/\n/sys/devices/system/node/\n/proc/meminfo = \n",
+            );
+            let directory = scratch();
+            record(&recording.root(), directory.path(), mask, false).unwrap();
+            let read = |path: &str| fs::read_to_string(directory.path().join(path)).unwrap();
+            let parameters = read("proc/cmdline") + &read("run/farrier/parameters.txt");
+            assert!(!parameters.contains("planted"), "{parameters}");
+            let inventory: Value = serde_json::from_str(&read(INVENTORY_FILE)).unwrap();
+            assert_eq!(
+                inventory["boot"]["pxe_interface"], "01-52-54-00-00-00-01",
+                "{inventory}"
+            );
+        }
+    }
 
     #[test]
     fn a_recording_of_any_machine_replays_the_same() {

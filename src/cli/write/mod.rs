@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use self::arguments::Arguments;
 use self::target::Target;
 use super::progress_line::ProgressLine;
-use super::{say, wrong_usage};
-use crate::config::{self, Options, Sources};
+use super::{complain, options_of_machine, say, wrong_usage};
+use crate::config::Options;
 use crate::stream::{self, ImageRequest, Written};
 use crate::sys::log::chain;
 use crate::sys::power;
@@ -23,8 +23,7 @@ use crate::sys::power;
 /// digest, or was to be written without one (`--no-checksum`); else with 1, and the disk does not
 /// boot.
 pub(super) fn main(arguments: &[String]) -> ExitCode {
-    let options = config::load(&Sources::of_machine(Path::new("/"), Vec::new()))
-        .map_or_else(|_| Options::default(), |loaded| loaded.options);
+    let options = options_of_machine();
     let task = Arguments::parse(arguments)
         .and_then(|arguments| Ok((arguments.request(&options)?, arguments)));
     let (request, arguments) = match task {
@@ -39,7 +38,7 @@ pub(super) fn main(arguments: &[String]) -> ExitCode {
         Ok(done) if arguments.json => say(&format!("{}\n", done.to_json())),
         Ok(done) => say(&format!("{}\n", done.to_text())),
         Err(error) => {
-            eprintln!("farrier: {}", chain(error.as_ref()));
+            complain(&chain(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -23,13 +23,14 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::{Command, Outcome};
+use crate::sys::run_files;
 use line::{Entry, Line};
 
 /// The file in the state directory.
-const FILE: &str = "commands.jsonl";
+const FILE: &str = run_files::COMMANDS.split_at(run_files::STATE.len() + 1).1;
 
 /// What PID 1 writes beside it about the end of the last agent, for people: `signal 9`.
-pub const LAST_EXIT: &str = "last-exit";
+pub const LAST_EXIT: &str = run_files::LAST_EXIT.split_at(run_files::STATE.len() + 1).1;
 
 /// What the kernel calls this boot: another random UUID after each.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";

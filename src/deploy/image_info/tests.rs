@@ -298,7 +298,7 @@ fn credentials_in_their_order() {
     let options = Options {
         image_server_auth_strategy: HTTP_BASIC.to_owned(),
         image_server_user: Some("agent".to_owned()),
-        image_server_password: Some("pw".to_owned()),
+        image_server_password: Some("pw".into()),
         ..Options::default()
     };
     let basic = |user: &str, password: &str| Credentials::Basic {

@@ -188,6 +188,58 @@ fn logs_of_a_broken_manager_are_an_entry_and_no_failure() {
         b"Broken: the controller does not answer\n"
     );
     assert!(members.contains_key("journal"));
+    let plugins = String::from_utf8(members["plugins"].clone()).unwrap();
+    assert!(plugins.starts_with("Broken "), "{plugins}");
+    assert!(members["options"].starts_with(b"Options {"));
+}
+
+#[test]
+fn no_secret_of_the_options_is_in_any_member() {
+    let planted = [
+        "planted-token-Zx41",
+        "https://poster:planted-pass-Zx42@records.example/planted-path-Zx43?sig=planted-sig-Zx44",
+        "planted-word-Zx45",
+    ];
+    let options = Options {
+        agent_token: Some(planted[0].into()),
+        erase_record_url: Some(planted[1].into()),
+        image_server_password: Some(planted[2].into()),
+        disk_wait_attempts: 0,
+        ..Options::default()
+    };
+    for secret in planted {
+        log::hide(secret);
+    }
+    // As the kernel's line shows them, under names that say nothing, and in what a vendor's tool
+    // made of them.
+    let line = planted.join(" x=");
+    let recording = Recording::unpack(&format!(
+        "/proc/cmdline = quiet ipa-erase-record-url={} x={line}\n\
+         /dev/kmsg = 6,1,1,-;Kernel command line: quiet x={line}\n\
+         /sys/block/\n/proc/7/stat = 7 (x) S 1\n/proc/7/cmdline = farrier --agent_token {}\n\
+         /run/farrier/parameters.txt = x={line}\n/run/farrier/log/dhcpcd.log = {line}\n",
+        planted[1], planted[0]
+    ));
+    let managers =
+        Managers::discover_at(Live::new(options), recording.root(), false, &SilentContext).unwrap();
+    let members = logs::unpack(&managers.collect_logs().unwrap());
+    for name in [
+        "cmdline",
+        "dmesg",
+        "ps",
+        "options",
+        "parameters.txt",
+        "log/dhcpcd.log",
+    ] {
+        assert!(
+            members[name].windows(3).any(|part| part == b"***"),
+            "{name}"
+        );
+    }
+    for (name, content) in members {
+        let text = String::from_utf8_lossy(&content).into_owned();
+        assert!(!text.contains("-Zx4"), "{name}: {text}");
+    }
 }
 
 #[test]

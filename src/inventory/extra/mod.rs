@@ -16,6 +16,7 @@ use serde_json::Value;
 use tracing::warn;
 
 use crate::inventory::{InventoryError, Smbios};
+use crate::sys::kernel_parameters;
 use crate::sys::root::Root;
 
 /// A fact: category, item, name and value, a text or a number.
@@ -35,11 +36,8 @@ struct Facts<'l> {
 ///
 /// The network interfaces cannot be listed.
 pub fn extra_hardware(root: &Root) -> Result<Vec<Fact>, InventoryError> {
-    let parameters = root.text("/proc/cmdline").unwrap_or_default();
-    if let Some(benchmarks) = parameters
-        .split_whitespace()
-        .find_map(|parameter| parameter.strip_prefix("ipa-inspection-benchmarks="))
-    {
+    let parameters = kernel_parameters::all(root);
+    if let Some(benchmarks) = parameters.value("ipa-inspection-benchmarks") {
         warn!(
             benchmarks,
             "extra-hardware reports what the machine is; it runs no benchmarks, which are programs \
@@ -54,7 +52,7 @@ pub fn extra_hardware(root: &Root) -> Result<Vec<Fact>, InventoryError> {
     memory_banks::add_banks(&smbios, &mut list);
     network::add(root, &mut list)?;
     processors::add(root, &smbios, &mut list);
-    system::add_kernel(root, &parameters, &mut list);
+    system::add_kernel(root, &mut list);
     Ok(list)
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Fact, Facts};
 use crate::inventory::{Smbios, Structure};
+use crate::sys::kernel_parameters;
 use crate::sys::log::mask;
 use crate::sys::root::Root;
 
@@ -60,13 +61,14 @@ pub(super) fn add_machine(smbios: &Smbios, list: &mut Vec<Fact>) {
 }
 
 /// The kernel's version, architecture and command line.
-pub(super) fn add_kernel(root: &Root, parameters: &str, list: &mut Vec<Fact>) {
+pub(super) fn add_kernel(root: &Root, list: &mut Vec<Fact>) {
     let mut kernel = Facts::of(list, "system", "kernel");
     kernel.add("version", root.attribute("/proc/sys/kernel/osrelease"));
     // The reference asks for the platform, `uname -i`, which Debian answers with "unknown".
     kernel.add("arch", Some(std::env::consts::ARCH));
     // These facts are kept and shown for years: no password on the command line is among them.
-    let parameters = mask(parameters.trim());
+    let line = root.text(kernel_parameters::COMMAND_LINE);
+    let parameters = mask(line.unwrap_or_default().trim());
     kernel.add("cmdline", Some(parameters).filter(|text| !text.is_empty()));
 }
 

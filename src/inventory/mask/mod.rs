@@ -1,7 +1,7 @@
 //! Taking out of a recording what names one machine, so that it can be given away.
 //!
 //! Masked are serial numbers, asset tags, UUIDs, world wide names, the last three octets of MACs, IP
-//! addresses, the host name, the kernel command line but for `BOOTIF`, and how a switch, its ports and
+//! addresses, the host name, kernel parameters but for `BOOTIF` and `boot_method`, and how a switch, its ports and
 //! VLANs are called. What tells kinds of
 //! machines apart stays: makers, models, firmware, the makers' parts of WWNs and MACs, sizes, where
 //! things are plugged in, and the names of arrays.
@@ -24,12 +24,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::sys::hex;
+use crate::sys::kernel_parameters::COMMAND_LINE;
 use crate::sys::witness::{Entry, Seen};
+use crate::sys::{hex, run_files};
 use secrets::Masks;
 
 const SMBIOS_TABLE: &str = "/sys/firmware/dmi/tables/DMI";
-const COMMAND_LINE: &str = "/proc/cmdline";
 const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
 /// The recording without what names the machine.
@@ -37,7 +37,7 @@ pub fn masked(mut seen: Seen) -> Seen {
     for (path, entry) in &mut seen.entries {
         if let Entry::File(content) = entry {
             match path.to_str() {
-                Some(COMMAND_LINE) => *content = boot_interface(content),
+                Some(COMMAND_LINE | run_files::PARAMETERS) => *content = boot_parameters(content),
                 Some(HOST_NAME) => *content = b"host\n".to_vec(),
                 _ => {}
             }
@@ -103,12 +103,14 @@ fn masked_value(value: Value, masks: &Masks) -> Value {
     }
 }
 
-/// Of the kernel command line only what is read of it: the rest has addresses and tokens.
-fn boot_interface(line: &[u8]) -> Vec<u8> {
+/// Of the parameters only what an inventory reads of them: the rest has addresses and tokens.
+fn boot_parameters(line: &[u8]) -> Vec<u8> {
     let line = String::from_utf8_lossy(line);
     let kept: Vec<&str> = line
         .split_whitespace()
-        .filter(|parameter| parameter.starts_with("BOOTIF="))
+        .filter(|parameter| {
+            parameter.starts_with("BOOTIF=") || parameter.starts_with("boot_method=")
+        })
         .collect();
     (kept.join(" ") + "\n").into_bytes()
 }

@@ -201,8 +201,8 @@ fn firmware_tables_keep_their_layout() {
 #[test]
 fn of_the_command_line_only_the_boot_interface_stays() {
     assert_eq!(
-        boot_interface(b"ipa-api-url=http://10.0.0.1 BOOTIF=01-aa-bb quiet\n"),
-        b"BOOTIF=01-aa-bb\n"
+        boot_parameters(b"ipa-api-url=http://10.0.0.1 BOOTIF=01-aa-bb quiet boot_method=vmedia\n"),
+        b"BOOTIF=01-aa-bb boot_method=vmedia\n"
     );
 }
 

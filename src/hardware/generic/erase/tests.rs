@@ -149,7 +149,7 @@ fn all_disks_are_erased_and_named() {
 fn a_record_is_in_the_result_in_the_archive_and_at_the_sites_receiver() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut options = Options {
-        erase_record_url: Some(format!("http://{}/", listener.local_addr().unwrap())),
+        erase_record_url: Some(format!("http://{}/", listener.local_addr().unwrap()).into()),
         erase_record_required: true,
         ..Options::default()
     };
@@ -172,7 +172,7 @@ fn a_record_is_in_the_result_in_the_archive_and_at_the_sites_receiver() {
 
     // Where nobody takes it, the step fails only if it must not.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    options.erase_record_url = Some(format!("http://{}/", listener.local_addr().unwrap()));
+    options.erase_record_url = Some(format!("http://{}/", listener.local_addr().unwrap()).into());
     const PORTAL: &str = "302 Found\r\nLocation: /login?session=secret";
     let receiver = thread::spawn(move || {
         for answer in ["403 Forbidden", PORTAL, "403 Forbidden"] {
@@ -197,7 +197,7 @@ fn a_record_is_in_the_result_in_the_archive_and_at_the_sites_receiver() {
 fn the_place_of_a_record_is_made_of_what_is_in_it() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let options = Options {
-        erase_record_url: Some(format!("http://{}/site", listener.local_addr().unwrap())),
+        erase_record_url: Some(format!("http://{}/site", listener.local_addr().unwrap()).into()),
         erase_record_method: "PUT".to_owned(),
         erase_record_required: true,
         ..Options::default()

@@ -1,0 +1,205 @@
+//! Everything that farrier keeps below `/run/farrier`, in one list: whoever writes a file names it
+//! by its constant here, and the log archive goes through the list. So no file can be written for
+//! the archive and be missing there.
+
+/// The directory, a tmpfs that only root can enter.
+pub const DIRECTORY: &str = "/run/farrier";
+
+/// The phases of the boot (see [`super::boot_times`]).
+pub const BOOT_TIMES: &str = "/run/farrier/boot-times";
+
+/// What udev, modprobe and dhcpcd said: `<program>.log`, and `<program>.log.1` before it.
+pub const PROGRAM_LOGS: &str = "/run/farrier/log";
+
+/// What the network gave, a JSON file for each interface and protocol.
+pub const LEASES: &str = "/run/farrier/leases";
+
+/// What `/etc/resolv.conf` is a link to.
+pub const RESOLV_CONF: &str = "/run/farrier/resolv.conf";
+
+/// What dhcpcd was told.
+pub const DHCPCD_CONF: &str = "/run/farrier/dhcpcd.conf";
+
+/// The parameters that virtual media brought (see [`super::kernel_parameters`]).
+pub const PARAMETERS: &str = "/run/farrier/parameters.txt";
+
+/// The agent's log.
+pub const AGENT_LOG: &str = "/run/farrier/agent.log";
+
+/// Erase records, by step and device.
+pub const ERASE_RECORDS: &str = "/run/farrier/erase";
+
+/// What must survive the agent's end: journal and token lie here.
+pub const STATE: &str = "/run/farrier/state";
+
+/// The token, the certificate's key and the node, in [`STATE`].
+pub const AGENT_STATE: &str = "/run/farrier/state/agent.json";
+
+/// The command journal, in [`STATE`].
+pub const COMMANDS: &str = "/run/farrier/state/commands.jsonl";
+
+/// How the last agent ended, in [`STATE`].
+pub const LAST_EXIT: &str = "/run/farrier/state/last-exit";
+
+/// There once udev has handled every device that was there at boot.
+pub const SETTLED: &str = "/run/farrier/settled";
+
+/// There once the agent has locked the machine down.
+pub const LOCKED_DOWN: &str = "/run/farrier/locked-down";
+
+/// Where PID 1 hears messages.
+pub const INIT_SOCKET: &str = "/run/farrier/init.sock";
+
+/// Where media are mounted.
+pub const MOUNT_POINTS: &str = "/run/farrier/mnt";
+
+/// What becomes of a file in the log archive.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Archived {
+    /// It is the member of this name; of a directory every file in it, below this name.
+    As(&'static str),
+    /// It is the member of this name: lines of JSON, without `result` in any.
+    WithoutResults(&'static str),
+    /// Who keeps it hands it in, as this member or below this name; empty: under names of its own.
+    ByItsKeeper(&'static str),
+    /// It is left out, for this reason.
+    LeftOut(&'static str),
+}
+
+/// All of them.
+pub const ALL: &[(&str, Archived)] = &[
+    (AGENT_LOG, Archived::ByItsKeeper("journal")),
+    (ERASE_RECORDS, Archived::ByItsKeeper("")),
+    (BOOT_TIMES, Archived::As("boot-times")),
+    (PROGRAM_LOGS, Archived::As("log")),
+    (LEASES, Archived::As("leases")),
+    (
+        RESOLV_CONF,
+        Archived::LeftOut("/etc/resolv.conf leads to it and is collected"),
+    ),
+    (DHCPCD_CONF, Archived::As("dhcpcd.conf")),
+    (PARAMETERS, Archived::As("parameters.txt")),
+    // Results repeat the arguments of steps, among them the config drive.
+    (COMMANDS, Archived::WithoutResults("commands.jsonl")),
+    (LAST_EXIT, Archived::As("last-exit")),
+    (
+        AGENT_STATE,
+        Archived::LeftOut("it holds the token and the certificate's key"),
+    ),
+    (
+        STATE,
+        Archived::LeftOut("its files are listed by themselves"),
+    ),
+    (
+        SETTLED,
+        Archived::LeftOut("empty; boot-times has the moment"),
+    ),
+    (
+        LOCKED_DOWN,
+        Archived::LeftOut("empty, and nobody collects logs after it"),
+    ),
+    (INIT_SOCKET, Archived::LeftOut("a socket")),
+    (
+        MOUNT_POINTS,
+        Archived::LeftOut("what is mounted is another's"),
+    ),
+    (
+        DIRECTORY,
+        Archived::LeftOut("its files are listed by themselves"),
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+
+    /// The code of a source file: without comments, and without the tests at its end.
+    fn code(path: &Path) -> String {
+        let text = fs::read_to_string(path).unwrap();
+        let end = text.find("#[cfg(test)]\nmod tests").unwrap_or(text.len());
+        text[..end]
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .map(|line| format!("{line}\n"))
+            .collect()
+    }
+
+    /// The modules that this file declares for tests alone.
+    fn test_modules(path: &Path) -> Vec<String> {
+        let text = fs::read_to_string(path).unwrap();
+        let mut lines = text.lines();
+        let mut names = Vec::new();
+        while let Some(line) = lines.next() {
+            if line.starts_with("#[cfg(")
+                && line.contains("test")
+                && let Some((_, name)) = lines.next().unwrap_or_default().split_once("mod ")
+            {
+                names.push(name.trim_end_matches([';', '{', ' ']).to_owned());
+            }
+        }
+        names
+    }
+
+    fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_keeps_a_file_that_is_not_on_the_list() {
+        let mut found = Vec::new();
+        sources(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+            &mut found,
+        );
+        let tests: Vec<String> = found.iter().flat_map(|path| test_modules(path)).collect();
+        found.retain(|path| {
+            let mut parts = path.components().map(|part| {
+                let part = part.as_os_str().to_string_lossy();
+                part.trim_end_matches(".rs").to_owned()
+            });
+            !parts.any(|part| tests.contains(&part))
+        });
+        assert!(found.len() > 200, "{}", found.len());
+        let mut constants = 0;
+        for path in found {
+            let code = code(&path);
+            if path.ends_with("src/sys/run_files.rs") {
+                constants = code.matches("pub const ").count() - 1;
+                continue;
+            }
+            for place in ["run/farrier", "/var/log"] {
+                assert!(
+                    !code.contains(place),
+                    "{} names a file in {place}, which belongs into src/sys/run_files.rs",
+                    path.display()
+                );
+            }
+        }
+        // Each constant is on the list, which is a constant itself.
+        assert_eq!(constants, ALL.len());
+    }
+
+    #[test]
+    fn what_is_left_out_has_a_reason_and_names_are_used_once() {
+        let mut names = std::collections::BTreeSet::new();
+        for (path, archived) in ALL {
+            match archived {
+                Archived::As(name) | Archived::WithoutResults(name) => {
+                    assert!(names.insert(name), "{name}");
+                }
+                Archived::ByItsKeeper(_) => {}
+                Archived::LeftOut(reason) => assert!(!reason.is_empty(), "{path}"),
+            }
+        }
+    }
+}

@@ -520,6 +520,10 @@ async fn it_outlasts_a_conductor_of_changing_mind() {
     .await;
     let boot = Boot::new(&conductor);
     let agent = boot.start();
+    // One by one: each may take as long as `wait_for` waits.
+    for count in 1..3 {
+        conductor.wait_for("/v1/heartbeat", count).await;
+    }
     let beats = conductor.wait_for("/v1/heartbeat", 3).await;
     for pair in beats.windows(2) {
         let gap = (pair[1].at - pair[0].at).as_secs_f64();

@@ -1,0 +1,276 @@
+use std::path::Path;
+use std::sync::mpsc::Sender;
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::*;
+use crate::command::fake::{self, FakeManager};
+
+type Gate = Sender<Result<Value, ManagerError>>;
+
+fn open(state: &Path) -> (Arc<CommandTable>, Gate, UnboundedReceiver<Signal>) {
+    let (manager, gate) = FakeManager::new();
+    let (environment, signals) = fake::environment(vec![manager], state);
+    (CommandTable::open(environment).unwrap(), gate, signals)
+}
+
+fn request(body: &Value) -> Request {
+    Request::read(body.to_string().as_bytes()).unwrap()
+}
+
+fn step(name: &str) -> Request {
+    request(&json!({"name": "clean.execute_clean_step", "params": {
+        "step": {"step": name}, "node": {"uuid": "1be2"}, "ports": []}}))
+}
+
+fn get_steps(kind: &str) -> Request {
+    request(&json!({"name": format!("{kind}.get_{kind}_steps"),
+        "params": {"node": {"uuid": "1be2"}, "ports": []}}))
+}
+
+fn names(table: &CommandTable) -> Vec<(String, Status)> {
+    table
+        .list()
+        .iter()
+        .map(|command| (command.name().to_owned(), command.status()))
+        .collect()
+}
+
+#[test]
+fn a_killed_agent_leaves_a_failed_command_and_takes_new_ones() {
+    let state = tempfile::tempdir().unwrap();
+    let (table, gate, _) = open(state.path());
+    table
+        .issue(request(&json!({"name": "standby.sync", "params": {}})))
+        .unwrap();
+    table.issue(step("gate")).unwrap();
+    assert_eq!(table.running().unwrap().name(), "execute_clean_step");
+    // What a killed agent leaves is its state directory as it is now.
+    let left = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(state.path()).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), left.path().join(entry.file_name())).unwrap();
+    }
+    gate.send(Ok(Value::Null)).unwrap();
+
+    let (table, _, _) = open(left.path());
+    assert_eq!(
+        names(&table),
+        [
+            ("sync".to_owned(), Status::Succeeded),
+            ("execute_clean_step".to_owned(), Status::Failed),
+        ]
+    );
+    assert!(table.running().is_none());
+    table.issue(step("erase_devices")).unwrap();
+    assert_eq!(names(&table).len(), 3);
+}
+
+#[test]
+fn the_end_is_journalled_before_it_shows_and_before_the_heartbeat() {
+    let state = tempfile::tempdir().unwrap();
+    let (table, gate, mut signals) = open(state.path());
+    let command = table.issue(step("gate")).unwrap();
+    let journal = || std::fs::read_to_string(state.path().join("commands.jsonl")).unwrap();
+    assert!(journal().contains(&format!("{{\"started\":{{\"id\":\"{}\"", command.id())));
+    assert!(!journal().contains("\"ended\""));
+    assert!(fake::drain(&mut signals).is_empty());
+    gate.send(Ok(Value::Null)).unwrap();
+    assert_eq!(signals.blocking_recv(), Some(Signal::HeartbeatNow));
+    assert_eq!(command.status(), Status::Succeeded);
+    assert!(journal().contains(&format!("{{\"ended\":{{\"id\":\"{}\"", command.id())));
+}
+
+#[test]
+fn a_panic_of_a_synchronous_command_is_a_failure() {
+    let state = tempfile::tempdir().unwrap();
+    let (table, _, _) = open(state.path());
+    let command = table
+        .issue(request(&json!({"name": "service.get_service_steps",
+            "params": {"node": {"uuid": "1be2"}, "ports": []}})))
+        .unwrap();
+    let outcome = command.outcome().unwrap();
+    assert_eq!(
+        outcome.error.as_ref().unwrap().details,
+        "get_service_steps ended in a panic, which is a defect of the agent: service steps \
+         are broken"
+    );
+    assert_eq!(names(&table).len(), 1);
+}
+
+#[test]
+fn refused_requests_leave_no_trace_after_a_restart_either() {
+    let state = tempfile::tempdir().unwrap();
+    let (table, _, _) = open(state.path());
+    table
+        .issue(request(&json!({"name": "clean.get_clean_steps",
+            "params": {"node": {}, "ports": []}})))
+        .unwrap_err();
+    assert!(table.list().is_empty());
+    drop(table);
+    let (table, _, _) = open(state.path());
+    assert!(table.list().is_empty());
+}
+
+#[test]
+fn the_steps_are_told_when_the_running_command_has_ended() {
+    let state = tempfile::tempdir().unwrap();
+    let (table, gate, _) = open(state.path());
+    table.issue(step("gate")).unwrap();
+    let asked = thread::spawn({
+        let table = Arc::clone(&table);
+        move || table.issue(get_steps("clean"))
+    });
+    // Others are refused meanwhile, at once.
+    thread::sleep(Duration::from_millis(50));
+    let error = table.issue(step("erase_devices")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AgentIsBusy);
+    let error = table.issue(get_steps("deploy")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AgentIsBusy);
+    assert!(!asked.is_finished());
+    gate.send(Ok(Value::Null)).unwrap();
+    let steps = asked.join().unwrap().unwrap();
+    assert_eq!(steps.status(), Status::Succeeded);
+    assert_eq!(
+        names(&table),
+        [
+            ("execute_clean_step".to_owned(), Status::Succeeded),
+            ("get_clean_steps".to_owned(), Status::Succeeded),
+        ]
+    );
+}
+
+/// Neither the status nor the words of [`ErrorKind::AgentIsBusy`]: Ironic's client looks at both.
+#[test]
+fn steps_that_cannot_be_told_in_time_are_an_error_that_ends_the_cleaning() {
+    let state = tempfile::tempdir().unwrap();
+    let (mut table, gate, _) = open(state.path());
+    Arc::get_mut(&mut table).unwrap().patience = Duration::from_millis(20);
+    table.issue(step("gate")).unwrap();
+    for kind in ["clean", "service"] {
+        let error = table.issue(get_steps(kind)).unwrap_err();
+        assert!(error.kind().code() >= 400 && error.kind().code() != 409);
+        let words = format!("{}: {}", error.kind().message(), error.chain());
+        assert!(!words.to_lowercase().contains("agent is busy"), "{words}");
+        assert!(words.contains("execute_clean_step"), "{words}");
+    }
+    assert_eq!(names(&table).len(), 1);
+    gate.send(Ok(Value::Null)).unwrap();
+}
+
+#[test]
+fn an_interrupted_step_has_failed_where_the_conductor_would_take_it_for_done() {
+    let state = tempfile::tempdir().unwrap();
+    let (table, _, _) = open(state.path());
+    table.issue(get_steps("clean")).unwrap();
+    let why = table
+        .fail_interrupted_step(StepKind::Clean, "erase_devices")
+        .unwrap();
+    assert!(why.contains("in the middle of clean step erase_devices"));
+    let expected = [
+        ("get_clean_steps".to_owned(), Status::Succeeded),
+        ("execute_clean_step".to_owned(), Status::Failed),
+    ];
+    assert_eq!(names(&table), expected);
+    let outcome = table.list()[1].outcome().unwrap();
+    assert_eq!(outcome.error.as_ref().unwrap().type_name, "CleaningError");
+    assert_eq!(outcome.error.as_ref().unwrap().details, why);
+    // Once is enough, for an agent that is started again, too.
+    let again =
+        |table: &CommandTable| table.fail_interrupted_step(StepKind::Clean, "erase_devices");
+    assert_eq!(again(&table), None);
+    drop(table);
+    let (table, _, _) = open(state.path());
+    assert_eq!(again(&table), None);
+    assert_eq!(names(&table), expected);
+}
+
+#[test]
+fn what_cannot_be_journalled_does_not_run() {
+    let state = tempfile::tempdir().unwrap();
+    let (table, _, _) = open(state.path());
+    table.journal.break_for_test();
+    for name in ["erase_devices", "gate"] {
+        let error = table.issue(step(name)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::CommandExecution);
+    }
+    assert!(table.list().is_empty());
+}
+
+#[test]
+fn a_rescue_is_never_refused() {
+    let state = tempfile::tempdir().unwrap();
+    let (table, gate, _) = open(state.path());
+    let rescue =
+        |params: Value| request(&json!({"name": "rescue.finalize_rescue", "params": params}));
+    let issue = |params: Value| {
+        let command = table.issue(rescue(params.clone())).unwrap();
+        let outcome = command.outcome().unwrap();
+        assert_eq!(outcome.status, Status::Failed, "{params}");
+        let error = outcome.error.clone().unwrap();
+        // Ironic takes a TypeError in a result for an API error too.
+        assert_ne!(error.type_name, "TypeError", "{params}");
+        assert!(
+            !error.details.contains("sesame"),
+            "{params}: {}",
+            error.details
+        );
+    };
+    let requests = [
+        json!({"rescue_password": "$6$salt$hash", "hashed": true}),
+        json!({"rescue_password": "$", "hashed": true}),
+        json!({"rescue_password": "open sesame"}),
+        json!({"rescue_password": ["open sesame"]}),
+        json!({"rescue_password": "sesame", "hashed": "yes"}),
+        json!({"rescue_password": "sesame", "more": 1}),
+        json!({}),
+    ];
+    for params in &requests {
+        issue(params.clone());
+    }
+    // What cannot be written down is no reason either.
+    table.journal.break_for_test();
+    issue(json!({"rescue_password": "$6$salt$hash", "hashed": true}));
+    assert_eq!(names(&table).len(), requests.len() + 1);
+    // Another name: a child that some other test forks may hold this one's lock for a moment.
+    let left = tempfile::tempdir().unwrap();
+    let journal = "commands.jsonl";
+    std::fs::copy(state.path().join(journal), left.path().join(journal)).unwrap();
+
+    // After a restart they are failed, and a busy agent says that it is busy, whatever it is
+    // asked: that is no API error for Ironic.
+    let (table, _, _) = open(left.path());
+    assert_eq!(names(&table).len(), requests.len());
+    assert!(
+        names(&table)
+            .iter()
+            .all(|(_, status)| *status == Status::Failed)
+    );
+    drop((gate, table));
+    let state = tempfile::tempdir().unwrap();
+    let (table, gate, _) = open(state.path());
+    table.issue(step("gate")).unwrap();
+    let error = table.issue(rescue(json!({}))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AgentIsBusy);
+    gate.send(Ok(Value::Null)).unwrap();
+}
+
+#[test]
+fn requests_one_after_the_other_never_run_side_by_side() {
+    let state = tempfile::tempdir().unwrap();
+    let (table, gate, _) = open(state.path());
+    let issuers: Vec<_> = (0..8)
+        .map(|_| {
+            let table = Arc::clone(&table);
+            thread::spawn(move || table.issue(step("gate")).is_ok())
+        })
+        .collect();
+    let accepted = issuers
+        .into_iter()
+        .map(|issuer| issuer.join().unwrap())
+        .filter(|accepted| *accepted)
+        .count();
+    assert_eq!(accepted, 1);
+    gate.send(Ok(Value::Null)).unwrap();
+}

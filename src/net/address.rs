@@ -23,17 +23,22 @@ pub struct InterfaceAddress {
 /// where the address is link-local, loopback (towards another host) or unspecified, which nobody
 /// else can answer to.
 pub fn source_towards(host: IpAddr) -> Option<IpAddr> {
-    let any: IpAddr = match host {
-        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind(SocketAddr::new(any, 0)).ok()?;
+    let socket = UdpSocket::bind(any_towards(host)).ok()?;
     socket.connect(SocketAddr::new(host, PORT)).ok()?;
     let source = socket.local_addr().ok()?.ip();
     let usable = !is_link_local(source)
         && !source.is_unspecified()
         && (!source.is_loopback() || host.is_loopback());
     usable.then_some(source)
+}
+
+/// Where a socket is bound that asks this host: any address of its family, any port.
+pub(super) fn any_towards(host: IpAddr) -> SocketAddr {
+    let any = match host {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    SocketAddr::new(any, 0)
 }
 
 /// Every address of every interface that is up, without loopback and link-local ones.

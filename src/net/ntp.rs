@@ -2,13 +2,14 @@
 //! it for the reference.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout};
 
 use super::NetError;
+use super::address::any_towards;
 use super::resolver::Resolver;
 
 /// Port of the protocol.
@@ -124,12 +125,7 @@ async fn ask_in_turn(servers: &[SocketAddr]) -> io::Result<SystemTime> {
 }
 
 async fn ask(server: SocketAddr) -> io::Result<SystemTime> {
-    let any: IpAddr = if server.is_ipv4() {
-        Ipv4Addr::UNSPECIFIED.into()
-    } else {
-        Ipv6Addr::UNSPECIFIED.into()
-    };
-    let socket = UdpSocket::bind(SocketAddr::new(any, 0)).await?;
+    let socket = UdpSocket::bind(any_towards(server.ip())).await?;
     socket.connect(server).await?;
     // What the server repeats in its answer: chance, so that an answer cannot be forged blindly.
     let cookie = uuid::Uuid::new_v4().as_u128() as u64;

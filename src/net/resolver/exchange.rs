@@ -1,7 +1,7 @@
 //! One question to one name server, over UDP, or over TCP where the answer is too long for that.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use hickory_proto::op::{self, Message, MessageType, ResponseCode};
@@ -9,6 +9,8 @@ use hickory_proto::rr::{Name, RData, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
+
+use crate::net::address::any_towards;
 
 /// A question for the addresses of one family.
 pub(super) struct Query<'a> {
@@ -67,14 +69,9 @@ pub(super) async fn ask(
 }
 
 async fn over_udp(server: SocketAddr, question: &Message, second: Duration) -> io::Result<Message> {
-    let any: IpAddr = if server.is_ipv4() {
-        Ipv4Addr::UNSPECIFIED.into()
-    } else {
-        Ipv6Addr::UNSPECIFIED.into()
-    };
     // A port that the kernel chooses for each question, and answers from this server alone; where
     // nobody listens there, a connected socket hears of it at once.
-    let socket = UdpSocket::bind(SocketAddr::new(any, 0)).await?;
+    let socket = UdpSocket::bind(any_towards(server.ip())).await?;
     socket.connect(server).await?;
     let packet = question.to_vec().map_err(io::Error::other)?;
     let mut pause = second;

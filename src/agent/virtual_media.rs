@@ -13,6 +13,7 @@ use crate::sys::kernel_parameters;
 use crate::sys::log::chain;
 use crate::sys::mounted::Mounted;
 use crate::sys::root::Root;
+use crate::sys::text_encoding;
 use libblkid_rs::{BlkidProbe, BlkidSublks, BlkidSublksFlags};
 
 /// File systems that conductors and BMCs make.
@@ -296,17 +297,20 @@ fn label(device: &Path) -> Option<String> {
 
 fn read_parameters(medium: &Medium, notes: &mut Vec<String>) -> Result<String, VirtualMediaError> {
     let mounted = mount(medium)?;
-    let text = fs::read(mounted.path().join("parameters.txt")).map_err(|source| {
-        VirtualMediaError::Parameters {
-            device: medium.device.clone(),
-            source,
-        }
+    let text = parameters_of(mounted.path()).map_err(|source| VirtualMediaError::Parameters {
+        device: medium.device.clone(),
+        source,
     })?;
     notes.push(format!(
         "took parameters from the virtual medium {}",
         medium.device.display()
     ));
-    Ok(String::from_utf8_lossy(&text).into_owned())
+    Ok(text)
+}
+
+fn parameters_of(medium: &Path) -> io::Result<String> {
+    let text = fs::read(medium.join("parameters.txt"))?;
+    Ok(text_encoding::decode(&text).into_owned())
 }
 
 fn copy_configuration(
@@ -444,6 +448,20 @@ mod tests {
             b"[DEFAULT]\n"
         );
         assert!(!to.join("directory").exists());
+    }
+
+    #[test]
+    fn parameters_are_read_in_the_encodings_of_windows() {
+        let medium = tempfile::tempdir().unwrap();
+        let text = "ipa-api-url=http://192.0.2.1:6385\r\n";
+        let utf16: Vec<u8> = format!("\u{feff}{text}")
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        for bytes in [format!("\u{feff}{text}").into_bytes(), utf16] {
+            fs::write(medium.path().join("parameters.txt"), bytes).unwrap();
+            assert_eq!(parameters_of(medium.path()).unwrap(), text);
+        }
     }
 
     #[test]

@@ -166,7 +166,11 @@ impl Loading {
 
     fn read(&mut self, path: &Path) {
         let text = match fs::read(path) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            // Editors of Windows put the mark there; it would be part of the first line.
+            Ok(bytes) => {
+                String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes))
+                    .into_owned()
+            }
             Err(source) => {
                 self.errors.push(ConfigError::Read {
                     path: path.to_owned(),
@@ -355,6 +359,13 @@ mod tests {
         assert_eq!(machine.options().listen_port, 8);
         machine.flags("--listen_port 9");
         assert_eq!(machine.options().listen_port, 9);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_file() {
+        let mut machine = Machine::new("");
+        machine.file("etc/farrier.conf", "\u{feff}listen_port = 2\n");
+        assert_eq!(machine.options().listen_port, 2);
     }
 
     #[test]

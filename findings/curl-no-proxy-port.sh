@@ -72,6 +72,7 @@ expected = {
 }
 if seen != expected:
     sys.exit(f"changed: expected {expected}, seen {seen}")
-print(f"{pycurl.version.split()[1]}, requests {requests.__version__}, no_proxy=localhost:PORT: {seen['localhost:PORT']}")
+print(f"{pycurl.version.split()[1]}, requests {requests.__version__}: " \
+      f"no_proxy=localhost:PORT: {seen['localhost:PORT']}")
 PYTHON
 venv/bin/python try.py

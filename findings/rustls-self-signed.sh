@@ -20,7 +20,8 @@ python3 -m venv venv
 venv/bin/pip -q --disable-pip-version-check install --no-compile uv==0.13.9 requests==2.34.2
 
 # The one difference is what basicConstraints says.
-printf '[req]\ndistinguished_name = dn\nx509_extensions = plain\n[dn]\n[plain]\nbasicConstraints = CA:FALSE\n' > plain.cnf
+printf '[req]\ndistinguished_name = dn\nx509_extensions = plain\n[dn]\n[plain]\nbasicConstraints = CA:FALSE\n' \
+    > plain.cnf
 for kind in usual plain; do
     config=()
     [ $kind = usual ] || config=(-config plain.cnf)

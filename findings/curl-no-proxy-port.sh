@@ -72,7 +72,7 @@ expected = {
 }
 if seen != expected:
     sys.exit(f"changed: expected {expected}, seen {seen}")
-print(f"{pycurl.version.split()[1]}, requests {requests.__version__}: " \
+print(f"{pycurl.version.split()[1]}, requests {requests.__version__}: "
       f"no_proxy=localhost:PORT: {seen['localhost:PORT']}")
 PYTHON
 venv/bin/python try.py

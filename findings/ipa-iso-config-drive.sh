@@ -78,4 +78,4 @@ if set(seen) != {"written as it is", "Not a gzipped file"}:
     sys.exit(f"changed: expected some images as they are and some to be no gzipped file, seen {dict(seen)}")
 print(f"ironic-python-agent 13.0.0, 40 valid ISO images: {dict(seen)}")
 PYTHON
-venv/bin/python -W ignore try.py
+venv/bin/python -W ignore try.py 2>err || { cat err >&2; exit 1; }

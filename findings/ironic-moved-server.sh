@@ -50,4 +50,4 @@ if seen != [old, old, new]:
     sys.exit(f"changed: expected {[old, old, new]}, seen {seen}")
 print(f"ironic 39.0.0: at first {first}; moved, inspected again {moved}; cleared, inspected again {cleared}")
 PYTHON
-venv/bin/python -W ignore try.py
+venv/bin/python -W ignore try.py 2>err || { cat err >&2; exit 1; }

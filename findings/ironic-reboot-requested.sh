@@ -44,4 +44,4 @@ if seen != expected:
     sys.exit(f"changed: expected reboot_requested {expected}, seen {seen}")
 print(f"ironic 39.0.0, reboot_requested of a step that says so: {seen}")
 PYTHON
-venv/bin/python -W ignore try.py
+venv/bin/python -W ignore try.py 2>err || { cat err >&2; exit 1; }

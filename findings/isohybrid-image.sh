@@ -67,4 +67,4 @@ if seen != expected:
     sys.exit(f"changed: expected answers of oslo.utils, conductor and agent: {expected}, seen {seen}")
 print(f"oslo.utils 10.2.0, ironic 39.0.0, ironic-python-agent 13.0.0: {seen}")
 PYTHON
-venv/bin/python -W ignore try.py
+venv/bin/python -W ignore try.py 2>err || { cat err >&2; exit 1; }

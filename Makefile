@@ -9,7 +9,7 @@ CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help build ramdisk plugin-initrd demo test unit lab check bench compare fuzz fuzz-briefly docs clean tools FORCE
+.PHONY: help build ramdisk plugin-initrd demo test unit lab check bench compare fuzz fuzz-briefly findings docs clean tools FORCE
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +93,9 @@ compare: ramdisk ## The Python agent and farrier in the same virtual servers, si
 	@tests/lab/install
 	@tests/compare/build-reference
 	@cd tests && $(CURDIR)/build/lab/venv/bin/python -m compare $(MACHINES)
+
+findings: ## Whether surprises about tools and libraries of others still hold: ONLY=name for one
+	@findings/run $(ONLY)
 
 docs: tools ## The crate's documentation
 	cargo doc --workspace --no-deps --locked

@@ -57,6 +57,7 @@ mod version;
 
 pub use digest::Algorithm;
 pub use error::{Conversion, DownloadError, StreamError};
+pub use format::describe;
 pub use pipeline::{Written, stage, write};
 pub use request::{Checksum, Credentials, Format, ImageRequest, Location, Proxies};
 pub use staged::{HEAD_SIZE, Staged};

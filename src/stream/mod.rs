@@ -55,7 +55,7 @@ mod text;
 mod unpack;
 mod version;
 
-pub use digest::Algorithm;
+pub use digest::{Algorithm, MD5_DISABLED};
 pub use error::{Conversion, DownloadError, StreamError};
 pub use format::describe;
 pub use pipeline::{Written, stage, write};

@@ -4,6 +4,8 @@
 //! Structures are those of Microsoft's "FAT: General Overview of On-Disk Format" 1.03, which the
 //! UEFI specification (13.3) builds on. Every number comes from the image, so every walk is bounded.
 
+mod tree;
+
 use crate::sys::block_device::{DiskError, Medium};
 
 /// The most bytes of a directory that are read; FAT's own limit is 2 MiB.
@@ -21,6 +23,7 @@ const LONG_NAME: u8 = 0x0f;
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct BootSector {
     kind: Kind,
+    sector: u32,
     fat: u64,
     cluster: u64,
     clusters: u64,
@@ -142,6 +145,16 @@ impl<'m> Fat<'m> {
         &self.sector.serial
     }
 
+    /// Bytes of its sectors: on a disk with larger blocks Linux does not mount it.
+    pub fn sector_size(&self) -> u32 {
+        self.sector.sector
+    }
+
+    /// Bytes that it has at least, by its boot sector.
+    pub fn announced_size(&self) -> u64 {
+        self.sector.data + self.sector.clusters * self.sector.cluster
+    }
+
     fn root_bytes(&self) -> Result<Vec<u8>, FatError> {
         match self.sector.root {
             Root::Area { offset, length } => {
@@ -251,6 +264,7 @@ impl BootSector {
         };
         Some(Self {
             kind,
+            sector: bytes as u32,
             fat: reserved * bytes,
             cluster: per_cluster * bytes,
             clusters,

@@ -4,6 +4,9 @@
 //! FAT12 or FAT16, by the number of clusters (Microsoft's FAT overview 1.03): a config drive never
 //! needs more. Nothing is ever deleted, so files and directories lie one after another.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use super::table::TableError;
 use crate::sys::block_device::Medium;
 
@@ -53,17 +56,17 @@ pub struct Node<'c> {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Content<'c> {
     /// Bytes.
-    File(&'c [u8]),
+    File(Cow<'c, [u8]>),
     /// Files and directories.
     Directory(Vec<Node<'c>>),
 }
 
 impl<'c> Node<'c> {
     /// A file.
-    pub fn file(name: String, content: &'c [u8]) -> Self {
+    pub fn file(name: String, content: impl Into<Cow<'c, [u8]>>) -> Self {
         Self {
             name,
-            content: Content::File(content),
+            content: Content::File(content.into()),
         }
     }
 
@@ -76,6 +79,39 @@ impl<'c> Node<'c> {
     }
 }
 
+/// Whether FAT can hold these names: the error says which it cannot.
+///
+/// Linux reads more than Windows: neither finds a name that ends with a dot, or the second of two that
+/// differ in their case alone.
+pub fn check_names(nodes: &[Node<'_>]) -> Result<(), TableError> {
+    check_names_below("", nodes)
+}
+
+fn check_names_below(path: &str, nodes: &[Node<'_>]) -> Result<(), TableError> {
+    let mut seen = BTreeSet::new();
+    for Node { name, content } in nodes {
+        let path = format!("{path}/{name}");
+        let is_forbidden =
+            |character: char| character.is_control() || r#""*/:<>?\|"#.contains(character);
+        let why = if name.encode_utf16().count() > LONGEST_NAME {
+            "a name ends after 255 characters"
+        } else if name.contains(is_forbidden) {
+            "a name has none of \" * / : < > ? \\ | and no control characters"
+        } else if name.is_empty() || name.ends_with(['.', ' ']) {
+            "a name does not end with a dot or a blank"
+        } else if !seen.insert(name.to_lowercase()) {
+            "another name differs in its case alone"
+        } else {
+            if let Content::Directory(children) = content {
+                check_names_below(&path, children)?;
+            }
+            continue;
+        };
+        return Err(TableError::Name { path, why });
+    }
+    Ok(())
+}
+
 /// Make a file system in a range of the medium, with this label (at most 11 ASCII characters, upper
 /// case), serial number and content.
 pub fn write(
@@ -86,6 +122,7 @@ pub fn write(
     serial: u32,
     root: &[Node<'_>],
 ) -> Result<(), TableError> {
+    check_names(root)?;
     let sector = u64::from(medium.logical_block_size());
     let mut label_bytes = [b' '; 11];
     for (place, byte) in label_bytes.iter_mut().zip(label.bytes()) {
@@ -208,9 +245,6 @@ impl Writer<'_> {
         own: u16,
     ) -> Result<(), TableError> {
         for (place, node) in nodes.iter().enumerate() {
-            if node.name.encode_utf16().count() > LONGEST_NAME {
-                return Err(TableError::damaged("a file's name is too long for FAT"));
-            }
             let (cluster, size, attributes) = match &node.content {
                 Content::File(bytes) => (self.file(bytes)?, bytes.len() as u32, ARCHIVE),
                 Content::Directory(children) => (self.directory(children, own)?, 0, DIRECTORY),

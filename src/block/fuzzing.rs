@@ -5,6 +5,7 @@ use flate2::Crc;
 use serde_json::Value;
 
 use super::fat::{Entry, Fat};
+use super::fat_writer::{self, Node};
 use super::gpt::Gpt;
 use super::hints::{RootDeviceHints, select};
 use super::mbr::Mbr;
@@ -67,11 +68,26 @@ pub(crate) fn fat(data: &[u8]) {
             .collect()
     };
     visit(visit(fat.root().unwrap_or_default()));
+    if let Ok(nodes) = fat.files() {
+        rebuild(&nodes);
+    }
 }
 
-/// An ISO 9660 image.
+/// An ISO 9660 image, and a FAT file system of its files.
 pub(crate) fn iso9660(data: &[u8]) {
-    let _ = iso9660::read(data);
+    if let Ok(Some(nodes)) = iso9660::read(data) {
+        rebuild(&nodes);
+    }
+}
+
+/// What is written is read back, or refused for a reason.
+fn rebuild(nodes: &[Node<'_>]) {
+    let medium = MemoryMedium::of(vec![0; 1 << 20], 4096);
+    if fat_writer::write(&medium, 0, 1 << 20, "CONFIG-2", 1, nodes).is_ok() {
+        let fat = Fat::open(&medium, 0, 1 << 20).expect("it is read");
+        let again = fat.expect("it is FAT").files().expect("it is whole");
+        assert_eq!(again, nodes);
+    }
 }
 
 /// Root device hints as JSON, the way they stand in a node.

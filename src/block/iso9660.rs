@@ -1,8 +1,12 @@
-//! ISO 9660 images, read only: the files of a config drive (ECMA-119, with the names of Rock Ridge,
-//! IEEE P1282, or of Joliet).
+//! ISO 9660 images, read only: the files of a config drive (ECMA-119, with the names, links and deep
+//! directories of Rock Ridge, IEEE P1282, or the names of Joliet).
 //!
 //! The image is whole in memory. Every number in it comes from outside, so every walk is bounded.
 
+mod links;
+mod rock_ridge;
+
+use self::rock_ridge::{FileType, SystemUse};
 use super::fat_writer::Node;
 
 /// Bytes of a logical sector, and of the only block size that is taken.
@@ -17,15 +21,36 @@ const DEEPEST: usize = 32;
 /// The most files and directories that are taken.
 const MOST_NODES: usize = 65_536;
 
+/// Sectors of directories that are read: as many as the largest config drive has.
+const MOST_DIRECTORY_SECTORS: usize = 32_768;
+
 /// Offset of a name in a directory record.
 const NAME: usize = 33;
 
+/// Flags of a directory record.
+const DIRECTORY: u8 = 0x02;
+const ASSOCIATED: u8 = 0x04;
+const GOES_ON: u8 = 0x80;
+
 /// What is wrong with an image.
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the ISO 9660 image is damaged: {0}")]
-pub struct IsoError(&'static str);
+pub enum IsoError {
+    /// It contradicts itself, or is cut off.
+    #[error("the ISO 9660 image is damaged: {0}")]
+    Damaged(&'static str),
+    /// One of its files is nothing that could be copied.
+    #[error("{path} in the ISO 9660 image {what}")]
+    File {
+        /// The file, from the root.
+        path: String,
+        /// What it is instead.
+        what: String,
+    },
+}
 
 /// The files and directories of an image; `None` where it is no ISO 9660 image.
+///
+/// A symbolic link is followed: what it leads to stands in its place, as for whoever reads through it.
 pub fn read(image: &[u8]) -> Result<Option<Vec<Node<'_>>>, IsoError> {
     let mut primary = None;
     let mut joliet = None;
@@ -50,32 +75,53 @@ pub fn read(image: &[u8]) -> Result<Option<Vec<Node<'_>>>, IsoError> {
         return Ok(None);
     };
     if u16::from_le_bytes([primary[128], primary[129]]) as usize != SECTOR {
-        return Err(IsoError("its blocks are not of 2048 bytes"));
+        return Err(IsoError::Damaged("its blocks are not of 2048 bytes"));
     }
     let mut reader = Reader {
         image,
         names: Names::Plain,
         left: MOST_NODES,
+        sectors_left: MOST_DIRECTORY_SECTORS,
     };
-    let mut root = Record::parse(&primary[156..190]).ok_or(IsoError("it has no root"))?;
-    let first = reader.content(&root)?;
-    let own = Record::parse(first).ok_or(IsoError("its root is empty"))?;
-    // The first record of a Rock Ridge root starts its system use with SP.
-    if own.system_use.starts_with(b"SP\x07\x01\xbe\xef") {
-        reader.names = Names::RockRidge {
-            skip: own.system_use[6] as usize,
-        };
+    let mut root = Record::parse(&primary[156..190]).ok_or(IsoError::Damaged("it has no root"))?;
+    let first = reader.content(&root, "/")?;
+    let own = Record::parse(first).ok_or(IsoError::Damaged("its root is empty"))?;
+    // The first record of a Rock Ridge root starts its system use with SP, perhaps behind the entry
+    // of a CD-ROM XA.
+    if let Some(skip) = rock_ridge::announced(own.system_use) {
+        reader.names = Names::RockRidge { skip };
     } else if let Some(joliet) = joliet {
         reader.names = Names::Joliet;
-        root = Record::parse(&joliet[156..190]).ok_or(IsoError("it has no Joliet root"))?;
+        root =
+            Record::parse(&joliet[156..190]).ok_or(IsoError::Damaged("it has no Joliet root"))?;
     }
-    reader.directory(&root, 0).map(Some)
+    let items = reader.directory(&root, "", 0)?;
+    links::follow(&items).map(Some)
+}
+
+/// Bytes that an image has at least, by its descriptor; 0 where it has none.
+pub fn announced_size(start: &[u8]) -> u64 {
+    u32_at(start, DESCRIPTORS * SECTOR + 80).map_or(0, |blocks| u64::from(blocks) * SECTOR as u64)
+}
+
+/// A file, directory or link as it is stored.
+struct Item<'i> {
+    name: String,
+    content: Stored<'i>,
+}
+
+enum Stored<'i> {
+    File(&'i [u8]),
+    Directory(Vec<Item<'i>>),
+    /// Where it leads.
+    Link(String),
 }
 
 struct Reader<'i> {
     image: &'i [u8],
     names: Names,
     left: usize,
+    sectors_left: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -93,7 +139,8 @@ struct Record<'i> {
     bytes: &'i [u8],
     name: &'i [u8],
     system_use: &'i [u8],
-    is_directory: bool,
+    flags: u8,
+    /// Its first block, behind its extended attributes.
     extent: usize,
     size: usize,
 }
@@ -109,102 +156,152 @@ impl<'i> Record<'i> {
             bytes,
             name,
             system_use: bytes.get(end..).unwrap_or_default(),
-            is_directory: bytes[25] & 2 != 0,
-            extent: u32_at(bytes, 2)? as usize,
+            flags: bytes[25],
+            extent: (u32_at(bytes, 2)? as usize).checked_add(bytes[1] as usize)?,
             size: u32_at(bytes, 10)? as usize,
         })
+    }
+
+    fn is_directory(&self) -> bool {
+        self.flags & DIRECTORY != 0
     }
 }
 
 impl<'i> Reader<'i> {
-    fn content(&self, record: &Record<'_>) -> Result<&'i [u8], IsoError> {
+    fn content(&self, record: &Record<'_>, path: &str) -> Result<&'i [u8], IsoError> {
+        // Unit and gap: a file in pieces, as no tool writes them.
+        if record.bytes[26..28] != [0, 0] {
+            return Err(not_read(path, "is stored in pieces (interleaved)"));
+        }
+        // An empty file may lie anywhere.
+        if record.size == 0 {
+            return Ok(&[]);
+        }
         let start = record.extent.checked_mul(SECTOR);
         start
             .and_then(|start| self.image.get(start..start.checked_add(record.size)?))
-            .ok_or(IsoError("a file does not lie in it"))
+            .ok_or_else(|| not_read(path, "does not lie in it: the image is cut off or damaged"))
     }
 
-    fn directory(&mut self, record: &Record<'_>, depth: usize) -> Result<Vec<Node<'i>>, IsoError> {
+    fn directory(
+        &mut self,
+        record: &Record<'_>,
+        path: &str,
+        depth: usize,
+    ) -> Result<Vec<Item<'i>>, IsoError> {
         if depth > DEEPEST {
-            return Err(IsoError("its directories are too deep"));
+            return Err(IsoError::Damaged("its directories are too deep"));
         }
+        let content = self.content(record, path)?;
+        self.sectors_left = self
+            .sectors_left
+            .checked_sub(content.len().div_ceil(SECTOR))
+            .ok_or(IsoError::Damaged("its directories are too large"))?;
         let mut found = Vec::new();
+        // Where the file that the last record spoke of goes on.
+        let mut unfinished: Option<Record<'i>> = None;
         // A record does not cross a sector; what is left of one is zeros.
-        for sector in self.content(record)?.chunks(SECTOR) {
+        for sector in content.chunks(SECTOR) {
             let mut rest = sector;
-            while let Some(child) = Record::parse(rest) {
+            while let Some(mut child) = Record::parse(rest) {
                 rest = &rest[child.bytes.len()..];
-                // The directory itself and its parent.
-                if matches!(child.name, [0 | 1]) {
+                // The directory itself and its parent; what belongs to a file and is not its content.
+                if matches!(child.name, [0 | 1]) || child.flags & ASSOCIATED != 0 {
+                    continue;
+                }
+                if let Some(first) = unfinished.take() {
+                    child = joined(&first, child, path)?;
+                }
+                if child.flags & GOES_ON != 0 && !child.is_directory() {
+                    unfinished = Some(child);
                     continue;
                 }
                 self.left = self
                     .left
                     .checked_sub(1)
-                    .ok_or(IsoError("it has too many files"))?;
-                let name = self.name(&child)?;
-                found.push(if child.is_directory {
-                    Node::directory(name, self.directory(&child, depth + 1)?)
-                } else {
-                    Node::file(name, self.content(&child)?)
-                });
+                    .ok_or(IsoError::Damaged("it has too many files"))?;
+                found.extend(self.item(&child, path, depth)?);
             }
         }
         Ok(found)
     }
 
-    fn name(&self, record: &Record<'_>) -> Result<String, IsoError> {
-        match self.names {
-            Names::RockRidge { skip } => match self.rock_ridge(record, skip)? {
-                name if name.is_empty() => Ok(plain(record.name)),
-                name => Ok(name),
-            },
-            Names::Joliet => {
-                let units: Vec<u16> = record
-                    .name
-                    .chunks_exact(2)
-                    .map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
-                    .collect();
-                Ok(without_version(&String::from_utf16_lossy(&units)))
-            }
-            Names::Plain => Ok(plain(record.name)),
+    /// What a record speaks of; `None` for a directory that stands elsewhere in the tree.
+    fn item(
+        &mut self,
+        record: &Record<'i>,
+        path: &str,
+        depth: usize,
+    ) -> Result<Option<Item<'i>>, IsoError> {
+        let mut name = match self.names {
+            Names::Joliet => joliet_name(record.name),
+            _ => plain(record.name),
+        };
+        let system_use = match self.names {
+            Names::RockRidge { skip } => SystemUse::read(self.image, record.system_use, skip)?,
+            _ => SystemUse::default(),
+        };
+        if !system_use.name.is_empty() {
+            name = String::from_utf8(system_use.name).map_err(|error| {
+                let shown = String::from_utf8_lossy(error.as_bytes());
+                not_read(&format!("{path}/{shown}"), "has a name that is no UTF-8")
+            })?;
         }
-    }
-
-    /// The name in the NM entries, which may go on in another place (CE); empty where there is none.
-    fn rock_ridge(&self, record: &Record<'_>, skip: usize) -> Result<String, IsoError> {
-        let mut name = Vec::new();
-        let mut area = record.system_use.get(skip..).unwrap_or_default();
-        // Each place can name one more; a few are more than any name needs.
-        for _ in 0..8 {
-            let mut next = None;
-            while let Some(length) = area.get(2).map(|length| *length as usize) {
-                let Some(entry) = area.get(..length).filter(|entry| entry.len() >= 4) else {
-                    break;
-                };
-                match &entry[..2] {
-                    b"NM" => name.extend_from_slice(entry.get(5..).unwrap_or_default()),
-                    b"CE" => next = self.continuation(entry),
-                    b"ST" => break,
-                    _ => {}
-                }
-                area = &area[length..];
-            }
-            match next {
-                Some(place) => area = place,
-                None => return Ok(String::from_utf8_lossy(&name).into_owned()),
-            }
+        let path = format!("{path}/{name}");
+        if system_use.is_relocated {
+            return Ok(None);
         }
-        Err(IsoError("a name goes on without an end"))
+        if let Some(block) = system_use.child {
+            let own = (block as usize).checked_mul(SECTOR);
+            let own = own
+                .and_then(|at| Record::parse(self.image.get(at..)?))
+                .ok_or(IsoError::Damaged(
+                    "a relocated directory does not lie in it",
+                ))?;
+            let content = Stored::Directory(self.directory(&own, &path, depth + 1)?);
+            return Ok(Some(Item { name, content }));
+        }
+        let file_type = system_use.file_type.unwrap_or(match record.is_directory() {
+            true => FileType::Directory,
+            false => FileType::File,
+        });
+        let content = match file_type {
+            FileType::Directory => Stored::Directory(self.directory(record, &path, depth + 1)?),
+            FileType::File if system_use.is_encoded => {
+                return Err(not_read(&path, "is compressed or sparse there (zisofs)"));
+            }
+            FileType::File => Stored::File(self.content(record, &path)?),
+            FileType::Link => Stored::Link(
+                String::from_utf8(system_use.link)
+                    .map_err(|_| not_read(&path, "is a symbolic link to what is no UTF-8"))?,
+            ),
+            FileType::Special => return Err(not_read(&path, "is a device, a pipe or a socket")),
+        };
+        Ok(Some(Item { name, content }))
     }
+}
 
-    fn continuation(&self, entry: &[u8]) -> Option<&'i [u8]> {
-        let block = u32_at(entry, 4)? as usize;
-        let offset = u32_at(entry, 12)? as usize;
-        let length = u32_at(entry, 20)? as usize;
-        let start = block.checked_mul(SECTOR)?.checked_add(offset)?;
-        self.image.get(start..start.checked_add(length)?)
-    }
+/// A file of several extents as one, where each begins behind the one before: so all tools write
+/// them, because only then the file can be mapped.
+fn joined<'i>(
+    first: &Record<'i>,
+    mut next: Record<'i>,
+    path: &str,
+) -> Result<Record<'i>, IsoError> {
+    let is_one = first.name == next.name
+        && first.size.is_multiple_of(SECTOR)
+        && first.extent.checked_add(first.size / SECTOR) == Some(next.extent);
+    let size = first.size.checked_add(next.size).filter(|_| is_one);
+    let path = format!("{path}/{}", plain(first.name));
+    next.size = size.ok_or_else(|| not_read(&path, "is stored in pieces"))?;
+    next.extent = first.extent;
+    Ok(next)
+}
+
+fn joliet_name(name: &[u8]) -> String {
+    let (pairs, _) = name.as_chunks();
+    let units: Vec<u16> = pairs.iter().map(|pair| u16::from_be_bytes(*pair)).collect();
+    without_version(&String::from_utf16_lossy(&units))
 }
 
 /// `META_DATA.JSON;1` as Linux shows it: `meta_data.json`.
@@ -215,6 +312,13 @@ fn plain(name: &[u8]) -> String {
 fn without_version(name: &str) -> String {
     let name = name.split(';').next().unwrap_or_default();
     name.strip_suffix('.').unwrap_or(name).to_owned()
+}
+
+fn not_read(path: &str, what: &str) -> IsoError {
+    IsoError::File {
+        path: path.to_owned(),
+        what: what.to_owned(),
+    }
 }
 
 fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {

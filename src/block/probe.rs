@@ -16,6 +16,8 @@ pub struct FileSystem {
     pub label: String,
     /// Its UUID as libblkid prints it, where it is one of the kinds it is read for.
     pub uuid: Option<String>,
+    /// The largest logical block of a disk, in bytes, on which Linux mounts it.
+    pub largest_block: u32,
 }
 
 /// The file system that starts at this byte; `None` where it is none of the known kinds.
@@ -41,15 +43,17 @@ pub fn file_system(
         // A damaged FAT has no label; that it is damaged matters to whoever reads it.
         label: fat.label().unwrap_or_default(),
         uuid: Some(fat.serial().to_owned()),
+        largest_block: fat.sector_size(),
     }))
 }
 
 fn iso9660(start: &[u8]) -> Option<FileSystem> {
-    let descriptor = start.get(32768..34816)?;
-    (descriptor[..6] == *b"\x01CD001").then(|| FileSystem {
+    let descriptor = start.get(32768..)?;
+    descriptor.starts_with(b"\x01CD001").then(|| FileSystem {
         kind: "iso9660",
-        label: text(&descriptor[40..72]),
+        label: text(descriptor.get(40..72).unwrap_or_default()),
         uuid: None,
+        largest_block: 2048,
     })
 }
 
@@ -59,6 +63,8 @@ fn ext(start: &[u8]) -> Option<FileSystem> {
         kind: "ext4",
         label: text(&superblock[120..136]),
         uuid: uuid(&superblock[104..120]),
+        // The kernel knows sizes up to 64 KiB.
+        largest_block: 1024 << superblock[24].min(6),
     })
 }
 
@@ -68,6 +74,7 @@ fn xfs(start: &[u8]) -> Option<FileSystem> {
         kind: "xfs",
         label: text(&superblock[108..120]),
         uuid: uuid(&superblock[32..48]),
+        largest_block: u32::from(u16::from_be_bytes([superblock[102], superblock[103]])),
     })
 }
 

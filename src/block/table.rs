@@ -76,6 +76,14 @@ pub enum TableError {
         /// What is short.
         reason: String,
     },
+    /// A FAT file system in a partition cannot hold a file.
+    #[error("FAT cannot hold the file {path}: there, {why}")]
+    Name {
+        /// The file, from the root.
+        path: String,
+        /// What it cannot hold.
+        why: &'static str,
+    },
     /// The disk failed.
     #[error("the partition table could not be read or written")]
     Disk(#[from] DiskError),

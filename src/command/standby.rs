@@ -142,6 +142,7 @@ mod tests {
     use super::*;
     use crate::command::Shutdown;
     use crate::command::fake::{self, FakeManager};
+    use crate::stream::MD5_DISABLED;
 
     fn verdict(md5_enabled: bool, image: Value) -> Result<(), String> {
         let options = Options {
@@ -197,7 +198,7 @@ mod tests {
             (json!({"id": "i", "urls": urls}), NO_CHECKSUM),
             (
                 json!({"id": "i", "urls": urls, "checksum": "d41d8cd98f00b204e9800998ecf8427e"}),
-                NO_CHECKSUM,
+                &format!("Image checksum is an MD5. {MD5_DISABLED}."),
             ),
         ] {
             assert_eq!(

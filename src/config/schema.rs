@@ -199,7 +199,8 @@ entries! {
         |o, v| one_of(v, &["POST", "PUT"]).map(|v| o.erase_record_method = v);
     "DEFAULT" "erase_record_required" Some("ipa-erase-record-required"), Switch,
         |o, v| boolean(v).map(|v| o.erase_record_required = v);
-    "DEFAULT" "md5_enabled" None, Switch, |o, v| boolean(v).map(|v| o.md5_enabled = v);
+    "DEFAULT" "md5_enabled" Some("ipa-md5-enabled"), Switch,
+        |o, v| boolean(v).map(|v| o.md5_enabled = v);
     "DEFAULT" "http_request_timeout" Some("ipa-http-request-timeout"), Value,
         |o, v| number(v, 1..=MAX).map(|v| o.http_request_timeout = v);
     "DEFAULT" "config_drive_rebuild" None, Switch,

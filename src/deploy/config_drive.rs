@@ -1,64 +1,70 @@
-//! The config drive's content, decoded as it is read (contract/data-plane 4.2).
+//! The config drive's content, found in what the conductor sent (contract/data-plane 4.2).
+//!
+//! It is an image that a booted system looks for by its label: ISO 9660 or FAT, or another file
+//! system that says `config-2` of itself. Around that may be gzip and base64, in any order; nothing
+//! else is ever written.
 
-use std::io::{self, Cursor, Read};
+#[cfg(test)]
+mod cases;
+mod layer;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Read};
 use std::sync::Arc;
 
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use base64::read::DecoderReader;
 use farrier_plugin::Context;
-use flate2::read::MultiGzDecoder;
 
+use self::layer::{Layer, READ_LIMIT};
 use super::error::DeployError;
 use super::image_info::is_url;
+use crate::block::fat::Fat;
+use crate::block::fat_writer::Node;
+use crate::block::{iso9660, probe};
 use crate::config::Options;
-use crate::stream::{Credentials, DownloadError, Location, Proxies, fetch};
+use crate::stream::{Credentials, DownloadError, Location, Proxies, describe, fetch};
 use crate::sys::log::chain;
+use crate::sys::read_only::ReadOnly;
 
 /// The largest config drive, in MiB.
 pub(super) const LIMIT_MIB: u64 = 64;
-
-/// Bytes up to which the size of one that is too large is found out, for the message.
-const COUNTED: u64 = 1 << 30;
 
 /// Bytes of a download that are taken: the largest config drive as base64 of incompressible data,
 /// with line breaks.
 const DOWNLOAD_LIMIT: u64 = (LIMIT_MIB << 20) * 3 / 2;
 
-const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// Bytes that tell what something is: the volume descriptor of ISO 9660 lies furthest from the start.
+const START: u64 = 36 << 10;
 
-/// Where the descriptor of an ISO 9660 image says so.
-const ISO_DESCRIPTOR: usize = 32769;
+/// The label that marks a config drive, in either case.
+pub(super) const LABEL: &str = "config-2";
 
-/// Base64 as Python's lenient decoder takes it: padding or none, and whatever lies in the last
-/// bits. What is not of the alphabet is filtered out before.
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
+/// Layers that are taken off. The conductor puts two around an image.
+const MOST_LAYERS: usize = 4;
 
-/// A config drive that was found readable, and its size.
+/// A config drive that was found readable.
 pub(super) struct ConfigDrive {
-    content: Content,
+    sent: Sent,
+    layers: Vec<Layer>,
+    file_system: probe::FileSystem,
     size: u64,
 }
 
 /// What it is kept as: never unpacked, since that may be 64 MiB.
-enum Content {
-    /// Base64 of gzip.
-    Base64(Text),
-    /// gzip.
-    Gzip(Vec<u8>),
-    /// The image itself.
-    Plain(Vec<u8>),
+enum Sent {
+    Text(Arc<str>),
+    Downloaded(Vec<u8>),
 }
 
-#[derive(Clone)]
-enum Text {
-    Shared(Arc<str>),
-    Own(Arc<Vec<u8>>),
+/// Why a config drive's files cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FilesError {
+    #[error(transparent)]
+    Iso(#[from] iso9660::IsoError),
+    #[error(transparent)]
+    Fat(#[from] crate::block::fat::FatError),
+    #[error("files are read from ISO 9660 and FAT only, and it is {0}")]
+    Kind(&'static str),
 }
 
 impl ConfigDrive {
@@ -70,31 +76,81 @@ impl ConfigDrive {
         options: &Options,
         context: &dyn Context,
     ) -> Result<Self, DeployError> {
-        let (content, origin) = if is_url(sent) {
+        let (sent, layers, origin) = if is_url(sent) {
             let location = parse(sent, node)?;
             let bytes = download(&location, node, options, context)?;
-            (classify(bytes), format!(" Downloaded from \"{location}\"."))
+            let origin = format!(" Downloaded from \"{location}\".");
+            (Sent::Downloaded(bytes), Vec::new(), origin)
         } else {
-            (
-                Content::Base64(Text::Shared(Arc::clone(sent))),
-                String::new(),
-            )
+            // As the reference: a text is nothing else, whatever stands between its letters.
+            let layers = vec![Layer::base64(sent.as_bytes())];
+            (Sent::Text(Arc::clone(sent)), layers, String::new())
         };
-        let mut drive = Self { content, size: 0 };
-        drive.check_base64(node, &origin)?;
-        let counted = io::copy(&mut drive.reader().take(COUNTED), &mut io::sink());
-        drive.size = counted.map_err(|source| DeployError::ConfigDriveContent {
-            node: node.to_owned(),
-            source,
-        })?;
-        let mib = drive.size.div_ceil(1 << 20);
+        Self::find(sent, layers, node, &origin)
+    }
+
+    /// Take off layers until there is a file system.
+    fn find(
+        sent: Sent,
+        mut layers: Vec<Layer>,
+        node: &str,
+        origin: &str,
+    ) -> Result<Self, DeployError> {
+        loop {
+            let mut start = Vec::new();
+            reader(&sent, &layers)
+                .and_then(|reader| reader.take(START).read_to_end(&mut start))
+                .map_err(|error| content_error(&layers, node, origin, &error.to_string()))?;
+            if let Some(file_system) = file_system(&start) {
+                let mut drive = Self {
+                    sent,
+                    layers,
+                    file_system,
+                    size: 0,
+                };
+                drive.check(&start, node, origin)?;
+                return Ok(drive);
+            }
+            match Layer::around(&start) {
+                Some(layer) if layers.len() < MOST_LAYERS => layers.push(layer),
+                _ => return Err(unknown(&layers, &start, node, origin)),
+            }
+        }
+    }
+
+    /// Whether it can be read to its end, is not too large and not cut off.
+    fn check(&mut self, start: &[u8], node: &str, origin: &str) -> Result<(), DeployError> {
+        self.size = self
+            .reader()
+            .and_then(|mut reader| io::copy(&mut reader, &mut io::sink()))
+            .map_err(|error| content_error(&self.layers, node, origin, &error.to_string()))?;
+        let mib = self.size.div_ceil(1 << 20);
         if mib > LIMIT_MIB {
             return Err(DeployError::ConfigDrive(format!(
                 "Config drive size exceeds maximum limit of {LIMIT_MIB}MiB. Size of the given \
                  config drive is {mib} MiB for node {node}."
             )));
         }
-        Ok(drive)
+        // What is missing may be padding that nobody needs.
+        let announced = match self.file_system.kind {
+            "iso9660" => iso9660::announced_size(start),
+            _ => Fat::open(&ReadOnly::new("config drive", start), 0, start.len() as u64)
+                .ok()
+                .flatten()
+                .map_or(0, |fat| fat.announced_size()),
+        };
+        if announced > self.size {
+            let image = self
+                .unpacked()
+                .map_err(|source| self.unreadable(node, source))?;
+            self.files(&image).map_err(|error| {
+                DeployError::ConfigDrive(format!(
+                    "Config drive for node {node} is cut off after {} bytes. Error: {error}.{origin}",
+                    self.size
+                ))
+            })?;
+        }
+        Ok(())
     }
 
     /// Bytes of the image.
@@ -102,93 +158,107 @@ impl ConfigDrive {
         self.size
     }
 
+    /// The largest logical block of a disk, in bytes, on which Linux mounts it.
+    pub(super) fn largest_block(&self) -> u32 {
+        self.file_system.largest_block
+    }
+
     /// The image's bytes.
-    pub(super) fn reader(&self) -> Box<dyn Read + '_> {
-        match &self.content {
-            Content::Base64(text) => Box::new(MultiGzDecoder::new(decoder(text.bytes()))),
-            Content::Gzip(bytes) => Box::new(MultiGzDecoder::new(&bytes[..])),
-            Content::Plain(bytes) => Box::new(&bytes[..]),
-        }
+    pub(super) fn reader(&self) -> io::Result<Box<dyn Read + '_>> {
+        reader(&self.sent, &self.layers)
     }
 
     /// All of the image's bytes, at most 64 MiB.
     pub(super) fn unpacked(&self) -> io::Result<Vec<u8>> {
         let mut content = Vec::with_capacity(usize::try_from(self.size).unwrap_or_default());
-        self.reader().read_to_end(&mut content)?;
+        self.reader()?.read_to_end(&mut content)?;
         Ok(content)
     }
 
-    /// Tell text that is no base64 from base64 of something else.
-    fn check_base64(&self, node: &str, origin: &str) -> Result<(), DeployError> {
-        let Content::Base64(text) = &self.content else {
-            return Ok(());
+    /// The files of the unpacked image.
+    pub(super) fn files<'i>(&self, image: &'i [u8]) -> Result<Vec<Node<'i>>, FilesError> {
+        match self.file_system.kind {
+            "iso9660" => Ok(iso9660::read(image)?.ok_or(iso9660::IsoError::Damaged(
+                "it has no primary volume descriptor",
+            ))?),
+            "vfat" => {
+                let medium = ReadOnly::new("config drive", image);
+                let fat = Fat::open(&medium, 0, image.len() as u64)?;
+                let fat = fat.ok_or(FilesError::Kind("neither"))?;
+                Ok(fat.files()?)
+            }
+            kind => Err(FilesError::Kind(kind)),
+        }
+    }
+
+    /// That it cannot be read any more, which it could before.
+    pub(super) fn unreadable(&self, node: &str, source: io::Error) -> DeployError {
+        DeployError::ConfigDriveContent {
+            node: node.to_owned(),
+            source,
+        }
+    }
+}
+
+fn reader<'s>(sent: &'s Sent, layers: &[Layer]) -> io::Result<Box<dyn Read + 's>> {
+    let bytes = match sent {
+        Sent::Text(text) => text.as_bytes(),
+        Sent::Downloaded(bytes) => bytes,
+    };
+    let mut reader: Box<dyn Read + 's> = Box::new(bytes);
+    for layer in layers {
+        reader = Box::new(layer.inside(reader)?.take(READ_LIMIT));
+    }
+    Ok(reader)
+}
+
+/// The file system that starts so, if a booted system would take it for a config drive: others than
+/// ISO 9660 and FAT by their label alone.
+fn file_system(start: &[u8]) -> Option<probe::FileSystem> {
+    let medium = ReadOnly::new("config drive", start);
+    let found = probe::file_system(&medium, 0, start.len() as u64).ok()??;
+    let is_found =
+        matches!(found.kind, "iso9660" | "vfat") || found.label.eq_ignore_ascii_case(LABEL);
+    is_found.then_some(found)
+}
+
+/// The texts begin as the reference's.
+fn content_error(layers: &[Layer], node: &str, origin: &str, why: &str) -> DeployError {
+    let begin = match layers {
+        [Layer::Base64 { .. }] => format!(
+            "Config drive for node {node} is not base64 encoded or the content is malformed."
+        ),
+        _ => format!(
+            "Encountered error while decompressing and writing config drive for node {node}."
+        ),
+    };
+    DeployError::ConfigDrive(format!("{begin} Error: {why}.{origin}"))
+}
+
+/// What is none of the kinds, by as much as can be said of it without showing it.
+fn unknown(layers: &[Layer], start: &[u8], node: &str, origin: &str) -> DeployError {
+    let what = describe(start);
+    let why = if layers.len() == MOST_LAYERS {
+        format!("there is more than {MOST_LAYERS} times gzip or base64 around each other")
+    } else {
+        let place = match layers.last() {
+            Some(layer) => format!("inside {} is {what}", layer.name()),
+            None => format!("it is {what}"),
         };
-        match io::copy(&mut decoder(text.bytes()), &mut io::sink()) {
-            Ok(count) if count > 0 => Ok(()),
-            outcome => {
-                let why = match outcome {
-                    Ok(_) => "it is empty".to_owned(),
-                    Err(error) => error.to_string(),
-                };
-                Err(DeployError::ConfigDrive(format!(
-                    "Config drive for node {node} is not base64 encoded or the content is \
-                     malformed. Error: {why}.{origin}"
-                )))
-            }
+        format!(
+            "{place}, and no ISO 9660 or FAT image, gzip or base64: give an ISO 9660 image labelled \
+             {LABEL}, as `genisoimage -J -r -V {LABEL}` makes it, in gzip and base64"
+        )
+    };
+    match layers {
+        [Layer::Base64 { .. }] if start.is_empty() => {
+            content_error(layers, node, origin, "it is empty")
         }
+        [Layer::Base64 { .. }, ..] => content_error(&[], node, origin, &why),
+        _ => DeployError::ConfigDrive(format!(
+            "Config drive for node {node} is no config drive. Error: {why}.{origin}"
+        )),
     }
-}
-
-impl Text {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Shared(text) => text.as_bytes(),
-            Self::Own(bytes) => bytes,
-        }
-    }
-}
-
-fn decoder(text: &[u8]) -> DecoderReader<'static, GeneralPurpose, Alphabet<'_>> {
-    DecoderReader::new(Alphabet(Cursor::new(text)), &LENIENT)
-}
-
-/// Leaves out all that is not of base64's alphabet, such as line breaks, and padding, which means
-/// nothing to a lenient decoder.
-struct Alphabet<'t>(Cursor<&'t [u8]>);
-
-impl Read for Alphabet<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let count = self.0.read(buffer)?;
-            if count == 0 {
-                return Ok(0);
-            }
-            let mut kept = 0;
-            for at in 0..count {
-                let byte = buffer[at];
-                if byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/' {
-                    buffer[kept] = byte;
-                    kept += 1;
-                }
-            }
-            if kept > 0 {
-                return Ok(kept);
-            }
-        }
-    }
-}
-
-/// What a download is, by its content. The reference tries base64 first, and takes some images for
-/// it (contract/data-plane 4.2).
-fn classify(bytes: Vec<u8>) -> Content {
-    if bytes.starts_with(&GZIP) {
-        return Content::Gzip(bytes);
-    }
-    let is_iso = bytes.get(ISO_DESCRIPTOR..ISO_DESCRIPTOR + 5) == Some(b"CD001");
-    if is_iso || !bytes.is_ascii() {
-        return Content::Plain(bytes);
-    }
-    Content::Base64(Text::Own(Arc::new(bytes)))
 }
 
 fn parse(url: &str, node: &str) -> Result<Location, DeployError> {
@@ -223,169 +293,4 @@ fn download(
             "Can't download the configdrive content for node {node} from '{location}'. {why}"
         ))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use base64::Engine;
-    use base64::prelude::BASE64_STANDARD;
-    use farrier_plugin::SilentContext;
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::stream::http_cases::Table;
-    use crate::stream::test_server::{Reply, TestServer};
-
-    fn gzip(content: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(content).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    fn decode(sent: &str) -> Result<Vec<u8>, DeployError> {
-        let options = Options {
-            image_download_connection_retries: 0,
-            ..Options::default()
-        };
-        let drive = ConfigDrive::decode(&sent.into(), "n1", &options, &SilentContext)?;
-        let mut content = Vec::new();
-        drive.reader().read_to_end(&mut content).unwrap();
-        assert_eq!(content.len() as u64, drive.size());
-        Ok(content)
-    }
-
-    #[test]
-    fn base64_of_gzip_is_decoded_leniently() {
-        let content = b"config drive ".repeat(1000);
-        let text = BASE64_STANDARD.encode(gzip(&content));
-        let broken_lines: String = text
-            .as_bytes()
-            .chunks(61)
-            .map(|line| String::from_utf8_lossy(line).into_owned() + "\r\n")
-            .collect();
-        let unpadded = text.trim_end_matches('=').to_owned();
-        for sent in [text, broken_lines, unpadded] {
-            assert_eq!(decode(&sent).unwrap(), content);
-        }
-    }
-
-    #[test]
-    fn what_is_no_config_drive_is_said() {
-        let no_gzip = BASE64_STANDARD.encode("no gzip at all");
-        let truncated = BASE64_STANDARD.encode(&gzip(&[7; 5000])[..30]);
-        for (sent, text) in [
-            (
-                "!!!",
-                "Config drive for node n1 is not base64 encoded or the content is malformed.",
-            ),
-            (
-                "A",
-                "Config drive for node n1 is not base64 encoded or the content is malformed.",
-            ),
-            (
-                &no_gzip,
-                "Encountered error while decompressing and writing config drive for node n1. Error",
-            ),
-            (
-                &truncated,
-                "Encountered error while decompressing and writing config drive for node n1. Error",
-            ),
-        ] {
-            let error = decode(sent).unwrap_err();
-            assert!(error.to_string().starts_with(text), "{sent}: {error}");
-        }
-    }
-
-    #[test]
-    fn the_limit_is_64_mib() {
-        let zeros = vec![0; 64 << 20];
-        assert_eq!(
-            decode(&BASE64_STANDARD.encode(gzip(&zeros))).unwrap().len(),
-            64 << 20
-        );
-        let larger = [&zeros[..], &[0; 4 << 20]].concat();
-        let error = decode(&BASE64_STANDARD.encode(gzip(&larger))).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "Config drive size exceeds maximum limit of 64MiB. Size of the given config drive is \
-             68 MiB for node n1."
-        );
-    }
-
-    #[test]
-    fn a_download_is_known_by_its_content() {
-        let mut iso = vec![0; 64 << 10];
-        iso[32768..32774].copy_from_slice(b"\x01CD001");
-        // All ASCII, and a multiple of four: the reference takes this for base64.
-        iso[32775..32779].copy_from_slice(b"AAAA");
-        let replies = [
-            ("/plain", iso.clone()),
-            ("/gzip", gzip(&iso)),
-            ("/base64", BASE64_STANDARD.encode(gzip(&iso)).into_bytes()),
-        ];
-        let server = TestServer::start(move |_, request| {
-            replies
-                .iter()
-                .find(|(target, _)| *target == request.target)
-                .map_or(Reply::status(404), |(_, body)| {
-                    Reply::ok(&Arc::new(body.clone()))
-                })
-        });
-        for target in ["/plain", "/gzip", "/base64"] {
-            assert_eq!(decode(&server.url(target)).unwrap(), iso, "{target}");
-        }
-        let error = decode(&server.url("/none?sig=secret")).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!(
-                "Can't download the configdrive content for node n1 from '{}'. Got status code 404",
-                server.url("/none")
-            )
-        );
-    }
-
-    /// The reference's answers are in the same table (tests/http).
-    #[test]
-    fn a_download_is_known_whatever_its_content_encoding() {
-        let table = Table::read();
-        let drives = table.cases().filter(|case| case.get("drive").is_some());
-        let wrong: Vec<String> = drives
-            .filter_map(|case| {
-                let script = table.serve(case);
-                let decoded = decode(&script.url("/drive"));
-                let is_drive = decoded
-                    .as_ref()
-                    .is_ok_and(|drive| *drive == table.body("drive"));
-                let answer = script.answer(case, is_drive);
-                (answer != case["farrier"]).then(|| format!("{case}\n    {answer} {decoded:?}"))
-            })
-            .collect();
-        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    }
-
-    #[test]
-    fn a_bomb_in_a_content_encoding_ends_at_the_limit() {
-        let bomb = Arc::new(gzip(&vec![0; 97 << 20]));
-        let server =
-            TestServer::start(move |_, _| Reply::ok(&bomb).header("Content-Encoding", "gzip"));
-        let error = decode(&server.url("/drive")).unwrap_err().to_string();
-        assert!(error.ends_with("is larger than 100663296 bytes"), "{error}");
-        assert_eq!(server.requests().len(), 1);
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_survived(sent in "[A-Za-z0-9+/=\n ]{0,200}") {
-            let _ = decode(&sent);
-        }
-
-        #[test]
-        fn any_content_comes_back(content in prop::collection::vec(any::<u8>(), 0..3000)) {
-            prop_assert_eq!(decode(&BASE64_STANDARD.encode(gzip(&content))).unwrap(), content);
-        }
-    }
 }

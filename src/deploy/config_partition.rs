@@ -2,32 +2,26 @@
 
 use std::io::Read;
 
-use tracing::{info, warn};
+use tracing::info;
 use uuid::Uuid;
 
-use super::config_drive::{ConfigDrive, LIMIT_MIB};
+use super::config_drive::{ConfigDrive, LABEL, LIMIT_MIB};
 use super::error::DeployError;
 use crate::block::fat_writer::{self, Node};
 use crate::block::gpt::LINUX_FILE_SYSTEM;
-use crate::block::iso9660;
 use crate::block::mbr::FAT32_LBA;
 use crate::block::probe;
 use crate::block::rescan::partition_name;
 use crate::block::table::{Partition, Table, TableError};
 use crate::sys::aligned::AlignedBuffer;
 use crate::sys::block_device::{DiskError, Medium};
-
-/// The label that marks a config drive, in either case.
-const LABEL: &str = "config-2";
+use crate::sys::log::chain;
 
 /// Bytes of a new partition.
 const SIZE: u64 = LIMIT_MIB << 20;
 
 /// The label of a config drive that is rebuilt as FAT, whose labels are in upper case.
 const FAT_LABEL: &str = "CONFIG-2";
-
-/// The largest disk block on which Linux mounts ISO 9660.
-const LARGEST_ISO_BLOCK: u32 = 2048;
 
 /// Bytes that are written at once.
 const PIECE: usize = 1 << 20;
@@ -55,15 +49,11 @@ impl Target<'_> {
         table: &mut Table,
         drive: &ConfigDrive,
     ) -> Result<Partition, DeployError> {
-        let unpacked = match self.must_rebuild() {
-            true => Some(
-                drive
-                    .unpacked()
-                    .map_err(|error| self.content_error(error))?,
-            ),
-            false => None,
+        let unpacked = self.unpacked(drive)?;
+        let files = match &unpacked {
+            Some(image) => Some(self.files(drive, image)?),
+            None => None,
         };
-        let files = unpacked.as_deref().and_then(|image| self.files(image));
         let partition = match self.labelled(table)? {
             Some(partition) => partition,
             // Small files take more room as FAT with large clusters.
@@ -82,6 +72,14 @@ impl Target<'_> {
             "config drive written"
         );
         Ok(partition)
+    }
+
+    /// Whether the disk can take the config drive, as far as that can be said before it is touched.
+    pub(super) fn check(self, drive: &ConfigDrive) -> Result<(), DeployError> {
+        if let Some(image) = self.unpacked(drive)? {
+            self.files(drive, &image)?;
+        }
+        Ok(())
     }
 
     fn labelled(self, table: &Table) -> Result<Option<Partition>, DeployError> {
@@ -136,23 +134,40 @@ impl Target<'_> {
         Ok(partition)
     }
 
-    fn must_rebuild(self) -> bool {
-        self.rebuilds || self.medium.logical_block_size() > LARGEST_ISO_BLOCK
+    /// The image, where it cannot go onto the disk as it is.
+    fn unpacked(self, drive: &ConfigDrive) -> Result<Option<Vec<u8>>, DeployError> {
+        if !self.rebuilds && drive.largest_block() >= self.medium.logical_block_size() {
+            return Ok(None);
+        }
+        let unpacked = drive.unpacked();
+        unpacked
+            .map(Some)
+            .map_err(|error| drive.unreadable(self.node, error))
     }
 
-    /// The files of a config drive that is an ISO image. Anything else is written as it is, like
-    /// the reference does with what it cannot mount.
-    fn files(self, image: &[u8]) -> Option<Vec<Node<'_>>> {
-        let why = match iso9660::read(image) {
-            Ok(Some(files)) => return Some(files),
-            Ok(None) => "it is no ISO 9660 image".to_owned(),
-            Err(error) => error.to_string(),
+    /// The files that a FAT file system is to be made of. The reference writes a drive without them as
+    /// it is, where nobody can mount it.
+    fn files<'i>(self, drive: &ConfigDrive, image: &'i [u8]) -> Result<Vec<Node<'i>>, DeployError> {
+        let why = match drive.files(image) {
+            Ok(files) => match fat_writer::check_names(&files) {
+                Ok(()) => return Ok(files),
+                Err(error) => error.to_string(),
+            },
+            Err(error) => chain(&error),
         };
-        warn!(
-            device = self.device,
-            why, "the config drive is not made into a FAT file system, but written as it is"
-        );
-        None
+        let needs = match self.rebuilds {
+            true => "the option config_drive_rebuild asks for".to_owned(),
+            false => format!(
+                "{} with blocks of {} bytes needs",
+                self.device,
+                self.medium.logical_block_size()
+            ),
+        };
+        Err(DeployError::ConfigDrive(format!(
+            "Config drive for node {} cannot be made into the FAT file system that {needs}. Error: \
+             {why}",
+            self.node
+        )))
     }
 
     /// Make a FAT file system of the files.
@@ -179,12 +194,14 @@ impl Target<'_> {
                 ),
             }));
         }
-        let mut reader = drive.reader();
+        let mut reader = drive
+            .reader()
+            .map_err(|error| drive.unreadable(self.node, error))?;
         let mut buffer = AlignedBuffer::zeroed(PIECE);
         let mut offset = partition.offset;
         loop {
-            let count =
-                fill(&mut *reader, &mut buffer).map_err(|error| self.content_error(error))?;
+            let count = fill(&mut *reader, &mut buffer)
+                .map_err(|error| drive.unreadable(self.node, error))?;
             if count == 0 {
                 return Ok(());
             }
@@ -192,13 +209,6 @@ impl Target<'_> {
                 .write_at(offset, &buffer[..count])
                 .map_err(|error| self.disk_error(error))?;
             offset += count as u64;
-        }
-    }
-
-    fn content_error(self, source: std::io::Error) -> DeployError {
-        DeployError::ConfigDriveContent {
-            node: self.node.to_owned(),
-            source,
         }
     }
 

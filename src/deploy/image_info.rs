@@ -12,7 +12,8 @@ use super::error::DeployError;
 use super::fields::Fields;
 use crate::config::{Options, Secret};
 use crate::stream::{
-    Algorithm, Checksum, Credentials, Format, ImageRequest, Location, Proxies, StreamError,
+    Algorithm, Checksum, Credentials, Format, ImageRequest, Location, MD5_DISABLED, Proxies,
+    StreamError,
 };
 
 /// Credentials of the strategy `http_basic`.
@@ -160,6 +161,16 @@ impl ImageInfo {
         if self.hash.is_some() || self.checksum.as_deref().is_some_and(usable) {
             return Ok(());
         }
+        if self
+            .checksum
+            .as_deref()
+            .and_then(|text| Algorithm::of_length(text.len()))
+            == Some(Algorithm::Md5)
+        {
+            return Err(DeployError::Arguments(format!(
+                "Image checksum is an MD5. {MD5_DISABLED}."
+            )));
+        }
         Err(DeployError::Arguments(
             "Image checksum is not available, either the 'checksum' field or the 'os_hash_algo' \
              and 'os_hash_value' fields pair must be set for image verification."
@@ -202,9 +213,7 @@ impl ImageInfo {
             ))
         };
         match algorithm.or_else(|| Algorithm::of_length(value.len())) {
-            Some(Algorithm::Md5) if !options.md5_enabled => Err(unidentified(
-                "MD5 support is disabled, and support will be removed in a 2024 version of Ironic.",
-            )),
+            Some(Algorithm::Md5) if !options.md5_enabled => Err(unidentified(MD5_DISABLED)),
             Some(algorithm) => Ok(Checksum::Value {
                 algorithm,
                 digest: value.to_ascii_lowercase(),

@@ -115,6 +115,15 @@ impl<'a> Job<'a> {
             device = self.device,
             "writing image"
         );
+        if let Some(drive) = &self.drive {
+            let target = Target {
+                medium,
+                device: self.device,
+                node: self.info.node(),
+                rebuilds: options.config_drive_rebuild,
+            };
+            target.check(drive)?;
+        }
         let staged = stage(&self.request, options, medium, context)?;
         let (signature, table) = finish(
             &staged,

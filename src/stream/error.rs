@@ -158,9 +158,9 @@ pub enum StreamError {
     },
 }
 
-/// The command that turns an image of a refused format into one that can be written.
+/// What to do to an image of a refused format, with the command, so that it can be written.
 #[derive(Debug, thiserror::Error)]
-#[error("convert it with `{0}`")]
+#[error("{0}")]
 pub struct Conversion(pub(super) String);
 
 /// Why bytes did not arrive. URLs stand here without their query, which may hold a temporary

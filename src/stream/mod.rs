@@ -32,6 +32,7 @@ mod error;
 mod format;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod gunzip;
 mod halt;
 #[cfg(test)]
 pub(crate) mod http_cases;
@@ -55,8 +56,10 @@ mod text;
 mod unpack;
 mod version;
 
-pub use digest::Algorithm;
+pub use digest::{Algorithm, MD5_DISABLED};
 pub use error::{Conversion, DownloadError, StreamError};
+pub use format::describe;
+pub use gunzip::Gunzip;
 pub use pipeline::{Written, stage, write};
 pub use request::{Checksum, Credentials, Format, ImageRequest, Location, Proxies};
 pub use staged::{HEAD_SIZE, Staged};

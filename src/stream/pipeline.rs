@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::attempt::Attempt;
 use super::checksum_file::Wanted;
-use super::digest::Algorithm;
+use super::digest::{Algorithm, MD5_DISABLED};
 use super::error::{DownloadError, StreamError};
 use super::halt::{Halt, LOOK};
 use super::request::{Checksum, ImageRequest, Location};
@@ -264,7 +264,7 @@ fn expected(
     if algorithm == Algorithm::Md5 && !md5_allowed {
         return Err(StreamError::ChecksumUnusable {
             image: request.id.clone(),
-            reason: "MD5 support is disabled; give a SHA-256 or SHA-512 checksum".to_owned(),
+            reason: MD5_DISABLED.to_owned(),
         });
     }
     Ok(Some((algorithm, digest)))

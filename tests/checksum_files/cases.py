@@ -97,7 +97,9 @@ def algorithms():
                     f'{OTHER}  other.raw\n{SHA1}  disk.raw\n{SHA256}  disk.raw\n', 'algorithms', 'sha1',
                     algorithm='sha1')
     yield case('MD5 alone', f'{MD5}  disk.raw\n', 'crash', {
-        'refuses': 'MD5 support is disabled; give a SHA-256 or SHA-512 checksum'})
+        'refuses': 'MD5 support is disabled: give a SHA-256 or SHA-512 checksum, or allow MD5 with the '
+                   'kernel parameter ipa-md5-enabled=1 (option md5_enabled); a conductor from Ironic 24.1 on '
+                   'decides by its option allow_md5_checksum'})
     yield case('MD5 alone, MD5 enabled', f'{MD5}  disk.raw\n', md5=True)
     for name, value in (('sha1', SHA1), ('sha224', SHA224), ('sha384', SHA384)):
         yield otherwise(f'{name} and the name', f'{value}  disk.raw\n', 'lengths', name)

@@ -268,7 +268,8 @@ async fn an_md5_checksum_is_enough_where_the_conductor_says_so() {
         let result = wanted.write(&image, json!("raw"), md5.clone()).await;
         assert_eq!(result.is_ok(), enabled, "{result:?}");
         if let Err(error) = result {
-            assert!(error.contains("Image checksum is not available"), "{error}");
+            assert!(error.contains("Image checksum is an MD5"), "{error}");
+            assert!(error.contains("ipa-md5-enabled=1"), "{error}");
         }
     }
 }

@@ -3,7 +3,9 @@
 use url::Url;
 
 use crate::config::Options;
-use crate::stream::{Algorithm, Checksum, Credentials, Format, ImageRequest, Location, Proxies};
+use crate::stream::{
+    Algorithm, Checksum, Credentials, Format, ImageRequest, Location, MD5_DISABLED, Proxies,
+};
 use crate::sys::log::chain;
 
 /// What is to be written, and how.
@@ -132,7 +134,7 @@ fn checksum(text: &str, options: &Options) -> Result<Checksum, String> {
         )
     })?;
     if algorithm == Algorithm::Md5 && !options.md5_enabled {
-        return Err("MD5 is disabled (option md5_enabled); give a SHA-256 checksum".to_owned());
+        return Err(MD5_DISABLED.to_owned());
     }
     if digest.len() != algorithm.digits() || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(format!(

@@ -106,7 +106,10 @@ fn what_is_wrong_is_said_in_the_references_words() {
             "Image 'os_hash_value' must be a non-empty string.",
         ),
         (with(no_checksum), unusable),
-        (with(short.clone()), unusable),
+        (
+            with(short.clone()),
+            &format!("Image checksum is an MD5. {MD5_DISABLED}."),
+        ),
     ] {
         let error = request(info, &Options::default()).unwrap_err();
         assert_eq!(error.to_string(), text);

@@ -1,4 +1,6 @@
-use std::io::Write;
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,10 +9,13 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use farrier_plugin::{ErrorKind, ManagerError, SilentContext};
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
+use serde_json::Value;
 
 use super::*;
 use crate::block::fat::Fat;
+use crate::block::fat_writer::{self, Content};
 use crate::block::probe::file_system;
 use crate::block::rescan::partition_node;
 use crate::block::{fixture, holders};
@@ -74,6 +79,8 @@ fn drive(size: usize) -> Vec<u8> {
     let mut drive: Vec<u8> = (0..size).map(|at| (at / 7) as u8).collect();
     drive[32768..32774].copy_from_slice(b"\x01CD001");
     drive[32808..32840].copy_from_slice(b"config-2                        ");
+    // The size that it says to have.
+    drive[32848..32852].copy_from_slice(&[0; 4]);
     drive
 }
 
@@ -220,7 +227,8 @@ fn a_labelled_partition_is_used_again() {
     // The second partition, 2 MiB from 6 MiB on.
     content[6 * MIB..7 * MIB].copy_from_slice(&drive(MIB));
     content[6 * MIB + 32808..][..8].copy_from_slice(b"CONFIG-2");
-    let new: Vec<u8> = drive(MIB).iter().map(|byte| byte ^ 1).collect();
+    let mut new = drive(MIB);
+    new[40_000..].fill(1);
     let image = Image::of(content.clone(), Some(&new));
     let medium = MemoryMedium::used(32 * MIB);
     image.deploy(&medium).unwrap();
@@ -317,19 +325,67 @@ fn on_4096_byte_blocks_the_config_drive_becomes_fat() {
         ("openstack", "latest")
     );
     let meta_data = &fat.directory(latest).unwrap()[0];
-    let text = String::from_utf8(fat.read(meta_data, 10_000).unwrap()).unwrap();
-    assert!(text.starts_with('{'), "{text}");
+    let content = String::from_utf8(fat.read(meta_data, 10_000).unwrap()).unwrap();
+    assert!(content.starts_with('{'), "{content}");
 
-    // What is no ISO image is written as it is.
-    let image = Image::of(fixture::gpt(4096, 0).content(), Some(&[7; 50_000]));
+    // Without a root directory nothing can be copied, and nobody could mount it either.
+    let image = Image::of(fixture::gpt(4096, 0).content(), Some(&drive(MIB)));
     let medium = MemoryMedium::of(vec![0xaa; 96 * MIB], 4096);
-    image.deploy(&medium).unwrap();
-    let start = Table::read(&medium).unwrap().partitions()[2].offset as usize;
-    assert!(
-        medium.content()[start..start + 50_000]
-            .iter()
-            .all(|byte| *byte == 7)
-    );
+    let error = text(image.deploy(&medium).unwrap_err());
+    let begin = "Config drive for node n1 cannot be made into the FAT file system that /dev/vda with \
+                 blocks of 4096 bytes needs. Error: the ISO 9660 image is damaged";
+    assert!(error.starts_with(begin), "{error}");
+    assert_eq!(medium.log(), []);
+}
+
+/// The images of `tests/fixtures/config_drives/trees.json`, with the files that an ISO reader found in
+/// them (`tests/config_drives/trees.py`), on a disk where Linux mounts no ISO 9660.
+#[test]
+fn on_4096_byte_blocks_every_file_is_what_an_iso_reader_finds() {
+    fn collect(nodes: &[fat_writer::Node<'_>], path: &str, found: &mut BTreeMap<String, String>) {
+        for node in nodes {
+            let path = format!("{path}{}", node.name);
+            match &node.content {
+                Content::File(bytes) => {
+                    let text = String::from_utf8(bytes.to_vec()).unwrap();
+                    assert!(found.insert(path, text).is_none());
+                }
+                Content::Directory(children) => collect(children, &format!("{path}/"), found),
+            }
+        }
+    }
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config_drives/trees.json");
+    let table: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let images = table["images"].as_array().unwrap();
+    assert!(images.len() >= 27);
+    for case in images {
+        let title = &case["title"];
+        let packed = BASE64_STANDARD
+            .decode(case["image"].as_str().unwrap())
+            .unwrap();
+        let mut drive = Vec::new();
+        GzDecoder::new(&packed[..]).read_to_end(&mut drive).unwrap();
+        let image = Image::of(fixture::gpt(4096, 0).content(), Some(&drive));
+        let medium = MemoryMedium::of(vec![0xaa; 40 * MIB], 4096);
+        let deployed = image.deploy(&medium);
+        if let Some(refusal) = case.get("refuses").and_then(Value::as_str) {
+            let error = text(deployed.unwrap_err());
+            assert!(error.contains(refusal), "{title}: {error}");
+            assert_eq!(medium.log(), [], "{title}");
+            continue;
+        }
+        deployed.unwrap();
+        let partition = Table::read(&medium).unwrap().partitions()[2].clone();
+        let fat = Fat::open(&medium, partition.offset, partition.length);
+        let fat = fat.unwrap().unwrap();
+        assert_eq!(fat.sector_size(), 4096, "{title}");
+        let mut found = BTreeMap::new();
+        collect(&fat.files().unwrap(), "", &mut found);
+        let expected: BTreeMap<String, String> =
+            serde_json::from_value(case["files"].clone()).unwrap();
+        assert_eq!(found, expected, "{title}");
+    }
 }
 
 #[test]

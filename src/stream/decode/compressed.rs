@@ -1,7 +1,7 @@
 //! The bytes of a disk, compressed as a whole.
 
 use super::codec::{Compression, CompressionError, Step};
-use super::{Content, Decoder, Extent, Outcome, Pass, zstd};
+use super::{Content, Decoder, Extent, INPUT_BUFFER, Outcome, Pass, zstd};
 use crate::stream::buffer::Pool;
 use crate::stream::error::StreamError;
 use crate::stream::format;
@@ -49,9 +49,9 @@ impl Compressed {
                 // Perhaps damaged on the way: the pass will tell, and the digest of it all.
                 _ => Ok(0),
             })?;
-        // Where less comes of the first buffer, the pass looks again.
-        if count == START {
-            format::check_inside(request, compression, &inside)?;
+        // Where less comes of the first buffer of a larger file, the pass looks again.
+        if count == START || (count > 0 && start.len() < INPUT_BUFFER) {
+            format::check_inside(request, compression, &inside[..count])?;
         }
         Ok(compressed)
     }
@@ -83,8 +83,16 @@ impl Compressed {
                 remedy: "compress it with the tool's defaults".to_owned(),
             },
             source => StreamError::Damaged {
+                source: match (&source, self.compression) {
+                    (CompressionError::Trailing, Compression::Gzip | Compression::Bzip2) => format!(
+                        "{name}: {source}. `{name} -dc IMAGE > IMAGE.raw` leaves that out with a \
+                         warning; where it is a signature, as behind OpenWrt's images, verify it \
+                         first, then give IMAGE.raw with a checksum of its own"
+                    ),
+                    _ => format!("{name}: {source}"),
+                }
+                .into(),
                 image,
-                source: format!("{name}: {source}").into(),
             },
         }
     }

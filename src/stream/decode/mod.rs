@@ -9,6 +9,7 @@ mod compressed;
 mod deflate;
 mod gzip;
 mod input;
+mod lzma;
 mod members;
 mod qcow2;
 mod raw;
@@ -22,6 +23,7 @@ use std::sync::mpsc::Sender;
 pub(super) use codec::{Codec, Compression, CompressionError, Step};
 pub(super) use deflate::Deflate;
 pub(super) use input::Input;
+pub(super) use lzma::is_lzma;
 
 use self::compressed::Compressed;
 use self::qcow2::Qcow2;

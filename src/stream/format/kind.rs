@@ -1,5 +1,6 @@
 //! What an image's bytes are, by signatures (contract/data-plane 1.8).
 
+use super::foreign::Foreign;
 use crate::stream::decode::Compression;
 
 /// Offset of a volume descriptor's identifier in ISO 9660 and UDF.
@@ -43,6 +44,8 @@ pub(in crate::stream) enum Kind {
     Vhdx,
     Vmdk,
     Compressed(Compression),
+    /// What can be no disk.
+    Foreign(&'static Foreign),
 }
 
 impl Kind {
@@ -66,10 +69,10 @@ impl Kind {
             })
             .map(|(kind, ..)| *kind);
         let Some(first) = found.next() else {
-            return Some(if has_partition_table(start) {
-                Self::Gpt
-            } else {
-                Self::Raw
+            return Some(match Foreign::of(start) {
+                Some(foreign) => Self::Foreign(foreign),
+                None if has_partition_table(start) => Self::Gpt,
+                None => Self::Raw,
             });
         };
         let is_ambiguous =
@@ -77,7 +80,7 @@ impl Kind {
         (!is_ambiguous).then_some(first)
     }
 
-    /// The conductor's word for it.
+    /// The conductor's word for it, or what a person would call it.
     pub(in crate::stream) fn name(self) -> &'static str {
         match self {
             Self::Raw => "raw",
@@ -92,6 +95,7 @@ impl Kind {
             Self::Vhdx => "vhdx",
             Self::Vmdk => "vmdk",
             Self::Compressed(compression) => compression.name(),
+            Self::Foreign(foreign) => foreign.what,
         }
     }
 

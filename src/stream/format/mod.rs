@@ -10,6 +10,7 @@
 //! | `iso`, `qcow2` | the same, and a permitted format | written |
 //! | null, `unknown` | a permitted format, perhaps compressed | written |
 //! | any | vmdk, vhd, vhdx, vdi, qed, parallels, luks | refused, with the command that converts |
+//! | any | an archive, another compression, a program, a page | refused, with the command that unpacks |
 //!
 //! Compression is no format of the conductor's: nothing in `image_info` speaks of it (a container
 //! registry's `zstd` and `gzip` blobs are declared `raw`), so it is recognised below whatever format
@@ -20,6 +21,7 @@
 //! With `disable_deep_image_inspection` a declared `raw` or `gpt` is written byte for byte whatever
 //! it is, and anything else is what its content says, permitted or not.
 
+mod foreign;
 mod kind;
 mod refusal;
 #[cfg(test)]
@@ -27,7 +29,7 @@ mod tests;
 
 pub(super) use kind::Kind;
 pub(super) use refusal::not_offered;
-use refusal::{refused, unexpected};
+use refusal::{kind_not_offered, refused, refused_inside, unexpected};
 
 use super::decode::Compression;
 use super::error::StreamError;
@@ -71,7 +73,7 @@ pub(super) fn check_inside(
 ) -> Result<Kind, StreamError> {
     let kind = Kind::of(start).ok_or_else(ambiguous)?;
     if !kind.is_plain() {
-        return Err(refused(
+        return Err(refused_inside(
             format!(
                 "Image is {} inside {}, but only raw, gpt and iso are written from inside a \
                  compressed file",
@@ -79,10 +81,26 @@ pub(super) fn check_inside(
                 compression.name()
             ),
             kind,
+            compression,
         ));
     }
     check_disk_or_container(request, kind, start)?;
     Ok(kind)
+}
+
+/// What something is that starts with these bytes, for a person to read: never its content.
+pub fn describe(start: &[u8]) -> &'static str {
+    let is_text = |start: &[u8]| {
+        let is_printed = |byte: &u8| !byte.is_ascii_control() || byte.is_ascii_whitespace();
+        std::str::from_utf8(start).is_ok() && start.iter().all(is_printed)
+    };
+    match Kind::of(start) {
+        _ if start.is_empty() => "empty",
+        Some(Kind::Raw) if is_text(start) => "text",
+        Some(Kind::Raw) | None => "of no known kind",
+        Some(Kind::Gpt) => "a disk with a partition table",
+        Some(kind) => kind.name(),
+    }
 }
 
 fn check_disk_or_container(
@@ -95,7 +113,7 @@ fn check_disk_or_container(
         return if is_written {
             Ok(())
         } else {
-            Err(not_offered(request, kind.name()))
+            Err(kind_not_offered(request, kind))
         };
     }
     match &request.format {
@@ -112,7 +130,7 @@ fn check_disk_or_container(
         Format::Undeclared | Format::Other(_) => {
             check_permitted(request, kind)?;
             if !is_written {
-                return Err(not_offered(request, kind.name()));
+                return Err(kind_not_offered(request, kind));
             }
             if kind == Kind::Gpt && !kind::is_sound_boot_record(start) {
                 return Err(refused("Image failed safety check".to_owned(), kind));

@@ -134,8 +134,8 @@ fn a_file_of_checksums_that_is_no_use_is_said_so() {
     ];
     let server = serving(&content, &files);
     let mut request = request(&[server.url("/one.raw")], &content);
-    let unusable = "Unable to proceed with image one.raw: MD5 support is disabled; give a SHA-256 \
-                    or SHA-512 checksum";
+    let unusable = "Unable to proceed with image one.raw: MD5 support is disabled: give a SHA-256 \
+                    or SHA-512 checksum, or allow MD5 with the kernel parameter ipa-md5-enabled=1";
     for (name, kind, said) in [
         (
             "/empty",

@@ -7,6 +7,7 @@ mod compressed;
 mod download;
 mod encoding;
 mod faults;
+mod foreign;
 mod loop_disk;
 mod medium;
 mod qcow2;

@@ -15,6 +15,7 @@ import tempfile
 from images import image_seeds
 
 HERE = pathlib.Path(__file__).resolve().parent
+TABLES = HERE.parent / 'tests/fixtures/partition_tables/cases.json'
 DIGEST = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'
 UUID = '1be26c0b-03f2-4d2e-ae87-c02d7f33c123'
 STEP = {'interface': 'deploy', 'step': 'write_image', 'args': {}}
@@ -188,6 +189,13 @@ def made_by_tools(folder):
     tool('/usr/sbin/sfdisk', blank(64 << 10),
          stdin='label: dos\ngrain: 512\n1,8\n9,64,E\n10,8\n20,8\n')
     yield 'mbr', disk.read_bytes()
+    for case in json.loads(TABLES.read_text())['cases']:
+        content = bytearray(160 << 10)
+        for offset, piece in case['content']:
+            content[offset:offset + len(piece) // 2] = bytes.fromhex(piece)
+        # Those of 512 bytes have all their records within these 160 KiB.
+        if case['block'] == 512 and len(content) == 160 << 10:
+            yield 'mbr', bytes(content)
     (folder / 'tree').mkdir()
     (folder / 'tree' / 'meta_data.json').write_text('{"uuid": "x"}')
     for width, size in (('12', 64 << 10), ('16', 4300 << 10)):

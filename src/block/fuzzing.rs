@@ -33,13 +33,19 @@ pub(crate) fn gpt(data: &[u8]) {
     }
 }
 
-/// A small disk with an MBR.
+/// A small disk with an MBR, and the chains that it leads to.
 pub(crate) fn mbr(data: &[u8]) {
-    let medium = MemoryMedium::of(data.to_vec(), 512);
-    if let Ok(mut table) = Mbr::read(&medium) {
-        table.partitions();
+    for block_size in [512, 4096] {
+        let medium = MemoryMedium::of(data.to_vec(), block_size);
+        let Ok(mut table) = Mbr::read(&medium) else {
+            continue;
+        };
+        for partition in table.partitions() {
+            assert!((1..=255).contains(&partition.number));
+            let end = partition.offset + partition.length;
+            assert!(table.is_protective() || end <= data.len() as u64);
+        }
         table.disk_signature();
-        table.is_protective();
         table.primary_count();
         table.protect_whole_disk();
     }

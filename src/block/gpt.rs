@@ -25,6 +25,10 @@ const ENTRY: usize = 128;
 /// could claim 16 EiB.
 const MOST_ENTRIES: u64 = 1 << 20;
 
+/// The most entries that the kernel looks at (DISK_MAX_PARTS less one). What entries behind them
+/// cover is no partition, but not free either.
+const MOST_PARTITIONS: usize = 255;
+
 /// Offsets in the header, all little endian.
 mod field {
     pub(super) const SIZE: usize = 12;
@@ -73,6 +77,7 @@ impl Gpt {
     /// The partitions, by number.
     pub fn partitions(&self) -> Vec<Partition> {
         self.used()
+            .filter(|(index, _)| *index < MOST_PARTITIONS)
             .map(|(index, entry)| {
                 let first = u64_at(entry, 32);
                 Partition {
@@ -90,6 +95,12 @@ impl Gpt {
     /// disk has it elsewhere, and firmware and tools then take the table for damaged.
     pub fn backup_is_at_end(&self) -> bool {
         u64_at(&self.header, field::OTHER_BLOCK) == self.blocks - 1
+    }
+
+    /// Whether the backup is at the disk's end and no usable block beyond it, where the kernel would
+    /// not take the table at all.
+    pub(super) fn fits_disk(&self) -> bool {
+        self.backup_is_at_end() && u64_at(&self.header, field::LAST_USABLE) < self.blocks
     }
 
     /// Why the primary copy was not used, where the table comes from the backup.
@@ -140,6 +151,7 @@ impl Gpt {
         let index = self
             .entries
             .chunks(size)
+            .take(MOST_PARTITIONS)
             .position(|entry| entry[..16] == [0; 16])
             .ok_or_else(|| full("every entry of the table is in use"))?;
         let entry = &mut self.entries[index * size..][..size];

@@ -51,8 +51,9 @@ pub struct ListedDevice {
 /// disks), and after them, where asked for, the partitions (contract/data-plane 10.1).
 ///
 /// Left out: floppy disks, optical drives, loop devices and RAM disks, devices of size 0, the single
-/// paths of a multipath map, hidden NVMe paths, and everything made by LVM or dm-crypt. Ordered by
-/// device number, as lsblk orders them.
+/// paths of a multipath map, hidden NVMe paths, everything made by LVM or dm-crypt, and flash memory of
+/// the firmware (`mtdblock0`, `mmcblk0boot0`), which the reference would erase. Ordered by device number,
+/// as lsblk orders them.
 ///
 /// [`BlockDevice::extra`] holds `type` (lsblk's TYPE), `parents` (kernel names), `read_only`,
 /// `removable` and `by_paths`, see [`ListedDevice`].
@@ -123,9 +124,29 @@ impl ListedDevice {
         self.is_listed() && self.kind == "part"
     }
 
+    /// Why this is no disk to choose or to erase, although the kernel calls it one: it holds the
+    /// machine's firmware, or what the firmware starts from.
+    pub fn firmware_memory(&self) -> Option<&'static str> {
+        if ["mtdblock", "ubiblock"]
+            .iter()
+            .any(|prefix| self.kname.starts_with(prefix))
+        {
+            return Some("it is flash memory of the board, usually its firmware, and no disk");
+        }
+        let digits = |c: char| c.is_ascii_digit();
+        let area = self.kname.strip_prefix("mmcblk")?;
+        let area = area.trim_start_matches(digits);
+        let is_area = ["boot", "rpmb", "gp"]
+            .iter()
+            .any(|name| area.starts_with(name));
+        is_area
+            .then_some("it is an area of its own beside an eMMC's disk, usually for its firmware")
+    }
+
     fn is_listed(&self) -> bool {
         !self.multipath_member
             && self.device.size > 0
+            && self.firmware_memory().is_none()
             && !["fd", "ram", "zram"]
                 .iter()
                 .any(|prefix| self.kname.starts_with(prefix))

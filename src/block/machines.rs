@@ -39,7 +39,8 @@ fn a_qemu_server_is_listed_as_the_reference_does() {
         names(&disks),
         ["/dev/sda", "/dev/sdb", "/dev/vda", "/dev/nvme0n1"]
     );
-    // These two are what the reference sent in a recorded inspection of such a server.
+    // These two are what the reference sent in a recorded inspection of such a server, but for the
+    // transport of virtio, which a newer lsblk names.
     assert_eq!(
         wire(named(&disks, "/dev/vda")),
         json!({
@@ -47,7 +48,7 @@ fn a_qemu_server_is_listed_as_the_reference_does() {
             "wwn": null, "serial": "n1-0", "vendor": "0x1af4", "wwn_with_extension": null,
             "wwn_vendor_extension": null, "hctl": null,
             "by_path": "/dev/disk/by-path/pci-0000:00:06.0", "logical_sectors": 512,
-            "physical_sectors": 512, "tran": null,
+            "physical_sectors": 512, "tran": "virtio",
         })
     );
     assert_eq!(
@@ -267,6 +268,74 @@ fn hints_find_small_disks_too() {
             "No suitable device was found for deployment using these hints {\"serial\":\"other\"}"
         ),
         "{error}"
+    );
+}
+
+#[test]
+fn virtio_disks_are_chosen_by_their_transport() {
+    let recording = Recording::of("qemu-lab");
+    let disks = disks(&recording.root());
+    let find = |hint: &str| chosen(&disks, json!({"tran": hint}));
+    assert_eq!(find("virtio"), Some("/dev/vda"));
+    assert_eq!(find("<or> scsi <or> VirtIO"), Some("/dev/vda"));
+    assert_eq!(find("nvme"), Some("/dev/nvme0n1"));
+    assert_eq!(find("mmc"), None);
+}
+
+#[test]
+fn flash_memory_of_the_firmware_is_no_disk() {
+    let names = [
+        "mmcblk0",
+        "mmcblk0boot0",
+        "mmcblk0boot1",
+        "mmcblk0rpmb",
+        "mmcblk0gp0",
+        "mmcblk12",
+        "mtdblock0",
+        "mtdblock_ro1",
+        "ubiblock0_1",
+        "pmem0",
+        "nbd0",
+        "nullb0",
+        "fd0",
+        "ram0",
+        "zram0",
+    ];
+    let listing: Vec<String> = names
+        .iter()
+        .enumerate()
+        .map(|(index, name)| {
+            format!(
+                "/sys/block/{name}/dev = 200:{index}\n/sys/block/{name}/size = 2048\n\
+                 /sys/block/{name}/mmcblk0p1/partition = 1\n/sys/block/{name}/mmcblk0p1/dev = 201:{index}\n\
+                 /sys/block/{name}/mmcblk0p1/size = 8"
+            )
+        })
+        .collect();
+    let root = Recording::unpack(&listing.join("\n"));
+    let listed = list_block_devices(&root.root(), true).unwrap();
+    let listed: Vec<&str> = listed.iter().map(|device| device.name.as_str()).collect();
+    assert_eq!(
+        listed,
+        [
+            "/dev/mmcblk0",
+            "/dev/mmcblk12",
+            "/dev/pmem0",
+            "/dev/nbd0",
+            "/dev/nullb0",
+            "/dev/mmcblk0p1"
+        ]
+    );
+    let all = all_devices(&root.root()).unwrap();
+    let device = |kname: &str| all.iter().find(|device| device.kname == kname).unwrap();
+    assert_eq!(device("mmcblk0").device.tran.as_deref(), Some("mmc"));
+    assert_eq!(device("mmcblk0p1").device.tran.as_deref(), Some("mmc"));
+    assert_eq!(device("pmem0").firmware_memory(), None);
+    assert!(
+        device("mtdblock0")
+            .firmware_memory()
+            .unwrap()
+            .contains("firmware")
     );
 }
 

@@ -1,4 +1,7 @@
-//! Master boot records: four primary partitions, and logical ones in an extended partition.
+//! Master boot records: four primary partitions, and logical ones in extended partitions, read and
+//! numbered as the kernel does it (block/partitions/msdos.c).
+
+use std::collections::BTreeSet;
 
 use super::table::{Partition, PartitionKind, TableError, at_end, gaps};
 use crate::sys::block_device::Medium;
@@ -22,9 +25,28 @@ const TABLE: usize = 446;
 const ENTRY: usize = 16;
 const DISK_SIGNATURE: usize = 440;
 
-/// The most logical partitions that are followed, against a chain that bites its tail; the kernel
-/// stops at 256 partitions of a disk.
-const MOST_LOGICAL: u32 = 252;
+/// The number of the first logical partition.
+const FIRST_LOGICAL: u32 = 5;
+
+/// The highest number that the kernel gives (DISK_MAX_PARTS less one).
+const MOST_PARTITIONS: u32 = 255;
+
+/// The most links without a partition, one behind the other, that the kernel follows.
+const MOST_EMPTY_LINKS: usize = 100;
+
+/// The most bytes of an extended partition that the kernel shows, so that nobody makes a file
+/// system over the chain: room for a boot loader.
+const EXTENDED_SHOWN: u64 = 1024;
+
+/// The first letters of an AIX disk, which has no table: IBMA in EBCDIC.
+const AIX: [u8; 4] = [0xc9, 0xc2, 0xd4, 0xc1];
+
+/// Where AIX's volume manager says its name.
+const AIX_VOLUMES: u64 = 7 * 512;
+
+/// Types with which the kernel takes a disk for a Linux one in spite of AIX's mark: swap, Linux,
+/// LVM, RAID.
+const LINUX: [u8; 4] = [0x82, 0x83, 0x8e, 0xfd];
 
 /// A CHS address that says "beyond what CHS can say".
 const CHS_BEYOND: [u8; 3] = [0xfe, 0xff, 0xff];
@@ -62,9 +84,7 @@ impl Mbr {
         }
         let mut record = vec![0; 512];
         medium.read_at(0, &mut record)?;
-        // As in the kernel's block/partitions/msdos.c: a table's flags are 0 or 0x80.
-        let flags_known = (0..4).all(|slot| matches!(record[TABLE + slot * ENTRY], 0 | 0x80));
-        if record[510..] != [0x55, 0xaa] || !flags_known {
+        if record[510..] != [0x55, 0xaa] {
             return Err(absent);
         }
         let mut mbr = Self {
@@ -73,17 +93,31 @@ impl Mbr {
             record,
             logical: Vec::new(),
         };
+        // Beside a protective entry nothing counts.
+        if mbr.is_protective() {
+            return Ok(mbr);
+        }
+        // The flags of a table are 0 or 0x80; a boot sector has code there.
+        let flags_known = (0..4).all(|slot| matches!(mbr.slot(slot)[0], 0 | 0x80));
+        if !flags_known || mbr.is_of_aix(medium)? {
+            return Err(absent);
+        }
         mbr.check()?;
-        let extended = mbr.primary().find(|entry| EXTENDED.contains(&entry.kind));
-        if let Some(extended) = extended {
-            mbr.logical = mbr.follow(medium, extended)?;
+        let containers: Vec<Entry> = mbr.entries().filter(Entry::is_extended).collect();
+        for container in containers {
+            mbr.follow(medium, container)?;
         }
         Ok(mbr)
     }
 
-    /// Whether an entry says that the disk has a GPT.
+    /// Whether an entry claims that the disk has a GPT.
     pub fn is_protective(&self) -> bool {
-        self.primary().any(|entry| entry.kind == PROTECTIVE)
+        (0..4).any(|slot| self.slot(slot)[4] == PROTECTIVE)
+    }
+
+    /// Whether it claims so as the kernel and UEFI firmware want it: from the second block on.
+    pub(super) fn leads_to_gpt(&self) -> bool {
+        (0..4).any(|slot| self.slot(slot)[4] == PROTECTIVE && u32_at(self.slot(slot), 8) == 1)
     }
 
     /// The disk's signature, which the conductor knows a whole-disk image by; 0 on most disks with
@@ -92,10 +126,11 @@ impl Mbr {
         u32_at(&self.record, DISK_SIGNATURE)
     }
 
-    /// All partitions but the extended one, by number.
+    /// All partitions, by number. Of an extended one there is only the beginning, as for the kernel;
+    /// an entry without a type is a partition if it has an extent.
     pub fn partitions(&self) -> Vec<Partition> {
-        self.primary()
-            .filter(|entry| !EXTENDED.contains(&entry.kind))
+        self.entries()
+            .filter(|entry| entry.first < self.blocks)
             .chain(self.logical.iter().copied())
             .map(|entry| self.describe(entry))
             .collect()
@@ -128,8 +163,7 @@ impl Mbr {
         let reachable = self.blocks.min(u64::from(u32::MAX));
         let end = reachable - reachable % align;
         let mut used: Vec<(u64, u64)> = self
-            .primary()
-            .chain(self.covered())
+            .entries()
             .map(|entry| (entry.first, entry.first + entry.count - 1))
             .collect();
         let (first, last) = gaps(&mut used, align, end.saturating_sub(1))
@@ -180,76 +214,127 @@ impl Mbr {
         self.entries().filter(|entry| entry.kind != UNUSED)
     }
 
-    /// Entries without a type that still have an extent, which some isohybrids keep for the whole
-    /// image: no partitions, but their room is not free.
-    fn covered(&self) -> impl Iterator<Item = Entry> {
-        self.entries().filter(|entry| entry.kind == UNUSED)
-    }
-
     fn entries(&self) -> impl Iterator<Item = Entry> {
         (0..4).filter_map(|slot| entry(&self.record, slot, slot as u32 + 1, 0))
     }
 
+    fn slot(&self, slot: usize) -> &[u8] {
+        &self.record[TABLE + slot * ENTRY..][..ENTRY]
+    }
+
     /// An entry for a new partition, rather one without an extent.
     fn free_slot(&self) -> Option<usize> {
-        let slot = |slot: &usize| &self.record[TABLE + slot * ENTRY..][..ENTRY];
-        let empty = |at: &usize| slot(at)[8..].iter().all(|byte| *byte == 0);
-        let mut unused = (0..4).filter(|at| slot(at)[4] == UNUSED);
+        let empty = |at: &usize| self.slot(*at)[8..].iter().all(|byte| *byte == 0);
+        let mut unused = (0..4).filter(|at| self.slot(*at)[4] == UNUSED);
         unused.clone().find(empty).or_else(|| unused.next())
     }
 
-    /// No primary partition lies beyond the disk. A protective entry may claim more: images for
-    /// larger disks do, and 0xffffffff is usual. The partition of an isohybrid begins with the disk:
-    /// it is the file system that the whole image is. An extended one that does would lead back to
-    /// this record.
+    /// Whether this is AIX's disk, and what looks like a table is none.
+    fn is_of_aix(&self, medium: &dyn Medium) -> Result<bool, TableError> {
+        let is_linux = |slot| {
+            let kind = self.slot(slot)[4];
+            LINUX.contains(&kind) || EXTENDED.contains(&kind)
+        };
+        if self.record[..4] != AIX || (0..4).any(is_linux) || medium.size() < AIX_VOLUMES + 512 {
+            return Ok(false);
+        }
+        let mut name = [0; 512];
+        medium.read_at(AIX_VOLUMES, &mut name)?;
+        Ok(name.starts_with(b"_LVM"))
+    }
+
+    /// No primary partition lies beyond the disk; the kernel would cut it off. The partition of an
+    /// isohybrid begins with the disk: it is the file system that the whole image is. An extended
+    /// one that does would lead back to this record.
     fn check(&self) -> Result<(), TableError> {
-        for entry in self.primary().filter(|entry| entry.kind != PROTECTIVE) {
-            let leads_back = entry.first == 0 && EXTENDED.contains(&entry.kind);
-            if leads_back || entry.first + entry.count > self.blocks {
-                return Err(TableError::damaged(format!(
-                    "partition {} does not lie on the disk",
-                    entry.number
-                )));
+        for entry in self.primary() {
+            if entry.first == 0 && entry.is_extended() {
+                return Err(self.beyond(entry));
             }
+            self.check_extent(entry)?;
         }
         Ok(())
     }
 
-    /// The logical partitions: each boot record in the chain has one, and a link to the next.
-    fn follow(&self, medium: &dyn Medium, extended: Entry) -> Result<Vec<Entry>, TableError> {
-        let mut found = Vec::new();
-        let mut at = extended.first;
+    fn check_extent(&self, entry: Entry) -> Result<(), TableError> {
+        match entry.first + entry.count > self.blocks {
+            true => Err(self.beyond(entry)),
+            false => Ok(()),
+        }
+    }
+
+    fn beyond(&self, entry: Entry) -> TableError {
+        TableError::damaged(format!(
+            "partition {} does not lie on the disk",
+            entry.number
+        ))
+    }
+
+    /// Add the logical partitions of this container: each link of its chain has four entries for
+    /// partitions, usually one is used, and for the way to the next link, which may lie anywhere.
+    /// They are numbered as they come; a link without a partition has no number.
+    fn follow(&mut self, medium: &dyn Medium, container: Entry) -> Result<(), TableError> {
+        let mut seen = BTreeSet::new();
+        let mut link = container;
         let mut record = vec![0; 512];
-        for number in 5..5 + MOST_LOGICAL {
-            if at >= self.blocks {
-                return Err(TableError::damaged(
-                    "its chain of logical partitions leaves the disk",
-                ));
-            }
-            medium.read_at(at * self.block, &mut record)?;
+        let mut empty = 0;
+        // The kernel goes on in a chain that bites its tail, and shows its partitions many times.
+        while empty < MOST_EMPTY_LINKS && link.first < self.blocks && seen.insert(link.first) {
+            medium.read_at(link.first * self.block, &mut record)?;
             if record[510..] != [0x55, 0xaa] {
                 break;
             }
-            let own = entry(&record, 0, number, at).filter(|own| own.kind != UNUSED);
-            if let Some(own) = own.filter(|own| own.first + own.count <= self.blocks) {
-                found.push(own);
+            empty += 1;
+            for slot in 0..4 {
+                let number = FIRST_LOGICAL + self.logical.len() as u32;
+                let Some(own) = entry(&record, slot, number, link.first) else {
+                    continue;
+                };
+                let is_rubbish = slot >= 2 && !(own.is_within(&link) && own.is_within(&container));
+                if own.is_extended() || is_rubbish {
+                    continue;
+                }
+                if number > MOST_PARTITIONS {
+                    return Ok(());
+                }
+                self.check_extent(own)?;
+                self.logical.push(own);
+                empty = 0;
             }
-            match entry(&record, 1, 0, extended.first) {
-                Some(next) if EXTENDED.contains(&next.kind) && next.first > at => at = next.first,
-                _ => break,
-            }
+            let next = (0..4)
+                .filter_map(|slot| entry(&record, slot, 0, container.first))
+                .find(Entry::is_extended);
+            let Some(next) = next else {
+                break;
+            };
+            link = next;
         }
-        Ok(found)
+        Ok(())
     }
 
     fn describe(&self, entry: Entry) -> Partition {
+        let length = match entry.is_extended() {
+            true => entry.count.min((EXTENDED_SHOWN / self.block).max(1)),
+            // Only an entry without a type may reach beyond the disk.
+            false => entry.count.min(self.blocks.saturating_sub(entry.first)),
+        };
         Partition {
             number: entry.number,
             offset: entry.first * self.block,
-            length: entry.count * self.block,
+            length: length * self.block,
             kind: PartitionKind::Mbr(entry.kind),
             guid: None,
         }
+    }
+}
+
+impl Entry {
+    fn is_extended(&self) -> bool {
+        EXTENDED.contains(&self.kind)
+    }
+
+    fn is_within(&self, other: &Self) -> bool {
+        self.first >= other.first && self.first + self.count <= other.first + other.count
     }
 }
 

@@ -15,6 +15,8 @@ pub mod hints;
 pub mod holders;
 mod identity;
 pub mod iso9660;
+#[cfg(test)]
+mod kernel_cases;
 pub mod list;
 #[cfg(test)]
 mod machines;

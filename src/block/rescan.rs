@@ -14,18 +14,21 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// Have the kernel take this table, which was just written to the disk: first by reading it again,
 /// then one by one for those partitions that it did not find, as a kernel without this kind of
-/// table, or with a stale cache, does not.
+/// table, or with a stale cache, does not. One that it refuses keeps none of the others away; the
+/// first such error is returned.
 pub fn take_partitions(root: &Root, disk: &Disk, table: &Table) -> Result<(), DiskError> {
     disk.reread_partitions()?;
     let Some(name) = kernel_name(root, &disk.path().to_string_lossy()) else {
         return Ok(());
     };
+    let mut outcome = Ok(());
     for partition in table.partitions() {
         if child(root, &name, partition.number).is_none() {
-            disk.add_partition(partition.number, partition.offset, partition.length)?;
+            let added = disk.add_partition(partition.number, partition.offset, partition.length);
+            outcome = outcome.and(added);
         }
     }
-    Ok(())
+    outcome
 }
 
 /// The node of a disk's partition, waited for at most this long: udev makes it a moment after the

@@ -95,10 +95,16 @@ impl Table {
     /// As for the kernel, it is a GPT where the MBR says so with a protective entry.
     pub fn read(medium: &dyn Medium) -> Result<Self, TableError> {
         let mbr = Mbr::read(medium)?;
-        if mbr.is_protective() {
-            return Ok(Self::Gpt(Gpt::read(medium)?));
+        if !mbr.is_protective() {
+            return Ok(Self::Mbr(mbr));
         }
-        Ok(Self::Mbr(mbr))
+        if !mbr.leads_to_gpt() {
+            return Err(TableError::damaged(
+                "its protective entry does not begin with block 1, so that neither Linux nor \
+                 firmware looks for a GPT",
+            ));
+        }
+        Ok(Self::Gpt(Gpt::read(medium)?))
     }
 
     /// All partitions, by number.
@@ -122,7 +128,7 @@ impl Table {
                 damage,
                 "the image's first GPT is damaged, its backup is used"
             );
-        } else if gpt.backup_is_at_end() {
+        } else if gpt.fits_disk() {
             return Ok(());
         }
         gpt.move_backup_to_end()?;

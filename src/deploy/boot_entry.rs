@@ -1,4 +1,8 @@
 //! Boot entries in the firmware's memory (UEFI specification 2.10, sections 3.1 and 10.3).
+//!
+//! Their device paths are short. OVMF removes such entries at the next start where a device of the
+//! virtual machine has a `bootindex` and they do not lead to one that has; what is booted then is the
+//! removable path (docs/boot-entries.md).
 
 use uuid::Uuid;
 

@@ -185,6 +185,9 @@ impl Guard {
         else {
             return Verdict::Erase;
         };
+        if let Some(reason) = device.firmware_memory() {
+            return Verdict::Skip(reason.to_owned());
+        }
         if self.is_virtual_media(device) {
             return Verdict::Skip("it is virtual media".to_owned());
         }

@@ -174,7 +174,8 @@ impl Structure<'_> {
         const MIB: u64 = 1 << 20;
         match self.word(0x0c)? {
             0 | 0xffff => None,
-            0x7fff => {
+            // Before version 2.7 there is no extended size, and this is a size like any other.
+            0x7fff if self.length() >= 0x20 => {
                 let size = self.double_word(0x1c)? & 0x7fff_ffff;
                 Some(u64::from(size) * MIB).filter(|size| *size > 0)
             }
@@ -327,6 +328,16 @@ pub(crate) mod tests {
             smbios.installed_memory(),
             (16384 + 65536) * (1 << 20) + 512 * 1024
         );
+    }
+
+    #[test]
+    fn a_module_of_32767_mib_needs_no_extended_size() {
+        let module = |length| structure(17, 1, length, &[(0x0c, &0x7fff_u16.to_le_bytes())], &[]);
+        // Version 2.6 ends at 0x1c, 2.7 at 0x22.
+        for (length, expected) in [(0x15, 32767), (0x1c, 32767), (0x1f, 32767), (0x22, 0)] {
+            let smbios = smbios(&[module(length)]);
+            assert_eq!(smbios.installed_memory(), expected << 20, "{length:#x}");
+        }
     }
 
     #[test]

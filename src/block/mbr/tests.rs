@@ -32,6 +32,8 @@ fn what_sfdisk_made_is_read() {
         found,
         [
             (1, 1, 1, PartitionKind::Mbr(0x83)),
+            // The kernel shows 1 KiB of it.
+            (2, 3, 0, PartitionKind::Mbr(0x05)),
             (5, 4, 1, PartitionKind::Mbr(0x83)),
             (6, 6, 2, PartitionKind::Mbr(0x82)),
         ]
@@ -49,7 +51,7 @@ fn a_partition_is_added_at_the_end_and_sfdisk_finds_no_fault() {
     );
     mbr.write(&medium).unwrap();
     assert_eq!(Mbr::read(&medium).unwrap(), mbr);
-    assert_eq!(mbr.partitions().len(), 4);
+    assert_eq!(mbr.partitions().len(), 5);
     if let Some(said) = fixture::judged_by("sfdisk", &["-V"], &medium.content()) {
         assert!(said.contains("No errors detected"), "{said}");
     }
@@ -126,7 +128,10 @@ fn an_isohybrids_partition_begins_with_the_disk() {
     for (kind, expected) in [
         (0x17, vec![(1, 0, 8 * MIB, PartitionKind::Mbr(0x17)), esp]),
         (0x83, vec![(1, 0, 8 * MIB, PartitionKind::Mbr(0x83)), esp]),
-        (UNUSED, vec![esp]),
+        (
+            UNUSED,
+            vec![(1, 0, 8 * MIB, PartitionKind::Mbr(UNUSED)), esp],
+        ),
     ] {
         let medium = isohybrid(kind);
         let mut mbr = Mbr::read(&medium).unwrap();
@@ -172,6 +177,37 @@ fn the_protective_entry_grows_with_the_disk() {
 }
 
 proptest! {
+    /// Chains that lead anywhere, all of them over the same few links.
+    #[test]
+    fn any_chain_ends(
+        records in prop::collection::vec(
+            prop::collection::vec((0_u8..3, 0_u32..16, 0_u32..12), 4), 16),
+        containers in prop::collection::vec(1_u32..16, 0..4),
+    ) {
+        let mut content = vec![0; 48 * 512];
+        let mut put = |record: usize, slot: usize, kind: u8, first: u32, count: u32| {
+            let start = record * 512;
+            let entry = &mut content[start + TABLE + slot * ENTRY..][..ENTRY];
+            entry[4] = kind;
+            entry[8..12].copy_from_slice(&first.to_le_bytes());
+            entry[12..16].copy_from_slice(&count.to_le_bytes());
+            content[start + 510..start + 512].copy_from_slice(&[0x55, 0xaa]);
+        };
+        put(0, 3, 0, 0, 0);
+        for (slot, container) in containers.iter().enumerate() {
+            put(0, slot, EXTENDED[slot % 3], *container, 30);
+        }
+        for (at, record) in records.iter().enumerate() {
+            for (slot, (kind, first, count)) in record.iter().enumerate() {
+                put(at + 1, slot, [0x00, 0x83, 0x05][usize::from(*kind)], *first, *count);
+            }
+        }
+        let mbr = of(content).unwrap();
+        let numbers: Vec<u32> = mbr.logical.iter().map(|entry| entry.number).collect();
+        prop_assert_eq!(numbers, (5..5 + mbr.logical.len() as u32).collect::<Vec<_>>());
+        prop_assert!(mbr.logical.len() <= 251);
+    }
+
     #[test]
     fn any_table_is_survived(
         table in prop::collection::vec(any::<u8>(), 64),
@@ -195,7 +231,8 @@ proptest! {
         content[446 + 8] = at as u8 + 1;
         if let Ok(mut mbr) = of(content) {
             for partition in mbr.partitions() {
-                prop_assert!(partition.offset + partition.length <= 64 << 10 || mbr.is_protective());
+                prop_assert!(partition.offset + partition.length <= 64 << 10);
+                prop_assert!(partition.number <= MOST_PARTITIONS);
             }
             let _ = mbr.add_at_end(FAT32_LBA, 4096, 512);
         }

@@ -60,7 +60,15 @@ fn rows(arguments: &Arguments) -> Result<Vec<Row>, ManagerError> {
     // What a plan is for does not depend on where it is made.
     let setting = Setting::new(&root, arguments, true)?;
     let devices = if arguments.devices.is_empty() {
-        list::list_block_devices(&root, false).map_err(EraseError::from)?
+        let mut devices = list::list_block_devices(&root, false).map_err(EraseError::from)?;
+        // Named, so that nobody wonders where they are.
+        let others = list::all_devices(&root)
+            .map_err(EraseError::from)?
+            .into_iter();
+        let others =
+            others.filter(|other| other.kind == "disk" && other.firmware_memory().is_some());
+        devices.extend(others.map(|other| other.device));
+        devices
     } else {
         arguments
             .devices
@@ -290,6 +298,41 @@ mod tests {
                     "{machine}: {json}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn flash_memory_of_the_firmware_is_named_and_kept() {
+        let mut listing = String::from("/proc/cmdline = quiet\n");
+        for (index, name) in ["mmcblk0", "mmcblk0boot0", "mtdblock0"].iter().enumerate() {
+            listing +=
+                &format!("/sys/block/{name}/dev = 200:{index}\n/sys/block/{name}/size = 2048\n");
+        }
+        let recording = Recording::unpack(&listing);
+        for names in [
+            &[][..],
+            &["/dev/mmcblk0", "/dev/mmcblk0boot0", "/dev/mtdblock0"],
+        ] {
+            let arguments = Arguments {
+                replay: Some(recording.root().path("/")),
+                devices: names.iter().map(|name| (*name).to_owned()).collect(),
+                ..Arguments::parse(&["--plan".to_owned()]).unwrap()
+            };
+            let rows = rows(&arguments).unwrap();
+            let kept: Vec<_> = rows
+                .iter()
+                .map(|row| (row.plan.device.name.as_str(), row.not.is_some()))
+                .collect();
+            assert_eq!(
+                kept,
+                [
+                    ("/dev/mmcblk0", false),
+                    ("/dev/mmcblk0boot0", true),
+                    ("/dev/mtdblock0", true)
+                ]
+            );
+            let text = table::for_person(&rows);
+            assert!(text.contains("protected: it is flash memory"), "{text}");
         }
     }
 }

@@ -291,6 +291,46 @@ fn an_image_without_partitions_never_boots() {
     }
 }
 
+/// Logical partitions as other systems' tools leave them: their links out of the disk's order, and
+/// one with the way on before its own partition.
+#[test]
+fn a_config_drives_partition_is_found_wherever_its_link_lies() {
+    let drive = drive(MIB);
+    let mut content = vec![0; 16 * MIB];
+    for (record, entries) in [
+        (0, [(0x83, 2048, 2048), (0x05, 6144, 24576)]),
+        (6144, [(0x05, 12288, 4096), (0x83, 2048, 2048)]),
+        (18432, [(0x83, 2048, 4096), (0x05, 6144, 6144)]),
+        (12288, [(0x83, 2048, 4096), (0, 0, 0)]),
+    ] {
+        let record = &mut content[record * 512..][..512];
+        for (slot, (kind, first, count)) in entries.into_iter().enumerate() {
+            let entry = &mut record[446 + slot * 16..][..16];
+            entry[4] = kind;
+            entry[8..12].copy_from_slice(&u32::to_le_bytes(first));
+            entry[12..16].copy_from_slice(&u32::to_le_bytes(count));
+        }
+        record[510..].copy_from_slice(&[0x55, 0xaa]);
+    }
+    // The last of the chain, number 7, is labelled for it.
+    let place = 7 * MIB;
+    content[place + 32768..][..72].copy_from_slice(&drive[32768..][..72]);
+    let medium = MemoryMedium::used(96 * MIB);
+    Image::of(content.clone(), Some(&drive))
+        .deploy(&medium)
+        .unwrap();
+    let held = medium.content();
+    assert!(held[place..place + drive.len()] == drive);
+    assert!(held[..MIB] == content[..MIB], "no second partition");
+    let numbers: Vec<_> = Table::read(&medium)
+        .unwrap()
+        .partitions()
+        .iter()
+        .map(|partition| (partition.number, partition.offset / MIB as u64))
+        .collect();
+    assert_eq!(numbers, [(1, 1), (2, 3), (5, 4), (6, 10), (7, 7)]);
+}
+
 #[test]
 fn a_disk_of_4096_byte_blocks_takes_an_image_made_for_it() {
     let image = Image::of(fixture::gpt(4096, 0).content(), None);

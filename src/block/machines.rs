@@ -32,6 +32,25 @@ fn chosen(devices: &[BlockDevice], hints: Value) -> Option<&str> {
 }
 
 #[test]
+fn a_volume_of_a_raid_controller_is_found_by_its_model() {
+    // udev has it twice, `PERC_H740P_Mini` and with its spaces as `\x20`; lsblk shows the second.
+    let recording = Recording::of("bond-bmc");
+    let disks = disks(&recording.root());
+    assert_eq!(
+        named(&disks, "/dev/sda").model.as_deref(),
+        Some("PERC H740P Mini")
+    );
+    for hint in ["PERC H740P Mini", "perc h740p mini", "<in> H740P"] {
+        assert_eq!(
+            chosen(&disks, json!({"model": hint})),
+            Some("/dev/sda"),
+            "{hint}"
+        );
+    }
+    assert_eq!(chosen(&disks, json!({"model": "PERC_H740P_Mini"})), None);
+}
+
+#[test]
 fn a_qemu_server_is_listed_as_the_reference_does() {
     let recording = Recording::of("qemu-lab");
     let disks = disks(&recording.root());

@@ -1,7 +1,13 @@
 //! The fuzz targets of this room.
 
+use std::path::PathBuf;
+
+use serde_json::{Map, json};
+
 use super::lldp::{self, Neighbour};
-use super::{Smbios, bmc, extra};
+use super::{Smbios, bmc, extra, mask};
+use crate::sys::hex;
+use crate::sys::witness::{Entry, Seen};
 
 /// The firmware's table, behind an entry point of 24 bytes.
 pub(crate) fn smbios(data: &[u8]) {
@@ -19,6 +25,12 @@ pub(crate) fn smbios(data: &[u8]) {
             structure.double_word(offset);
         }
     }
+    let path = PathBuf::from("/sys/firmware/dmi/tables/DMI");
+    let mut seen = Seen::default();
+    seen.entries
+        .insert(path.clone(), Entry::File(table.to_vec()));
+    let masked = mask::masked(seen);
+    assert!(matches!(&masked.entries[&path], Entry::File(masked) if masked.len() == table.len()));
 }
 
 /// A dump of the firmware's table, its entry point in 32 bytes, in dmidecode's words and as facts.
@@ -38,6 +50,11 @@ pub(crate) fn dmi(data: &[u8]) {
 
 /// A frame from a switch, in the conductor's form and in words.
 pub(crate) fn lldp(data: &[u8]) {
+    let mut seen = Seen::default();
+    let answers = Map::from_iter([("eno1".to_owned(), json!([hex::encode(data)]))]);
+    seen.answers.insert("lldp".to_owned(), answers);
+    let masked = mask::masked(seen).answers["lldp"]["eno1"][0].clone();
+    assert_eq!(masked.as_str().map(str::len), Some(2 * data.len()));
     if let Some(tlvs) = lldp::wire_form(data) {
         let neighbour = Neighbour::of_wire(&tlvs);
         assert!(

@@ -173,7 +173,9 @@ fn open_device(root: &Root) -> Option<File> {
     DIRECTORIES
         .iter()
         .flat_map(|(directory, prefix)| {
-            root.names(directory).into_iter().filter_map(move |name| {
+            // Other names in `/dev` are no part of a recording.
+            let names = root.names_beginning(directory, prefix);
+            names.into_iter().filter_map(move |name| {
                 let number = name.strip_prefix(prefix)?;
                 number.parse::<u32>().ok()?;
                 Some(format!("{directory}/{name}"))

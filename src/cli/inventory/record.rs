@@ -125,7 +125,10 @@ fn read(root: &Root, lldp: bool) -> Result<(Seen, Value, Arc<Inventory>), String
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::inventory::mask::planted::{Planted, everything};
     use crate::sys::recording::{Recording, machines, scratch};
 
     #[test]
@@ -148,6 +151,41 @@ mod tests {
                 "{inventory}"
             );
         }
+    }
+
+    #[test]
+    fn no_recording_with_a_mask_has_anything_that_was_planted() {
+        let planted = Planted::machine();
+        let [plain, masked] = [false, true].map(|mask| {
+            let directory = scratch();
+            record(&planted.recording.root(), directory.path(), mask, true).unwrap();
+            directory
+        });
+        let there = planted.secrets.left_in(&everything(plain.path()));
+        assert!(there.len() > 400, "{}: {there:#?}", there.len());
+        let left = planted.secrets.left_in(&everything(masked.path()));
+        assert!(left.is_empty(), "{left:#?}");
+
+        // It is still the same kind of machine.
+        let [plain, masked] = [plain, masked].map(|directory| {
+            let root = Root::at(directory.path());
+            let (_, _, inventory) = read(&root, true).unwrap();
+            (list::all_devices(&root).unwrap(), inventory)
+        });
+        let knames = |devices: &[list::ListedDevice]| -> Vec<(String, String, usize, usize)> {
+            let of = |d: &list::ListedDevice| {
+                let (serials, wwns) = (&d.device.all_serials, &d.device.all_wwns);
+                (d.kname.clone(), d.kind.clone(), serials.len(), wwns.len())
+            };
+            devices.iter().map(of).collect()
+        };
+        assert_eq!(knames(&plain.0), knames(&masked.0));
+        let macs = |inventory: &Inventory| -> BTreeSet<String> {
+            let macs = inventory.interfaces.iter();
+            macs.filter_map(|i| i.mac_address.clone()).collect()
+        };
+        assert_eq!(macs(&plain.1).len(), 3);
+        assert_eq!(macs(&masked.1).len(), 3, "each has its own mask");
     }
 
     #[test]

@@ -123,6 +123,18 @@ mod tests {
     use crate::sys::recording::Recording;
 
     #[test]
+    fn an_interface_carries_what_is_a_vlan() {
+        let interface = NetworkInterface {
+            name: "eno1".to_owned(),
+            ..NetworkInterface::default()
+        };
+        let ids = ["0000", "0fff", "0064", "0ffe"];
+        let announced = ids.map(|id| (127, format!("0080c203{id}0178")));
+        let heard = LldpData::from([("eno1".to_owned(), announced.to_vec())]);
+        assert_eq!(carrier(&interface, &heard).vlans, [100, 4094]);
+    }
+
+    #[test]
     fn what_was_heard_long_ago_is_asked_for_again() {
         let recording = Recording::unpack(
             "/sys/class/net/eno1/address = 52:54:00:aa:bb:01\n/sys/class/net/eno1/device/\n",

@@ -2,34 +2,53 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
+use super::addresses;
 use crate::sys::hex;
 
 /// What was found, by kind. Hexadecimal text is in lower case.
 #[derive(Debug, Default)]
 pub(super) struct Secrets {
-    /// Serial numbers, asset tags, volume ids of FAT.
+    /// Serial numbers, asset tags, the host name, identifiers that are no UUID.
     pub(super) serials: BTreeSet<String>,
-    /// Halves of world wide names: 16 hexadecimal digits, the first half or the only one.
+    /// Names that are made of others: maker, model and serial number. One in which nothing is
+    /// known is a serial number of its own.
+    pub(super) composed: BTreeSet<String>,
+    /// 16 or 32 digits that are a serial number unless they are known as a world wide name.
+    pub(super) serials_or_names: BTreeSet<String>,
+    /// What people call things: arrays, volumes, file systems, ports, switches.
+    pub(super) labels: BTreeSet<String>,
+    /// Names of the form NAA, 16 digits: the first half or the only one.
     pub(super) names: BTreeSet<String>,
-    /// Second halves.
+    /// Names of the form EUI-64, 16 digits.
+    pub(super) euis: BTreeSet<String>,
+    /// The other halves: behind a NAA name, before an EUI-64.
     pub(super) extensions: BTreeSet<String>,
     /// UUIDs in the order in which they are written.
     pub(super) uuids: BTreeSet<[u8; 16]>,
     /// MAC addresses.
     pub(super) macs: BTreeSet<[u8; 6]>,
+    /// IP addresses.
+    pub(super) addresses: BTreeSet<IpAddr>,
 }
 
 /// What to replace by what, of the same length.
 #[derive(Debug, Default)]
 pub(super) struct Masks {
     /// By the first byte of the secret, so that a text is gone through once.
-    replacements: BTreeMap<u8, Vec<Replacement>>,
+    anywhere: BTreeMap<u8, Vec<Replacement>>,
+    /// The same for names that are made of others, where short secrets count, too.
+    in_names: BTreeMap<u8, Vec<Replacement>>,
     serials: BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
+    halves: BTreeMap<String, String>,
+    uuids: BTreeMap<[u8; 16], [u8; 16]>,
     macs: BTreeMap<[u8; 6], [u8; 6]>,
+    addresses: BTreeMap<IpAddr, IpAddr>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Replacement {
     secret: Vec<u8>,
     mask: Vec<u8>,
@@ -38,92 +57,165 @@ struct Replacement {
     is_word: bool,
 }
 
-/// Digits of a world wide name that say who made the disk: the format and 24 bits of the maker.
-const MAKER: usize = 7;
+/// Digits that say who made the disk: 24 bits, in NAA behind the format.
+const MAKER_OF_NAA: usize = 7;
+const MAKER_OF_EUI: usize = 6;
 
 impl Masks {
     pub(super) fn of(secrets: Secrets) -> Self {
         let mut masks = Self::default();
-        for (number, name) in (1..).zip(secrets.names) {
-            let mask = format!("{}{number:09x}", &name[..MAKER]);
-            masks.hexadecimal(&name, &mask);
-        }
-        for (number, name) in (1..).zip(secrets.extensions) {
-            masks.hexadecimal(&name, &format!("{number:016x}"));
-        }
+        let mut serials = secrets.serials;
+        // The same digits can be found as more than one; what leaves the fewest counts.
+        masks.halves(&secrets.extensions, 0);
+        masks.halves(&secrets.euis, MAKER_OF_EUI);
+        masks.halves(&secrets.names, MAKER_OF_NAA);
         for (number, uuid) in (1u32..).zip(secrets.uuids) {
             masks.uuid(uuid, number);
         }
         for (number, mac) in (1u32..).zip(secrets.macs) {
             masks.mac(mac, number);
         }
-        for (number, serial) in (1..).zip(secrets.serials) {
-            let mask = serial_mask(&serial, number);
-            if is_telling(&serial) {
-                // NVMe's names have serial numbers in hexadecimal.
-                masks.anywhere(hex::encode(serial.as_bytes()), hex::encode(mask.as_bytes()));
-                masks.add(serial.as_bytes(), mask.as_bytes(), true);
-            }
-            masks.serials.insert(serial, mask);
+        masks.addresses = addresses::masks(&secrets.addresses, &masks.macs);
+        for address in secrets.addresses {
+            let text = address.to_string().into_bytes();
+            let mut mask = text.clone();
+            shape(&mut mask);
+            masks.add(&text, &mask, true, true);
         }
-        for replacements in masks.replacements.values_mut() {
+        for text in secrets.serials_or_names {
+            let first = text.get(..16).unwrap_or_default().to_lowercase();
+            if !masks.halves.contains_key(&first) {
+                serials.insert(text);
+            }
+        }
+        let mut composed: Vec<String> = secrets.composed.into_iter().collect();
+        // The shortest come first: longer ones can be made of them.
+        composed.sort_by_key(String::len);
+        for name in composed {
+            let is_made_of = masks.naming(&name) != name
+                || serials
+                    .iter()
+                    .any(|known| spellings(known).any(|known| is_part_of(&known, &name)));
+            if !is_made_of {
+                serials.insert(name);
+            }
+        }
+        masks.serials = numbered(&serials);
+        for (serial, mask) in masks.serials.clone() {
+            let is_telling = is_telling(&serial);
+            for (serial, mask) in spellings(&serial).zip(spellings(&mask)) {
+                let [secret_hex, mask_hex] =
+                    [&serial, &mask].map(|text| hex::encode(text.as_bytes()));
+                // NVMe's names have serial numbers in hexadecimal.
+                masks.add(
+                    secret_hex.as_bytes(),
+                    mask_hex.as_bytes(),
+                    !is_telling,
+                    is_telling,
+                );
+                masks.add(serial.as_bytes(), mask.as_bytes(), true, is_telling);
+            }
+        }
+        masks.labels = numbered(&secrets.labels);
+        for replacements in [&mut masks.anywhere, &mut masks.in_names]
+            .into_iter()
+            .flat_map(BTreeMap::values_mut)
+        {
             // The longest that fits counts.
             replacements.sort_by_key(|replacement| Reverse(replacement.secret.len()));
         }
         masks
     }
 
-    /// Text with all secrets masked.
+    /// Text with all secrets masked that can be told from other text.
     pub(super) fn text(&self, text: &str) -> String {
         String::from_utf8_lossy(&self.bytes(text.as_bytes())).into_owned()
     }
 
-    /// Bytes with all secrets masked.
+    /// A name that is made of others, with all secrets masked.
+    pub(super) fn naming(&self, name: &str) -> String {
+        let masked = replaced(&self.in_names, name.as_bytes());
+        String::from_utf8_lossy(&masked).into_owned()
+    }
+
+    /// Bytes with all secrets masked that can be told from others.
     pub(super) fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
-        let mut masked = bytes.to_vec();
-        let mut at = 0;
-        while let Some(first) = bytes.get(at) {
-            let candidates = self.replacements.get(first).into_iter().flatten();
-            let found = candidates
-                .filter(|candidate| stands_at(bytes, at, &candidate.secret, candidate.is_word))
-                .map(|candidate| &candidate.mask)
-                .next();
-            match found {
-                Some(mask) => {
-                    masked[at..at + mask.len()].copy_from_slice(mask);
-                    at += mask.len();
-                }
-                None => at += 1,
-            }
-        }
-        masked
+        replaced(&self.anywhere, bytes)
     }
 
     /// The mask of a serial number that was found; of any other text, its shape.
     pub(super) fn serial(&self, serial: &str) -> String {
-        self.serials
-            .get(serial)
-            .cloned()
-            .unwrap_or_else(|| serial_mask(serial, 0))
+        let mask = self.serials.get(serial).cloned();
+        mask.unwrap_or_else(|| serial_mask(serial, 0))
     }
 
-    /// A serial number that was found and is only masked where it is known to be one, and its mask.
-    pub(super) fn short_serial(&self, serial: &str) -> Option<(String, String)> {
-        let (serial, mask) = self.serials.get_key_value(serial)?;
-        (!is_telling(serial)).then(|| (serial.clone(), mask.clone()))
+    /// Whether this was found as a serial number.
+    pub(super) fn is_serial(&self, text: &str) -> bool {
+        self.serials.contains_key(text)
     }
 
-    /// The mask of a MAC that was found.
-    pub(super) fn mac_of(&self, mac: [u8; 6]) -> Option<[u8; 6]> {
-        self.macs.get(&mac).copied()
+    /// The mask of a label that was found; of any other text, its shape.
+    pub(super) fn label(&self, label: &str) -> String {
+        // An array is called by its host.
+        let mask = self.serials.get(label).or_else(|| self.labels.get(label));
+        mask.cloned().unwrap_or_else(|| serial_mask(label, 0))
+    }
+
+    /// The mask of 16 digits of a world wide name, in the case that they have; zeros where they
+    /// were not found.
+    pub(super) fn half(&self, digits: &str) -> String {
+        let mask = self.halves.get(&digits.to_lowercase()).cloned();
+        let mask = mask.unwrap_or_else(|| "0".repeat(digits.len()));
+        if digits.bytes().any(|digit| digit.is_ascii_uppercase()) {
+            return mask.to_uppercase();
+        }
+        mask
+    }
+
+    /// The mask of a UUID; itself where it is nobody's.
+    pub(super) fn uuid_of(&self, uuid: [u8; 16]) -> [u8; 16] {
+        self.uuids.get(&uuid).copied().unwrap_or(uuid)
+    }
+
+    /// The mask of a MAC; itself where it is nobody's.
+    pub(super) fn mac_of(&self, mac: [u8; 6]) -> [u8; 6] {
+        self.macs.get(&mac).copied().unwrap_or(mac)
+    }
+
+    /// The mask of an IP address; itself where it is nobody's.
+    pub(super) fn address_of(&self, address: IpAddr) -> IpAddr {
+        self.addresses.get(&address).copied().unwrap_or(address)
+    }
+
+    /// Halves of world wide names, of which so many digits stay.
+    fn halves(&mut self, names: &BTreeSet<String>, kept: usize) {
+        for (number, name) in (1u64..).zip(names) {
+            if self.halves.contains_key(name) {
+                continue;
+            }
+            let mask = format!(
+                "{}{number:0width$x}",
+                &name[..kept],
+                width = name.len() - kept
+            );
+            // Digits that are mostly zeros number the units of one array, and stand in other
+            // places, too.
+            let is_telling = name.bytes().filter(|digit| *digit != b'0').count() > 4;
+            self.hexadecimal(name, &mask, is_telling);
+            self.halves.insert(name.clone(), mask);
+        }
     }
 
     /// Hexadecimal text in both cases, and its bytes.
-    fn hexadecimal(&mut self, secret: &str, mask: &str) {
-        self.anywhere(secret.to_owned(), mask.to_owned());
-        self.anywhere(secret.to_uppercase(), mask.to_uppercase());
+    fn hexadecimal(&mut self, secret: &str, mask: &str, is_telling: bool) {
+        let mut add = |secret: &[u8], mask: &[u8]| self.add(secret, mask, false, is_telling);
+        add(secret.as_bytes(), mask.as_bytes());
+        add(
+            secret.to_uppercase().as_bytes(),
+            mask.to_uppercase().as_bytes(),
+        );
         if let (Some(secret), Some(mask)) = (hex::decode(secret), hex::decode(mask)) {
-            self.add(&secret, &mask, false);
+            add(&secret, &mask);
         }
     }
 
@@ -134,9 +226,10 @@ impl Masks {
         mask[12..].copy_from_slice(&number.to_be_bytes());
         for (separator, groups) in [("-", &[4, 6, 8, 10][..]), (":", &[4, 8, 12]), ("", &[])] {
             let [secret, mask] = [uuid, mask].map(|uuid| grouped(&uuid, separator, groups));
-            self.hexadecimal(&secret, &mask);
+            self.hexadecimal(&secret, &mask, true);
         }
-        self.add(&mixed(uuid), &mixed(mask), false);
+        self.add(&mixed(uuid), &mixed(mask), false, true);
+        self.uuids.insert(uuid, mask);
     }
 
     fn mac(&mut self, mac: [u8; 6], number: u32) {
@@ -144,27 +237,74 @@ impl Masks {
         mask[3..].copy_from_slice(&number.to_be_bytes()[1..]);
         for separator in [":", "-", ""] {
             let [secret, mask] = [mac, mask].map(|mac| grouped(&mac, separator, &[1, 2, 3, 4, 5]));
-            self.hexadecimal(&secret, &mask);
+            self.hexadecimal(&secret, &mask, true);
         }
         self.macs.insert(mac, mask);
     }
 
-    fn anywhere(&mut self, secret: String, mask: String) {
-        self.add(secret.as_bytes(), mask.as_bytes(), false);
+    /// Replace this in names that are made of others, and anywhere where it is telling.
+    fn add(&mut self, secret: &[u8], mask: &[u8], is_word: bool, is_telling: bool) {
+        let Some(first) = secret.first() else {
+            return;
+        };
+        let replacement = Replacement {
+            secret: secret.to_owned(),
+            mask: mask.to_owned(),
+            is_word,
+        };
+        if is_telling {
+            let anywhere = self.anywhere.entry(*first).or_default();
+            anywhere.push(replacement.clone());
+        }
+        self.in_names.entry(*first).or_default().push(replacement);
     }
+}
 
-    fn add(&mut self, secret: &[u8], mask: &[u8], is_word: bool) {
-        if let Some(first) = secret.first() {
-            self.replacements
-                .entry(*first)
-                .or_default()
-                .push(Replacement {
-                    secret: secret.to_owned(),
-                    mask: mask.to_owned(),
-                    is_word,
-                });
+fn replaced(replacements: &BTreeMap<u8, Vec<Replacement>>, bytes: &[u8]) -> Vec<u8> {
+    let mut masked = bytes.to_vec();
+    let mut at = 0;
+    while let Some(first) = bytes.get(at) {
+        let candidates = replacements.get(first).into_iter().flatten();
+        let found = candidates
+            .filter(|candidate| stands_at(bytes, at, &candidate.secret, candidate.is_word))
+            .map(|candidate| &candidate.mask)
+            .next();
+        match found {
+            Some(mask) => {
+                masked[at..at + mask.len()].copy_from_slice(mask);
+                at += mask.len();
+            }
+            None => at += 1,
         }
     }
+    masked
+}
+
+/// As it stands, and as udev writes it into a name.
+fn spellings(text: &str) -> impl Iterator<Item = String> {
+    [text.to_owned(), text.replace(' ', "_")].into_iter()
+}
+
+/// Masks of texts, each another one where there is room for it, and none of them a secret itself.
+fn numbered(secrets: &BTreeSet<String>) -> BTreeMap<String, String> {
+    let mut given = BTreeSet::new();
+    let mut number = 0;
+    let mut masks = BTreeMap::new();
+    for secret in secrets {
+        let mut mask;
+        // One of a single character has some dozen masks and no more.
+        let last = number + 64;
+        loop {
+            number += 1;
+            mask = serial_mask(secret, number);
+            if number >= last || !(given.contains(&mask) || secrets.contains(&mask)) {
+                break;
+            }
+        }
+        given.insert(mask.clone());
+        masks.insert(secret.clone(), mask);
+    }
+    masks
 }
 
 /// Hexadecimal text with a separator before the bytes at these places.
@@ -187,11 +327,15 @@ pub(super) fn mixed(mut uuid: [u8; 16]) -> [u8; 16] {
     uuid
 }
 
-/// Whether a serial number can be told from other text. Short ones and short numbers are masked
-/// only where they are known to be one.
+/// Whether a serial number can be told from other text. Short ones, short numbers and mere zeros are
+/// masked only where they are known to be one.
 fn is_telling(serial: &str) -> bool {
-    let has = |test: fn(&u8) -> bool| serial.as_bytes().iter().any(test);
-    has(u8::is_ascii_digit) && serial.len() >= if has(u8::is_ascii_alphabetic) { 4 } else { 7 }
+    let count = |test: fn(&u8) -> bool| serial.bytes().filter(|byte| test(byte)).count();
+    let digits = count(u8::is_ascii_digit);
+    if count(u8::is_ascii_alphabetic) > 0 {
+        return digits > 0 && serial.len() >= 4;
+    }
+    serial.len() >= 7 && digits > 0 && count(|byte| (b'1'..=b'9').contains(byte)) > 2
 }
 
 /// Every letter an X, every digit a 0.
@@ -208,17 +352,21 @@ pub(super) fn shape(text: &mut [u8]) {
     }
 }
 
-/// The same shape with the number at its end: `S4EV-12B` becomes `X0XX-01X` for 1.
+/// The same shape with the number at its end: `S4EV-12B` becomes `X0XX-01X` for 1. Where there is no
+/// room for its digits, letters help.
 fn serial_mask(serial: &str, number: u32) -> String {
     let mut mask = serial.as_bytes().to_vec();
     shape(&mut mask);
-    let digits: Vec<u8> = number.to_string().into_bytes();
     let places = |test: fn(&u8) -> bool| -> Vec<usize> {
         (0..mask.len()).filter(|at| test(&mask[*at])).collect()
     };
+    let mut digits = number.to_string().into_bytes();
     let mut room = places(u8::is_ascii_digit);
     if room.len() < digits.len() {
         room = places(u8::is_ascii_alphanumeric);
+    }
+    if room.len() < digits.len() {
+        digits = base_36(number);
     }
     for (at, digit) in room.into_iter().rev().zip(digits.into_iter().rev()) {
         mask[at] = digit;
@@ -227,9 +375,20 @@ fn serial_mask(serial: &str, number: u32) -> String {
     String::from_utf8_lossy(&mask).into_owned()
 }
 
-/// Whether masking this serial number also masks a part of that text.
+fn base_36(mut number: u32) -> Vec<u8> {
+    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut digits = Vec::new();
+    while number > 0 {
+        digits.push(DIGITS[(number % 36) as usize]);
+        number /= 36;
+    }
+    digits.reverse();
+    digits
+}
+
+/// Whether this serial number stands in that text as a word of its own.
 pub(super) fn is_part_of(serial: &str, text: &str) -> bool {
-    is_telling(serial)
+    !serial.is_empty()
         && text
             .match_indices(serial)
             .any(|(at, _)| stands_at(text.as_bytes(), at, serial.as_bytes(), true))

@@ -1,28 +1,159 @@
 //! Secrets in the firmware's table. Lengths stay, so the entry point, which has the checksums and
 //! the table's length, stays as it is.
+//!
+//! What stays is listed by type of structure, and everything else goes: strings and numbers that a
+//! later version of the specification adds, structures of a maker's own, and what no structure
+//! holds.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::secrets::{Masks, Secrets, mixed};
+use super::host_interface;
+use super::pass::Pass;
+use super::secrets::mixed;
 
-/// Offsets of the string numbers of serial numbers and asset tags by structure type (DSP0134, 7):
-/// system, board, chassis, processor, memory module, battery, power supply.
-const STRINGS: [(u8, &[usize]); 7] = [
-    (1, &[0x07]),
-    (2, &[0x07, 0x08]),
-    (3, &[0x07, 0x08]),
-    (4, &[0x20, 0x21]),
-    (17, &[0x18, 0x19]),
-    (22, &[0x07]),
-    (39, &[0x08, 0x09]),
+/// What of a structure stays; offsets are those of the specification (DSP0134 3.7, clause 7).
+struct Layout {
+    kind: u8,
+    /// Where numbers of strings stand that say what kind of thing it is.
+    kept: &'static [usize],
+    /// Where numbers of strings stand that are serial numbers and asset tags.
+    serials: &'static [usize],
+    /// Numbers that stay, the numbers of strings among them.
+    numbers: &'static [Range<usize>],
+}
+
+const fn layout(
+    kind: u8,
+    kept: &'static [usize],
+    serials: &'static [usize],
+    numbers: &'static [Range<usize>],
+) -> Layout {
+    Layout {
+        kind,
+        kept,
+        serials,
+        numbers,
+    }
+}
+
+const LAYOUTS: &[Layout] = &[
+    // Firmware: maker, version, date.
+    layout(0, &[0x04, 0x05, 0x08], &[], &[0x04..0x1a]),
+    // System: maker, product, version, SKU, family; the UUID is masked beside this.
+    layout(
+        1,
+        &[0x04, 0x05, 0x06, 0x19, 0x1a],
+        &[0x07],
+        &[0x04..0x08, 0x18..0x1b],
+    ),
+    // Board: maker, product, version.
+    layout(
+        2,
+        &[0x04, 0x05, 0x06],
+        &[0x07, 0x08],
+        &[0x04..0x0a, 0x0b..0x0f],
+    ),
+    // Chassis: maker, version; the SKU is found beside this.
+    layout(3, &[0x04, 0x06], &[0x07, 0x08], &[0x04..0x0d, 0x11..0x15]),
+    // Processor: socket, maker, version, part number, kind of socket.
+    layout(
+        4,
+        &[0x04, 0x07, 0x10, 0x22, 0x32],
+        &[0x20, 0x21],
+        &[0x04..0x33],
+    ),
+    // Memory controller and module, of old.
+    layout(5, &[], &[], &[0x04..0x0f]),
+    layout(6, &[0x04], &[], &[0x04..0x0c]),
+    // Cache, port, slot.
+    layout(7, &[0x04], &[], &[0x04..0x1b]),
+    layout(8, &[0x04, 0x06], &[], &[0x04..0x09]),
+    layout(9, &[0x04], &[], &[0x04..0x13]),
+    // Strings and settings of the maker: their count.
+    layout(11, &[], &[], &[0x04..0x05]),
+    layout(12, &[], &[], &[0x04..0x05]),
+    // Languages: their count and flags.
+    layout(13, &[0x15], &[], &[0x04..0x06, 0x15..0x16]),
+    // Group: its name goes, its members stay; there are as many as fit.
+    layout(14, &[], &[], &[0x05..0xff]),
+    // Event log, without its place and its change token.
+    layout(15, &[], &[], &[0x04..0x0c, 0x14..0x17]),
+    // Memory array.
+    layout(16, &[], &[], &[0x04..0x17]),
+    // Memory module: locators, maker, part number, firmware version.
+    layout(
+        17,
+        &[0x10, 0x11, 0x17, 0x1a, 0x2b],
+        &[0x18, 0x19],
+        &[0x04..0x64],
+    ),
+    // Memory errors: what kind.
+    layout(18, &[], &[], &[0x04..0x07]),
+    // Mapped addresses, pointing device.
+    layout(19, &[], &[], &[0x04..0x1f]),
+    layout(20, &[], &[], &[0x04..0x23]),
+    layout(21, &[], &[], &[0x04..0x07]),
+    // Battery: maker, model, data version, chemistry; not its place, day of manufacture, serial
+    // number as a number and what the maker likes.
+    layout(
+        22,
+        &[0x05, 0x08, 0x0e, 0x14],
+        &[0x07],
+        &[0x05..0x06, 0x07..0x10, 0x14..0x16],
+    ),
+    // Reset, security.
+    layout(23, &[], &[], &[0x04..0x0d]),
+    layout(24, &[], &[], &[0x04..0x05]),
+    // Probes and fans, without their descriptions and what the maker likes.
+    layout(26, &[], &[], &[0x05..0x10, 0x14..0x16]),
+    layout(27, &[], &[], &[0x04..0x08, 0x0c..0x0e]),
+    layout(28, &[], &[], &[0x05..0x10, 0x14..0x16]),
+    layout(29, &[], &[], &[0x05..0x10, 0x14..0x16]),
+    // Remote access: maker.
+    layout(30, &[0x04], &[], &[0x04..0x06]),
+    // Boot status, without codes of the maker.
+    layout(32, &[], &[], &[0x0a..0x0b]),
+    layout(33, &[], &[], &[0x04..0x07]),
+    // Management devices: type, and how they belong together.
+    layout(34, &[], &[], &[0x05..0x06, 0x0a..0x0b]),
+    layout(35, &[], &[], &[0x05..0x0b]),
+    layout(36, &[], &[], &[0x04..0x10]),
+    // Memory channel.
+    layout(37, &[], &[], &[0x04..0xff]),
+    // IPMI device.
+    layout(38, &[], &[], &[0x04..0x12]),
+    // Power supply: model, maker, part number, revision; not its place.
+    layout(39, &[0x06, 0x07, 0x0a, 0x0b], &[0x08, 0x09], &[0x06..0x16]),
+    // Device on board: where.
+    layout(41, &[0x04], &[], &[0x04..0x0b]),
+    // TPM: maker and firmware.
+    layout(43, &[], &[], &[0x04..0x12, 0x13..0x1b]),
+    // Processor's additions: of which, and how long.
+    layout(44, &[], &[], &[0x04..0x08]),
+    // Firmware of a component: name, version, date, maker, lowest version; not its identifier.
+    layout(
+        45,
+        &[0x04, 0x05, 0x09, 0x0a, 0x0b],
+        &[],
+        &[0x04..0x07, 0x08..0x18],
+    ),
+    // String property: of what.
+    layout(46, &[], &[], &[0x04..0x06, 0x07..0x09]),
 ];
+
+/// Type, length and handle.
+const HEADER: usize = 4;
+
 const SYSTEM: u8 = 1;
-/// The system's UUID, 16 bytes.
+const CHASSIS: u8 = 3;
+const HOST_INTERFACE: u8 = 42;
+const END_OF_TABLE: u8 = 127;
+
+/// The system's UUID.
 const UUID: Range<usize> = 0x08..0x18;
-/// Strings that the maker writes what it likes into; service tags are found here.
-const MAKERS_STRINGS: u8 = 11;
-/// From here on structures are a maker's own, of unknown content.
-const MAKERS_OWN: u8 = 128;
+/// How many elements a chassis holds, and the length of each; its SKU is behind them.
+const CHASSIS_ELEMENTS: Range<usize> = 0x13..0x15;
 
 /// What stands where in a structure.
 struct Parts {
@@ -31,102 +162,83 @@ struct Parts {
     strings: Vec<Range<usize>>,
 }
 
-/// The serial numbers and UUIDs of a table.
-pub(super) fn secrets(table: &[u8]) -> Secrets {
-    let mut secrets = Secrets::default();
-    for parts in structures(table) {
-        for place in parts.secret_strings(table) {
-            let text = String::from_utf8_lossy(&table[place]);
-            // "Not Specified" and the like are nobody's.
-            if text.bytes().any(|byte| byte.is_ascii_digit()) {
-                secrets.serials.insert(text.trim().to_owned());
-            }
-        }
-        let uuid = parts
-            .uuid(table)
-            .and_then(|place| table[place].try_into().ok());
-        // Since SMBIOS 2.6 in mixed order, which is how it is written everywhere else.
-        secrets.uuids.extend(
-            uuid.map(mixed)
-                .filter(|uuid| *uuid != [0; 16] && *uuid != [0xff; 16]),
-        );
+/// The table in one of the passes.
+pub(super) fn table(pass: &mut Pass, mut table: Vec<u8>) -> Vec<u8> {
+    let (structures, end) = structures(&table);
+    for parts in structures {
+        structure(pass, &mut table, &parts);
     }
-    secrets
-}
-
-/// The table with what only it has masked, too: asset tags without a number, short serial numbers,
-/// the makers' own structures.
-pub(super) fn masked(mut table: Vec<u8>, masks: &Masks) -> Vec<u8> {
-    for parts in structures(&table) {
-        for place in parts.secret_strings(&table) {
-            let text = &table[place.clone()];
-            let Ok(text) = std::str::from_utf8(text) else {
-                table[place].fill(b'X');
-                continue;
-            };
-            let masked = text.replace(text.trim(), &masks.serial(text.trim()));
-            if !is_placeholder(text) && masked.len() == place.len() {
-                table[place].copy_from_slice(masked.as_bytes());
-            }
-        }
-        if parts.kind == MAKERS_STRINGS || parts.kind >= MAKERS_OWN {
-            for place in parts.strings {
-                table[place].fill(b'X');
-            }
-        }
-        if parts.kind >= MAKERS_OWN {
-            table[parts.area.start + 4..parts.area.end].fill(0);
-        }
-    }
+    // Behind the last structure nothing reads, and firmware leaves what was there before.
+    pass.number(&mut table[end..]);
     table
 }
 
-/// What firmware writes where it has nothing to say.
-fn is_placeholder(text: &str) -> bool {
-    let text = text.trim().to_lowercase();
-    let is = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    text.is_empty()
-        || is(&[
-            "not specified",
-            "to be filled",
-            "default string",
-            "unknown",
-            "no dimm",
-            "not available",
-        ])
-        || ["none", "n/a", "na", "empty"].contains(&text.as_str())
+fn structure(pass: &mut Pass, table: &mut [u8], parts: &Parts) {
+    const UNKNOWN: Layout = layout(0xff, &[], &[], &[]);
+    let layout = LAYOUTS
+        .iter()
+        .find(|layout| layout.kind == parts.kind)
+        .unwrap_or(&UNKNOWN);
+    let area = table[parts.area.clone()].to_vec();
+    let mut kept: BTreeSet<usize> = numbers(&area, layout.kept);
+    let mut masked = area.clone();
+    pass.number(&mut masked[HEADER..]);
+    for range in layout.numbers {
+        let range = range.start.min(area.len())..range.end.min(area.len());
+        masked[range.clone()].copy_from_slice(&area[range]);
+    }
+    match parts.kind {
+        SYSTEM => {
+            if let Some(uuid) = area.get(UUID).and_then(|uuid| uuid.try_into().ok()) {
+                // Since SMBIOS 2.6 in mixed order, which is how it is written everywhere else.
+                masked[UUID].copy_from_slice(&mixed(pass.uuid(mixed(uuid))));
+            }
+        }
+        CHASSIS => {
+            if let Some([count, length]) = area.get(CHASSIS_ELEMENTS) {
+                let at = CHASSIS_ELEMENTS.end + usize::from(*count) * usize::from(*length);
+                kept.extend(numbers(&area, &[at]));
+                // What is in the chassis, the SKU and, of later versions, height and kind of rack.
+                let end = area.len().min(at + 3);
+                let elements = CHASSIS_ELEMENTS.end.min(end)..end;
+                masked[elements.clone()].copy_from_slice(&area[elements]);
+            }
+        }
+        HOST_INTERFACE => host_interface::area(pass, &area, &mut masked),
+        _ => {}
+    }
+    table[parts.area.clone()].copy_from_slice(&masked);
+    let serials = numbers(&area, layout.serials);
+    for (number, place) in (1..).zip(parts.strings.iter().cloned()) {
+        let string = &mut table[place];
+        match std::str::from_utf8(string) {
+            // A string that stands for both is a secret.
+            Ok(text) if serials.contains(&number) => {
+                let masked = pass.serial(text);
+                string.copy_from_slice(masked.as_bytes());
+            }
+            _ if kept.contains(&number) && !serials.contains(&number) => {}
+            _ => pass.gone(string),
+        }
+    }
 }
 
-impl Parts {
-    /// The strings whose numbers stand at the offsets for this type.
-    fn secret_strings(&self, table: &[u8]) -> Vec<Range<usize>> {
-        let offsets = STRINGS
-            .iter()
-            .find(|(kind, _)| *kind == self.kind)
-            .map_or(&[][..], |(_, offsets)| offsets);
-        offsets
-            .iter()
-            .filter_map(|offset| {
-                let number = usize::from(*table[self.area.clone()].get(*offset)?);
-                self.strings.get(number.checked_sub(1)?).cloned()
-            })
-            .collect()
-    }
-
-    fn uuid(&self, table: &[u8]) -> Option<Range<usize>> {
-        let place = self.area.start + UUID.start..self.area.start + UUID.end;
-        (self.kind == SYSTEM && place.end <= self.area.end && place.end <= table.len())
-            .then_some(place)
-    }
+/// The numbers of strings at these offsets.
+fn numbers(area: &[u8], offsets: &[usize]) -> BTreeSet<usize> {
+    offsets
+        .iter()
+        .filter_map(|offset| area.get(*offset))
+        .map(|number| usize::from(*number))
+        .collect()
 }
 
-/// All structures, as [`Smbios`](crate::inventory::Smbios) finds them.
-fn structures(table: &[u8]) -> Vec<Parts> {
+/// All structures, as [`Smbios`](crate::inventory::Smbios) finds them, and where the last one ends.
+fn structures(table: &[u8]) -> (Vec<Parts>, usize) {
     let mut found = Vec::new();
     let mut start = 0;
-    while let Some(header) = table.get(start..start + 4) {
+    while let Some(header) = table.get(start..start + HEADER) {
         let end = start + usize::from(header[1]);
-        if header[1] < 4 || end > table.len() {
+        if usize::from(header[1]) < HEADER || end > table.len() {
             break;
         }
         let mut strings = Vec::new();
@@ -154,6 +266,9 @@ fn structures(table: &[u8]) -> Vec<Parts> {
             strings,
         });
         start = at;
+        if header[0] == END_OF_TABLE {
+            break;
+        }
     }
-    found
+    (found, start)
 }

@@ -7,8 +7,8 @@ mod tests;
 use farrier_plugin::{BlockDevice, Inventory, NetworkInterface};
 use serde_json::Value;
 
-use self::table::{Table, printable};
-use crate::inventory::lldp::{self, Neighbour};
+use self::table::Table;
+use crate::inventory::lldp::{self, Neighbour, on_one_line};
 use crate::inventory::{Smbios, dmi};
 use crate::sys::root::Root;
 
@@ -47,7 +47,7 @@ fn section(title: &str, lines: &str) -> String {
 fn facts(facts: &[(&str, String)]) -> String {
     facts
         .iter()
-        .map(|(name, value)| (name, printable(value)))
+        .map(|(name, value)| (name, on_one_line(value)))
         .filter(|(_, value)| !value.is_empty())
         .map(|(name, value)| format!("  {name:<10}  {value}\n"))
         .collect()
@@ -336,13 +336,14 @@ fn switch_ports(interfaces: &[NetworkInterface]) -> String {
 
 /// The untagged VLAN, and the tagged ones behind it: `100 +200,201`.
 fn port_vlans(neighbour: &Neighbour) -> String {
-    let untagged = neighbour.port_vlan.filter(|id| *id != 0);
-    let tagged: Vec<String> = neighbour
-        .vlans
-        .iter()
-        .filter(|(id, _)| Some(*id) != untagged)
-        .map(|(id, _)| id.to_string())
-        .collect();
+    let untagged = neighbour.port_vlan;
+    let mut ids: Vec<u16> = Vec::new();
+    for (id, _) in &neighbour.vlans {
+        if Some(*id) != untagged && !ids.contains(id) {
+            ids.push(*id);
+        }
+    }
+    let tagged: Vec<String> = ids.iter().map(u16::to_string).collect();
     let tagged = if tagged.is_empty() {
         String::new()
     } else {
@@ -373,13 +374,13 @@ fn hints(root: &Root, interfaces: &[NetworkInterface]) -> String {
         .collect();
     let mut lines: String = known
         .iter()
-        .map(|hint| format!("  {}\n", printable(hint)))
+        .map(|hint| format!("  {}\n", on_one_line(hint)))
         .collect();
     if !others.is_empty() {
         lines.push_str(&format!(
             "  no LLDP heard on {}: does the switch send it, and more often than it was listened \
              to?\n",
-            printable(&others.join(", "))
+            on_one_line(&others.join(", "))
         ));
     }
     lines
@@ -396,6 +397,6 @@ fn not_listened_at(interfaces: &[NetworkInterface]) -> String {
     }
     format!(
         "  LLDP could not be listened for on {}: that needs root (CAP_NET_RAW)\n",
-        printable(&deaf.join(", "))
+        on_one_line(&deaf.join(", "))
     )
 }

@@ -1,5 +1,7 @@
 //! Tables of text with aligned columns.
 
+use crate::inventory::lldp::on_one_line;
+
 /// What a page should fit into.
 const WIDTH: usize = 100;
 
@@ -26,7 +28,7 @@ impl Table {
 
     /// One more row: a cell for each head; an empty one is not known.
     pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        let mut cells: Vec<String> = cells.into_iter().map(|cell| printable(&cell)).collect();
+        let mut cells: Vec<String> = cells.into_iter().map(|cell| on_one_line(&cell)).collect();
         cells.resize(self.heads.len(), String::new());
         self.rows.push(cells);
     }
@@ -89,15 +91,6 @@ fn push_line<'c>(text: &mut String, cells: impl Iterator<Item = (&'c str, usize)
     }
     text.push_str(line.trim_end());
     text.push('\n');
-}
-
-/// Text from hardware and from switches, which must not move the cursor of a terminal.
-pub(super) fn printable(text: &str) -> String {
-    let text: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    text.trim().to_owned()
 }
 
 fn width(cell: &str) -> usize {

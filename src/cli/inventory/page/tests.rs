@@ -101,6 +101,32 @@ fn vlans_of_a_port() {
     };
     assert_eq!(vlans(Some(100), &[]), "100");
     assert_eq!(vlans(Some(100), &[100, 200, 201]), "100 +200,201");
-    assert_eq!(vlans(Some(0), &[7]), "+7");
+    assert_eq!(vlans(None, &[7, 8, 7]), "+7,8");
     assert_eq!(vlans(None, &[]), "");
+}
+
+#[test]
+fn a_switch_of_few_words_has_its_row() {
+    let piece = |kind, hexadecimal: &str| (kind, hexadecimal.to_owned());
+    let interface = NetworkInterface {
+        name: "eno1".to_owned(),
+        lldp: Some(vec![
+            piece(1, "040123456789ab"),
+            piece(2, "020001"),
+            piece(3, "0078"),
+            piece(5, "6c6561661b5b324a"),
+            // Managed at a MAC, then at an IP address.
+            piece(8, "07060123456789ab020000000100"),
+            piece(8, "0501c0000201020000000100"),
+            // Untagged frames have no VLAN, and that has a name.
+            piece(127, "0080c2010000"),
+            piece(127, "0080c2030000046e6f6e65"),
+        ]),
+        ..NetworkInterface::default()
+    };
+    assert_eq!(
+        switch_ports(&[interface]),
+        "  NAME  SWITCH    PORT    CHASSIS            MANAGED AT\n  \
+         eno1  leaf [2J  0x0001  01:23:45:67:89:ab  192.0.2.1\n"
+    );
 }

@@ -1,5 +1,7 @@
 //! Tables of text with aligned columns.
 
+use crate::sys::printable::is_visible;
+
 /// What a page should fit into.
 const WIDTH: usize = 100;
 
@@ -95,7 +97,7 @@ fn push_line<'c>(text: &mut String, cells: impl Iterator<Item = (&'c str, usize)
 pub(super) fn printable(text: &str) -> String {
     let text: String = text
         .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if is_visible(c) { c } else { ' ' })
         .collect();
     text.trim().to_owned()
 }
@@ -149,7 +151,7 @@ mod tests {
             }
             let text = table.lines();
             prop_assert!(text.lines().count() <= 2 * (rows.len() + 1));
-            prop_assert!(!text.chars().any(|c| c.is_control() && c != '\n'));
+            prop_assert!(text.chars().all(|c| is_visible(c) || c == '\n'));
         }
     }
 }

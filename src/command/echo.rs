@@ -100,11 +100,21 @@ fn masked_members(members: &Map<String, Value>, large: &LargeStrings) -> Map<Str
 fn masked(value: &Value, large: &LargeStrings) -> Value {
     match value {
         Value::String(text) => {
-            length(value, large).unwrap_or_else(|| Value::String(log::mask(text)))
+            length(value, large).unwrap_or_else(|| Value::String(text_without_secrets(text)))
         }
         Value::Array(items) => items.iter().map(|item| masked(item, large)).collect(),
         Value::Object(members) => Value::Object(masked_members(members, large)),
         other => other.clone(),
+    }
+}
+
+/// A proxy is written without a scheme too: `user:password@host:port`.
+fn text_without_secrets(text: &str) -> String {
+    match text.rsplit_once('@') {
+        Some((user, host)) if user.contains(':') && !user.contains([' ', '/']) => {
+            format!("{MASKED}@{}", log::mask(host))
+        }
+        _ => log::mask(text),
     }
 }
 
@@ -141,7 +151,7 @@ mod tests {
                     "https://me:planted-Ec11@h/i?X-Amz-Signature=planted-Ec12&x=1",
                     "http://h/i?temp_url_sig=planted-Ec13",
                 ]},
-                "command": "set --password planted-Ec14",
+                "command": "set --password planted-Ec14", "proxy": "me:planted-Ec15@h:3128",
             },
         }));
         let echo = step(&sent, &LargeStrings::default());

@@ -31,7 +31,7 @@ use crate::net::links::Links;
 use crate::net::resolver::Resolver;
 use crate::sys::power::{PowerError, Transition};
 use crate::sys::root::Root;
-use crate::sys::{boot_times, log};
+use crate::sys::{boot_times, log, run_files};
 
 /// Where the token is known beforehand and no new certificate is made, an agent after a reboot is for the
 /// conductor the agent before it.
@@ -76,7 +76,10 @@ pub async fn live(setup: Setup) -> Result<End, AgentError> {
     let status = Arc::new(Status::default());
     match Marker::found(&root) {
         Some(Marker::LockedDown) => return Ok(End::LockedDown),
-        Some(Marker::Rescued) => return Ok(End::Rescued),
+        Some(Marker::Rescued) => {
+            run_files::forget_secrets(&root);
+            return Ok(End::Rescued);
+        }
         None => {}
     }
     let mut state = StateFile::open(&root);

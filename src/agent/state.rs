@@ -1,6 +1,7 @@
 //! What must survive the agent's own end within one boot: the conductor hands out a token once and
 //! refuses a changed certificate or callback URL (contract/control-plane 1.9, 3.4).
 
+use std::fmt;
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -19,7 +20,7 @@ const FILE: &str = run_files::AGENT_STATE
     .1;
 
 /// What is kept.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Default, Deserialize, PartialEq, Serialize)]
 pub(super) struct Kept {
     /// The token.
     pub(super) token: Option<String>,
@@ -34,6 +35,18 @@ pub(super) struct Kept {
     /// The UUID of the node that the conductor recognised by it. A node without ports is found by
     /// nothing else.
     pub(super) inspected_node: Option<String>,
+}
+
+/// Without the token, and without the node, of which the conductor may have masked nothing.
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept")
+            .field("token", &self.token.as_ref().map(|_| "***"))
+            .field("callback_url", &self.callback_url)
+            .field("identity", &self.identity)
+            .field("inspected", &self.inspected)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The file with [`Kept`].
@@ -117,7 +130,7 @@ fn make_private(directory: &Path) -> io::Result<()> {
     if let Some(parent) = directory.parent() {
         DirBuilder::new()
             .recursive(true)
-            .mode(0o755)
+            .mode(0o700)
             .create(parent)?;
     }
     match DirBuilder::new().mode(0o700).create(directory) {
@@ -131,6 +144,23 @@ fn make_private(directory: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dump_shows_neither_token_nor_key() {
+        let node = serde_json::json!({"instance_info": {"password": "planted-Ks1"}});
+        let kept = Kept {
+            token: Some("planted-Ks2".to_owned()),
+            identity: Some(Identity {
+                certificate: "CERTIFICATE".to_owned(),
+                key: "planted-Ks3".to_owned(),
+            }),
+            node: serde_json::from_value(node).ok(),
+            ..Kept::default()
+        };
+        let dump = format!("{kept:?}");
+        assert!(!dump.contains("planted"), "{dump}");
+        assert!(dump.contains("CERTIFICATE"), "{dump}");
+    }
 
     #[test]
     fn what_is_kept_is_found_again_and_private() {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::net::address;
-use crate::sys::log;
+use crate::sys::{log, printable};
 
 /// The same trouble is told again after this time.
 const REPEAT: Duration = Duration::from_secs(60);
@@ -94,7 +94,7 @@ impl Facts {
 
 fn line(lines: &mut String, name: &str, value: &str) {
     // Writing to a String cannot fail.
-    let _ = writeln!(lines, "farrier | {name:<10} {value}");
+    let _ = writeln!(lines, "farrier | {name:<10} {}", printable::line(value));
 }
 
 fn addresses() -> String {
@@ -129,6 +129,12 @@ mod tests {
         ] {
             assert!(lines.contains(line), "{lines}");
         }
+        status.trouble("no\nfarrier | now        serving\r\u{1b}[2K");
+        let lines = status.lock().to_lines();
+        assert!(
+            lines.contains("trouble    no\\nfarrier | now        serving\\r\\u{1b}[2K\n"),
+            "{lines}"
+        );
         status.doing("serving");
         assert!(!status.lock().to_lines().contains("trouble"));
     }

@@ -454,8 +454,16 @@ async fn in_a_rescue_system_no_agent_starts() {
     let boot = Boot::new(&conductor);
     fs::create_dir(boot.path().join("etc")).unwrap();
     fs::write(boot.path().join("etc/.rescued"), b"").unwrap();
+    let kept = ["state/agent.json", "state/commands.jsonl", "parameters.txt"]
+        .map(|name| boot.path().join("run/farrier").join(name));
+    fs::create_dir_all(kept[0].parent().unwrap()).unwrap();
+    for path in &kept {
+        fs::write(path, "token, key, arguments").unwrap();
+    }
     assert_eq!(ended(boot.start()).await.unwrap(), End::Rescued);
     assert!(conductor.asked().is_empty());
+    // Whoever logs in is not the operator.
+    assert!(kept.iter().all(|path| !path.exists()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

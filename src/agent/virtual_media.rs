@@ -1,7 +1,8 @@
 //! Parameters and configuration on virtual media (contract/control-plane 1.3.1, 1.3.2).
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -352,7 +353,10 @@ fn copy_files(from: &Path, to: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Erro
         let path = entry.path();
         if path.is_file() {
             let copy = to.join(entry.file_name());
-            fs::copy(&path, &copy).map_err(|error| (path.clone(), error))?;
+            // There are configuration files with secrets in them, and FAT has no modes.
+            fs::copy(&path, &copy)
+                .and_then(|_| fs::set_permissions(&copy, Permissions::from_mode(0o600)))
+                .map_err(|error| (path.clone(), error))?;
             copied.push(copy);
         }
     }

@@ -16,7 +16,7 @@ use crate::agent;
 use crate::config::{self, Loaded, Options, Sources};
 use crate::init;
 use crate::sys::root::Root;
-use crate::sys::{kernel_parameters, log};
+use crate::sys::{core_dumps, kernel_parameters, log, printable};
 
 /// The command line was wrong (EX_USAGE of sysexits.h).
 const USAGE: u8 = 64;
@@ -59,6 +59,7 @@ the kernel command line:
 
 /// Run the sub-command that the arguments name. `farrier` alone is `farrier run`.
 pub fn main() -> ExitCode {
+    core_dumps::forbid();
     let mut arguments = std::env::args_os();
     let program = arguments.next().unwrap_or_default();
     let name = Path::new(&program).file_name().and_then(OsStr::to_str);
@@ -114,14 +115,25 @@ fn hide_secrets(loaded: &Loaded) {
 
 /// A failure, for the person at the terminal.
 fn complain(text: &str) {
-    let _ = writeln!(std::io::stderr(), "farrier: {}", log::mask(text));
+    let text = log::mask(text);
+    let _ = writeln!(std::io::stderr(), "farrier: {}", printable::line(&text));
 }
 
 fn text_arguments(arguments: impl Iterator<Item = OsString>) -> Result<Vec<String>, OsString> {
     arguments.map(OsString::into_string).collect()
 }
 
+/// Lines for a person. Foreign text that becomes a part of one goes through [`printable::line`] before.
 fn say(text: &str) -> ExitCode {
+    put(&printable::lines(text))
+}
+
+/// A JSON document, also shown in terminals.
+fn say_json(document: &str) -> ExitCode {
+    put(&printable::json(document))
+}
+
+fn put(text: &str) -> ExitCode {
     // A closed pipe is the reader's business.
     let _ = std::io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS

@@ -1,17 +1,17 @@
 //! `farrier plugins`: which hardware managers this machine has, and what they offer.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitCode;
 
 use farrier_plugin::{ManagerError, Node, Step, StepKind};
 use serde_json::{Map, Value, json};
 
-use super::{complain, options_of_machine, say, wrong_usage};
+use super::{complain, options_of_machine, say, say_json, wrong_usage};
 use crate::config::Live;
 use crate::hardware::{Finding, Managers, Refused, RosterEntry, check_plugin};
-use crate::sys::log;
+use crate::sys::{log, printable};
 
 const KINDS: [StepKind; 3] = [StepKind::Clean, StepKind::Deploy, StepKind::Service];
 
@@ -51,11 +51,11 @@ pub(super) fn main(arguments: &[String]) -> ExitCode {
             .collect(),
     };
     let is_whole = overview.steps.iter().all(|(_, steps)| steps.is_ok());
-    let said = say(&if is_json {
-        format!("{:#}\n", overview.to_json())
+    let said = if is_json {
+        say_json(&format!("{:#}\n", overview.to_json()))
     } else {
-        overview.for_person()
-    });
+        say(&overview.for_person())
+    };
     if is_whole { said } else { ExitCode::FAILURE }
 }
 
@@ -79,24 +79,33 @@ fn test_plugin(path: &Path) -> ExitCode {
 
 fn findings_for_person(findings: &[Finding]) -> String {
     let mut text = String::new();
-    // Writing to a String cannot fail.
     for finding in findings {
         let took = finding
             .milliseconds
             .map_or_else(String::new, |milliseconds| format!(" ({milliseconds} ms)"));
-        let _ = match &finding.fault {
-            None => writeln!(text, "ok     {}{took}", finding.what),
-            Some(fault) => writeln!(text, "FAULT  {}{took}: {fault}", finding.what),
-        };
+        match &finding.fault {
+            None => add(&mut text, format_args!("ok     {}{took}", finding.what)),
+            Some(fault) => add(
+                &mut text,
+                format_args!("FAULT  {}{took}: {fault}", finding.what),
+            ),
+        }
     }
     let faults = findings
         .iter()
         .filter(|finding| finding.fault.is_some())
         .count();
-    let _ = match faults {
-        0 => writeln!(text, "it keeps the protocol: {} checks", findings.len()),
-        _ => writeln!(text, "{faults} of {} checks found a fault", findings.len()),
-    };
+    let all = findings.len();
+    match faults {
+        0 => add(
+            &mut text,
+            format_args!("it keeps the protocol: {all} checks"),
+        ),
+        _ => add(
+            &mut text,
+            format_args!("{faults} of {all} checks found a fault"),
+        ),
+    }
     text
 }
 
@@ -118,34 +127,34 @@ impl Overview {
 
     fn for_person(&self) -> String {
         let mut text = String::new();
-        // Writing to a String cannot fail.
         for entry in &self.roster {
-            let _ = writeln!(
-                text,
-                "{:<36} {} {}, level {}, {}",
-                entry.class_name,
-                entry.name,
-                entry.version,
-                entry.level,
-                entry.plugin.as_ref().map_or_else(
-                    || "built in".to_owned(),
-                    |plugin| format!("plugin {plugin}")
-                )
+            let from = entry.plugin.as_ref().map_or_else(
+                || "built in".to_owned(),
+                |plugin| format!("plugin {plugin}"),
+            );
+            add(
+                &mut text,
+                format_args!(
+                    "{:<36} {} {}, level {}, {from}",
+                    entry.class_name, entry.name, entry.version, entry.level,
+                ),
             );
             for line in wrapped(&entry.methods) {
-                let _ = writeln!(text, "    {line}");
+                add(&mut text, format_args!("    {line}"));
             }
         }
         for refused in &self.refused {
-            let _ = writeln!(text, "{:<36} not used: {}", refused.name, refused.why);
+            add(
+                &mut text,
+                format_args!("{:<36} not used: {}", refused.name, refused.why),
+            );
         }
         for (kind, steps) in &self.steps {
-            let _ = writeln!(text, "\n{} steps", kind.word());
+            text.push('\n');
+            add(&mut text, format_args!("{} steps", kind.word()));
             match steps {
                 Ok(steps) => steps_for_person(&mut text, steps),
-                Err(error) => {
-                    let _ = writeln!(text, "    {}", error.chain());
-                }
+                Err(error) => add(&mut text, format_args!("    {}", error.chain())),
             }
         }
         text
@@ -167,20 +176,27 @@ fn steps_for_person(text: &mut String, steps: &Steps) {
         if step.abortable == Some(true) {
             remarks.push_str(", abortable");
         }
-        let _ = writeln!(
+        add(
             text,
-            "    {:>4}  {:<28} {:<8} {class}{remarks}",
-            step.priority, step.step, step.interface
+            format_args!(
+                "    {:>4}  {:<28} {:<8} {class}{remarks}",
+                step.priority, step.step, step.interface
+            ),
         );
         for (name, argument) in step.argsinfo.iter().flatten() {
-            let _ = writeln!(
+            let optional = if argument.required { "" } else { " (optional)" };
+            add(
                 text,
-                "              {name}{}: {}",
-                if argument.required { "" } else { " (optional)" },
-                argument.description
+                format_args!("              {name}{optional}: {}", argument.description),
             );
         }
     }
+}
+
+/// One more line, which nothing that a plugin says can end.
+fn add(text: &mut String, line: impl Display) {
+    text.push_str(&printable::line(&line.to_string()));
+    text.push('\n');
 }
 
 /// These words in lines that a terminal of 100 columns shows.
@@ -276,6 +292,14 @@ deploy steps
             "ok     it introduces itself (12 ms)\nFAULT  the method get_cpus: no\n\
              1 of 2 checks found a fault\n"
         );
+        let forged = [Finding {
+            what: "it says\nok     it keeps the protocol\u{1b}[2J".to_owned(),
+            milliseconds: None,
+            fault: Some("no".to_owned()),
+        }];
+        let told = findings_for_person(&forged);
+        assert!(told.starts_with("FAULT  it says\\nok "), "{told}");
+        assert!(!told.contains('\u{1b}'), "{told}");
         let many = wrapped(&vec!["evaluate_hardware_support".to_owned(); 7]);
         assert!(many.len() == 3 && many.iter().all(|line| line.len() < 96));
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use farrier_plugin::{Context, Progress};
 
 use crate::command::Pace;
+use crate::sys::printable;
 
 /// How often the line is written anew.
 const REFRESH: Duration = Duration::from_millis(200);
@@ -82,7 +83,8 @@ impl Context for ProgressLine {
         shown.when = Some(now);
         if let Some(pace) = &shown.pace {
             // A terminal that is gone is nobody's loss.
-            let _ = write!(std::io::stderr(), "\r{pace}\x1b[K");
+            let pace = pace.to_string();
+            let _ = write!(std::io::stderr(), "\r{}\x1b[K", printable::line(&pace));
         }
     }
 

@@ -16,7 +16,7 @@ use crate::agent::{self, AgentError, End, Setup};
 use crate::config::{self, ConfigError, Live, Loaded, Sources};
 use crate::hardware::Managers;
 use crate::net::links;
-use crate::sys::{boot_times, log, out_of_memory, power};
+use crate::sys::{boot_times, log, out_of_memory, power, printable};
 
 /// The configuration is wrong (EX_CONFIG of sysexits.h). Starting again would not help.
 const CONFIGURATION: u8 = 78;
@@ -161,7 +161,10 @@ fn runtime() -> Result<Runtime, AgentError> {
 }
 
 fn failed(error: &AgentError) -> ExitCode {
-    log::show(&format!("farrier | {}", log::chain(error)));
+    log::show(&format!(
+        "farrier | {}",
+        printable::line(&log::chain(error))
+    ));
     ExitCode::FAILURE
 }
 

@@ -24,6 +24,7 @@ mod clean;
 mod context;
 mod deploy;
 mod document;
+mod echo;
 mod flow;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::pace::Pace;
-use crate::sys::log;
+use crate::sys::{log, printable};
 
 /// The details of an error that has none (contract/control-plane 5.6).
 const NO_DETAILS: &str = "An unexpected error occurred. Please try back later.";
@@ -54,8 +54,8 @@ impl From<&ManagerError> for ErrorObject {
         let kind = error.kind();
         let details = match error.chain() {
             empty if empty.is_empty() => NO_DETAILS.to_owned(),
-            // The conductor keeps it in its database and shows it to everybody.
-            details => log::mask(&details),
+            // The conductor keeps it in its database and shows it to everybody, also in terminals.
+            details => printable::lines(&log::mask(&details)).into_owned(),
         };
         let message = match kind {
             // The reference puts its long text in both places.
@@ -275,6 +275,18 @@ mod tests {
             object.details.contains(" answered 403 "),
             "{}",
             object.details
+        );
+    }
+
+    #[test]
+    fn an_error_sends_nothing_to_the_terminal_of_whoever_reads_it() {
+        let error = ManagerError::new(
+            ErrorKind::CommandExecution,
+            "the tool said:\nDONE\r\u{1b}[2J\u{202e}\u{9b}1m",
+        );
+        assert_eq!(
+            ErrorObject::from(&error).details,
+            "the tool said:\nDONE\\r\\u{1b}[2J\\u{202e}\\u{9b}1m"
         );
     }
 

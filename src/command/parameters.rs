@@ -1,6 +1,6 @@
 //! The parameters of one command: which it takes, and reading them.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::sync::Arc;
 
 use farrier_plugin::{ErrorKind, LargeStrings, ManagerError, Node, Port, StepArguments};
@@ -61,10 +61,17 @@ impl Signature {
 }
 
 /// The parameters of one call.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Parameters {
     values: Map<String, Value>,
     large: Arc<LargeStrings>,
+}
+
+/// Names alone: a rescue password and a config drive are values.
+impl fmt::Debug for Parameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.values.keys()).finish()
+    }
 }
 
 impl Parameters {

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use super::parameters::{Parameters, Signature};
 use super::table::panic_text;
-use super::{Environment, standby};
+use super::{Environment, echo, standby};
 use crate::block::hints;
 
 /// What `get_*_steps` takes.
@@ -61,11 +61,12 @@ pub(super) fn execute(
             ErrorKind::CommandExecution,
             format!(
                 "Malformed {word}_step, no \"step\" key: {}",
-                parameters.large().elide(&Value::Object(step.clone()))
+                echo::step(step, parameters.large())
             ),
         ));
     };
     let arguments = arguments(kind, parameters, step)?;
+    echo::hide_secrets(&arguments.values);
     if IMAGE_STEPS.contains(&name.as_str()) {
         if arguments.values.contains_key("image_info") {
             standby::validate_image(&environment.options.current(), &arguments)?;
@@ -99,9 +100,8 @@ pub(super) fn execute(
         })?;
     info!(step = name, "{word} step has ended well");
     Ok(json!({
-        format!("{word}_result"): result,
-        // The conductor compares interface and step. A config drive of 85 MiB is not sent back.
-        format!("{word}_step"): parameters.large().elide(&Value::Object(step.clone())),
+        format!("{word}_result"): echo::result(result),
+        format!("{word}_step"): echo::step(step, parameters.large()),
     }))
 }
 
@@ -201,6 +201,7 @@ mod tests {
 
     use super::*;
     use crate::command::fake::{self, FakeManager};
+    use crate::sys::log;
 
     fn parameters(values: Value, large: LargeStrings) -> Parameters {
         let Value::Object(values) = values else {
@@ -330,6 +331,37 @@ mod tests {
         let hinted = json!({"uuid": "1be2", "instance_info": {"root_device": {"wwn": "w"}}});
         let sent = parameters(write_image(hinted), LargeStrings::default());
         execute(StepKind::Deploy, &environment, &SilentContext, &sent).unwrap();
+    }
+
+    #[test]
+    fn a_result_repeats_no_secret_of_its_step() {
+        let (environment, manager, _state) = environment(|| None);
+        let sent = json!({
+            "node": {"uuid": "1be2"}, "ports": [],
+            "step": {"step": "erase_devices", "interface": "deploy", "args": {
+                "bmc_password": "planted-Sr01",
+                "url": "https://me:planted-Sr02@h/x?sig=planted-Sr03"}}});
+        let sent = parameters(sent, LargeStrings::default());
+        let done = execute(StepKind::Clean, &environment, &SilentContext, &sent).unwrap();
+        assert!(!done.to_string().contains("planted"), "{done}");
+        let echo = &done["clean_step"];
+        assert_eq!(
+            (&echo["step"], &echo["interface"]),
+            (&json!("erase_devices"), &json!("deploy"))
+        );
+        let call = manager.calls.lock().unwrap().pop().unwrap();
+        assert_eq!(call.arguments.values["bmc_password"], "planted-Sr01");
+        // A plugin may say it; and so may the error of a step without a name.
+        assert_eq!(log::mask("set planted-Sr01"), "set ***");
+        let nameless = json!({"node": {"uuid": "1be2"}, "ports": [],
+                              "step": {"args": {"bmc_password": "planted-Sr04"}}});
+        let nameless = parameters(nameless, LargeStrings::default());
+        let refused = execute(StepKind::Clean, &environment, &SilentContext, &nameless);
+        let refused = refused.unwrap_err().to_string();
+        assert!(
+            refused.contains("no \"step\" key") && !refused.contains("planted"),
+            "{refused}"
+        );
     }
 
     #[test]

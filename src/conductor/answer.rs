@@ -1,5 +1,7 @@
 //! What a lookup answers, and what of it changes the agent (contract/control-plane 2.3, 2.4).
 
+use std::fmt;
+
 use farrier_plugin::Node;
 use serde_json::{Map, Value, json};
 use tracing::{info, warn};
@@ -36,7 +38,7 @@ const KNOWN: [&str; 13] = [
 const STEPS_FILE: &str = "/etc/ironic-python-agent.d/mysteps.yaml";
 
 /// A lookup that found the node.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LookupAnswer {
     /// The node: `uuid`, `properties`, `instance_info`, `driver_internal_info`.
     pub node: Node,
@@ -47,11 +49,11 @@ pub struct LookupAnswer {
 }
 
 /// The member `config` of the answer.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ConductorConfig(Map<String, Value>);
 
 /// What the answer says about the token.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub enum TokenAnswer {
     /// Nothing, or something too short to be one.
     Absent,
@@ -59,6 +61,32 @@ pub enum TokenAnswer {
     GivenBefore,
     /// This is the token now.
     New(String),
+}
+
+/// Without what it says: among that is the token.
+impl fmt::Debug for LookupAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LookupAnswer")
+            .field("uuid", &self.uuid)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ConductorConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl fmt::Debug for TokenAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Absent => "Absent",
+            Self::GivenBefore => "GivenBefore",
+            Self::New(_) => "New(***)",
+        })
+    }
 }
 
 impl LookupAnswer {
@@ -272,6 +300,17 @@ mod tests {
         assert_eq!(options.permitted_image_formats.len(), 4);
         assert_eq!(options.tls_min_version, TlsVersion::Tls13);
         assert_eq!(options.tls_cipher_suites, None);
+    }
+
+    #[test]
+    fn a_dump_shows_no_token() {
+        let answer = LookupAnswer::read(recorded()).unwrap();
+        let dump = format!("{answer:?} {:?}", answer.config.token());
+        assert!(!dump.contains("cfCpmNi_3Kw3"), "{dump}");
+        assert!(
+            dump.contains("New(***)") && dump.contains("heartbeat_timeout"),
+            "{dump}"
+        );
     }
 
     #[test]

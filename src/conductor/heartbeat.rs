@@ -1,5 +1,6 @@
 //! Heartbeats: when one is due, and what follows from its answer (contract/control-plane 3).
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ const DISTANCE: Duration = Duration::from_secs(5);
 const SPARE: Duration = Duration::from_secs(20);
 
 /// What a heartbeat says.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Beat {
     /// The node's UUID.
     pub node_uuid: String,
@@ -40,6 +41,16 @@ pub struct Beat {
     pub agent_version: String,
     /// The agent's own certificate, PEM. The conductor refuses a change.
     pub agent_verify_ca: Option<String>,
+}
+
+impl fmt::Debug for Beat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Beat")
+            .field("node_uuid", &self.node_uuid)
+            .field("callback_url", &self.callback_url)
+            .field("agent_token", &self.agent_token.as_ref().map(|_| "***"))
+            .finish_non_exhaustive()
+    }
 }
 
 /// What became of a heartbeat, for the person at the console.

@@ -1,12 +1,21 @@
 //! Parameters as on the kernel's command line (contract/control-plane 1.3.1).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// `key=value` pairs, the last one of a key counts; and words without a value.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Default, Eq, PartialEq)]
 pub struct KernelParameters {
     values: BTreeMap<String, String>,
     words: BTreeSet<String>,
+}
+
+/// Names alone: the token is a value.
+impl fmt::Debug for KernelParameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.values.keys().chain(&self.words);
+        f.debug_set().entries(names).finish()
+    }
 }
 
 impl KernelParameters {

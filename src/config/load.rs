@@ -1,8 +1,11 @@
 //! Options from all their sources, in order of precedence.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use url::Url;
 
 use super::flags::{self, Flags, Place};
 use super::schema::{self, ENTRIES, Entry};
@@ -28,7 +31,7 @@ const DIRECTORIES: [&[&str]; 2] = [
 ];
 
 /// Where values come from, lowest precedence first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Sources {
     /// Parameters of the kernel's command line, with those of virtual media merged over them.
     pub parameters: KernelParameters,
@@ -38,6 +41,15 @@ pub struct Sources {
     pub environment: Vec<(String, String)>,
     /// Flags, without the program's name and the sub-command.
     pub arguments: Vec<String>,
+}
+
+/// Without what they hold: the token among it.
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources")
+            .field("root", &self.root)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Sources {
@@ -118,6 +130,14 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<ConfigError>> {
     }
 }
 
+/// Passwords in the URLs of an option that is no secret by itself.
+fn passwords(value: &str) -> impl Iterator<Item = Secret> {
+    value.split(',').filter_map(|part| {
+        let url = Url::parse(part.trim()).ok()?;
+        url.password().map(Secret::from)
+    })
+}
+
 /// The options that nothing reads here, where they ask for something.
 fn without_effect(options: &Options) -> Vec<String> {
     let default = Options::default();
@@ -152,6 +172,8 @@ impl Loading {
     fn set(&mut self, entry: &Entry, value: &str, origin: Origin) {
         if entry.secret {
             self.secrets.push(value.into());
+        } else {
+            self.secrets.extend(passwords(value));
         }
         if let Err(reason) = (entry.set)(&mut self.options, value) {
             let value = if entry.secret { "***" } else { value };
@@ -464,6 +486,18 @@ mod tests {
                 entry.name
             );
         }
+    }
+
+    #[test]
+    fn a_password_in_any_url_is_a_secret() {
+        let machine = Machine::new(
+            "ipa-api-url=http://a:6385,http://me:pw-one@b:6385 \
+             ipa-inspection-callback-url=https://me:pw-two@c/v1/continue_inspection",
+        );
+        let secrets = load(&machine.sources).unwrap().secrets;
+        assert_eq!(secrets, ["pw-one".into(), "pw-two".into()]);
+        let dump = format!("{:?}", machine.sources);
+        assert!(!dump.contains("pw-"), "{dump}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tracing::warn;
 
 use crate::erase::record::EraseRecord;
 use crate::sys::root::Root;
-use crate::sys::run_files;
+use crate::sys::{private_file, run_files};
 
 /// A record of a device with many samples and a long error has some KiB; more is none of ours.
 const MOST_BYTES: u64 = 1 << 20;
@@ -87,10 +87,10 @@ impl Records {
 /// Under another name first: a kill in the middle must not leave half a record.
 fn write(path: &Path, record: &Value) -> io::Result<()> {
     if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)?;
+        private_file::make_directory(directory)?;
     }
     let partial = path.with_extension("partial");
-    fs::write(&partial, format!("{record:#}\n"))?;
+    private_file::write(&partial, format!("{record:#}\n").as_bytes())?;
     fs::rename(partial, path)
 }
 

@@ -16,6 +16,7 @@ use std::thread;
 use nix::fcntl::OFlag;
 
 use crate::sys::boot_times::since_kernel_start;
+use crate::sys::printable;
 
 /// Pieces that wait for a slow console; a piece is at most what one read of a pipe gives (4 KiB),
 /// so a stopped console holds at most 1 MiB.
@@ -47,7 +48,8 @@ impl Console {
 
     /// Write a line of PID 1's own: the time since the kernel started, and what happened.
     pub(super) fn say(&self, text: &str) {
-        self.write(format!("{:8.2} s  {text}\n", since_kernel_start().as_secs_f64()).as_bytes());
+        let at = since_kernel_start().as_secs_f64();
+        self.write(format!("{at:8.2} s  {}\n", printable::line(text)).as_bytes());
     }
 
     /// Write bytes as they are.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::message;
 use super::network::OWNER_VARIABLE;
 use crate::net::resolver;
-use crate::sys::{boot_times, run_files};
+use crate::sys::{boot_times, private_file, run_files};
 
 /// One JSON file for each interface and protocol: `<interface>.<protocol>.json`.
 const LEASES: &str = run_files::LEASES;
@@ -276,7 +276,7 @@ struct News {
 
 /// Keep or drop the files of the event, and write resolv.conf.
 fn apply(leases: &Path, resolv_conf: &Path, change: &Change) -> io::Result<Option<News>> {
-    fs::create_dir_all(leases)?;
+    private_file::make_directory(leases)?;
     let news = match change {
         Change::Nothing => return Ok(None),
         Change::Given(lease) => given(leases, lease)?,
@@ -395,7 +395,7 @@ fn forget(path: &Path) -> io::Result<bool> {
 /// Readers see the old text or the new one, never a part.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
-    fs::write(&new, bytes)?;
+    private_file::write(&new, bytes)?;
     fs::rename(&new, path)
 }
 

@@ -2,11 +2,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::sys::boot_times::since_kernel_start;
-use crate::sys::run_files;
+use crate::sys::{private_file, run_files};
 
 /// Where the logs lie.
 pub(super) const DIRECTORY: &str = run_files::PROGRAM_LOGS;
@@ -29,9 +30,9 @@ pub(super) struct LogFile {
 impl LogFile {
     /// Open the log of this service, keeping what it holds.
     pub(super) fn open(directory: &Path, name: &str) -> io::Result<Self> {
-        fs::create_dir_all(directory)?;
+        private_file::make_directory(directory)?;
         let path = directory.join(format!("{name}.log"));
-        let file = OpenOptions::new().append(true).create(true).open(&path)?;
+        let file = open(&path)?;
         let size = file.metadata()?.len();
         Ok(Self { path, file, size })
     }
@@ -58,15 +59,20 @@ impl LogFile {
         bytes.push(b'\n');
         if self.size + bytes.len() as u64 > LIMIT {
             fs::rename(&self.path, self.path.with_extension("log.1"))?;
-            self.file = OpenOptions::new()
-                .append(true)
-                .create(true)
-                .open(&self.path)?;
+            self.file = open(&self.path)?;
             self.size = 0;
         }
         self.size += bytes.len() as u64;
         self.file.write_all(&bytes)
     }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
-use crate::sys::run_files;
+use crate::sys::{printable, run_files};
 
 /// The socket. It speaks sd_notify(3), so that udev reports on it when it is ready, and
 /// messages of our own: `SETTLED=1`, `PARAMETERS=1`, and `SAY=` with a line for the consoles.
@@ -56,7 +56,8 @@ fn parse(line: &str) -> Option<Message> {
             let text = line.strip_prefix("SAY=")?.chars();
             // A console obeys control characters; a name from the network must not send any.
             Some(Message::Say(
-                text.filter(|character| !character.is_control()).collect(),
+                text.filter(|character| printable::is_visible(*character))
+                    .collect(),
             ))
         }
     }
@@ -81,6 +82,7 @@ fn send(message: &str) {
     let sent =
         UnixDatagram::unbound().and_then(|socket| socket.send_to(message.as_bytes(), SOCKET));
     if let Err(error) = sent {
+        let message = printable::line(message);
         eprintln!("{message} (PID 1 does not listen: {error})");
     }
 }
@@ -101,7 +103,8 @@ mod tests {
                 &path,
             )
             .unwrap();
-        sender.send_to(b"SAY=ens3 \x1b[2J10.0.0.2", &path).unwrap();
+        let forged = "SAY=ens3 \x1b[2J\u{9b}\u{202e}\u{2028}10.0.0.2";
+        sender.send_to(forged.as_bytes(), &path).unwrap();
         assert_eq!(
             received(&socket),
             [

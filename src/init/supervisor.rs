@@ -4,9 +4,11 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::RESCUED;
 use super::console::Console;
 use super::log::{self, LogFile};
 use super::restart::BackOff;
+use crate::sys::run_files;
 use crate::sys::service::{Ending, Service, Started};
 
 /// What a program is to PID 1.
@@ -145,8 +147,8 @@ impl Supervisor {
 
 impl Program {
     fn launch(&mut self, console: &Console) {
-        if self.rule.marker().is_some() {
-            self.state = State::Over;
+        if let Some(marker) = self.rule.marker() {
+            self.over(marker);
             return;
         }
         match self.service.start() {
@@ -173,6 +175,15 @@ impl Program {
         }
     }
 
+    /// Nothing starts it again. In a rescue system somebody else logs in, and an agent that was killed
+    /// has left its token.
+    fn over(&mut self, marker: &str) {
+        self.state = State::Over;
+        if marker == RESCUED {
+            run_files::forget_secrets(Path::new("/"));
+        }
+    }
+
     fn ended(&mut self, ending: Ending, console: &Console) {
         let run = match self.state {
             State::Running { since, .. } => since.elapsed(),
@@ -180,7 +191,7 @@ impl Program {
         };
         self.state = State::Off;
         if let Some(marker) = self.rule.marker() {
-            self.state = State::Over;
+            self.over(marker);
             console.say(&format!(
                 "{} ended with {ending} and is not started again: {marker} is there",
                 self.name

@@ -1,5 +1,6 @@
 //! The agent's own certificate (contract/control-plane 4.2).
 
+use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
@@ -22,12 +23,21 @@ const LIFETIME: Duration = Duration::from_secs(90 * 86_400);
 const COMMON_NAME_LIMIT: usize = 64;
 
 /// A certificate with its key, both PEM.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Identity {
     /// The certificate. Conductors store this text and refuse another one for the same boot.
     pub certificate: String,
     /// Its key, PKCS #8.
     pub key: String,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("certificate", &self.certificate)
+            .field("key", &"***")
+            .finish()
+    }
 }
 
 impl Identity {

@@ -101,12 +101,23 @@ pub enum Credentials {
 }
 
 /// Proxies for one image (contract/data-plane 1.2). Empty means those of the environment.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Default, Eq, PartialEq)]
 pub struct Proxies {
     /// Scheme (`http`, `https`) and the proxy's URL for it.
     pub by_scheme: Vec<(String, String)>,
     /// Hosts that are reached directly, comma separated.
     pub no_proxy: Option<String>,
+}
+
+/// Without the URLs: a proxy's password stands in them.
+impl fmt::Debug for Proxies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let schemes: Vec<&str> = self.by_scheme.iter().map(|(scheme, _)| &**scheme).collect();
+        f.debug_struct("Proxies")
+            .field("by_scheme", &schemes)
+            .field("no_proxy", &self.no_proxy)
+            .finish()
+    }
 }
 
 impl Location {
@@ -218,5 +229,10 @@ mod tests {
             password: "hunter2".to_owned(),
         };
         assert_eq!(format!("{basic:?}"), "Basic(***)");
+        let proxies = Proxies {
+            by_scheme: vec![("http".to_owned(), "http://me:hunter2@proxy:3128".to_owned())],
+            no_proxy: None,
+        };
+        assert!(!format!("{proxies:?}").contains("hunter2"));
     }
 }

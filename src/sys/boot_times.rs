@@ -3,6 +3,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -49,6 +50,7 @@ fn mark_in(path: &Path, phase: &str, detail: &str) -> io::Result<Duration> {
     OpenOptions::new()
         .append(true)
         .create(true)
+        .mode(0o600)
         .open(path)?
         .write_all(&line)?;
     Ok(now)

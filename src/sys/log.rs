@@ -4,9 +4,9 @@
 use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt::{self, Write as _};
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -21,8 +21,8 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-pub use super::mask::{hide, mask, mask_bytes};
-use super::{clock, run_files};
+pub use super::mask::{hide, is_secret_name, mask, mask_bytes};
+use super::{clock, printable, private_file, run_files};
 
 /// A file of this many bytes is put aside for a new one; one old file is kept.
 const FILE_LIMIT: u64 = 2 * 1024 * 1024;
@@ -67,16 +67,17 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// Show these lines to the person at the console as they are, and keep them in the log.
+/// Show these lines to the person at the console, and keep them in the log. Foreign text that becomes a
+/// part of one goes through [`printable::line`] before.
 pub fn show(lines: &str) {
     for line in lines.lines() {
-        emit(format!("{}\n", mask(line)));
+        emit(format!("{}\n", printable::line(&mask(line))));
     }
 }
 
 /// Show a line to the person at the console without keeping it: for what changes all the time.
 pub fn console(line: &str) {
-    to_console(format!("{}\n", mask(line)));
+    to_console(format!("{}\n", printable::line(&mask(line))));
 }
 
 /// Wait until the console has taken what was logged, at most a second. Called before the process
@@ -237,24 +238,16 @@ impl Visit for Fields {
 impl Fields {
     fn add(&mut self, name: &str, value: &str) {
         if name == "message" {
-            self.message = one_line(value);
+            // A line break inside a message would forge a second event.
+            self.message = printable::line(value).into_owned();
         } else if value.is_empty()
             || value.contains(|sign: char| sign.is_whitespace() || sign == '"')
         {
             // Writing to a String cannot fail.
             let _ = write!(self.others, " {name}={value:?}");
         } else {
-            let _ = write!(self.others, " {name}={value}");
+            let _ = write!(self.others, " {name}={}", printable::line(value));
         }
-    }
-}
-
-/// A line break inside a message would forge a second event.
-fn one_line(text: &str) -> String {
-    if text.contains(char::is_control) {
-        text.escape_debug().to_string()
-    } else {
-        text.to_owned()
     }
 }
 
@@ -275,10 +268,7 @@ impl Store {
             ring: VecDeque::new(),
         };
         if let Some(directory) = path.parent() {
-            let _ = DirBuilder::new()
-                .recursive(true)
-                .mode(0o755)
-                .create(directory);
+            let _ = private_file::make_directory(directory);
         }
         store.reopen();
         store
@@ -379,5 +369,40 @@ mod tests {
         fields.add("reason", "has spaces");
         assert_eq!(fields.message, "two\\nlines");
         assert_eq!(fields.others, " node=abc reason=\"has spaces\"");
+    }
+
+    #[test]
+    fn no_foreign_text_forges_a_line_or_moves_the_cursor() {
+        for forger in [
+            "\r",
+            "\n",
+            "\u{1b}[1A\u{1b}[2K",
+            "\u{8}",
+            "\u{9b}2J",
+            "\u{85}",
+            "\u{2028}",
+            "\u{202e}",
+        ] {
+            for name in ["message", "error"] {
+                for text in [format!("a{forger}b"), format!("a {forger}b")] {
+                    let mut fields = Fields::default();
+                    fields.add(name, &text);
+                    let line = fields.message + &fields.others;
+                    assert!(line.chars().all(printable::is_visible), "{line:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_log_and_its_directory_are_roots_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run/agent.log");
+        Store::open(&path).append(b"a line\n");
+        for (path, mode) in [(path.parent().unwrap(), 0o700), (&path, 0o600)] {
+            let found = fs::metadata(path).unwrap().permissions().mode() & 0o777;
+            assert_eq!(found, mode, "{}", path.display());
+        }
     }
 }

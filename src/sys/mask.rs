@@ -10,13 +10,21 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use url::Url;
 
+use super::printable;
 use crate::config;
 
 /// Names whose value is a secret, in lower case: query parameters, JSON members, headers. Those of
 /// options come from [`config::secret_names`].
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 18] = [
+    "access_key",
     "agent_secret_token",
+    "api_key",
+    "apikey",
+    "auth_token",
     "configdrive",
+    "passphrase",
+    "private_key",
+    "rootpwd",
     "temp_url_sig",
     "password",
     "passwd",
@@ -30,18 +38,34 @@ const NAMES: [&str; 11] = [
 
 /// Query parameters whose value is a secret, in lower case. As parts of other words they would mask
 /// too much.
-const QUERY_NAMES: [&str; 11] = [
+const QUERY_NAMES: [&str; 27] = [
+    "access_key",
     "access_token",
     "api_key",
     "apikey",
     "auth",
+    "awsaccesskeyid",
     "code",
+    "googleaccessid",
+    "id_token",
+    "jwt",
     "key",
+    "key-pair-id",
+    "ossaccesskeyid",
+    "pass",
+    "policy",
+    "pwd",
+    "refresh_token",
+    "security-token",
+    "session",
     "sig",
+    "ticket",
     "token",
     "x-amz-credential",
     "x-goog-credential",
-    "x-goog-signature",
+    "x-obs-security-token",
+    "x-oss-credential",
+    "x-oss-security-token",
 ];
 
 /// Below this many bytes a text is not masked by its value: it would hide half a log.
@@ -105,6 +129,7 @@ fn add_forms(text: &str, found: &mut Vec<String>) {
     let mut forms = vec![
         text.to_owned(),
         text.escape_debug().to_string(),
+        printable::line(text).into_owned(),
         json.trim_matches('"').to_owned(),
         url::form_urlencoded::byte_serialize(text.as_bytes()).collect(),
     ];
@@ -113,6 +138,38 @@ fn add_forms(text: &str, found: &mut Vec<String>) {
         forms.push(STANDARD.encode(text));
     }
     found.extend(forms);
+}
+
+/// Parts of names of which a member of a document is a secret, in lower case without hyphens and
+/// underscores; in a text they would mask too much. Most are oslo.utils' (`strutils.py`,
+/// `_SANITIZE_KEYS`), by which the conductor masks.
+const PARTS: [&str; 19] = [
+    "accesskey",
+    "adminpass",
+    "apikey",
+    "authorization",
+    "chappassword",
+    "configdrive",
+    "credential",
+    "encryptedkey",
+    "newpass",
+    "passphrase",
+    "passwd",
+    "password",
+    "privatekey",
+    "pwd",
+    "secret",
+    "signature",
+    "sslkey",
+    "token",
+    "userdata",
+];
+
+/// Whether the value of a member of this name, in a document, is a secret.
+pub fn is_secret_name(name: &str) -> bool {
+    let name = name.to_lowercase();
+    let plain = name.replace(['-', '_', '.', ' '], "");
+    PARTS.iter().any(|part| plain.contains(part)) || ALL_NAMES.contains(&name)
 }
 
 /// The text with every secret replaced by `***`.
@@ -321,6 +378,22 @@ mod tests {
                  X-Amz-Signature=f0&x=1 https://h/?design=1",
                 "PUT https://h/a?se=2026&sig=***&sv=1 https://s3/a?X-Amz-Credential=***&\
                  X-Amz-Signature=***&x=1 https://h/?design=1",
+            ),
+            (
+                "http://h/a?AWSAccessKeyId=AKIA&Signature=f0%3D&Expires=1 \
+                 https://storage.googleapis.com/a?X-Goog-Credential=a%40b&X-Goog-Signature=f0 \
+                 https://h/a?GoogleAccessId=a%40b&Expires=1&Signature=f1 \
+                 https://h/a?OSSAccessKeyId=x&Signature=f2&security-token=f3 \
+                 https://d.cloudfront.net/a?Policy=eyJ&Key-Pair-Id=K1&Signature=f4",
+                "http://h/a?AWSAccessKeyId=***&Signature=***&Expires=1 \
+                 https://storage.googleapis.com/a?X-Goog-Credential=***&X-Goog-Signature=*** \
+                 https://h/a?GoogleAccessId=***&Expires=1&Signature=*** \
+                 https://h/a?OSSAccessKeyId=***&Signature=***&security-token=*** \
+                 https://d.cloudfront.net/a?Policy=***&Key-Pair-Id=***&Signature=***",
+            ),
+            (
+                "rootpwd=\"$1$abc\" api_key: k1, private_key='k2' the keyboard: there",
+                "rootpwd=\"***\" api_key: ***, private_key='***' the keyboard: there",
             ),
             (
                 "Authorization: Basic dXNlcjpwYXNz",

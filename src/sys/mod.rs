@@ -7,6 +7,7 @@ pub mod block_device;
 pub mod boot_times;
 pub mod clock;
 pub mod control_group;
+pub mod core_dumps;
 pub mod device_mapper;
 pub mod digest;
 pub mod efivars;
@@ -37,6 +38,8 @@ pub mod packet;
 pub mod page_cache;
 pub mod plugin_process;
 pub mod power;
+pub mod printable;
+pub mod private_file;
 pub mod process;
 pub mod read_only;
 #[cfg(test)]

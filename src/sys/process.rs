@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tracing::debug;
 
-use super::out_of_memory;
+use super::{log, out_of_memory};
 
 /// Output above this many bytes for each of stdout and stderr is dropped.
 const OUTPUT_LIMIT: usize = 256 * 1024;
@@ -95,6 +95,8 @@ impl Program {
     #[must_use]
     pub fn secret(mut self, argument: impl Into<String>) -> Self {
         let argument = argument.into();
+        // The program may say it, and the list of processes in the log archive shows it.
+        log::hide(&argument);
         self.secrets.push(argument.clone());
         self.arguments.push(argument);
         self
@@ -113,6 +115,10 @@ impl Program {
         debug!(program = %self, "starting");
         let mut child = Command::new(&self.path)
             .args(&self.arguments)
+            // The agent's own environment may hold its token and proxies with passwords.
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("HOME", "/root")
             .env("LC_ALL", "C")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -243,6 +249,30 @@ mod tests {
             .run()
             .unwrap_err();
         assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn a_secret_argument_is_masked_in_what_the_program_and_the_process_list_say() {
+        let output = Program::new("/bin/sh")
+            .arg("-c")
+            .arg("cat /proc/$$/cmdline; echo \"$0\"")
+            .secret("planted-Pr01")
+            .output()
+            .unwrap();
+        assert!(output.stdout.contains("planted-Pr01"));
+        assert!(!log::mask(&output.stdout).contains("planted-Pr01"));
+    }
+
+    #[test]
+    fn a_program_does_not_inherit_the_agents_environment() {
+        assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+        let output = Program::new("/usr/bin/env").run().unwrap();
+        let names: Vec<&str> = output
+            .stdout
+            .lines()
+            .filter_map(|line| Some(line.split_once('=')?.0))
+            .collect();
+        assert_eq!(names, ["HOME", "LC_ALL", "PATH"]);
     }
 
     #[test]

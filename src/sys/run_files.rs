@@ -2,6 +2,12 @@
 //! by its constant here, and the log archive goes through the list. So no file can be written for
 //! the archive and be missing there.
 
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use tracing::{error, info};
+
 /// The directory, a tmpfs that only root can enter.
 pub const DIRECTORY: &str = "/run/farrier";
 
@@ -66,6 +72,22 @@ pub enum Archived {
     LeftOut(&'static str),
 }
 
+/// Files with secrets of the operator's: the token, the certificate's key, and what steps were given.
+const SECRETS: [&str; 3] = [AGENT_STATE, COMMANDS, PARAMETERS];
+
+/// Remove what holds secrets of the operator's: somebody else logs in from now on. No agent can go on
+/// with this node afterwards.
+pub fn forget_secrets(root: &Path) {
+    for path in SECRETS {
+        let path = root.join(path.trim_start_matches('/'));
+        match fs::remove_file(&path) {
+            Ok(()) => info!(path = %path.display(), "removed: this machine is handed over"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => error!(path = %path.display(), %error, "not removed"),
+        }
+    }
+}
+
 /// All of them.
 pub const ALL: &[(&str, Archived)] = &[
     (AGENT_LOG, Archived::ByItsKeeper("journal")),
@@ -111,8 +133,7 @@ pub const ALL: &[(&str, Archived)] = &[
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::path::{Path, PathBuf};
+    use std::path::PathBuf;
 
     use super::*;
 

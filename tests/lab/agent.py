@@ -30,11 +30,14 @@ class Agent:
         token = self._lab.conductor.agent_token(self._node)
         return self.get('/v1/commands', agent_token=token).json()['commands']
 
-    def clean(self, step, seconds=120, **arguments):
+    def clean(self, step, **arguments):
         """Runs a clean step without the conductor; returns the command at its end."""
-        body = {'name': 'clean.execute_clean_step',
-                'params': {'step': {'step': step, 'interface': 'deploy', 'args': arguments},
-                           'node': {'uuid': self._node.uuid}, 'ports': []}}
+        return self.run('clean.execute_clean_step', node={'uuid': self._node.uuid}, ports=[],
+                        step={'step': step, 'interface': 'deploy', 'args': arguments})
+
+    def run(self, name, *, seconds=120, **params):
+        """Runs a command without the conductor; returns it at its end."""
+        body = {'name': name, 'params': params}
         token = self._lab.conductor.agent_token(self._node)
         answer = self.post('/v1/commands', body, agent_token=token).json()
         deadline = time.monotonic() + seconds

@@ -1,6 +1,7 @@
 //! Steps: what a manager offers to the conductor, and how one is run.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -61,13 +62,20 @@ pub struct ArgumentInfo {
 }
 
 /// The keyword arguments of a step: the request's further parameters overlaid with `step.args`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct StepArguments {
     /// Name to value. A string above [`crate::LARGE_STRING`] bytes stands here as a marker; read
     /// strings that may be large with [`StepArguments::text`].
     pub values: Map<String, Value>,
     /// The large strings of the request, each kept once however often it was sent.
     pub large: Arc<LargeStrings>,
+}
+
+/// Names alone: what a step is given may be a password or a config drive.
+impl fmt::Debug for StepArguments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.values.keys()).finish()
+    }
 }
 
 impl StepArguments {

@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use self::arguments::Arguments;
 use self::table::Row;
 use super::progress_line::ProgressLine;
-use super::{complain, options_of_machine, say, wrong_usage};
+use super::{complain, options_of_machine, say, say_json, wrong_usage};
 use crate::block::list;
 use crate::erase::{
     self, EraseError, EraseFlags, EraseRecord, Guard, Plan, Policy, ReadOnly, Scopes, Storage,
     Verdict,
 };
-use crate::sys::power;
 use crate::sys::root::Root;
+use crate::sys::{power, printable};
 
 /// Show the plan, or erase. Ends with 0 where every device that was named is erased and that is
 /// proven, or the plan is shown; else with 1.
@@ -43,12 +43,12 @@ pub(super) fn main(arguments: &[String]) -> ExitCode {
 
 fn show_plan(arguments: &Arguments) -> Result<ExitCode, ManagerError> {
     let rows = rows(arguments)?;
-    Ok(say(&if arguments.json {
+    Ok(if arguments.json {
         let devices: Vec<Value> = rows.iter().map(Row::to_json).collect();
-        format!("{:#}\n", json!({ "devices": devices }))
+        say_json(&format!("{:#}\n", json!({ "devices": devices })))
     } else {
-        table::for_person(&rows)
-    }))
+        say(&table::for_person(&rows))
+    })
 }
 
 /// The plan of each disk, or of those that are named.
@@ -132,12 +132,12 @@ fn erase(arguments: &Arguments) -> Result<ExitCode, ManagerError> {
         }
         line.clear();
         if !arguments.json {
-            say(&format!("{}\n", record.line()));
+            say(&format!("{}\n", printable::line(&record.line())));
         }
         records.push(record.to_json());
     }
     if arguments.json {
-        say(&format!("{:#}\n", json!({ "records": records })));
+        say_json(&format!("{:#}\n", json!({ "records": records })));
     }
     Ok(code)
 }

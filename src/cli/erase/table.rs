@@ -1,10 +1,11 @@
 //! The plan as a table.
 
-use std::fmt::Write as _;
+use std::fmt::Display;
 
 use serde_json::{Value, json};
 
 use crate::erase::{self, Category, Plan, Storage};
+use crate::sys::printable;
 
 /// One device.
 pub(super) struct Row {
@@ -30,44 +31,57 @@ pub(super) fn for_person(rows: &[Row]) -> String {
     if rows.is_empty() {
         text.push_str("This machine has no disks.\n");
     }
-    // Writing to a String cannot fail.
     for row in rows {
         let device = &row.plan.device;
-        let _ = writeln!(
-            text,
-            "{:<14} {:>12} {:<22} {}, serial {}",
-            device.name,
-            size(device.size),
-            row.storage.word(),
-            device.model.as_deref().unwrap_or("-"),
-            device.serial.as_deref().unwrap_or("-"),
+        add(
+            &mut text,
+            format_args!(
+                "{:<14} {:>12} {:<22} {}, serial {}",
+                device.name,
+                size(device.size),
+                row.storage.word(),
+                device.model.as_deref().unwrap_or("-"),
+                device.serial.as_deref().unwrap_or("-"),
+            ),
         );
         if let Some(reason) = &row.not {
-            let _ = writeln!(text, "    protected: {reason}");
+            add(&mut text, format_args!("    protected: {reason}"));
         }
         for (index, planned) in row.plan.methods.iter().enumerate() {
             let (category, section) = Category::reached(&planned.method, row.storage);
             let section = section.map_or_else(String::new, |section| {
                 format!(" (NIST SP 800-88 Rev. 1, {section})")
             });
-            let _ = writeln!(
-                text,
-                "    {}. {}; touches the {}; {}{section}\n       {}",
-                index + 1,
-                planned.method,
-                planned.scope.word(),
-                category.word(),
-                planned.reason,
+            add(
+                &mut text,
+                format_args!(
+                    "    {}. {}; touches the {}; {}{section}",
+                    index + 1,
+                    planned.method,
+                    planned.scope.word(),
+                    category.word(),
+                ),
             );
+            add(&mut text, format_args!("       {}", planned.reason));
             if planned.covers.len() > 1 {
-                let _ = writeln!(text, "       erases all of {}", planned.covers.join(", "));
+                let all = planned.covers.join(", ");
+                add(&mut text, format_args!("       erases all of {all}"));
             }
         }
         for left_out in &row.plan.left_out {
-            let _ = writeln!(text, "    -  {}: {}", left_out.method, left_out.reason);
+            add(
+                &mut text,
+                format_args!("    -  {}: {}", left_out.method, left_out.reason),
+            );
         }
     }
     text
+}
+
+/// One more line, which a disk's model or serial number cannot end.
+fn add(text: &mut String, line: impl Display) {
+    text.push_str(&printable::line(&line.to_string()));
+    text.push('\n');
 }
 
 /// In decimal units, as disks are sold.

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use farrier_plugin::SilentContext;
 
-use super::{complain, options_of_machine, say, wrong_usage};
+use super::{complain, options_of_machine, say, say_json, wrong_usage};
 use crate::config::{Live, Options};
 use crate::hardware::Managers;
 use crate::sys::root::Root;
@@ -53,7 +53,7 @@ pub(super) fn main(arguments: &[String]) -> ExitCode {
     let inventory = managers(&root, &arguments).and_then(|managers| managers.inventory());
     match inventory {
         Ok(inventory) if arguments.json => match serde_json::to_string_pretty(&*inventory) {
-            Ok(text) => say(&format!("{text}\n")),
+            Ok(text) => say_json(&format!("{text}\n")),
             Err(error) => failed("read", &error.to_string()),
         },
         Ok(inventory) => say(&page::for_person(&root, &inventory, arguments.lldp)),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use self::arguments::Arguments;
 use self::target::Target;
 use super::progress_line::ProgressLine;
-use super::{complain, options_of_machine, say, wrong_usage};
+use super::{complain, options_of_machine, say, say_json, wrong_usage};
 use crate::config::Options;
 use crate::stream::{self, ImageRequest, Written};
 use crate::sys::log::chain;
@@ -35,7 +35,7 @@ pub(super) fn main(arguments: &[String]) -> ExitCode {
     let outcome = write(&arguments, &request, &options, &line);
     line.clear();
     match outcome {
-        Ok(done) if arguments.json => say(&format!("{}\n", done.to_json())),
+        Ok(done) if arguments.json => say_json(&format!("{}\n", done.to_json())),
         Ok(done) => say(&format!("{}\n", done.to_text())),
         Err(error) => {
             complain(&chain(error.as_ref()));

@@ -13,7 +13,7 @@ use farrier_plugin::{LldpData, NetworkInterface};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tracing::{info, warn};
 
-pub use neighbour::{Neighbour, on_one_line};
+pub use neighbour::Neighbour;
 
 use self::frame::Frame;
 use crate::sys::hex;

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::frame::{CHASSIS_ID, PORT_ID, Tlv};
 use crate::sys::hex;
+use crate::sys::printable::{blanked, is_visible};
 
 /// TLV types (IEEE 802.1AB-2016, table 8-1).
 const PORT_DESCRIPTION: u8 = 4;
@@ -208,30 +209,14 @@ fn hexadecimal(bytes: &[u8]) -> Option<String> {
 fn text_or_bytes(value: &[u8]) -> Option<String> {
     let end = value.iter().rposition(|byte| *byte != 0);
     let text = std::str::from_utf8(&value[..end.map_or(0, |end| end + 1)]).ok();
-    text.filter(|text| !text.trim().is_empty() && !text.contains(moves_the_cursor))
+    text.filter(|text| !text.trim().is_empty() && text.chars().all(is_visible))
         .map(|text| text.trim().to_owned())
         .or_else(|| hexadecimal(value))
 }
 
 fn printable(value: &[u8]) -> Option<String> {
-    let text = on_one_line(&String::from_utf8_lossy(value));
+    let text = blanked(&String::from_utf8_lossy(value));
     (!text.is_empty()).then_some(text)
-}
-
-/// Text from somewhere else, to be shown to a person: nothing in it moves a terminal's cursor or
-/// turns the order of what stands around it.
-pub fn on_one_line(text: &str) -> String {
-    let text: String = text
-        .chars()
-        .map(|c| if moves_the_cursor(c) { ' ' } else { c })
-        .collect();
-    text.trim().to_owned()
-}
-
-/// Control characters, and Unicode's for line ends, widths and directions.
-fn moves_the_cursor(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -384,7 +369,7 @@ mod tests {
             tlvs.push((ORGANIZATION, hex::encode(&[organization, &value].concat())));
             let neighbour = Neighbour::of_wire(&tlvs);
             for text in [&neighbour.system_name, &neighbour.port_id].into_iter().flatten() {
-                prop_assert!(!text.chars().any(moves_the_cursor));
+                prop_assert!(text.chars().all(is_visible));
             }
         }
     }

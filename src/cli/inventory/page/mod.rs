@@ -8,8 +8,9 @@ use farrier_plugin::{BlockDevice, Inventory, NetworkInterface};
 use serde_json::Value;
 
 use self::table::Table;
-use crate::inventory::lldp::{self, Neighbour, on_one_line};
+use crate::inventory::lldp::{self, Neighbour};
 use crate::inventory::{Smbios, dmi};
+use crate::sys::printable::blanked;
 use crate::sys::root::Root;
 
 const BY_PATH: &str = "/dev/disk/by-path/";
@@ -47,7 +48,7 @@ fn section(title: &str, lines: &str) -> String {
 fn facts(facts: &[(&str, String)]) -> String {
     facts
         .iter()
-        .map(|(name, value)| (name, on_one_line(value)))
+        .map(|(name, value)| (name, blanked(value)))
         .filter(|(_, value)| !value.is_empty())
         .map(|(name, value)| format!("  {name:<10}  {value}\n"))
         .collect()
@@ -374,13 +375,13 @@ fn hints(root: &Root, interfaces: &[NetworkInterface]) -> String {
         .collect();
     let mut lines: String = known
         .iter()
-        .map(|hint| format!("  {}\n", on_one_line(hint)))
+        .map(|hint| format!("  {}\n", blanked(hint)))
         .collect();
     if !others.is_empty() {
         lines.push_str(&format!(
             "  no LLDP heard on {}: does the switch send it, and more often than it was listened \
              to?\n",
-            on_one_line(&others.join(", "))
+            blanked(&others.join(", "))
         ));
     }
     lines
@@ -397,6 +398,6 @@ fn not_listened_at(interfaces: &[NetworkInterface]) -> String {
     }
     format!(
         "  LLDP could not be listened for on {}: that needs root (CAP_NET_RAW)\n",
-        on_one_line(&deaf.join(", "))
+        blanked(&deaf.join(", "))
     )
 }

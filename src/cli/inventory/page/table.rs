@@ -1,6 +1,6 @@
 //! Tables of text with aligned columns.
 
-use crate::inventory::lldp::on_one_line;
+use crate::sys::printable;
 
 /// What a page should fit into.
 const WIDTH: usize = 100;
@@ -28,7 +28,10 @@ impl Table {
 
     /// One more row: a cell for each head; an empty one is not known.
     pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        let mut cells: Vec<String> = cells.into_iter().map(|cell| on_one_line(&cell)).collect();
+        let mut cells: Vec<String> = cells
+            .into_iter()
+            .map(|cell| printable::blanked(&cell))
+            .collect();
         cells.resize(self.heads.len(), String::new());
         self.rows.push(cells);
     }
@@ -142,7 +145,7 @@ mod tests {
             }
             let text = table.lines();
             prop_assert!(text.lines().count() <= 2 * (rows.len() + 1));
-            prop_assert!(!text.chars().any(|c| c.is_control() && c != '\n'));
+            prop_assert!(text.chars().all(|c| is_visible(c) || c == '\n'));
         }
     }
 }

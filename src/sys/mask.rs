@@ -137,7 +137,7 @@ pub fn mask(text: &str) -> String {
 
 /// The same of a text of which no more than about this many bytes are wanted; what is left out is
 /// counted behind them. It is cut so that no part of a secret stays at the cut.
-pub fn mask_cut(text: &str, limit: usize) -> String {
+pub(super) fn mask_cut(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return mask(text);
     }

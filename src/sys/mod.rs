@@ -38,6 +38,7 @@ pub mod page_cache;
 pub mod plugin_process;
 pub mod power;
 pub mod process;
+pub(crate) mod rate;
 #[cfg(test)]
 pub(crate) mod recording;
 pub mod root;

@@ -37,6 +37,7 @@ mod poll;
 mod registry;
 mod request;
 mod rescue;
+mod results;
 mod service;
 mod standby;
 mod steps;

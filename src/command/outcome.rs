@@ -17,6 +17,10 @@ use crate::sys::log;
 /// The details of an error that has none (contract/control-plane 5.6).
 const NO_DETAILS: &str = "An unexpected error occurred. Please try back later.";
 
+/// Details are cut after about this many bytes: all that a program printed may be in them, and they
+/// are kept as long as the command is listed.
+const DETAILS_LIMIT: usize = 16 * 1024;
+
 /// How far a command is.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Status {
@@ -55,7 +59,7 @@ impl From<&ManagerError> for ErrorObject {
         let details = match error.chain() {
             empty if empty.is_empty() => NO_DETAILS.to_owned(),
             // The conductor keeps it in its database and shows it to everybody.
-            details => log::mask(&details),
+            details => log::mask_cut(&details, DETAILS_LIMIT),
         };
         let message = match kind {
             // The reference puts its long text in both places.
@@ -208,6 +212,18 @@ impl Command {
         }
     }
 
+    /// From now on, something shorter stands for its result.
+    pub(super) fn forget_result(&self, instead: Value) {
+        let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &*outcome {
+            *outcome = Some(Arc::new(Outcome {
+                status: known.status,
+                error: known.error.clone(),
+                result: instead,
+            }));
+        }
+    }
+
     /// It has ended. Only the first end counts.
     pub(super) fn end(&self, outcome: Outcome) {
         self.outcome
@@ -276,6 +292,14 @@ mod tests {
             "{}",
             object.details
         );
+    }
+
+    #[test]
+    fn what_a_program_printed_is_cut() {
+        let error = ManagerError::new(ErrorKind::CommandExecution, "x".repeat(256 * 1024));
+        let details = ErrorObject::from(&error).details;
+        assert!(details.len() < DETAILS_LIMIT + 40, "{}", details.len());
+        assert!(details.ends_with("bytes left out)"));
     }
 
     #[test]

@@ -21,8 +21,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-use super::mask::mask_cut;
-pub use super::mask::{hide, mask, mask_bytes};
+pub use super::mask::{hide, mask, mask_bytes, mask_cut};
 use super::{clock, run_files};
 
 /// A file of this many bytes is put aside for a new one; one old file is kept.

@@ -59,6 +59,10 @@ static ALL_NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
     names
 });
 
+/// User, password and host of a URL have no more bytes than this. They are known by the `@` behind
+/// them, so a cut must not be before it.
+const AUTHORITY: usize = 1024;
+
 /// The names by their last byte: one look tells at nearly every sign that none stands before it.
 static NAMES_BY_END: LazyLock<[Vec<&'static str>; 256]> = LazyLock::new(|| {
     let mut names = [const { Vec::new() }; 256];
@@ -137,7 +141,7 @@ pub fn mask(text: &str) -> String {
 
 /// The same of a text of which no more than about this many bytes are wanted; what is left out is
 /// counted behind them. It is cut so that no part of a secret stays at the cut.
-pub(super) fn mask_cut(text: &str, limit: usize) -> String {
+pub fn mask_cut(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return mask(text);
     }
@@ -145,12 +149,18 @@ pub(super) fn mask_cut(text: &str, limit: usize) -> String {
         .read()
         .unwrap_or_else(PoisonError::into_inner)
         .first()
-        .map_or(0, String::len);
+        .map_or(0, String::len)
+        .max(AUTHORITY);
     // A secret that begins before the cut has to be seen as a whole.
     let seen = text.floor_char_boundary(limit.saturating_add(longest));
     let mut masked = mask(&text[..seen]);
     // What may be the beginning of one that was cut is behind this place: masking makes it shorter.
-    let sure = masked.len().saturating_sub(longest).min(limit);
+    let sure = if seen < text.len() {
+        masked.len().saturating_sub(longest)
+    } else {
+        masked.len()
+    };
+    let sure = sure.min(limit);
     masked.truncate(masked.floor_char_boundary(sure));
     let left_out = text.len().saturating_sub(masked.len());
     // Writing to a String cannot fail.

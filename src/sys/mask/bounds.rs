@@ -68,6 +68,15 @@ fn a_cut_text_keeps_no_part_of_a_secret() {
             "{masked}"
         );
     }
+    for before in 0..1200 {
+        let text = format!(
+            "{} https://me:cut-off@h/{}",
+            "x".repeat(before),
+            "y".repeat(3000)
+        );
+        let masked = mask_cut(&text, 600);
+        assert!(!masked.contains(":c"), "{before}: {masked}");
+    }
     assert_eq!(mask_cut("short", 60), "short");
     let long = mask_cut(&"y".repeat(100_000), 8192);
     assert!(long.ends_with(" bytes left out)"), "{}", &long[8000..]);

@@ -23,7 +23,7 @@ use super::answer::fault_text;
 const HEAD: usize = 256;
 
 /// How much and for how long a peer may go on sending after the last answer.
-const LINGER: (usize, Duration) = (64 * 1024, Duration::from_secs(1));
+const LINGER: (usize, Duration) = (256 * 1024, Duration::from_secs(1));
 
 /// A stream to hyper, which writes complete answers.
 pub(super) struct ParserFaults<S> {

@@ -11,7 +11,6 @@
 //! A connection that has shown the token is no longer counted and not closed for others, and its
 //! address is a conductor's from then on. Those addresses have places of their own.
 
-use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,8 +37,9 @@ pub(super) struct Places(Mutex<Taken>);
 struct Taken {
     /// Oldest first.
     seats: Vec<Connected>,
-    /// Those that are known beforehand first, then the one that showed the token first.
-    conductors: VecDeque<IpAddr>,
+    /// Those that are known beforehand, then those that showed the token, oldest first.
+    conductors: Vec<IpAddr>,
+    known_beforehand: usize,
     count: u64,
 }
 
@@ -62,9 +62,11 @@ impl Places {
     /// All free. These addresses are conductors'.
     pub(super) fn new(conductors: impl IntoIterator<Item = IpAddr>) -> Arc<Self> {
         let conductors = conductors.into_iter().map(|address| address.to_canonical());
+        let conductors: Vec<_> = conductors.take(CONDUCTORS / 2).collect();
         Arc::new(Self(Mutex::new(Taken {
             seats: Vec::new(),
-            conductors: conductors.take(CONDUCTORS).collect(),
+            known_beforehand: conductors.len(),
+            conductors,
             count: 0,
         })))
     }
@@ -116,26 +118,27 @@ impl Taken {
     /// Which connection is closed for one from this address, where one has to be.
     fn victim_for(&self, address: IpAddr) -> Option<usize> {
         let is_known = self.conductors.contains(&address);
-        let owner = |seat: &Connected| Owner::of(seat.address, is_known);
-        let rivals = || {
-            self.seats.iter().enumerate().filter(|(_, seat)| {
-                !seat.is_trusted && self.conductors.contains(&seat.address) == is_known
-            })
-        };
-        let of = |wanted: Owner| rivals().filter(move |(_, seat)| owner(seat) == wanted);
+        let rivals: Vec<(usize, Owner)> = self
+            .seats
+            .iter()
+            .enumerate()
+            .filter(|(_, seat)| !seat.is_trusted)
+            .filter(|(_, seat)| self.conductors.contains(&seat.address) == is_known)
+            .map(|(place, seat)| (place, Owner::of(seat.address, is_known)))
+            .collect();
+        let count = |wanted: Owner| rivals.iter().filter(|(_, owner)| *owner == wanted).count();
+        let oldest = |wanted: Owner| rivals.iter().find(|(_, owner)| *owner == wanted);
         let own = Owner::of(address, is_known);
-        if of(own).count() >= OF_ONE {
-            return of(own).next().map(|(place, _)| place);
-        }
-        if rivals().count() < ALL {
-            return None;
-        }
-        // Of those that have as many, the one whose connection is the oldest.
-        let (place, _) = rivals()
-            .rev()
-            .max_by_key(|(_, seat)| of(owner(seat)).count())?;
-        let most = owner(&self.seats[place]);
-        of(most).next().map(|(place, _)| place)
+        let victim = if count(own) >= OF_ONE {
+            oldest(own)
+        } else if rivals.len() >= ALL {
+            // Of those that have as many, the one whose connection is the oldest.
+            let (_, most) = rivals.iter().rev().max_by_key(|(_, owner)| count(*owner))?;
+            oldest(*most)
+        } else {
+            None
+        };
+        victim.map(|(place, _)| *place)
     }
 }
 
@@ -187,9 +190,10 @@ impl Seat {
         }
         if !taken.conductors.contains(&self.address) {
             if taken.conductors.len() >= CONDUCTORS {
-                taken.conductors.pop_front();
+                let oldest = taken.known_beforehand;
+                taken.conductors.remove(oldest);
             }
-            taken.conductors.push_back(self.address);
+            taken.conductors.push(self.address);
         }
     }
 }
@@ -293,5 +297,6 @@ mod tests {
             places.take(stranger(host)).trust();
         }
         assert_eq!(places.taken().conductors.len(), CONDUCTORS);
+        assert!(places.taken().conductors.contains(&conductor));
     }
 }

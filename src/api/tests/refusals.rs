@@ -142,7 +142,7 @@ fn a_request_that_is_none_is_told_so_in_the_conductors_shape() {
              size.",
         ),
         (
-            format!("GET / HTTP/1.1\r\na: {}\r\n\r\n", "b".repeat(100_000)),
+            format!("GET / HTTP/1.1\r\na: {}\r\n\r\n", "b".repeat(300_000)),
             431,
             "431 Request Header Fields Too Large: One or more header fields exceeds the maximum \
              size.",

@@ -64,7 +64,7 @@ pub(super) fn parse(
         let position = |id: Uuid| {
             entries
                 .iter()
-                .position(|entry| entry.id == id && entry.outcome.is_none())
+                .rposition(|entry| entry.id == id && entry.outcome.is_none())
                 .ok_or_else(|| damaged(format!("{id} ends without having started")))
         };
         match line {

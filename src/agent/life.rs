@@ -199,6 +199,7 @@ pub async fn live(setup: Setup) -> Result<End, AgentError> {
         token,
         signals: news,
         started,
+        conductors: network::addresses(&client.urls(), &resolver).await,
     };
     let table = Arc::clone(&service.table);
     let serving = serving::serve(service, pulse, &options, &root, &status);

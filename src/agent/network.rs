@@ -130,22 +130,33 @@ pub(super) async fn wait_for_route(urls: &[Url], resolver: &Resolver, status: &S
 /// The source address towards the first of these URLs that has one.
 pub(super) async fn route(urls: &[Url], resolver: &Resolver) -> Option<IpAddr> {
     for url in urls {
-        let addresses = match url.host()? {
-            Host::Ipv4(address) => vec![address.into()],
-            Host::Ipv6(address) => vec![address.into()],
-            Host::Domain(name) => {
-                if !may_be_reached(name) {
-                    continue;
-                }
-                let looked_up = timeout(LOOKUP, resolver.addresses(name)).await;
-                looked_up.ok().and_then(Result::ok).unwrap_or_default()
-            }
-        };
+        let addresses = addresses_of(url, resolver).await;
         if let Some(source) = addresses.into_iter().find_map(address::source_towards) {
             return Some(source);
         }
     }
     None
+}
+
+/// The addresses of the hosts of these URLs, as far as they are known.
+pub(super) async fn addresses(urls: &[Url], resolver: &Resolver) -> Vec<IpAddr> {
+    let mut addresses = Vec::new();
+    for url in urls {
+        addresses.extend(addresses_of(url, resolver).await);
+    }
+    addresses
+}
+
+async fn addresses_of(url: &Url, resolver: &Resolver) -> Vec<IpAddr> {
+    match url.host() {
+        Some(Host::Ipv4(address)) => vec![address.into()],
+        Some(Host::Ipv6(address)) => vec![address.into()],
+        Some(Host::Domain(name)) if may_be_reached(name) => {
+            let looked_up = timeout(LOOKUP, resolver.addresses(name)).await;
+            looked_up.ok().and_then(Result::ok).unwrap_or_default()
+        }
+        Some(Host::Domain(_)) | None => Vec::new(),
+    }
 }
 
 /// Whether it makes sense to ask this host, an address or a name: there is a route to the address,

@@ -35,6 +35,8 @@ pub(super) struct Service {
     pub(super) token: Token,
     pub(super) signals: UnboundedReceiver<Signal>,
     pub(super) started: Instant,
+    /// Addresses that are known to be conductors'.
+    pub(super) conductors: Vec<IpAddr>,
 }
 
 /// What heartbeats need; `None` where there is no conductor to send them to.
@@ -60,6 +62,7 @@ pub(super) async fn serve(
         token: service.token,
         agent_version: super::VERSION.to_owned(),
         started_at: epoch_seconds_of(service.started),
+        conductors: service.conductors,
     };
     let progress = progress::show(Arc::clone(&service.table));
     let server = api::serve(settings, service.table, stopped.clone()).map_err(AgentError::Api)?;

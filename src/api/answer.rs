@@ -29,13 +29,17 @@ pub(super) fn ok(body: &impl Serialize) -> Answer {
 
 /// An error with this text.
 pub(super) fn fault(status: StatusCode, text: &str) -> Answer {
+    answer(status, JSON, fault_text(status, text).into_bytes())
+}
+
+/// The body of such an error.
+pub(super) fn fault_text(status: StatusCode, text: &str) -> String {
     let code = if status.is_server_error() {
         "Server"
     } else {
         "Client"
     };
-    let body = json!({"faultcode": code, "faultstring": text});
-    answer(status, JSON, body.to_string().into_bytes())
+    json!({"faultcode": code, "faultstring": text}).to_string()
 }
 
 /// An error of the HTTP layer, in the words of the reference's library: `404 Not Found: …`.

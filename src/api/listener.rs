@@ -9,9 +9,9 @@ use nix::sys::socket::{
     sockopt,
 };
 
-/// Connections that wait to be accepted. The reference has 5; a burst of a conductor's polls may
-/// be larger, and a full queue costs its sender a second.
-const BACKLOG: i32 = 128;
+/// Connections that wait to be accepted. The reference has 5; hundreds may come at once from peers
+/// that mean no good, and a full queue costs an honest sender a second.
+const BACKLOG: i32 = 1024;
 
 /// Listen there. `::` takes IPv4 too, whatever the kernel's default is
 /// (contract/control-plane 5.1); the address can be used again at once after a restart.

@@ -11,6 +11,9 @@
 mod answer;
 mod body;
 mod listener;
+mod parser_fault;
+mod places;
+mod requests_log;
 mod routes;
 mod server;
 mod stall;

@@ -13,11 +13,18 @@ use tracing::error;
 use url::form_urlencoded;
 
 use super::answer::{self, Answer};
+use super::places::Seat;
 use super::{Token, body};
 use crate::command::{Command, CommandTable};
 
 /// Bodies that are parsed at once. More wait: each may hold a config drive.
 const BODIES: usize = 2;
+
+/// The longest name and port in bytes that links are made of (RFC 1035 2.3.4).
+const HOST_LIMIT: usize = 253 + ":65535".len();
+
+/// A query above this many bytes has no token: a conductor's has a hundred.
+const QUERY_LIMIT: usize = 4096;
 
 /// What every request needs.
 pub(super) struct Routes {
@@ -71,18 +78,29 @@ impl Routes {
         }
     }
 
-    /// Answer one request.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
+    /// Answer one request of the connection that has this place.
+    pub(super) async fn answer(&self, request: Request<Incoming>, seat: &Seat) -> Answer {
         let (head, body) = request.into_parts();
+        let query = query(&head.uri);
+        let is_admitted = self.token.admits(&query.token);
+        if is_admitted {
+            seat.trust();
+        }
+        // Nothing is taken in for those who have not shown the token.
+        let discard = async |body| {
+            if is_admitted {
+                body::discard(body).await;
+            }
+        };
         let Some(resource) = resource(head.uri.path()) else {
-            body::discard(body).await;
+            discard(body).await;
             return answer::not_found();
         };
         let reads = [Method::GET, Method::HEAD].contains(&head.method);
         let issues = head.method == Method::POST
             && matches!(resource, Resource::Commands | Resource::Unslashed);
         if !reads && !issues {
-            body::discard(body).await;
+            discard(body).await;
             return answer::method_not_allowed(match resource {
                 Resource::Commands => "GET, HEAD, POST",
                 _ => "GET, HEAD",
@@ -90,7 +108,7 @@ impl Routes {
         }
         match resource {
             Resource::Unslashed => {
-                body::discard(body).await;
+                discard(body).await;
                 answer::redirect(&slashed(&head.uri))
             }
             Resource::Root => answer::ok(&self.root(&head)),
@@ -100,9 +118,7 @@ impl Routes {
                 "version": self.agent_version,
             })),
             Resource::Commands | Resource::Command(_) => {
-                let query = query(&head.uri);
-                if !self.token.admits(&query.token) {
-                    body::discard(body).await;
+                if !is_admitted {
                     return answer::http_fault(StatusCode::UNAUTHORIZED, "Token invalid.");
                 }
                 match resource {
@@ -194,6 +210,8 @@ impl Routes {
             .headers
             .get(HOST)
             .and_then(|host| host.to_str().ok())
+            // It comes back eight times.
+            .filter(|host| host.len() <= HOST_LIMIT)
             .unwrap_or("localhost");
         format!("{}://{host}/{path}", self.scheme)
     }
@@ -230,7 +248,8 @@ fn query(uri: &Uri) -> Query {
     let mut wait = None;
     let mut token = None;
     // Of a parameter that comes twice the first counts, as in the reference.
-    for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+    let text = uri.query().filter(|text| text.len() <= QUERY_LIMIT);
+    for (name, value) in form_urlencoded::parse(text.unwrap_or_default().as_bytes()) {
         match name.as_ref() {
             "wait" => wait = wait.or(Some(value.eq_ignore_ascii_case("true"))),
             "agent_token" => token = token.or(Some(value.into_owned())),

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,20 +14,24 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, error, info, warn};
 
 use super::answer::{Answer, http_fault};
+use super::parser_fault::ParserFaults;
+use super::places::{Places, Seat};
+use super::requests_log::RequestsLog;
 use super::routes::Routes;
 use super::stall::WriteLimit;
 use super::{Token, listener};
 use crate::command::CommandTable;
 
-/// Connections at once; more wait in the socket's queue. A conductor has one or two.
-const CONNECTIONS: usize = 64;
+/// The longest head of a request in bytes. A URL that is too long for hyper (64 KiB) fits, so that
+/// its answer names the URL.
+const HEAD_LIMIT: usize = 72 * 1024;
 
 /// A connection that is idle, or does not finish a request's head, is closed after this time
 /// (contract/control-plane 5.1).
@@ -35,6 +39,9 @@ const IDLE_LIMIT: Duration = Duration::from_secs(10);
 
 /// A peer that takes nothing of an answer for this long is given up.
 const WRITE_LIMIT: Duration = Duration::from_secs(60);
+
+/// Bytes of a method or path that are logged.
+const SHOWN: usize = 256;
 
 /// What open requests get to finish once serving ends (contract/control-plane 5.1).
 const GRACE: Duration = Duration::from_secs(5);
@@ -51,6 +58,14 @@ pub struct Settings {
     pub agent_version: String,
     /// `started_at` of the status: when the agent started, in seconds since 1970.
     pub started_at: f64,
+    /// Addresses that are known to be conductors': they have places of their own.
+    pub conductors: Vec<IpAddr>,
+}
+
+/// What all connections share.
+struct Shared {
+    routes: Routes,
+    log: RequestsLog,
 }
 
 /// Why nothing is served.
@@ -98,52 +113,60 @@ pub fn serve(
         "http"
     };
     info!(%address, scheme, "the command API is served");
-    let routes = Arc::new(Routes::new(
-        table,
-        settings.token,
-        scheme,
-        settings.agent_version,
-        settings.started_at,
-    ));
+    let shared = Arc::new(Shared {
+        routes: Routes::new(
+            table,
+            settings.token,
+            scheme,
+            settings.agent_version,
+            settings.started_at,
+        ),
+        log: RequestsLog::default(),
+    });
     let tls = settings.tls.map(TlsAcceptor::from);
-    let ended = tokio::spawn(accept(listener, tls, routes, stop));
+    let places = Places::new(settings.conductors);
+    let ended = tokio::spawn(accept(listener, tls, shared, places, stop));
     Ok(Server { address, ended })
 }
 
 async fn accept(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
-    routes: Arc<Routes>,
+    shared: Arc<Shared>,
+    places: Arc<Places>,
     stop: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     let mut stopping = pin!(stopped(stop.clone()));
     loop {
-        let next = async {
-            // Never closed, so a place always comes.
-            let place = Arc::clone(&places).acquire_owned().await.ok();
-            (place, listener.accept().await)
-        };
-        let (place, accepted) = tokio::select! {
+        let accepted = tokio::select! {
             () = &mut stopping => break,
-            next = next => next,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
-                connections.spawn(connection(
-                    place,
+                let seat = places.take(peer.ip());
+                let number = seat.number();
+                let task = connections.spawn(connection(
+                    Arc::new(seat),
                     stream,
                     peer,
                     tls.clone(),
-                    Arc::clone(&routes),
+                    Arc::clone(&shared),
                     stop.clone(),
                 ));
+                places.ends_with(number, task);
             }
             Err(error) => {
-                // Out of descriptors, or a connection that broke: neither ends the server.
-                warn!(%error, "a connection could not be accepted");
-                sleep(Duration::from_millis(100)).await;
+                // A connection that broke, or nothing to keep one in: neither ends the server. Of
+                // the second there may be more in a moment.
+                let is_over = error.kind() == io::ErrorKind::ConnectionAborted;
+                shared
+                    .log
+                    .of_stranger(|| warn!(%error, "a connection could not be accepted"));
+                if !is_over {
+                    sleep(Duration::from_millis(100)).await;
+                }
             }
         }
         while connections.try_join_next().is_some() {}
@@ -159,11 +182,11 @@ async fn accept(
 }
 
 async fn connection(
-    _place: Option<OwnedSemaphorePermit>,
+    seat: Arc<Seat>,
     stream: TcpStream,
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
-    routes: Arc<Routes>,
+    shared: Arc<Shared>,
     stop: watch::Receiver<bool>,
 ) {
     // An answer is one write; waiting for more would only delay it.
@@ -172,26 +195,33 @@ async fn connection(
     }
     let stream = WriteLimit::new(stream, WRITE_LIMIT);
     let Some(acceptor) = tls else {
-        return converse(stream, peer, routes, stop).await;
+        return converse(stream, peer, shared, seat, stop).await;
     };
     match timeout(IDLE_LIMIT, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => converse(stream, peer, routes, stop).await,
-        Ok(Err(error)) => info!(%peer, %error, "no TLS connection came about"),
-        Err(_) => info!(%peer, "the TLS handshake took too long"),
+        Ok(Ok(stream)) => converse(stream, peer, shared, seat, stop).await,
+        Ok(Err(error)) => shared
+            .log
+            .of_stranger(|| info!(%peer, %error, "no TLS connection came about")),
+        Err(_) => shared
+            .log
+            .of_stranger(|| info!(%peer, "the TLS handshake took too long")),
     }
 }
 
 async fn converse(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     peer: SocketAddr,
-    routes: Arc<Routes>,
+    shared: Arc<Shared>,
+    seat: Arc<Seat>,
     stop: watch::Receiver<bool>,
 ) {
-    let service = service_fn(|request| respond(Arc::clone(&routes), peer, request));
+    let service =
+        service_fn(|request| respond(Arc::clone(&shared), Arc::clone(&seat), peer, request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE_LIMIT)
-        .serve_connection(TokioIo::new(stream), service);
+        .max_buf_size(HEAD_LIMIT)
+        .serve_connection(TokioIo::new(ParserFaults::new(stream)), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
@@ -208,19 +238,22 @@ async fn converse(
 /// Answer on a task of its own, so that its panic becomes an answer. The task ends when the client
 /// goes away; a command that was issued does not (see [`Routes`]).
 async fn respond(
-    routes: Arc<Routes>,
+    shared: Arc<Shared>,
+    seat: Arc<Seat>,
     peer: SocketAddr,
     request: Request<Incoming>,
 ) -> Result<Answer, Infallible> {
     // The path without the query, in which the token is.
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let method = shown(request.method().as_str());
+    let path = shown(request.uri().path());
     // A set, because it takes its tasks with it.
     let mut task = JoinSet::new();
-    task.spawn(async move { routes.answer(request).await });
+    let (answering, asking) = (Arc::clone(&shared), Arc::clone(&seat));
+    task.spawn(async move { answering.routes.answer(request, &asking).await });
     let answer = match task.join_next().await {
         Some(Ok(answer)) => answer,
         failed => {
-            error!(%method, path, ?failed, "a request ended in a panic");
+            error!(method, path, ?failed, "a request ended in a panic");
             http_fault(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "The request could not be answered because of a defect of the agent.",
@@ -228,8 +261,21 @@ async fn respond(
         }
     };
     let status = answer.status().as_u16();
-    info!(%peer, %method, path, status, "request");
+    let log = || info!(%peer, method, path, status, "request");
+    if seat.is_trusted() {
+        log();
+    } else {
+        shared.log.of_stranger(log);
+    }
     Ok(answer)
+}
+
+/// As much of a peer's text as the log takes.
+fn shown(text: &str) -> String {
+    if text.len() <= SHOWN {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(SHOWN)])
 }
 
 async fn stopped(mut stop: watch::Receiver<bool>) {

@@ -38,6 +38,7 @@ mod poll;
 mod registry;
 mod request;
 mod rescue;
+mod results;
 mod service;
 mod standby;
 mod steps;

@@ -1,5 +1,6 @@
 //! One command and how it ended, as the conductor sees them (contract/control-plane 5.4, 5.6).
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use farrier_plugin::{ErrorKind, ManagerError, Progress};
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::pace::Pace;
@@ -16,6 +17,10 @@ use crate::sys::{log, printable};
 
 /// The details of an error that has none (contract/control-plane 5.6).
 const NO_DETAILS: &str = "An unexpected error occurred. Please try back later.";
+
+/// Details are cut after about this many bytes: all that a program printed may be in them, and they
+/// are kept as long as the command is listed.
+const DETAILS_LIMIT: usize = 16 * 1024;
 
 /// How far a command is.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -55,7 +60,9 @@ impl From<&ManagerError> for ErrorObject {
         let details = match error.chain() {
             empty if empty.is_empty() => NO_DETAILS.to_owned(),
             // The conductor keeps it in its database and shows it to everybody, also in terminals.
-            details => printable::lines(&log::mask(&details)).into_owned(),
+            details => {
+                printable::lines(&log::mask_cut(&details, DETAILS_LIMIT)).into_owned()
+            }
         };
         let message = match kind {
             // The reference puts its long text in both places.
@@ -72,7 +79,7 @@ impl From<&ManagerError> for ErrorObject {
 }
 
 /// How a command ended.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Outcome {
     /// Never [`Status::Running`].
     pub status: Status,
@@ -105,6 +112,53 @@ impl Outcome {
     }
 }
 
+/// An outcome above this many bytes of JSON is kept as it is: nearly all of it is a text or two, and
+/// reading it again for each poll would cost more than it saves.
+const PACKED: usize = 256 * 1024;
+
+/// An outcome as it is kept. As JSON it takes a tenth of what a tree of values takes, for the many
+/// commands that nobody asks about any more.
+#[derive(Debug)]
+enum Kept {
+    Whole(Arc<Outcome>),
+    Packed { status: Status, text: Box<str> },
+}
+
+impl Kept {
+    fn new(outcome: Outcome) -> Self {
+        let text = serde_json::to_string(&outcome).unwrap_or_default();
+        // The same comes back, to the last digit of a number.
+        if text.len() <= PACKED
+            && serde_json::from_str(&text).is_ok_and(|same: Outcome| same == outcome)
+        {
+            let (status, text) = (outcome.status, text.into());
+            return Self::Packed { status, text };
+        }
+        Self::Whole(Arc::new(outcome))
+    }
+
+    fn status(&self) -> Status {
+        match self {
+            Self::Whole(outcome) => outcome.status,
+            Self::Packed { status, .. } => *status,
+        }
+    }
+
+    fn outcome(&self) -> Arc<Outcome> {
+        match self {
+            Self::Whole(outcome) => Arc::clone(outcome),
+            // It was read once before it was kept, so there is always an outcome in it.
+            Self::Packed { status, text } => {
+                Arc::new(serde_json::from_str(text).unwrap_or(Outcome {
+                    status: *status,
+                    error: None,
+                    result: Value::Null,
+                }))
+            }
+        }
+    }
+}
+
 /// A command that was issued. Serialises as the result object of contract/control-plane 5.4, with
 /// one field more while it runs and has something to tell: `progress`. The conductor reads fields
 /// by name, so one more is harmless.
@@ -112,10 +166,10 @@ impl Outcome {
 pub struct Command {
     id: Uuid,
     name: String,
-    outcome: Mutex<Option<Arc<Outcome>>>,
-    pace: Mutex<Option<Pace>>,
+    outcome: Mutex<Option<Kept>>,
+    pace: Mutex<Option<Box<Pace>>>,
     cancelled: AtomicBool,
-    ended: watch::Sender<bool>,
+    ended: Notify,
     /// The same for threads, which cannot wait for a task's channel with a time limit.
     outcome_is_there: Condvar,
 }
@@ -129,7 +183,7 @@ impl Command {
             outcome: Mutex::new(None),
             pace: Mutex::new(None),
             cancelled: AtomicBool::new(false),
-            ended: watch::Sender::new(false),
+            ended: Notify::new(),
             outcome_is_there: Condvar::new(),
         }
     }
@@ -153,16 +207,14 @@ impl Command {
 
     /// How far it is.
     pub fn status(&self) -> Status {
-        self.outcome()
-            .map_or(Status::Running, |outcome| outcome.status)
+        let outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        outcome.as_ref().map_or(Status::Running, Kept::status)
     }
 
     /// How it ended; `None` while it runs.
     pub fn outcome(&self) -> Option<Arc<Outcome>> {
-        self.outcome
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        outcome.as_ref().map(Kept::outcome)
     }
 
     /// What it last told about itself, and how fast it comes along.
@@ -170,13 +222,18 @@ impl Command {
         self.pace
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+            .as_deref()
+            .cloned()
     }
 
     /// Wait for its end.
     pub async fn finished(&self) {
-        // The sender lives as long as this command, so waiting cannot fail.
-        let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
+        let mut told = pin!(self.ended.notified());
+        // An end between the look and the wait is heard.
+        told.as_mut().enable();
+        if self.status() == Status::Running {
+            told.await;
+        }
     }
 
     /// Block the thread until its end, for so long at most. Whether it has ended.
@@ -204,7 +261,19 @@ impl Command {
         let now = Instant::now();
         match &mut *self.pace.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(pace) => pace.tell(progress, now),
-            none => *none = Some(Pace::new(progress, now)),
+            none => *none = Some(Box::new(Pace::new(progress, now))),
+        }
+    }
+
+    /// From now on, something shorter stands for its result.
+    pub(super) fn forget_result(&self, instead: Value) {
+        let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = outcome.as_ref().map(Kept::outcome) {
+            *outcome = Some(Kept::new(Outcome {
+                status: known.status,
+                error: known.error.clone(),
+                result: instead,
+            }));
         }
     }
 
@@ -213,9 +282,10 @@ impl Command {
         self.outcome
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert_with(|| Arc::new(outcome));
+            .get_or_insert_with(|| Kept::new(outcome));
+        *self.pace.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.outcome_is_there.notify_all();
-        self.ended.send_replace(true);
+        self.ended.notify_waiters();
     }
 }
 
@@ -288,6 +358,14 @@ mod tests {
             ErrorObject::from(&error).details,
             "the tool said:\nDONE\\r\\u{1b}[2J\\u{202e}\\u{9b}1m"
         );
+    }
+
+    #[test]
+    fn what_a_program_printed_is_cut() {
+        let error = ManagerError::new(ErrorKind::CommandExecution, "x".repeat(256 * 1024));
+        let details = ErrorObject::from(&error).details;
+        assert!(details.len() < DETAILS_LIMIT + 40, "{}", details.len());
+        assert!(details.ends_with("bytes left out)"));
     }
 
     #[test]

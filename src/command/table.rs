@@ -15,6 +15,7 @@ use super::journal::{Journal, JournalError};
 use super::parameters::{Parameters, invalid};
 use super::registry::{self, Definition, Mode};
 use super::rescue;
+use super::results::Results;
 use super::steps::failure;
 use super::{Command, Environment, Outcome, Request, Signal, Status};
 
@@ -30,6 +31,7 @@ pub struct CommandTable {
     environment: Environment,
     journal: Journal,
     commands: Mutex<Vec<Arc<Command>>>,
+    results: Results,
     /// Held while a command is issued, and for a synchronous command until its end: a second POST
     /// waits, reading does not.
     issuing: Mutex<()>,
@@ -50,10 +52,14 @@ impl CommandTable {
                 );
             }
         }
+        let commands: Vec<_> = commands.into_iter().map(Arc::new).collect();
+        let results = Results::default();
+        commands.iter().for_each(|command| results.keep(command));
         Ok(Arc::new(Self {
             environment,
             journal,
-            commands: Mutex::new(commands.into_iter().map(Arc::new).collect()),
+            commands: Mutex::new(commands),
+            results,
             issuing: Mutex::new(()),
             patience: PATIENCE,
         }))
@@ -94,9 +100,13 @@ impl CommandTable {
 
     /// The command of this id.
     pub fn find(&self, id: &str) -> Result<Arc<Command>, ManagerError> {
-        self.list()
-            .into_iter()
-            .find(|command| command.id().to_string() == id)
+        let named = |wanted: &Uuid| wanted.to_string() == id;
+        let wanted = Uuid::parse_str(id).ok().filter(named);
+        let commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        commands
+            .iter()
+            .find(|command| Some(command.id()) == wanted)
+            .cloned()
             .ok_or_else(|| {
                 ManagerError::new(
                     ErrorKind::RequestedObjectNotFound,
@@ -108,9 +118,9 @@ impl CommandTable {
     /// The command that runs, where one does: for the console. Synchronous commands do not count,
     /// as on the wire.
     pub fn running(&self) -> Option<Arc<Command>> {
-        self.list()
-            .pop()
-            .filter(|command| command.status() == Status::Running)
+        let commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = commands.last().cloned();
+        last.filter(|command| command.status() == Status::Running)
     }
 
     /// Issue a command. Blocks: until the end of a synchronous command, and until other requests
@@ -289,7 +299,7 @@ impl CommandTable {
 
     /// Write down how it ended, then show it. Where writing fails, a restart would list it as
     /// failed, which errs on the safe side.
-    fn end(&self, command: &Command, outcome: Outcome) {
+    fn end(&self, command: &Arc<Command>, outcome: Outcome) {
         if let Err(error) = self.journal.ended(command.id(), &outcome) {
             error!(%error, "the command journal could not be written");
         }
@@ -303,6 +313,7 @@ impl CommandTable {
             ),
         }
         command.end(outcome);
+        self.results.keep(command);
     }
 
     fn push(&self, command: &Arc<Command>) {

@@ -181,6 +181,9 @@ fn accepted(packet: &[u8], id: u16) -> Option<Message> {
     (metadata.message_type == MessageType::Response && metadata.id == id).then_some(message)
 }
 
+/// Addresses of hosts that are kept while the service is asked for. A conductor has a few.
+const ADDRESSES: usize = 64;
+
 /// What is known of a service so far.
 struct Answers {
     name: Name,
@@ -244,7 +247,8 @@ impl Answers {
 
     fn take_address(&mut self, host: &Name, address: IpAddr) {
         let entry = (host.clone(), address);
-        if !self.addresses.contains(&entry) {
+        // Anybody on the link may answer, as much as fits into the time.
+        if self.addresses.len() < ADDRESSES && !self.addresses.contains(&entry) {
             self.addresses.push(entry);
         }
     }

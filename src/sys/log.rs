@@ -21,11 +21,15 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-pub use super::mask::{hide, is_secret_name, mask, mask_bytes};
+pub use super::mask::{hide, is_secret_name, mask, mask_bytes, mask_cut};
 use super::{clock, printable, private_file, run_files};
 
 /// A file of this many bytes is put aside for a new one; one old file is kept.
 const FILE_LIMIT: u64 = 2 * 1024 * 1024;
+
+/// A line is cut after about this many bytes: what a program prints and a peer sends must not push
+/// everything else out of the file.
+const LINE_LIMIT: usize = 8 * 1024;
 
 /// Bytes kept in memory where no file can be written.
 const RING_LIMIT: usize = 512 * 1024;
@@ -71,13 +75,13 @@ pub fn chain(error: &dyn Error) -> String {
 /// part of one goes through [`printable::line`] before.
 pub fn show(lines: &str) {
     for line in lines.lines() {
-        emit(format!("{}\n", printable::line(&mask(line))));
+        emit(format!("{}\n", printable::line(&mask_cut(line, LINE_LIMIT))));
     }
 }
 
 /// Show a line to the person at the console without keeping it: for what changes all the time.
 pub fn console(line: &str) {
-    to_console(format!("{}\n", printable::line(&mask(line))));
+    to_console(format!("{}\n", printable::line(&mask_cut(line, LINE_LIMIT))));
 }
 
 /// Wait until the console has taken what was logged, at most a second. Called before the process
@@ -213,7 +217,7 @@ impl<S: Subscriber> Layer<S> for Lines {
             fields.message,
             fields.others
         );
-        line = mask(&line);
+        line = mask_cut(&line, LINE_LIMIT);
         line.push('\n');
         emit(line);
     }
@@ -237,6 +241,9 @@ impl Visit for Fields {
 
 impl Fields {
     fn add(&mut self, name: &str, value: &str) {
+        // Before it is copied and escaped; masked here, because the cut hides where a secret ends.
+        let cut = (value.len() > LINE_LIMIT).then(|| mask_cut(value, LINE_LIMIT));
+        let value = cut.as_deref().unwrap_or(value);
         if name == "message" {
             // A line break inside a message would forge a second event.
             self.message = printable::line(value).into_owned();
@@ -359,6 +366,21 @@ mod tests {
         store.append(b"last\n");
         assert_eq!(store.text().len(), RING_LIMIT);
         assert!(store.text().ends_with(b"last\n"));
+    }
+
+    #[test]
+    fn a_line_is_cut_whatever_is_logged() {
+        let value = format!("{} agent_token=abcdef", "x\n".repeat(LINE_LIMIT));
+        let mut fields = Fields::default();
+        fields.add("said", &value);
+        fields.add("message", &value);
+        for text in [&fields.message, &fields.others] {
+            assert!(text.len() < 2 * LINE_LIMIT, "{}", text.len());
+            assert!(text.contains("bytes left out"), "{text}");
+            assert!(!text.contains("abcdef"));
+        }
+        let line = format!("{}{}", fields.message, fields.others);
+        assert!(mask_cut(&line, LINE_LIMIT).len() < LINE_LIMIT + 40);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! All text for people passes through here: log, console, log archive, recordings, and the errors
 //! that the conductor keeps.
 
+use std::fmt::Write;
 use std::sync::{LazyLock, PoisonError, RwLock};
 
 use base64::Engine;
@@ -79,6 +80,21 @@ static ALL_NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
     names.extend(config::secret_names());
     names.sort();
     names.dedup();
+    names
+});
+
+/// User, password and host of a URL have no more bytes than this. They are known by the `@` behind
+/// them, so a cut must not be before it.
+const AUTHORITY: usize = 1024;
+
+/// The names by their last byte: one look tells at nearly every sign that none stands before it.
+static NAMES_BY_END: LazyLock<[Vec<&'static str>; 256]> = LazyLock::new(|| {
+    let mut names = [const { Vec::new() }; 256];
+    for name in ALL_NAMES.iter() {
+        if let Some(last) = name.as_bytes().last() {
+            names[usize::from(*last)].push(name.as_str());
+        }
+    }
     names
 });
 
@@ -172,11 +188,41 @@ pub fn is_secret_name(name: &str) -> bool {
     PARTS.iter().any(|part| plain.contains(part)) || ALL_NAMES.contains(&name)
 }
 
-/// The text with every secret replaced by `***`.
+/// The text with every secret replaced by `***`. Takes time in proportion to its length, whatever
+/// the text: peers that nobody knows can make the agent log theirs.
 pub fn mask(text: &str) -> String {
     let values = VALUES.read().unwrap_or_else(PoisonError::into_inner);
     // Values first: behind a name only the first word of one may be found.
     without_named(&without_values(text, &values))
+}
+
+/// The same of a text of which no more than about this many bytes are wanted; what is left out is
+/// counted behind them. It is cut so that no part of a secret stays at the cut.
+pub fn mask_cut(text: &str, limit: usize) -> String {
+    if text.len() <= limit {
+        return mask(text);
+    }
+    let longest = VALUES
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .first()
+        .map_or(0, String::len)
+        .max(AUTHORITY);
+    // A secret that begins before the cut has to be seen as a whole.
+    let seen = text.floor_char_boundary(limit.saturating_add(longest));
+    let mut masked = mask(&text[..seen]);
+    // What may be the beginning of one that was cut is behind this place: masking makes it shorter.
+    let sure = if seen < text.len() {
+        masked.len().saturating_sub(longest)
+    } else {
+        masked.len()
+    };
+    let sure = sure.min(limit);
+    masked.truncate(masked.floor_char_boundary(sure));
+    let left_out = text.len().saturating_sub(masked.len());
+    // Writing to a String cannot fail.
+    let _ = write!(masked, "… ({left_out} bytes left out)");
+    masked
 }
 
 /// The same for what may not be text: what lies between bytes that are no UTF-8 is masked.
@@ -224,37 +270,31 @@ fn without_word(text: &str, word: &str) -> String {
 /// Mask what follows a name, and what is secret in `scheme://user:password@host`.
 ///
 /// One pass over the text, whatever it is: what is looked for are the signs of an assignment, of a
-/// query, of a flag and of a URL, and only there the names.
+/// query, of a flag and of a URL, and only there the names. The end of a value is looked for once,
+/// from the end of the value before it on.
 fn without_named(text: &str) -> String {
-    let mut secrets: Vec<(usize, usize)> = Vec::new();
-    // One sign at a time is looked for many bytes at once.
-    for sign in [':', '='] {
-        let found = text.match_indices(sign);
-        secrets.extend(found.filter_map(|(sign, _)| assigned_value(text, sign)));
-    }
-    for sign in ['?', '&'] {
-        let found = text.match_indices(sign);
-        secrets.extend(found.filter_map(|(sign, _)| query_value(text, sign + 1)));
-    }
-    for (dashes, _) in text.match_indices("--") {
-        secrets.extend(flag_value(text, dashes + 2));
-    }
-    for (sign, separator) in text.match_indices("://") {
-        secrets.extend(userinfo(text, sign + separator.len()));
-    }
-    secrets.sort_unstable();
-    let mut masked = String::with_capacity(text.len());
-    let mut rest = 0;
-    for (start, end) in secrets {
-        // What lies in a secret is gone already.
-        if start >= rest {
-            masked.push_str(&text[rest..start]);
-            masked.push_str("***");
-            rest = end;
+    let mut found = Found {
+        text,
+        secrets: Vec::new(),
+        end: 0,
+    };
+    let bytes = text.as_bytes();
+    for (at, sign) in bytes.iter().enumerate() {
+        match sign {
+            b':' => {
+                found.assigned(at);
+                if bytes[at..].starts_with(b"://") {
+                    found.userinfo(at + "://".len());
+                }
+            }
+            b'=' => found.assigned(at),
+            b'?' | b'&' => found.query(at + 1),
+            // The second of two or more.
+            b'-' if at > 0 && bytes[at - 1] == b'-' => found.flag(at + 1),
+            _ => {}
         }
     }
-    masked.push_str(&text[rest..]);
-    masked
+    found.masked()
 }
 
 /// Where a value without quotes ends inside of something: a query, JSON, a list.
@@ -263,29 +303,132 @@ const INNER: [char; 11] = ['&', ' ', ',', ';', '"', '\'', '}', ']', ')', '\n', '
 /// Where the value of a parameter or variable ends: a URL can hold all the others.
 const OUTER: [char; 5] = [' ', '"', '\'', '\n', '\t'];
 
-/// The value in `name=value`, `name: value`, `"name": "value"` and `name=Some("value")`, with the
-/// sign of the assignment at this place.
-fn assigned_value(text: &str, sign: usize) -> Option<(usize, usize)> {
-    let before = text[..sign].trim_end_matches(['"', '\'', '\\', ' ']);
-    if !ALL_NAMES.iter().any(|name| ends_with(before, name)) {
-        return None;
-    }
-    let is_part = |sign: char| sign.is_alphanumeric() || matches!(sign, '-' | '_' | '.');
-    let is_query = before.trim_end_matches(is_part).ends_with(['?', '&']);
-    let is_bare = text[sign..].starts_with('=') && before.len() == sign && !is_query;
-    value_at(text, sign + 1, if is_bare { &OUTER } else { &INNER })
+/// The secrets of a text, as they are found from its start to its end.
+struct Found<'t> {
+    text: &'t str,
+    /// From where to where; they may overlap.
+    secrets: Vec<(usize, usize)>,
+    /// The end of the last value that was found behind a name.
+    end: usize,
 }
 
-/// The value in `--name value`, with the name at this place.
-fn flag_value(text: &str, name: usize) -> Option<(usize, usize)> {
-    let rest = &text[name..];
-    let end = rest.find([' ', '\n'])?;
-    let is_flag = rest[end..].starts_with(' ')
-        && !rest[end..].starts_with(" --")
-        && ALL_NAMES
-            .iter()
-            .any(|known| rest[..end].eq_ignore_ascii_case(known));
-    is_flag.then(|| value_at(text, name + end, &OUTER))?
+impl Found<'_> {
+    /// The value in `name=value`, `name: value`, `"name": "value"` and `name=Some("value")`, with
+    /// the sign of the assignment at this place.
+    fn assigned(&mut self, sign: usize) {
+        let before = self.text[..sign].trim_end_matches(['"', '\'', '\\', ' ']);
+        let Some(last) = before.as_bytes().last() else {
+            return;
+        };
+        let names = &NAMES_BY_END[usize::from(last.to_ascii_lowercase())];
+        if !names.iter().any(|name| ends_with(before, name)) {
+            return;
+        }
+        let is_part = |sign: char| sign.is_alphanumeric() || matches!(sign, '-' | '_' | '.');
+        let is_query = before.trim_end_matches(is_part).ends_with(['?', '&']);
+        let is_bare = self.text[sign..].starts_with('=') && before.len() == sign && !is_query;
+        self.value(sign + 1, if is_bare { &OUTER } else { &INNER });
+    }
+
+    /// The value in `--name value`, with the name at this place.
+    fn flag(&mut self, name: usize) {
+        let rest = &self.text.as_bytes()[name..];
+        let known = ALL_NAMES.iter().find(|known| {
+            rest.get(..known.len())
+                .is_some_and(|found| found.eq_ignore_ascii_case(known.as_bytes()))
+                && rest.get(known.len()) == Some(&b' ')
+        });
+        if let Some(known) = known
+            && !rest[known.len()..].starts_with(b" --")
+        {
+            self.value(name + known.len(), &OUTER);
+        }
+    }
+
+    /// The value of one of [`QUERY_NAMES`] in `?name=value&…`, with the name at this place.
+    fn query(&mut self, name: usize) {
+        let rest = &self.text.as_bytes()[name..];
+        let known = QUERY_NAMES.iter().find(|known| {
+            rest.get(..known.len())
+                .is_some_and(|found| found.eq_ignore_ascii_case(known.as_bytes()))
+                && rest.get(known.len()) == Some(&b'=')
+        });
+        if let Some(known) = known {
+            self.until(name + known.len() + 1, &INNER);
+        }
+    }
+
+    /// The value that begins at this place, in quotes or up to one of these characters.
+    fn value(&mut self, start: usize, close: &[char]) {
+        let value = self.text[start..].trim_start_matches(' ');
+        let value = value.strip_prefix("Some(").unwrap_or(value);
+        let opening = value.trim_start_matches('\\');
+        let (value, close): (&str, &[char]) = match opening.chars().next() {
+            None => return,
+            Some('"') => (&opening[1..], &['"', '\\', '\n']),
+            Some('\'') => (&opening[1..], &['\'', '\n']),
+            Some(_) => (value, close),
+        };
+        // `Authorization: Basic dXNlcg==` has its secret in the second word.
+        let scheme = ["Basic ", "Bearer ", "basic ", "bearer "]
+            .into_iter()
+            .find(|scheme| value.starts_with(scheme))
+            .map_or(0, str::len);
+        self.until(self.text.len() - value.len() + scheme, close);
+    }
+
+    /// From this place to the first of these characters, unless there is nothing to hide, or it is
+    /// hidden already.
+    fn until(&mut self, start: usize, close: &[char]) {
+        if start < self.end {
+            return;
+        }
+        let length = self.text[start..]
+            .find(close)
+            .unwrap_or(self.text.len() - start);
+        let end = start + length;
+        if !matches!(
+            &self.text[start..end],
+            "" | "null" | "None" | "***" | "******"
+        ) {
+            self.secrets.push((start, end));
+            self.end = end;
+        }
+    }
+
+    /// The password in `scheme://user:password@host`, or all before the `@` where there is no
+    /// colon: it may be a token. The authority begins at this place.
+    fn userinfo(&mut self, authority: usize) {
+        // It ends before the next `://` at the latest, so none is read twice.
+        let rest = &self.text[authority..];
+        let end = rest
+            .find(['/', '?', '#', ' ', '"', '\n'])
+            .unwrap_or(rest.len());
+        let Some(at) = rest[..end].rfind('@') else {
+            return;
+        };
+        let start = rest[..at].find(':').map_or(0, |colon| colon + 1);
+        if start < at && &rest[start..at] != "***" {
+            self.secrets.push((authority + start, authority + at));
+        }
+    }
+
+    /// The text without them.
+    fn masked(mut self) -> String {
+        self.secrets.sort_unstable();
+        let mut masked = String::with_capacity(self.text.len());
+        let mut rest = 0;
+        for (start, end) in self.secrets {
+            if start >= rest {
+                masked.push_str(&self.text[rest..start]);
+                masked.push_str("***");
+            }
+            // One that begins in another is masked by its stars.
+            rest = rest.max(end);
+        }
+        masked.push_str(&self.text[rest..]);
+        masked
+    }
 }
 
 /// Whether a text ends so, in whatever case.
@@ -294,55 +437,8 @@ fn ends_with(text: &str, end: &str) -> bool {
     text.len() >= end.len() && text[text.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes())
 }
 
-/// The value that begins at this place, in quotes or up to one of these characters.
-fn value_at(text: &str, start: usize, close: &[char]) -> Option<(usize, usize)> {
-    let value = text[start..].trim_start_matches(' ');
-    let value = value.strip_prefix("Some(").unwrap_or(value);
-    let opening = value.trim_start_matches('\\');
-    let (value, close): (&str, &[char]) = match opening.chars().next()? {
-        '"' => (&opening[1..], &['"', '\\', '\n']),
-        '\'' => (&opening[1..], &['\'', '\n']),
-        _ => (value, close),
-    };
-    // `Authorization: Basic dXNlcg==` has its secret in the second word.
-    let scheme = ["Basic ", "Bearer ", "basic ", "bearer "]
-        .into_iter()
-        .find(|scheme| value.starts_with(scheme))
-        .map_or(0, str::len);
-    worth_hiding(text, text.len() - value.len() + scheme, close)
-}
-
-/// The value of one of [`QUERY_NAMES`] in `?name=value&…`, with the name at this place.
-fn query_value(text: &str, name: usize) -> Option<(usize, usize)> {
-    let rest = &text.as_bytes()[name..];
-    let known = QUERY_NAMES.iter().find(|known| {
-        rest.get(..known.len())
-            .is_some_and(|found| found.eq_ignore_ascii_case(known.as_bytes()))
-            && rest.get(known.len()) == Some(&b'=')
-    })?;
-    worth_hiding(text, name + known.len() + 1, &INNER)
-}
-
-/// From this place to the first of these characters, unless there is nothing to hide.
-fn worth_hiding(text: &str, start: usize, close: &[char]) -> Option<(usize, usize)> {
-    let length = text[start..].find(close).unwrap_or(text.len() - start);
-    let secret = &text[start..start + length];
-    let is_secret = !matches!(secret, "" | "null" | "None" | "***" | "******");
-    is_secret.then_some((start, start + length))
-}
-
-/// The password in `scheme://user:password@host`, or all before the `@` where there is no colon: it
-/// may be a token. The authority begins at this place.
-fn userinfo(text: &str, authority: usize) -> Option<(usize, usize)> {
-    let rest = &text[authority..];
-    let end = rest
-        .find(['/', '?', '#', ' ', '"', '\n'])
-        .unwrap_or(rest.len());
-    let at = rest[..end].rfind('@')?;
-    let start = rest[..at].find(':').map_or(0, |colon| colon + 1);
-    let is_secret = start < at && &rest[start..at] != "***";
-    is_secret.then_some((authority + start, authority + at))
-}
+#[cfg(test)]
+mod bounds;
 
 #[cfg(test)]
 mod tests {
@@ -426,6 +522,15 @@ mod tests {
                 r#"{"configdrive":"***","args":{}}"#,
             ),
             ("agent_token: null", "agent_token: null"),
+            (
+                "https://secret=abc:def@host/x password=a= b",
+                "https://secret=*** password=*** b",
+            ),
+            (
+                "---password abc --password --x",
+                "---password *** --password --x",
+            ),
+            ("a password=password=b c", "a password=*** c"),
             ("the password is asked for", "the password is asked for"),
             (
                 "two\nlines password=a\nand more",

@@ -41,6 +41,7 @@ pub mod power;
 pub mod printable;
 pub mod private_file;
 pub mod process;
+pub(crate) mod rate;
 pub mod read_only;
 #[cfg(test)]
 pub(crate) mod recording;

@@ -2,14 +2,18 @@
 //! a time limit, bounded output.
 
 use std::fmt;
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use tracing::debug;
 
@@ -51,7 +55,7 @@ pub enum ProcessError {
         program: String,
         /// The kernel's answer.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     /// It was killed at its time limit.
     #[error("{program} did not end within {seconds} s and was killed")]
@@ -60,6 +64,23 @@ pub enum ProcessError {
         program: String,
         /// The limit.
         seconds: u64,
+    },
+    /// It ended, but what it had started held its output open until the time limit.
+    #[error(
+        "{program} ended, but a process that it had started kept its output open for {seconds} s \
+         and was killed"
+    )]
+    LeftBehind {
+        /// The program.
+        program: String,
+        /// The limit.
+        seconds: u64,
+    },
+    /// It was killed because what it was for was cancelled.
+    #[error("{program} was killed because the command was cancelled")]
+    Cancelled {
+        /// The program.
+        program: String,
     },
     /// It ended with an exit status other than 0.
     #[error("{program} ended with {status}: {stderr}")]
@@ -109,10 +130,21 @@ impl Program {
         self
     }
 
-    /// Run it to its end; any exit status is a result.
-    #[expect(clippy::disallowed_methods, reason = "this is the seam")]
+    /// Run it to its end; any exit status is a result. It has ended when its output has, too: what
+    /// it started in the background is a part of it as long as it writes there.
     pub fn output(&self) -> Result<Output, ProcessError> {
+        self.output_unless(&|| false)
+    }
+
+    /// The same, but killed with what it started as soon as this says so. Asked a hundred times a
+    /// second.
+    #[expect(clippy::disallowed_methods, reason = "this is the seam")]
+    pub fn output_unless(&self, is_cancelled: &dyn Fn() -> bool) -> Result<Output, ProcessError> {
         debug!(program = %self, "starting");
+        let failed = |source| ProcessError::Start {
+            program: self.to_string(),
+            source,
+        };
         let mut child = Command::new(&self.path)
             .args(&self.arguments)
             // The agent's own environment may hold its token and proxies with passwords.
@@ -125,19 +157,19 @@ impl Program {
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()
-            .map_err(|source| ProcessError::Start {
-                program: self.to_string(),
-                source,
-            })?;
+            .map_err(failed)?;
         // One that has ended already needs no place in the order.
         let _ = out_of_memory::give_up(child.id());
-        let stdout = drain(child.stdout.take());
-        let stderr = drain(child.stderr.take());
-        let status = self.wait(&mut child)?;
+        let mut streams = [
+            Stream::new(child.stdout.take().map(OwnedFd::from)),
+            Stream::new(child.stderr.take().map(OwnedFd::from)),
+        ];
+        let status = self.follow(&mut child, &mut streams, is_cancelled)?;
+        let [stdout, stderr] = streams.map(Stream::into_text);
         let output = Output {
             status,
-            stdout: join(stdout),
-            stderr: join(stderr),
+            stdout,
+            stderr,
         };
         debug!(program = %self, %status, stdout = %output.stdout, stderr = %output.stderr, "ended");
         Ok(output)
@@ -156,32 +188,62 @@ impl Program {
         })
     }
 
-    fn wait(&self, child: &mut Child) -> Result<ExitStatus, ProcessError> {
+    /// Read what it writes until it and its output have ended. One thread does both: threads that
+    /// read would wait for a pipe which a process of another group holds open for good.
+    fn follow(
+        &self,
+        child: &mut Child,
+        streams: &mut [Stream; 2],
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> Result<ExitStatus, ProcessError> {
         let deadline = Instant::now() + self.timeout;
+        // Not reaped before the end of its output: until then its number is the group's.
+        let mut has_ended = false;
         loop {
-            match child.try_wait() {
-                Ok(Some(status)) => return Ok(status),
-                Ok(None) if Instant::now() < deadline => thread::sleep(POLL),
-                Ok(None) => {
-                    // The program leads its own group, so its children end with it. A process
-                    // that is stuck in the kernel is not waited for.
-                    let _ = killpg(Pid::from_raw(child.id().cast_signed()), Signal::SIGKILL);
-                    thread::sleep(POLL);
-                    let _ = child.try_wait();
-                    return Err(ProcessError::Timeout {
-                        program: self.to_string(),
-                        seconds: self.timeout.as_secs(),
-                    });
-                }
-                Err(source) => {
-                    return Err(ProcessError::Start {
-                        program: self.to_string(),
-                        source,
-                    });
-                }
+            has_ended = has_ended || ended(child);
+            // After the look at the process: what it wrote last is there by then.
+            let is_open = read_ready(streams, if has_ended { POLL / 10 } else { POLL });
+            if has_ended && !is_open {
+                return child.wait().map_err(|source| ProcessError::Start {
+                    program: self.to_string(),
+                    source,
+                });
             }
+            if !is_open {
+                thread::sleep(POLL);
+            }
+            let error = if is_cancelled() {
+                ProcessError::Cancelled {
+                    program: self.to_string(),
+                }
+            } else if Instant::now() < deadline {
+                continue;
+            } else if has_ended {
+                ProcessError::LeftBehind {
+                    program: self.to_string(),
+                    seconds: self.timeout.as_secs(),
+                }
+            } else {
+                ProcessError::Timeout {
+                    program: self.to_string(),
+                    seconds: self.timeout.as_secs(),
+                }
+            };
+            // The program leads its own group, so its children end with it. A process that is
+            // stuck in the kernel is not waited for.
+            let _ = killpg(Pid::from_raw(child.id().cast_signed()), Signal::SIGKILL);
+            thread::sleep(POLL);
+            let _ = child.try_wait();
+            return Err(error);
         }
     }
+}
+
+/// Whether it has ended. Its number stays taken until it is waited for.
+fn ended(child: &Child) -> bool {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    let id = Id::Pid(Pid::from_raw(child.id().cast_signed()));
+    !matches!(waitid(id, flags), Ok(WaitStatus::StillAlive))
 }
 
 impl fmt::Display for Program {
@@ -198,29 +260,68 @@ impl fmt::Display for Program {
     }
 }
 
-/// Read a pipe to its end on a thread, keeping the first [`OUTPUT_LIMIT`] bytes: a full pipe must
-/// not stop the program.
-fn drain(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>> {
-    thread::spawn(move || {
-        let mut kept = Vec::new();
-        let Some(mut pipe) = pipe else { return kept };
-        let mut chunk = [0; 8192];
-        loop {
-            match pipe.read(&mut chunk) {
-                Ok(0) => return kept,
-                Ok(count) => {
-                    let room = OUTPUT_LIMIT.saturating_sub(kept.len()).min(count);
-                    kept.extend_from_slice(&chunk[..room]);
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(_) => return kept,
-            }
-        }
-    })
+/// One of a program's outputs.
+struct Stream {
+    /// `None` at its end.
+    pipe: Option<File>,
+    /// The first [`OUTPUT_LIMIT`] bytes.
+    kept: Vec<u8>,
 }
 
-fn join(reader: thread::JoinHandle<Vec<u8>>) -> String {
-    String::from_utf8_lossy(&reader.join().unwrap_or_default()).into_owned()
+impl Stream {
+    fn new(pipe: Option<OwnedFd>) -> Self {
+        Self {
+            pipe: pipe.map(File::from),
+            kept: Vec::new(),
+        }
+    }
+
+    /// Take in one piece of what is there; the pipe is always read, because a full one would stop
+    /// the program.
+    fn read(&mut self) {
+        let Some(pipe) = &mut self.pipe else { return };
+        let mut chunk = [0; 8192];
+        match pipe.read(&mut chunk) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(0) | Err(_) => self.pipe = None,
+            Ok(count) => {
+                let room = OUTPUT_LIMIT.saturating_sub(self.kept.len()).min(count);
+                self.kept.extend_from_slice(&chunk[..room]);
+            }
+        }
+    }
+
+    fn into_text(self) -> String {
+        String::from_utf8_lossy(&self.kept).into_owned()
+    }
+}
+
+/// Wait so long for something to read, and read one piece of each stream that has it. Whether one
+/// is still open.
+fn read_ready(streams: &mut [Stream; 2], patience: Duration) -> bool {
+    let mut open: Vec<&mut Stream> = streams
+        .iter_mut()
+        .filter(|stream| stream.pipe.is_some())
+        .collect();
+    let mut asked: Vec<PollFd<'_>> = open
+        .iter()
+        .filter_map(|stream| stream.pipe.as_ref())
+        .map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN))
+        .collect();
+    if asked.is_empty() {
+        return false;
+    }
+    let patience = PollTimeout::try_from(patience).unwrap_or(PollTimeout::ZERO);
+    // A signal that comes in between is as good as nothing to read.
+    let _ = poll(&mut asked, patience);
+    let ready: Vec<bool> = asked
+        .iter()
+        .map(|asked| asked.revents().is_some_and(|events| !events.is_empty()))
+        .collect();
+    for (stream, _) in open.iter_mut().zip(ready).filter(|(_, ready)| *ready) {
+        stream.read();
+    }
+    open.iter().any(|stream| stream.pipe.is_some())
 }
 
 #[cfg(test)]
@@ -286,5 +387,72 @@ mod tests {
             .unwrap_err();
         assert!(matches!(error, ProcessError::Timeout { .. }));
         assert!(started.elapsed() < Duration::from_secs(5));
+    }
+
+    /// A process of another group holds the pipes, as a daemon does that was started carelessly.
+    #[test]
+    fn the_limit_holds_whoever_keeps_the_output_open() {
+        for (script, timeouts) in [
+            ("sleep 31 & sleep 31", true),
+            ("setsid sleep 31 & exit 0", false),
+            ("(trap '' TERM HUP; sleep 31) & exit 0", false),
+            ("setsid sleep 31 & sleep 31", true),
+        ] {
+            let started = Instant::now();
+            let error = Program::new("/bin/sh")
+                .arg("-c")
+                .arg(script)
+                .timeout(Duration::from_millis(300))
+                .output()
+                .unwrap_err();
+            let took = started.elapsed();
+            assert!(took < Duration::from_secs(3), "{script}: {took:?}");
+            assert_eq!(
+                matches!(error, ProcessError::Timeout { .. }),
+                timeouts,
+                "{error}"
+            );
+            assert_eq!(
+                matches!(error, ProcessError::LeftBehind { .. }),
+                !timeouts,
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_cancel_kills_it_with_its_children() {
+        let directory = tempfile::tempdir().unwrap();
+        let alive = directory.path().join("alive");
+        let script = format!("(sleep 1; touch {}) & sleep 30", alive.display());
+        let started = Instant::now();
+        let error = Program::new("/bin/sh")
+            .arg("-c")
+            .arg(script)
+            .output_unless(&|| started.elapsed() > Duration::from_millis(200))
+            .unwrap_err();
+        assert!(matches!(error, ProcessError::Cancelled { .. }), "{error}");
+        assert!(started.elapsed() < Duration::from_secs(1));
+        thread::sleep(Duration::from_millis(1200));
+        assert!(!alive.exists());
+    }
+
+    #[test]
+    fn much_output_is_read_to_its_end_and_kept_to_its_bound() {
+        let output = Program::new("/bin/sh")
+            .arg("-c")
+            .arg("head -c 3000000 /dev/zero; head -c 1000000 /dev/zero >&2; echo end >&2; exit 7")
+            .output()
+            .unwrap();
+        assert_eq!(output.stdout.len(), OUTPUT_LIMIT);
+        assert_eq!(output.stderr.len(), OUTPUT_LIMIT);
+        assert_eq!(output.status.code(), Some(7));
+        // What its children still write after its end belongs to it.
+        let late = Program::new("/bin/sh")
+            .arg("-c")
+            .arg("(sleep 0.3; echo late) & exit 0")
+            .output()
+            .unwrap();
+        assert_eq!(late.stdout, "late\n");
     }
 }

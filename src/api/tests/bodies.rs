@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::Shutdown;
+use std::time::Instant;
 
 use serde_json::json;
 
@@ -121,12 +122,38 @@ fn a_body_that_turns_out_too_large_is_refused() {
 fn an_error_reaches_a_client_that_sends_everything_first() {
     let served = Served::new();
     let body = vec![b'x'; 32 * MIB];
-    for (target, status) in [
-        ("/v1/commands/".to_owned(), 401),
-        (format!("/v1/commands/?agent_token={TOKEN}"), 400),
-        ("/v1/nothing".to_owned(), 404),
-        ("/v1/status".to_owned(), 405),
-    ] {
+    for (path, status) in [("commands/", 400), ("nothing", 404), ("status", 405)] {
+        let target = format!("/v1/{path}?agent_token={TOKEN}");
         assert_eq!(served.exchange("POST", &target, &body).status, status);
+    }
+    // Without the token it must be small.
+    for (path, status) in [("commands/", 401), ("nothing", 404), ("status", 405)] {
+        let target = format!("/v1/{path}");
+        let reply = served.exchange("POST", &target, &body[..48 * 1024]);
+        assert_eq!(reply.status, status);
+    }
+}
+
+/// Ten seconds of whatever came were taken in before.
+#[test]
+fn without_the_token_a_body_is_neither_waited_for_nor_taken_in() {
+    let served = Served::new();
+    for (target, status) in [("/v1/commands/", 401), ("/x", 404), ("/v1/status", 405)] {
+        let mut stream = served.connect();
+        let head =
+            format!("POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let started = Instant::now();
+        assert_eq!(receive(&stream, "POST").status, status);
+        let answered = started.elapsed();
+        assert!(answered < Duration::from_secs(2), "{answered:?}");
+        let mut taken = 0;
+        let chunk = vec![b'x'; MIB];
+        while stream.write_all(&chunk).is_ok() {
+            taken += 1;
+            // What sockets hold.
+            assert!(taken < 32, "{taken} MiB are taken in");
+        }
+        assert!(started.elapsed() < Duration::from_secs(8));
     }
 }

@@ -71,6 +71,7 @@ impl Served {
             token,
             agent_version: "13.0.0".to_owned(),
             started_at: 1_795_328_604.506_673_8,
+            conductors: Vec::new(),
         };
         change(&mut settings);
         let runtime = Runtime::new().unwrap();

@@ -109,6 +109,71 @@ fn every_refusal_has_its_status_and_text() {
     assert!(served.list().is_empty());
 }
 
+/// hyper answers these by itself, without a body.
+#[test]
+fn a_request_that_is_none_is_told_so_in_the_conductors_shape() {
+    let served = Served::new();
+    let not_understood = "400 Bad Request: The browser (or proxy) sent a request that this server \
+                          could not understand.";
+    let good = "GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n";
+    for (head, status, text) in [
+        (
+            "GET /\u{1} HTTP/1.1\r\n\r\n".to_owned(),
+            400,
+            not_understood,
+        ),
+        ("nonsense\r\n\r\n".to_owned(), 400, not_understood),
+        ("GET / HTTP/7.1\r\n\r\n".to_owned(), 400, not_understood),
+        (
+            "POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n".to_owned(),
+            400,
+            not_understood,
+        ),
+        (
+            format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(66_000)),
+            414,
+            "414 URI Too Long: The length of the requested URL exceeds the capacity limit for this \
+             server. The request cannot be processed.",
+        ),
+        (
+            format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(101)),
+            431,
+            "431 Request Header Fields Too Large: One or more header fields exceeds the maximum \
+             size.",
+        ),
+        (
+            format!("GET / HTTP/1.1\r\na: {}\r\n\r\n", "b".repeat(300_000)),
+            431,
+            "431 Request Header Fields Too Large: One or more header fields exceeds the maximum \
+             size.",
+        ),
+    ] {
+        let mut stream = served.connect();
+        stream.write_all(head.as_bytes()).unwrap();
+        receive(&stream, "GET").assert_fault(status, text);
+        // Behind a good one that was sent with it.
+        let mut stream = served.connect();
+        stream
+            .write_all(format!("{good}{head}").as_bytes())
+            .unwrap();
+        let mut both = String::new();
+        stream.read_to_string(&mut both).unwrap();
+        let second = both.rfind("HTTP/1.1 ").unwrap();
+        assert!(both.starts_with("HTTP/1.1 200 OK") && second > 0, "{both}");
+        receive(both[second..].as_bytes(), "GET").assert_fault(status, text);
+    }
+}
+
+#[test]
+fn links_repeat_no_name_that_no_host_has() {
+    let served = Served::new();
+    let mut stream = served.connect();
+    let head = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", "x".repeat(50_000));
+    stream.write_all(head.as_bytes()).unwrap();
+    let body = receive(&stream, "GET").body;
+    assert!(body.contains("http://localhost/v1"), "{body}");
+}
+
 #[test]
 fn without_the_token_nothing_is_told_and_nothing_runs() {
     let served = Served::new();

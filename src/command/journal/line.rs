@@ -1,5 +1,6 @@
 //! The lines of the journal: one JSON object each.
 
+use std::io;
 use std::path::Path;
 
 use farrier_plugin::LARGE_STRING;
@@ -63,7 +64,7 @@ pub(super) fn parse(
         let position = |id: Uuid| {
             entries
                 .iter()
-                .position(|entry| entry.id == id && entry.outcome.is_none())
+                .rposition(|entry| entry.id == id && entry.outcome.is_none())
                 .ok_or_else(|| damaged(format!("{id} ends without having started")))
         };
         match line {
@@ -103,8 +104,34 @@ pub(super) fn parse(
     Ok(Some((of_boot, entries)))
 }
 
-/// The result with large strings left out: log archives are not worth the memory twice.
-pub(super) fn without_payloads(value: &Value) -> Value {
+/// The result with large strings left out, and left out as a whole where it still takes more than
+/// this many bytes of JSON: log archives are not worth the memory twice.
+pub(super) fn bounded(value: &Value, limit: usize) -> Value {
+    let without = without_payloads(value);
+    if serde_json::to_writer(Room(limit), &without).is_ok() {
+        return without;
+    }
+    Value::String(format!("<a result of more than {limit} bytes omitted>"))
+}
+
+/// Takes so many bytes.
+struct Room(usize);
+
+impl io::Write for Room {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self
+            .0
+            .checked_sub(bytes.len())
+            .ok_or(io::ErrorKind::FileTooLarge)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn without_payloads(value: &Value) -> Value {
     match value {
         Value::String(text) if text.len() > LARGE_STRING => {
             Value::String(format!("<{} bytes omitted>", text.len()))

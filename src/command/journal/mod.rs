@@ -35,8 +35,17 @@ pub const LAST_EXIT: &str = run_files::LAST_EXIT.split_at(run_files::STATE.len()
 /// What the kernel calls this boot: another random UUID after each.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// A journal above this many bytes is not ours: a boot has some dozens of commands of a few KiB.
+/// A journal above this many bytes is not ours. One that would grow beyond is full: it lies in
+/// memory, and a boot has some dozens of commands of a few KiB.
 const SIZE_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// So many bytes are kept free for the ends of commands that have started: what ended well must not
+/// become a failure because there was no room to say so.
+const RESERVE: u64 = 1024 * 1024;
+
+/// A result that takes more than this many bytes of JSON is left out. After a restart of the agent
+/// the conductor has long read it, and [`RESERVE`] has room for the ends of some that run at once.
+const RESULT_LIMIT: usize = 256 * 1024;
 
 /// Why there is no journal. An agent without one must not serve.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +81,23 @@ pub enum JournalError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+/// Why something could not be written down.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WriteError {
+    /// It has reached its bound.
+    #[error(
+        "it is full after {length} bytes of commands since the machine was started; reboot the \
+         machine to go on"
+    )]
+    Full {
+        /// Its length.
+        length: u64,
+    },
+    /// The file could not be written.
+    #[error(transparent)]
+    Write(#[from] io::Error),
 }
 
 /// The open journal.
@@ -157,43 +183,60 @@ impl Journal {
             file,
             length: if is_new { 0 } else { complete as u64 },
         }));
+        let failed = |error| {
+            access(match error {
+                WriteError::Full { .. } => io::ErrorKind::FileTooLarge.into(),
+                WriteError::Write(error) => error,
+            })
+        };
         if is_new {
             journal
-                .append(&Line::Journal {
-                    version: line::VERSION,
-                    boot: boot.to_owned(),
-                })
-                .map_err(access)?;
+                .append(
+                    &Line::Journal {
+                        version: line::VERSION,
+                        boot: boot.to_owned(),
+                    },
+                    SIZE_LIMIT,
+                )
+                .map_err(failed)?;
         }
         let commands = journal
             .fail_unfinished(entries.unwrap_or_default(), last_exit(directory).as_deref())
-            .map_err(access)?;
+            .map_err(failed)?;
         Ok((journal, commands))
     }
 
     /// A command is about to run. It must not where this fails.
-    pub(super) fn started(&self, id: Uuid, name: &str) -> io::Result<()> {
-        self.append(&Line::Started {
+    pub(super) fn started(&self, id: Uuid, name: &str) -> Result<(), WriteError> {
+        let line = Line::Started {
             id,
             name: name.to_owned(),
             at: now(),
-        })
+        };
+        self.append(&line, SIZE_LIMIT - RESERVE)
     }
 
     /// A command has ended.
-    pub(super) fn ended(&self, id: Uuid, outcome: &Outcome) -> io::Result<()> {
-        self.append(&Line::Ended {
+    pub(super) fn ended(&self, id: Uuid, outcome: &Outcome) -> Result<(), WriteError> {
+        let line = Line::Ended {
             id,
             status: outcome.status,
             error: outcome.error.clone(),
-            result: line::without_payloads(&outcome.result),
+            result: line::bounded(&outcome.result, RESULT_LIMIT),
             at: now(),
-        })
+        };
+        self.append(&line, SIZE_LIMIT)
     }
 
     /// A command that started is not to be listed.
-    pub(super) fn refused(&self, id: Uuid) -> io::Result<()> {
-        self.append(&Line::Refused { id })
+    pub(super) fn refused(&self, id: Uuid) -> Result<(), WriteError> {
+        self.append(&Line::Refused { id }, SIZE_LIMIT)
+    }
+
+    /// From now on it counts as this long.
+    #[cfg(test)]
+    pub(super) fn fill_for_test(&self, free: u64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).length = SIZE_LIMIT - free;
     }
 
     /// From now on nothing can be written, as when the tmpfs is full.
@@ -203,15 +246,20 @@ impl Journal {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).file = full.unwrap();
     }
 
-    fn append(&self, line: &Line) -> io::Result<()> {
-        let mut text = serde_json::to_vec(line)?;
+    fn append(&self, line: &Line, limit: u64) -> Result<(), WriteError> {
+        let mut text = serde_json::to_vec(line).map_err(io::Error::from)?;
         text.push(b'\n');
         let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if tail.length + text.len() as u64 > limit {
+            return Err(WriteError::Full {
+                length: tail.length,
+            });
+        }
         if let Err(error) = tail.file.write_all(&text) {
             // A half-written line must not run into the next one. Where it cannot be taken back, the
             // next start finds the damage and serves nothing, which is safe.
             let _ = tail.file.set_len(tail.length);
-            return Err(error);
+            return Err(error.into());
         }
         tail.length += text.len() as u64;
         Ok(())
@@ -221,7 +269,7 @@ impl Journal {
         &self,
         entries: Vec<Entry>,
         last_exit: Option<&str>,
-    ) -> io::Result<Vec<Command>> {
+    ) -> Result<Vec<Command>, WriteError> {
         let mut commands = Vec::new();
         for Entry { id, name, outcome } in entries {
             let outcome = match outcome {

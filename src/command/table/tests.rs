@@ -199,6 +199,34 @@ fn what_cannot_be_journalled_does_not_run() {
 }
 
 #[test]
+fn a_full_journal_is_the_error_of_the_next_command_and_of_nothing_else() {
+    let state = tempfile::tempdir().unwrap();
+    let (table, gate, _) = open(state.path());
+    let running = table.issue(step("gate")).unwrap();
+    table.journal.fill_for_test(64 * 1024);
+    // The one that runs can say how it ended, with much to tell.
+    gate.send(Ok(json!(vec!["x"; 100_000]))).unwrap();
+    while running.outcome().is_none() {
+        thread::yield_now();
+    }
+    for name in ["erase_devices", "gate"] {
+        let error = table.issue(step(name)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::CommandExecution);
+        assert!(error.chain().contains("is full after"), "{}", error.chain());
+        assert!(error.chain().contains("reboot"), "{}", error.chain());
+    }
+    // It goes on showing what there is, and so does the agent after it.
+    let expected = [("execute_clean_step".to_owned(), Status::Succeeded)];
+    assert_eq!(names(&table), expected);
+    let left = tempfile::tempdir().unwrap();
+    let journal = "commands.jsonl";
+    std::fs::copy(state.path().join(journal), left.path().join(journal)).unwrap();
+    assert!(std::fs::metadata(left.path().join(journal)).unwrap().len() < 4096);
+    let (table, _, _) = open(left.path());
+    assert_eq!(names(&table), expected);
+}
+
+#[test]
 fn a_rescue_is_never_refused() {
     let state = tempfile::tempdir().unwrap();
     let (table, gate, _) = open(state.path());

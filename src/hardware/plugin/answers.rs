@@ -1,5 +1,6 @@
 //! What the agent answers a plugin in the middle of a call.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use farrier_plugin::protocol::{self, Failure, INVALID_PARAMS, METHOD_NOT_FOUND};
@@ -34,7 +35,12 @@ impl<'a> Answers<'a> {
 }
 
 impl Callbacks for Answers<'_> {
-    fn answer(&mut self, method: &str, params: &Value) -> Result<Value, Failure> {
+    fn answer(
+        &mut self,
+        method: &str,
+        params: &Value,
+        stop: &AtomicBool,
+    ) -> Result<Value, Failure> {
         match method {
             "list_block_devices" => {
                 let partitions =
@@ -50,7 +56,7 @@ impl Callbacks for Answers<'_> {
                     .collect();
                 Ok(snapshot.insert(devices).clone())
             }
-            "run_program" => run_program(self.manager, params),
+            "run_program" => run_program(self.manager, params, stop),
             _ => Err(Failure::new(
                 METHOD_NOT_FOUND,
                 format!("The agent has no method {method}"),
@@ -59,7 +65,7 @@ impl Callbacks for Answers<'_> {
     }
 }
 
-fn run_program(manager: &str, params: &Value) -> Result<Value, Failure> {
+fn run_program(manager: &str, params: &Value, stop: &AtomicBool) -> Result<Value, Failure> {
     let request: ProgramRequest = serde_json::from_value(params.clone())
         .map_err(|error| Failure::new(INVALID_PARAMS, format!("run_program: {error}")))?;
     if !request.path.starts_with('/') || !(1..=PROGRAM_LIMIT).contains(&request.timeout_seconds) {
@@ -79,7 +85,8 @@ fn run_program(manager: &str, params: &Value) -> Result<Value, Failure> {
             program.arg(argument)
         };
     }
-    let output = program.output().map_err(|error| {
+    let ended = program.output_unless(&|| stop.load(Ordering::Relaxed));
+    let output = ended.map_err(|error| {
         warn!(manager, %error, "a program of a hardware manager failed");
         Failure::from(
             ManagerError::new(

@@ -1,5 +1,7 @@
 //! What a plugin says in the middle of a call: requests that want an answer, and news.
 
+use std::sync::atomic::AtomicBool;
+
 use farrier_plugin::protocol::{Failure, METHOD_NOT_FOUND};
 use farrier_plugin::{Context, LogLevel, Progress};
 use serde_json::Value;
@@ -7,15 +9,22 @@ use tracing::{debug, error, info, warn};
 
 /// Answers the requests that a plugin makes in the middle of a call.
 pub(super) trait Callbacks: Send {
-    /// The result of this method, or why there is none.
-    fn answer(&mut self, method: &str, params: &Value) -> Result<Value, Failure>;
+    /// The result of this method, or why there is none. One that takes long ends early once `stop`
+    /// is set.
+    fn answer(&mut self, method: &str, params: &Value, stop: &AtomicBool)
+    -> Result<Value, Failure>;
 }
 
 /// For calls that no callback fits.
 pub(super) struct NoCallbacks;
 
 impl Callbacks for NoCallbacks {
-    fn answer(&mut self, method: &str, _params: &Value) -> Result<Value, Failure> {
+    fn answer(
+        &mut self,
+        method: &str,
+        _params: &Value,
+        _stop: &AtomicBool,
+    ) -> Result<Value, Failure> {
         Err(Failure::new(
             METHOD_NOT_FOUND,
             format!("The agent has no method {method}"),

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ChildStdin, ChildStdout, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -19,13 +20,11 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tracing::{debug, error};
 
+use super::call_clock::Clock;
 use super::callbacks::{Callbacks, hear};
 use super::turns::Turns;
 use super::{Found, PluginError, stderr};
 use crate::sys::plugin_process::{self, Pipes, PluginProcess, ProcessEnd};
-
-/// Time to stop after a cancel.
-const CANCEL_GRACE: Duration = Duration::from_secs(10);
 
 /// How often a waiting caller asks whether its command was cancelled.
 const CANCEL_POLL: Duration = Duration::from_millis(200);
@@ -49,7 +48,7 @@ const SEND_LIMIT: Duration = Duration::from_secs(10);
 
 /// A running plugin.
 pub(super) struct Connection {
-    name: String,
+    pub(super) name: String,
     shared: Arc<Shared>,
     outgoing: SyncSender<Vec<u8>>,
     turns: Turns,
@@ -177,16 +176,18 @@ impl Connection {
             )
             .and_then(|()| {
                 let mut call = Call {
-                    connection: self,
-                    number,
-                    method,
-                    deadline,
-                    until,
-                    context,
+                    clock: Clock {
+                        connection: self,
+                        number,
+                        method,
+                        deadline,
+                        until,
+                        context,
+                        cancelled: None,
+                    },
                     callbacks,
                     made: 0,
                     waiting: VecDeque::new(),
-                    cancelled: None,
                 };
                 call.wait(&events)
             });
@@ -256,7 +257,8 @@ impl Connection {
         }
     }
 
-    fn too_late(&self, method: &str, deadline: Deadline) -> PluginError {
+    /// The error of a call of this method that took longer.
+    pub(super) fn too_late(&self, method: &str, deadline: Deadline) -> PluginError {
         PluginError::Deadline {
             name: self.name.clone(),
             method: method.to_owned(),
@@ -273,24 +275,23 @@ impl Drop for Connection {
 
 /// A call under way.
 struct Call<'c> {
-    connection: &'c Connection,
-    number: i64,
-    method: &'c str,
-    deadline: Deadline,
-    until: Instant,
-    context: &'c dyn Context,
+    clock: Clock<'c>,
     callbacks: &'c mut dyn Callbacks,
     made: u32,
     /// What came while a program ran for the plugin, at most [`QUEUE`].
     waiting: VecDeque<Event>,
-    cancelled: Option<Instant>,
 }
 
 impl Call<'_> {
     fn wait(&mut self, events: &Receiver<Event>) -> Result<Value, PluginError> {
-        let connection = self.connection;
+        let Clock {
+            connection,
+            method: called,
+            context,
+            ..
+        } = self.clock;
         loop {
-            self.look_at_the_clock()?;
+            self.clock.look()?;
             let event = match self.waiting.pop_front() {
                 Some(event) => Ok(event),
                 None => events.recv_timeout(CANCEL_POLL),
@@ -300,7 +301,7 @@ impl Call<'_> {
                 Ok(Event::Answer(Err(failure))) => {
                     return Err(PluginError::Failed {
                         name: connection.name.clone(),
-                        method: self.method.to_owned(),
+                        method: called.to_owned(),
                         failure,
                     });
                 }
@@ -308,47 +309,16 @@ impl Call<'_> {
                     self.serve(id, &method, &params, events)?;
                 }
                 Ok(Event::Notification(method, params)) => {
-                    hear(&connection.name, self.context, &method, params);
+                    hear(&connection.name, context, &method, params);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 // The reader drops its ends when the plugin has ended.
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(connection
-                        .ended_during(self.method, connection.ended().unwrap_or_default()));
+                    return Err(
+                        connection.ended_during(called, connection.ended().unwrap_or_default())
+                    );
                 }
             }
-        }
-    }
-
-    fn look_at_the_clock(&mut self) -> Result<(), PluginError> {
-        let connection = self.connection;
-        let now = Instant::now();
-        if now >= self.until {
-            connection.kill("was killed at a deadline");
-            return Err(connection.too_late(self.method, self.deadline));
-        }
-        match self.cancelled {
-            None if self.context.is_cancelled() => {
-                self.cancelled = Some(now);
-                connection.send(
-                    self.method,
-                    &Message::Notification {
-                        method: "cancel".to_owned(),
-                        params: json!({
-                            "id": self.number, "deadline_seconds": CANCEL_GRACE.as_secs(),
-                        }),
-                    },
-                )
-            }
-            Some(since) if now - since >= CANCEL_GRACE => {
-                connection.kill("was killed because it did not stop after a cancel");
-                Err(PluginError::Cancelled {
-                    name: connection.name.clone(),
-                    method: self.method.to_owned(),
-                    seconds: CANCEL_GRACE.as_secs(),
-                })
-            }
-            _ => Ok(()),
         }
     }
 
@@ -359,30 +329,35 @@ impl Call<'_> {
         params: &Value,
         events: &Receiver<Event>,
     ) -> Result<(), PluginError> {
-        let connection = self.connection;
+        let Clock {
+            connection,
+            method: called,
+            context,
+            ..
+        } = self.clock;
         self.made += 1;
         if self.made > CALLBACKS {
             connection.kill(&format!(
                 "called back more than {CALLBACKS} times and was killed"
             ));
-            return Err(
-                connection.ended_during(self.method, connection.ended().unwrap_or_default())
-            );
+            return Err(connection.ended_during(called, connection.ended().unwrap_or_default()));
         }
         let result = match method {
-            "is_cancelled" => Ok(json!(self.context.is_cancelled())),
-            "run_program" => self.run_program(params, events),
-            _ => self.callbacks.answer(method, params),
+            "is_cancelled" => Ok(json!(context.is_cancelled())),
+            "run_program" => self.run_program(params, events)?,
+            _ => self
+                .callbacks
+                .answer(method, params, &AtomicBool::new(false)),
         };
         let answer = Message::Answer { id, result };
-        match connection.send(self.method, &answer) {
+        match connection.send(called, &answer) {
             // An answer of ours that is too long is told to the plugin instead.
             Err(PluginError::Request { source, .. }) => {
                 let Message::Answer { id, .. } = answer else {
                     return Ok(());
                 };
                 connection.send(
-                    self.method,
+                    called,
                     &Message::Answer {
                         id,
                         result: Err(Failure::new(
@@ -396,22 +371,37 @@ impl Call<'_> {
         }
     }
 
-    /// Run a program, which may take hours, and meanwhile pass on the plugin's progress and log. A
-    /// cancel waits until the program has ended: the plugin cannot answer before, and a firmware
-    /// that is written by half is worse than a cancel that is late.
-    fn run_program(&mut self, params: &Value, events: &Receiver<Event>) -> Result<Value, Failure> {
-        let name = &self.connection.name;
-        let (callbacks, waiting) = (&mut *self.callbacks, &mut self.waiting);
-        thread::scope(|scope| {
-            let program = scope.spawn(|| callbacks.answer("run_program", params));
+    /// Run a program, which may take hours, and meanwhile pass on the plugin's progress and log. The
+    /// call's deadline and a cancel count all the same: at the end of both the program is killed
+    /// with what it started.
+    fn run_program(
+        &mut self,
+        params: &Value,
+        events: &Receiver<Event>,
+    ) -> Result<Result<Value, Failure>, PluginError> {
+        let Self {
+            clock,
+            callbacks,
+            waiting,
+            ..
+        } = self;
+        let name = &clock.connection.name;
+        let stop = AtomicBool::new(false);
+        let mut over = Ok(());
+        let result = thread::scope(|scope| {
+            let program = scope.spawn(|| callbacks.answer("run_program", params, &stop));
             while !program.is_finished() {
+                if over.is_ok() {
+                    over = clock.look();
+                    stop.store(over.is_err(), Ordering::Relaxed);
+                }
                 if waiting.len() >= QUEUE {
                     thread::sleep(PROGRAM_POLL);
                     continue;
                 }
                 match events.recv_timeout(PROGRAM_POLL) {
                     Ok(Event::Notification(method, params)) => {
-                        hear(name, self.context, &method, params);
+                        hear(name, clock.context, &method, params);
                     }
                     Ok(event) => waiting.push_back(event),
                     Err(RecvTimeoutError::Timeout) => {}
@@ -425,7 +415,8 @@ impl Call<'_> {
                     "The agent panicked while it ran a program",
                 ))
             })
-        })
+        });
+        over.map(|()| result)
     }
 }
 

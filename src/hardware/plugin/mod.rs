@@ -5,6 +5,7 @@
 //! what breaks a rule is killed with everything it started.
 
 mod answers;
+mod call_clock;
 mod callbacks;
 mod check;
 mod connection;

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
+use crate::sys::rate::Rate;
+
 /// A line is cut here; what a person reads is shorter.
 const LINE_LIMIT: u64 = 2048;
 
@@ -15,7 +17,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// Pass on what comes until it ends. The pipe is always read: a full one would stop the plugin.
 pub(super) fn follow(name: &str, errors: impl Read) {
     let mut errors = BufReader::new(errors);
-    let mut rate = Rate::default();
+    let mut rate = Rate::new(LINES, WINDOW);
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -35,47 +37,5 @@ pub(super) fn follow(name: &str, errors: impl Read) {
             let text = String::from_utf8_lossy(&line);
             info!(manager = name, said = text.trim_end(), "stderr");
         }
-    }
-}
-
-/// At most [`LINES`] in a [`WINDOW`].
-#[derive(Default)]
-struct Rate {
-    since: Option<Instant>,
-    shown: u32,
-    left_out: u32,
-}
-
-impl Rate {
-    /// Whether a line that comes now is shown, and how many were left out in a window that ended.
-    fn next(&mut self, now: Instant) -> (bool, u32) {
-        let mut left_out = 0;
-        if self.since.is_none_or(|since| now - since >= WINDOW) {
-            left_out = std::mem::take(&mut self.left_out);
-            self.since = Some(now);
-            self.shown = 0;
-        }
-        let is_shown = self.shown < LINES;
-        if is_shown {
-            self.shown += 1;
-        } else {
-            self.left_out += 1;
-        }
-        (is_shown, left_out)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_flood_is_thinned_and_counted() {
-        let mut rate = Rate::default();
-        let start = Instant::now();
-        let shown = (0..1000).filter(|_| rate.next(start).0).count();
-        assert_eq!(shown, 200);
-        assert_eq!(rate.next(start + WINDOW), (true, 800));
-        assert_eq!(rate.next(start + WINDOW), (true, 0));
     }
 }

@@ -141,6 +141,32 @@ fn a_cancel_is_heard_and_who_does_not_hear_is_killed() {
 }
 
 #[test]
+fn a_program_that_runs_for_it_ends_at_its_limit_and_after_a_cancel() {
+    let daemon = Site::new("well");
+    let manager = daemon.manager();
+    let started = Instant::now();
+    let error = execute(&manager, "program_with_a_daemon").unwrap_err();
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(15), "{took:?}");
+    // The script lets the refusal end it.
+    assert!(error.to_string().contains("exit status 1"), "{error}");
+
+    let site = Site::new("well");
+    let manager = site.manager();
+    let watcher = Watcher::default();
+    let started = Instant::now();
+    let error = std::thread::scope(|scope| {
+        let step = scope.spawn(|| execute_with(&manager, "long_program", &watcher));
+        std::thread::sleep(Duration::from_millis(500));
+        watcher.cancelled.store(true, Ordering::Relaxed);
+        step.join().unwrap().unwrap_err()
+    });
+    let took = started.elapsed();
+    assert!((10..30).contains(&took.as_secs()), "{took:?}");
+    assert!(error.to_string().contains("of the cancel"), "{error}");
+}
+
+#[test]
 fn one_that_is_initialised_is_initialised_again_after_a_crash() {
     let site = Site::new("well");
     let manager = site.manager();

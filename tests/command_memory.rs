@@ -1,0 +1,246 @@
+//! What ten thousand commands and heartbeats leave behind: little memory for each, large results
+//! to a bound, no descriptor. The only test of its process, because it looks at all of its memory.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test's helpers fail the test by panicking"
+)]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+
+use farrier::api::{self, Settings, Token};
+use farrier::command::{CommandTable, Environment, Shutdown};
+use farrier::conductor::{Beat, Client};
+use farrier::config::{Live, Options};
+use farrier::hardware::Managers;
+use farrier::net::resolver::Resolver;
+use farrier_plugin::{
+    Context, HardwareManager, ManagerError, ManagerVersion, Node, Port, SilentContext,
+    StepArguments,
+};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+const COMMANDS: u64 = 10_000;
+
+/// Every so many commands there is a large result.
+const LARGE: u64 = 20;
+
+const KIB: u64 = 1024;
+
+/// What large results may take together: as much as the table says, and the allocator's part.
+const RESULTS: u64 = 24 * KIB * KIB;
+
+/// Its steps give a result of the length that is asked for.
+struct Talker;
+
+impl HardwareManager for Talker {
+    fn class_name(&self) -> &str {
+        "Talker"
+    }
+
+    fn version(&self) -> ManagerVersion {
+        ManagerVersion {
+            name: "talker".to_owned(),
+            version: "1".to_owned(),
+        }
+    }
+
+    fn evaluate_hardware_support(&self) -> Result<u32, ManagerError> {
+        Ok(1)
+    }
+
+    fn execute_step(
+        &self,
+        _: &dyn Context,
+        _: &str,
+        _: &Node,
+        _: &[Port],
+        arguments: &StepArguments,
+    ) -> Result<Value, ManagerError> {
+        let length = arguments.values["length"].as_u64().unwrap_or(0);
+        Ok("x".repeat(length as usize).into())
+    }
+}
+
+#[test]
+fn ten_thousand_commands_and_heartbeats_leave_little_behind() {
+    let state = tempfile::tempdir().unwrap();
+    let runtime = Runtime::new().unwrap();
+    let (_stop, stopped) = tokio::sync::watch::channel(false);
+    let server = serve(&runtime, state.path(), stopped);
+    let conductor = conductor();
+    let client = {
+        let options = Options {
+            api_url: vec![format!("http://{conductor}")],
+            ..Options::default()
+        };
+        let _inside = runtime.enter();
+        Client::new(&options, Resolver::default()).unwrap()
+    };
+    let beat = Beat {
+        node_uuid: "4d3f8bd8-6a9a-4d87-8e1a-1d0a4d1c5f11".to_owned(),
+        callback_url: format!("http://{server}"),
+        agent_token: Some("token".to_owned()),
+        agent_version: "13.0.0".to_owned(),
+        agent_verify_ca: None,
+    };
+    let mut connection = Connection::to(server);
+    let mut both = |count: u64, large: u64| {
+        for number in 0..count {
+            let length = if number % LARGE == 0 { large } else { 5 };
+            let reply = connection.post(&json!({
+                "name": "clean.execute_clean_step",
+                "params": {
+                    "step": {"interface": "deploy", "step": "talk", "args": {"length": length}},
+                    "node": {"uuid": "1be2"}, "ports": [],
+                },
+            }));
+            assert!(reply.contains("\"SUCCEEDED\""), "{reply}");
+            runtime.block_on(client.heartbeat(&beat)).unwrap();
+        }
+    };
+    both(200, 5);
+    let (memory, descriptors) = (resident(), open_files());
+    both(COMMANDS, 5);
+    let each = resident().saturating_sub(memory) / COMMANDS;
+    println!("{each} bytes a command and heartbeat");
+    assert!(each <= KIB, "{each} bytes a command");
+
+    // 250 MiB in all.
+    let memory = resident();
+    both(1000 * LARGE / 10, 5 * 1000 * 1000 / 2);
+    let large = resident().saturating_sub(memory);
+    println!("{} KiB of large results", large / KIB);
+    assert!(large <= RESULTS, "{} KiB of large results", large / KIB);
+    let (before, after) = (descriptors, open_files());
+    assert!(after <= before + 2, "{after} descriptors after {before}");
+}
+
+fn serve(
+    runtime: &Runtime,
+    state: &std::path::Path,
+    stopped: tokio::sync::watch::Receiver<bool>,
+) -> SocketAddr {
+    let options = Live::new(Options {
+        disk_wait_attempts: 0,
+        ..Options::default()
+    });
+    let (signals, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    // As the agent does.
+    runtime.spawn(async move { while heard.recv().await.is_some() {} });
+    let managers =
+        Managers::from_managers(options.clone(), vec![Arc::new(Talker)], &SilentContext).unwrap();
+    let table = CommandTable::open(Environment {
+        managers: Arc::new(managers),
+        options,
+        signals,
+        state_directory: state.to_owned(),
+        relookup: Box::new(|| None),
+        shutdown: Shutdown::default(),
+    })
+    .unwrap();
+    let token = Token::new();
+    token.set("token");
+    let settings = Settings {
+        listen: (Ipv4Addr::LOCALHOST, 0).into(),
+        tls: None,
+        token,
+        agent_version: "13.0.0".to_owned(),
+        started_at: 0.0,
+        conductors: Vec::new(),
+    };
+    let _inside = runtime.enter();
+    api::serve(settings, table, stopped).unwrap().address
+}
+
+/// A conductor that takes every heartbeat.
+fn conductor() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            thread::spawn(move || {
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                while let Some((first, _)) = message(&mut reader) {
+                    let reply = if first.starts_with("GET") {
+                        let body = r#"{"default_version": {"version": "1.109"}}"#;
+                        format!(
+                            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\
+                             Content-Length: {}\r\n\r\n{body}",
+                            body.len()
+                        )
+                    } else {
+                        "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n".to_owned()
+                    };
+                    stream.write_all(reply.as_bytes()).unwrap();
+                }
+            });
+        }
+    });
+    address
+}
+
+/// A conductor's connection to the agent.
+struct Connection(BufReader<TcpStream>);
+
+impl Connection {
+    fn to(server: SocketAddr) -> Self {
+        let stream = TcpStream::connect(server).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    fn post(&mut self, body: &Value) -> String {
+        let body = body.to_string();
+        let request = format!(
+            "POST /v1/commands/?wait=true&agent_token=token HTTP/1.1\r\nHost: x\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.0.get_mut().write_all(request.as_bytes()).unwrap();
+        message(&mut self.0).unwrap().1
+    }
+}
+
+/// The first line and the body of what comes; `None` at the end.
+fn message(reader: &mut impl BufRead) -> Option<(String, String)> {
+    let (mut first, mut line, mut length) = (String::new(), String::new(), 0);
+    reader
+        .read_line(&mut first)
+        .ok()
+        .filter(|count| *count > 0)?;
+    while line != "\r\n" {
+        line.clear();
+        reader
+            .read_line(&mut line)
+            .ok()
+            .filter(|count| *count > 0)?;
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    let mut body = String::new();
+    reader.take(length).read_to_string(&mut body).ok()?;
+    Some((first, body))
+}
+
+/// The process's memory in bytes.
+fn resident() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS"))
+        .unwrap();
+    let number = line.split_whitespace().nth(1).unwrap();
+    number.parse::<u64>().unwrap() * KIB
+}
+
+fn open_files() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
+}

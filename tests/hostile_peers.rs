@@ -1,0 +1,445 @@
+//! What peers without the token can cost: processor time, the log, and the place of an honest
+//! conductor. The only test of its process, because the processor time is the process's.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test's helpers fail the test by panicking"
+)]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::panic;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use farrier::api::{self, Settings, Token};
+use farrier::command::{CommandTable, Environment, Shutdown};
+use farrier::conductor::Heartbeats;
+use farrier::config::{Live, Options};
+use farrier::hardware::Managers;
+use farrier::sys::log;
+use farrier_plugin::{HardwareManager, ManagerError, ManagerVersion, SilentContext};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::time::{ClockId, clock_gettime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
+
+const TOKEN: &str = "4rJqxKHVBcL853TT1y6KuEUBj1WNRMxOMi-gIHo0c0I";
+
+/// Processor time of one request, the client's part with it. A build for debugging takes many times
+/// as long.
+const WORST: Duration = Duration::from_millis(if cfg!(debug_assertions) { 25 } else { 5 });
+
+/// Hostile connections, all at once.
+const HOSTILE: usize = 500;
+
+/// How long they go on.
+const SIEGE: Duration = Duration::from_secs(8);
+
+/// Some manager.
+struct Nothing;
+
+impl HardwareManager for Nothing {
+    fn class_name(&self) -> &str {
+        "Nothing"
+    }
+
+    fn version(&self) -> ManagerVersion {
+        ManagerVersion {
+            name: "nothing".to_owned(),
+            version: "1".to_owned(),
+        }
+    }
+
+    fn evaluate_hardware_support(&self) -> Result<u32, ManagerError> {
+        Ok(1)
+    }
+}
+
+#[test]
+fn peers_without_the_token_cost_next_to_nothing() {
+    let logged = tempfile::NamedTempFile::new().unwrap();
+    // What is logged is masked and written, which is a part of the cost.
+    nix::unistd::dup2_stderr(logged.reopen().unwrap()).unwrap();
+    panic::set_hook(Box::new(|panic| println!("{panic}")));
+    log::start_on_terminal();
+    log::hide(TOKEN);
+    log::hide(
+        "https://poster:mellonmellon@records.example/hooks/T0001/B0002/XXXX?grant=opensesame",
+    );
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, most.min(8192), most).unwrap();
+
+    let state = tempfile::tempdir().unwrap();
+    // As the agent's.
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let address = serve(&runtime, state.path(), stopped.clone());
+
+    one_request(address);
+    let before = fs::metadata(logged.path()).unwrap().len();
+    siege(&runtime, address, stopped);
+    let after = fs::metadata(logged.path()).unwrap().len();
+    println!("{} kB are logged of the siege", (after - before) / 1000);
+    // Two files of 2 MiB are kept.
+    assert!(after - before < 200_000, "{}", after - before);
+    stop.send_replace(true);
+}
+
+fn serve(runtime: &Runtime, state: &std::path::Path, stop: watch::Receiver<bool>) -> SocketAddr {
+    let options = Live::new(Options {
+        disk_wait_attempts: 0,
+        ..Options::default()
+    });
+    let (signals, _heard) = tokio::sync::mpsc::unbounded_channel();
+    let managers =
+        Managers::from_managers(options.clone(), vec![Arc::new(Nothing)], &SilentContext);
+    let table = CommandTable::open(Environment {
+        managers: Arc::new(managers.unwrap()),
+        options,
+        signals,
+        state_directory: state.to_owned(),
+        relookup: Box::new(|| None),
+        shutdown: Shutdown::default(),
+    })
+    .unwrap();
+    let token = Token::new();
+    token.set(TOKEN);
+    let settings = Settings {
+        listen: (Ipv4Addr::UNSPECIFIED, 0).into(),
+        tls: None,
+        token,
+        agent_version: "13.0.0".to_owned(),
+        started_at: 0.0,
+        conductors: vec![Ipv4Addr::new(127, 0, 0, 9).into()],
+    };
+    let _inside = runtime.enter();
+    let served = api::serve(settings, table, stop).unwrap();
+    (Ipv4Addr::LOCALHOST, served.address.port()).into()
+}
+
+/// Every kind of single request that might be dear.
+fn one_request(address: SocketAddr) {
+    let long = |unit: &str, length: usize| unit.repeat(length / unit.len());
+    let get = |path: String| format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").into_bytes();
+    let mut requests: Vec<(String, Vec<u8>)> = Vec::new();
+    for unit in [
+        "://a:b@",
+        "password=",
+        "--",
+        "secret:",
+        "?key=",
+        "&agent_token=",
+        "%41",
+        "%",
+        "a",
+        "/",
+        "=",
+        "&",
+        "é",
+        "/v1/commands",
+        "\"password\": ",
+        "agent_token=x&",
+        "zq7x",
+    ] {
+        let unit = unit.replace([' ', '"'], "");
+        requests.push((
+            format!("path of {unit}"),
+            get(format!("/{}", long(&unit, 60_000))),
+        ));
+        let query = format!("/v1/commands/?{}", long(&unit, 60_000));
+        requests.push((format!("query of {unit}"), get(query)));
+        let id = format!("/v1/commands/{}?agent_token=x", long(&unit, 60_000));
+        requests.push((format!("id of {unit}"), get(id)));
+    }
+    requests.push((
+        "redirect".to_owned(),
+        get(format!("/v1/commands?{}", long("agent_token=a&", 60_000))),
+    ));
+    for path in ["/", "/v1/", "/v1/status", "/v1/commands/"] {
+        requests.push((
+            format!("long Host at {path}"),
+            format!(
+                "GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n",
+                long("\"\\", 60_000)
+            )
+            .into_bytes(),
+        ));
+        requests.push((
+            format!("100 headers at {path}"),
+            format!(
+                "GET {path} HTTP/1.1\r\n{}\r\n",
+                (0..99)
+                    .map(|n| format!("h{n}: {}\r\n", long("b", 600)))
+                    .collect::<String>()
+            )
+            .into_bytes(),
+        ));
+    }
+    for (name, head) in [
+        (
+            "too many headers",
+            format!("GET / HTTP/1.1\r\n{}\r\n", long("a: b\r\n", 60_000)),
+        ),
+        (
+            "one header of a name",
+            format!("GET / HTTP/1.1\r\n{}: b\r\n\r\n", long("a", 60_000)),
+        ),
+        (
+            "too long a head",
+            format!("GET / HTTP/1.1\r\na: {}\r\n\r\n", long("b", 1_000_000)),
+        ),
+        (
+            "a long method",
+            format!("{} / HTTP/1.1\r\n\r\n", long("M", 60_000)),
+        ),
+        (
+            "a longer method",
+            format!("{} / HTTP/1.1\r\n\r\n", long("M", 300_000)),
+        ),
+        (
+            "a long URL",
+            format!("GET /{} HTTP/1.1\r\n\r\n", long("a", 66_000)),
+        ),
+        (
+            "folded lines",
+            format!("GET / HTTP/1.1\r\na: b\r\n{}\r\n", long(" \r\n", 60_000)),
+        ),
+        (
+            "empty lines",
+            format!("{}GET / HTTP/1.1\r\n\r\n", long("\r\n", 60_000)),
+        ),
+        (
+            "upgrades and expectations",
+            format!(
+                "POST /v1/commands/ HTTP/1.1\r\nExpect: 100-continue\r\nUpgrade: {}\r\nConnection: \
+                 {}\r\nContent-Length: 9\r\n\r\n",
+                long("h2c,", 20_000),
+                long("upgrade,", 20_000)
+            ),
+        ),
+    ] {
+        requests.push((name.to_owned(), head.into_bytes()));
+    }
+    let posts = [
+        ("JSON of depth", long("[", 60_000)),
+        (
+            "marker-like strings",
+            long("\"\\u0000large-string:7\",", 60_000),
+        ),
+        ("a large body", long("x", 1_000_000)),
+    ];
+    for (name, body) in posts {
+        for path in ["/v1/commands/", "/v1/commands", "/", "/x"] {
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            requests.push((format!("{name} to {path}"), (head + &body).into_bytes()));
+        }
+    }
+    for (name, chunk) in [
+        ("chunks of one byte", "1\r\nx\r\n".to_owned()),
+        (
+            "chunks with extensions",
+            format!("1;{}\r\nx\r\n", long("a=b;", 3000)),
+        ),
+        (
+            "chunk sizes of zeros",
+            format!("{}1\r\nx\r\n", "0".repeat(15)),
+        ),
+    ] {
+        let head = "POST /v1/commands/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        requests.push((
+            name.to_owned(),
+            (head.to_owned() + &long(&chunk, 300_000)).into_bytes(),
+        ));
+    }
+    requests.push((
+        "pipelined".to_owned(),
+        long("GET /v1/status HTTP/1.1\r\n\r\n", 1000).into(),
+    ));
+    requests.push((
+        "noise".to_owned(),
+        (0..60_000u32).map(|n| (n * 7919 >> 3) as u8).collect(),
+    ));
+
+    let _ = cost(address, b"GET /v1/status HTTP/1.1\r\n\r\n", usize::MAX);
+    let mut costs = Vec::new();
+    for (name, request) in requests {
+        // The least of some: other programs' work is none of ours.
+        let least = (0..3).map(|_| cost(address, &request, usize::MAX)).min();
+        costs.push((least.unwrap(), name));
+    }
+    // In small pieces, of which each wakes the server. Sending costs this side the same.
+    let head = format!("GET /{} HTTP/1.1\r\n\r\n", "password=".repeat(200));
+    costs.push((
+        cost(address, head.as_bytes(), 100),
+        "small pieces".to_owned(),
+    ));
+    costs.sort();
+    for (cost, name) in costs.iter().rev().take(12) {
+        println!("{cost:?}: {name}");
+    }
+    let (worst, name) = costs.pop().unwrap();
+    assert!(worst <= WORST, "{name} costs {worst:?}");
+}
+
+/// Processor time of this request, sent in pieces of so many bytes, until the connection is over or
+/// the answer is there.
+fn cost(address: SocketAddr, request: &[u8], piece: usize) -> Duration {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_millis(300)))
+        .unwrap();
+    stream
+        .set_write_timeout(Some(Duration::from_millis(300)))
+        .unwrap();
+    let before = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).unwrap();
+    for part in request.chunks(piece) {
+        if stream.write_all(part).is_err() {
+            break;
+        }
+        if piece < request.len() {
+            thread::sleep(Duration::from_micros(500));
+        }
+    }
+    let _ = stream.shutdown(std::net::Shutdown::Write);
+    let mut buffer = [0; 4096];
+    while stream.read(&mut buffer).is_ok_and(|count| count > 0) {}
+    // What the server still does about it.
+    thread::sleep(Duration::from_millis(2));
+    let after = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).unwrap();
+    Duration::from(after) - Duration::from(before)
+}
+
+/// What a hostile connection does.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Idle,
+    Slow,
+    HalfHead,
+    HalfBody,
+}
+
+/// Hundreds of hostile connections, each made anew when it is closed; conductors between them.
+fn siege(runtime: &Runtime, address: SocketAddr, stop: watch::Receiver<bool>) {
+    let beats = Arc::new(Mutex::new(Vec::new()));
+    let heartbeats = Heartbeats {
+        // One after 0.3 to 0.6 s.
+        timeout: Duration::from_secs(1),
+        demanded: Arc::new(Notify::new()),
+        stop,
+    };
+    let heard = Arc::clone(&beats);
+    runtime.spawn(heartbeats.run(
+        move || {
+            heard.lock().unwrap().push(Instant::now());
+            async { Ok(()) }
+        },
+        |_| {},
+    ));
+    // The attackers' work is their machines'.
+    let attackers = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    for number in 0..HOSTILE {
+        let kind = [Kind::Idle, Kind::Slow, Kind::HalfHead, Kind::HalfBody][number % 4];
+        // Half of them from one address.
+        let host = if number % 2 == 0 {
+            2
+        } else {
+            10 + (number % 40) as u8
+        };
+        attackers.spawn(async move {
+            loop {
+                let _ = attack(address, Ipv4Addr::new(127, 0, 0, host), kind).await;
+                sleep(Duration::from_millis(500)).await;
+            }
+        });
+    }
+    let started = Instant::now();
+    let mut slowest = Duration::ZERO;
+    thread::sleep(Duration::from_millis(500));
+    while started.elapsed() < SIEGE {
+        // A conductor that is known, one that nobody knows, one that shares the address of 250.
+        for host in [9, 7, 2] {
+            for target in [
+                "/v1/status".to_owned(),
+                format!("/v1/commands/?agent_token={TOKEN}"),
+            ] {
+                let asked = Instant::now();
+                let from = Ipv4Addr::new(127, 0, 0, host);
+                let reply = attackers.block_on(async {
+                    timeout(Duration::from_secs(5), ask(address, from, &target)).await
+                });
+                let took = asked.elapsed();
+                slowest = slowest.max(took);
+                let reply = reply.unwrap_or_else(|_| panic!("{target} of {host}: no answer"));
+                assert!(
+                    reply.unwrap().starts_with("HTTP/1.1 200"),
+                    "{target} of {host}"
+                );
+            }
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    let open = fs::read_dir("/proc/self/fd").unwrap().count();
+    attackers.shutdown_background();
+    println!("slowest answer: {slowest:?}; {open} descriptors, the attackers' with them");
+    assert!(slowest <= Duration::from_secs(1), "{slowest:?}");
+    let beats = beats.lock().unwrap();
+    let longest = beats
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .max()
+        .unwrap();
+    println!("longest pause between heartbeats: {longest:?}");
+    assert!(longest <= Duration::from_millis(600 + 2000), "{longest:?}");
+    assert!(open < HOSTILE + 64 + 64 + 64, "{open}");
+}
+
+async fn ask(address: SocketAddr, from: Ipv4Addr, target: &str) -> std::io::Result<String> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((from, 0).into())?;
+    let mut stream = socket.connect(address).await?;
+    let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await?;
+    Ok(reply)
+}
+
+async fn attack(address: SocketAddr, from: Ipv4Addr, kind: Kind) -> std::io::Result<()> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((from, 0).into())?;
+    let mut stream = socket.connect(address).await?;
+    let start = match kind {
+        Kind::Idle => "",
+        Kind::Slow => "G",
+        Kind::HalfHead => "GET /v1/status HTTP/1.1\r\nHost: x\r\n",
+        Kind::HalfBody => "POST /v1/commands/ HTTP/1.1\r\nContent-Length: 100000000\r\n\r\nx",
+    };
+    stream.write_all(start.as_bytes()).await?;
+    let mut buffer = [0; 512];
+    loop {
+        let waited = timeout(Duration::from_millis(200), stream.read(&mut buffer)).await;
+        match (waited, kind) {
+            (Ok(Ok(0) | Err(_)), _) => return Ok(()),
+            (Ok(Ok(_)), _) | (Err(_), Kind::Idle | Kind::HalfHead) => {}
+            (Err(_), Kind::Slow | Kind::HalfBody) => stream.write_all(b"x").await?,
+        }
+    }
+}

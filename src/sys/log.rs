@@ -69,6 +69,11 @@ pub fn chain(error: &dyn Error) -> String {
 
 /// Show these lines to the person at the console as they are, and keep them in the log.
 pub fn show(lines: &str) {
+    #[cfg(test)]
+    SHOWN
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(lines.to_owned());
     for line in lines.lines() {
         emit(format!("{}\n", mask(line)));
     }
@@ -97,6 +102,10 @@ pub fn set_debug(debug: bool) {
         tracing::callsite::rebuild_interest_cache();
     }
 }
+
+/// What tests have shown, each call an entry.
+#[cfg(test)]
+pub(crate) static SHOWN: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 static DEBUG: AtomicBool = AtomicBool::new(false);
 static STORE: OnceLock<Mutex<Store>> = OnceLock::new();

@@ -61,6 +61,8 @@ TEXT = {
         ['[DEFAULT]', ']', ' = ', ': ', '\n  ', '#', ';', '"', "'", '$', '\\']),
     'content_range': (['bytes 0-0/1', 'bytes 100-199/200', 'bytes 5-6/*', 'bytes */200'],
                       ['bytes ', '-', '/', '*', '18446744073709551615', '+1']),
+    'cipher_list': (['ECDHE+AESGCM:!aNULL', 'DEFAULT:-AES128:@SECLEVEL=3', 'SUITEB128', 'AES:+aRSA,@STRENGTH'],
+                    ['ALL', 'DEFAULT', 'AES128', 'CHACHA20', 'aRSA', '@STRENGTH', '@SECLEVEL=', ':', '+', '-', '!']),
     'kernel_parameters': (
         ['ipa-api-url=http://192.0.2.1 ipa-debug=1 boot_method=vmedia BOOTIF=01-52-54', 'a="b c" d'],
         ['ipa-', 'ipa-api-url=', 'boot_method=vmedia', '"', '=', ' ']),

@@ -14,6 +14,7 @@ pub const TARGETS: &[Target] = &[
     ("ata_identify", erase::fuzzing::ata_identify),
     ("boot_entry", deploy::fuzzing::boot_entry),
     ("certificate", net::fuzzing::certificate),
+    ("cipher_list", net::fuzzing::cipher_list),
     ("checksum_file", stream::fuzzing::checksum_file),
     ("command_body", command::fuzzing::command_body),
     ("config_drive", deploy::fuzzing::config_drive),

@@ -136,6 +136,23 @@ impl Clock {
     }
 }
 
+/// Tell the person at the console where the clock shows that nobody has set it. Servers' certificates
+/// are looked at as of the release of this program then; each connection looks at the clock anew.
+pub(super) fn tell_if_unset(status: &Status, now: SystemTime) -> Option<String> {
+    if !clock::is_unset(now) {
+        return None;
+    }
+    let what = format!(
+        "the clock says {}, which is before this agent was made: whether a server's certificate has \
+         expired or is not yet valid cannot be told until it is set; ipa-ntp-server names a server to \
+         set it by",
+        utc_text(now)
+    );
+    warn!("{what}");
+    status.trouble(&what);
+    Some(what)
+}
+
 /// Where the time comes from, and what is done with it.
 struct Source<'s, R, T, S> {
     server: &'s str,

@@ -1,15 +1,17 @@
 //! Finding the conductor with multicast DNS, where the options ask for that
 //! (contract/control-plane 1.6).
 
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
 use tracing::{info, warn};
 use url::Url;
 
-use super::network;
 use super::status::Status;
-use crate::conductor::{Endpoint, ServiceKind};
+use super::{inspection, network};
+use crate::conductor::{Client, Endpoint, ServiceKind};
 use crate::config::{Live, Options};
 use crate::net::{address, mdns};
 use crate::sys::log::{self, chain};
@@ -24,30 +26,104 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// again 30 s later; an agent that is up before its network finds it sooner this way.
 const ROUND: Duration = Duration::from_secs(5);
 
+/// What was found with multicast DNS, and may have to be looked for again: an announcement can be of a
+/// conductor that has gone or is not up yet, or anybody's.
+pub(super) struct Discovery<L = fn(ServiceKind, Arc<Options>, Arc<Status>) -> Looking> {
+    live: Live,
+    /// What came from announcements.
+    found: Vec<ServiceKind>,
+    /// One round of attempts.
+    look: L,
+}
+
+/// What will be found.
+pub(super) type Looking = Pin<Box<dyn Future<Output = Option<Endpoint>> + Send>>;
+
+/// Looks for a service, one round of attempts.
+pub(super) trait Look: Fn(ServiceKind, Arc<Options>, Arc<Status>) -> Looking {}
+
+impl<F: Fn(ServiceKind, Arc<Options>, Arc<Status>) -> Looking> Look for F {}
+
+impl<L: Look> Discovery<L> {
+    #[cfg(test)]
+    pub(super) fn by(live: &Live, found: Vec<ServiceKind>, look: L) -> Self {
+        Self {
+            live: live.clone(),
+            found,
+            look,
+        }
+    }
+
+    /// Ask again, one round for each service that was found so, since what was announced has led
+    /// nowhere. Where somebody announces another URL, it is taken; returned is where inspection data
+    /// goes then.
+    pub(super) async fn again(&self, client: &Client, status: &Arc<Status>) -> Option<Vec<Url>> {
+        if self.found.is_empty() {
+            return None;
+        }
+        let mut endpoints = Vec::new();
+        for &kind in &self.found {
+            let endpoint = (self.look)(kind, self.live.current(), Arc::clone(status)).await;
+            endpoints.extend(endpoint.map(|endpoint| (kind, endpoint)));
+        }
+        status.doing("asking the conductor which node this is");
+        self.take(&endpoints, client, status)
+    }
+
+    fn take(
+        &self,
+        endpoints: &[(ServiceKind, Endpoint)],
+        client: &Client,
+        status: &Status,
+    ) -> Option<Vec<Url>> {
+        let before = self.live.current();
+        for (kind, endpoint) in endpoints {
+            adopt(*kind, endpoint, &self.live, status);
+        }
+        let options = self.live.current();
+        if options.api_url != before.api_url
+            && let [url] = &options.api_url[..]
+            && let Err(error) = client.move_to(url)
+        {
+            status.error(&error);
+        }
+        let changed = options.api_url != before.api_url
+            || options.inspection_callback_url != before.inspection_callback_url;
+        changed.then(|| inspection::urls(&options))
+    }
+}
+
 /// Replace `mdns` in the options by the URLs that are announced, together with the options that
 /// come with them. Where it was asked for by name the agent has nothing else to do and looks until
 /// it finds; `use_mdns` alone is worth one round.
-pub(super) async fn complete(live: &Live, status: &Status) {
+pub(super) async fn complete(live: &Live, status: &Status) -> Discovery {
+    let mut found = Vec::new();
     let options = live.current();
     if is_mdns(&options.api_url) {
         let endpoint = find(ServiceKind::Api, live, status).await;
-        adopt_api(&endpoint, live, status);
+        adopt(ServiceKind::Api, &endpoint, live, status);
+        found.push(ServiceKind::Api);
     } else if options.api_url.is_empty() && options.use_mdns {
         // A single round before DHCP would find nobody.
         network::wait_for_address().await;
         match look(ServiceKind::Api, &options, status).await {
-            Some(endpoint) => adopt_api(&endpoint, live, status),
+            Some(endpoint) => {
+                adopt(ServiceKind::Api, &endpoint, live, status);
+                found.push(ServiceKind::Api);
+            }
             None => warn!("no conductor announces itself with multicast DNS"),
         }
     }
     // As it is now: an announcement of the API may have set it.
     if is_mdns(&live.current().inspection_callback_url) {
         let endpoint = find(ServiceKind::Inspection, live, status).await;
-        live.change(|options| {
-            endpoint.apply(options);
-            options.inspection_callback_url = vec![inspection_url(&endpoint.url)];
-        });
-        log::set_debug(live.current().debug);
+        adopt(ServiceKind::Inspection, &endpoint, live, status);
+        found.push(ServiceKind::Inspection);
+    }
+    Discovery {
+        live: live.clone(),
+        found,
+        look: |kind, options, status| Box::pin(async move { look(kind, &options, &status).await }),
     }
 }
 
@@ -55,12 +131,19 @@ fn is_mdns(urls: &[String]) -> bool {
     matches!(urls, [only] if only == "mdns")
 }
 
-fn adopt_api(endpoint: &Endpoint, live: &Live, status: &Status) {
-    info!(url = %endpoint.url, "the conductor announces itself");
-    status.conductor(endpoint.url.as_str());
+fn adopt(kind: ServiceKind, endpoint: &Endpoint, live: &Live, status: &Status) {
+    info!(url = %endpoint.url, service = kind.name(), "the conductor announces itself");
+    if kind == ServiceKind::Api {
+        status.conductor(endpoint.url.as_str());
+    }
     live.change(|options| {
         endpoint.apply(options);
-        options.api_url = vec![endpoint.url.to_string()];
+        match kind {
+            ServiceKind::Api => options.api_url = vec![endpoint.url.to_string()],
+            ServiceKind::Inspection => {
+                options.inspection_callback_url = vec![inspection_url(&endpoint.url)];
+            }
+        }
     });
     // The only option that is in force before this.
     log::set_debug(live.current().debug);
@@ -110,8 +193,6 @@ async fn look(kind: ServiceKind, options: &Options, status: &Status) -> Option<E
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::inspection;
-    use crate::conductor::Client;
     use crate::net::mdns::Service;
     use crate::net::resolver::Resolver;
 
@@ -155,7 +236,7 @@ mod tests {
         };
         let live = Live::new(Options::default());
         let endpoint = Endpoint::of(&service, |_| true).unwrap();
-        adopt_api(&endpoint, &live, &Status::default());
+        adopt(ServiceKind::Api, &endpoint, &live, &Status::default());
         let options = live.current();
         let client = Client::new(&options, Resolver::default()).unwrap();
         assert_eq!(client.urls()[0].as_str(), "http://192.0.2.1:6385/");
@@ -175,7 +256,11 @@ mod tests {
             ..Options::default()
         };
         let live = Live::new(options);
-        complete(&live, &Status::default()).await;
+        let discovery = complete(&live, &Status::default()).await;
         assert_eq!(live.current().api_url, ["http://h/"]);
+        // Nor later, when that leads nowhere.
+        let client = Client::new(&live.current(), Resolver::default()).unwrap();
+        assert_eq!(discovery.again(&client, &Arc::default()).await, None);
+        assert_eq!(client.urls()[0].as_str(), "http://h/");
     }
 }

@@ -11,6 +11,7 @@ use tracing::{info, warn};
 use url::Url;
 
 use super::collectors::Collected;
+use super::discovery::{Discovery, Look};
 use super::status::Status;
 use super::{network, state::StateFile};
 use crate::conductor::{Client, ConductorError, InspectionOutcome, repeat_pause};
@@ -25,6 +26,10 @@ use crate::sys::root::Root;
 /// plane for days, with cables and disks moved meanwhile; collecting takes up to half a minute
 /// where switches are listened to, which is too long for every try.
 const FRESH: Duration = Duration::from_secs(600);
+
+/// After so many tries in a row that no conductor has answered, one is looked for with multicast DNS
+/// again, where it was found so.
+pub(super) const FRUITLESS: u32 = 2;
 
 /// What came of an inspection, for the lookup.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +53,7 @@ pub(super) struct Inspection {
     status: Arc<Status>,
     urls: Vec<Url>,
     inspected: Inspected,
+    fruitless: u32,
     /// There as long as something is to be handed in.
     pending: Option<Pending>,
     /// The pause after so many tries.
@@ -113,6 +119,7 @@ impl Inspection {
             status: Arc::clone(status),
             urls: urls(options),
             inspected: Inspected::default(),
+            fruitless: 0,
             pending: None,
             pause: repeat_pause,
         };
@@ -150,6 +157,20 @@ impl Inspection {
         &self.inspected
     }
 
+    /// Ask for the conductor with multicast DNS again, where it was found so, and hand the data in where
+    /// that says from now on.
+    pub(super) async fn look_again(&mut self, discovery: &Discovery<impl Look>) {
+        self.fruitless = 0;
+        if let Some(urls) = discovery.again(&self.client, &self.status).await {
+            self.urls = urls;
+        }
+    }
+
+    /// How often in a row the data was offered and no conductor has answered.
+    pub(super) fn fruitless(&self) -> u32 {
+        self.fruitless
+    }
+
     /// How long until data is handed in again; for ever where there is none.
     pub(super) fn due_in(&self) -> Duration {
         self.pending.as_ref().map_or(Duration::MAX, |pending| {
@@ -183,12 +204,16 @@ impl Inspection {
     pub(super) async fn until_delivered(
         &mut self,
         state: &mut StateFile,
+        discovery: &Discovery<impl Look>,
         is_idle: impl Fn() -> bool,
     ) {
         while let Some(pending) = &mut self.pending {
             if Instant::now() < pending.due {
                 sleep_until(pending.due).await;
             } else if is_idle() {
+                if self.fruitless >= FRUITLESS {
+                    self.look_again(discovery).await;
+                }
                 self.round(Round::Again, state, &is_idle).await;
             } else {
                 pending.due = Instant::now() + (self.pause)(1);
@@ -248,6 +273,10 @@ impl Inspection {
                 }
             }
             Some(Err(error)) => {
+                self.fruitless = match error.leads_nowhere() {
+                    true => self.fruitless.saturating_add(1),
+                    false => 0,
+                };
                 pending.unanswered = error.is_transient();
                 // The same again would be refused again.
                 pending.data = error.is_transient().then_some(data);

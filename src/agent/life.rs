@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use farrier_plugin::{ManagerError, Node};
 use tokio::runtime::Handle;
@@ -23,12 +23,13 @@ use super::{AgentError, discovery, network};
 use crate::api::Token;
 use crate::command::{CommandTable, Environment, Shutdown};
 use crate::conductor::{
-    Beat, Client, Lookup, LookupAnswer, LookupTimes, StepUnderWay, TokenAnswer,
+    Beat, Client, ConductorError, Lookup, LookupAnswer, LookupTimes, StepUnderWay, TokenAnswer,
 };
 use crate::config::{Live, Options};
 use crate::hardware::Managers;
 use crate::net::links::Links;
 use crate::net::resolver::Resolver;
+use crate::net::tls;
 use crate::sys::power::{PowerError, Transition};
 use crate::sys::root::Root;
 use crate::sys::{boot_times, log, run_files};
@@ -39,6 +40,10 @@ const NOTHING_TELLS_A_REBOOT: &str = "a restart of this server in the middle of 
      step will count as the end of that step: the agent's token is known beforehand (ipa-agent-token), \
      its certificate is not made anew, and the conductor does not show driver_internal_info. Use \
      automatic TLS, or no token of your own";
+
+/// A conductor that gives none is older than tokens, or its answer makes no sense.
+const NO_TOKEN: &str = "the conductor gave no token that can be one, so no command will be let in: see \
+     [agent] and the log of the conductor";
 
 /// What an agent starts with.
 pub struct Setup {
@@ -86,7 +91,7 @@ pub async fn live(setup: Setup) -> Result<End, AgentError> {
     if state.kept().node.is_some() {
         warn!("an agent before this one has ended; going on with its node");
     }
-    discovery::complete(&live_options, &status).await;
+    let discovery = discovery::complete(&live_options, &status).await;
     let options = live_options.current();
     let resolver = Resolver::default();
     let client = Client::new(&options, resolver.clone()).map_err(AgentError::Conductor)?;
@@ -106,6 +111,7 @@ pub async fn live(setup: Setup) -> Result<End, AgentError> {
     clock
         .ready(wait_for_route(&options, &client, &resolver, &status))
         .await?;
+    clock::tell_if_unset(&status, SystemTime::now());
     let mut inspection = Inspection::begin(
         &managers, &options, &client, &resolver, &mut state, &root, &status,
     )
@@ -129,6 +135,7 @@ pub async fn live(setup: Setup) -> Result<End, AgentError> {
             find_node(
                 times,
                 &client,
+                &discovery,
                 addresses,
                 &mut inspection,
                 &mut state,
@@ -207,7 +214,7 @@ pub async fn live(setup: Setup) -> Result<End, AgentError> {
     tokio::select! {
         end = &mut serving => end,
         // At once where there is nothing to hand in any more.
-        () = inspection.until_delivered(&mut state, || table.running().is_none()) => serving.await,
+        () = inspection.until_delivered(&mut state, &discovery, || table.running().is_none()) => serving.await,
     }
 }
 
@@ -277,15 +284,33 @@ async fn apply(
         None if answer.config.token() == TokenAnswer::GivenBefore => {
             return Err(AgentError::NoToken);
         }
-        None => warn!("the conductor gave no token; no command will be let in"),
+        None => {
+            warn!(NO_TOKEN);
+            status.trouble(NO_TOKEN);
+        }
     }
     options.change(|options| answer.config.apply(options));
+    let options = options.current();
+    let mut trouble = answer.config.trouble();
+    trouble.extend(tls::trouble(&options));
+    for what in trouble {
+        warn!("{what}");
+        status.trouble(&what);
+    }
+    if let Some(names) = tls::unknown_ciphers(&options) {
+        warn!(
+            names,
+            "tls_cipher_suites names what is none of this agent's suites; that is passed over"
+        );
+    }
     let node = answer.node.clone();
     state.change(|kept| kept.node = Some(node.clone()));
     boot_phase("lookup", &answer.uuid);
     let managers = Arc::clone(managers);
     // Waits for the root disk that the node's hints name.
-    let _ = spawn_blocking(move || managers.set_node(node)).await;
+    if let Err(panic) = spawn_blocking(move || managers.set_node(node)).await {
+        error!(%panic, "looking for the node's root disk met a defect");
+    }
     Ok(())
 }
 
@@ -299,13 +324,12 @@ fn pulse(answer: &LookupAnswer, callback: Callback, token: &Token, client: &Arc<
             agent_version: super::VERSION.to_owned(),
             agent_verify_ca: callback.certificate,
         },
-        // Answers without it are refused.
-        timeout: Duration::from_secs_f64(answer.config.heartbeat_timeout().unwrap_or(300.0)),
+        timeout: answer.config.heartbeat_timeout(),
     }
 }
 
 /// The later lookup that commands ask for. Runs on the command's thread.
-fn relookup(
+pub(super) fn relookup(
     options: Live,
     root: PathBuf,
     managers: &Arc<Managers>,
@@ -334,14 +358,22 @@ fn relookup(
         };
         let lookup = Lookup {
             addresses,
-            node_uuid: Some(uuid),
+            node_uuid: Some(uuid.clone()),
             times: LookupTimes {
                 timeout: Duration::from_secs(options.lookup_timeout),
                 interval: Duration::from_secs(options.lookup_interval),
             },
         };
         match handle.block_on(lookup.run(&client, |_| {})) {
-            Ok(answer) => Some(answer.node),
+            Ok(answer) if answer.is_about(&uuid) => Some(answer.node),
+            Ok(answer) => {
+                let error = ConductorError::OtherNode {
+                    expected: uuid,
+                    answered: answer.uuid,
+                };
+                warn!(%error, "the node could not be looked up again");
+                None
+            }
             Err(error) => {
                 warn!(error = %log::chain(&error), "the node could not be looked up again");
                 None

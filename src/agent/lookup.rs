@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use farrier_plugin::Node;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 use tracing::warn;
 
-use super::inspection::Inspection;
+use super::discovery::{Discovery, Look};
+use super::inspection::{FRUITLESS, Inspection};
 use super::state::StateFile;
 use super::status::Status;
 use crate::conductor::{Client, ConductorError, LookupAnswer, LookupTimes};
@@ -87,20 +89,40 @@ impl Addresses {
 pub(super) async fn find_node(
     times: LookupTimes,
     client: &Client,
+    discovery: &Discovery<impl Look>,
     addresses: Addresses,
     inspection: &mut Inspection,
     state: &mut StateFile,
-    status: &Status,
+    status: &Arc<Status>,
 ) -> LookupAnswer {
     // Held during a try only, and there is one at a time.
-    let search = Mutex::new((addresses, inspection, state));
+    let search = Mutex::new((addresses, inspection, state, 0));
     loop {
         let ask = || async {
             let mut search = search.lock().await;
-            let (addresses, inspection, state) = &mut *search;
+            let (addresses, inspection, state, fruitless) = &mut *search;
+            if inspection.fruitless().max(*fruitless) >= FRUITLESS {
+                *fruitless = 0;
+                inspection.look_again(discovery).await;
+            }
             inspection.again_if_due(state).await;
-            let node_uuid = inspection.inspected().node_uuid.as_deref();
-            client.lookup(addresses.current().await, node_uuid).await
+            let node_uuid = inspection.inspected().node_uuid.clone();
+            let asked = client.lookup(addresses.current().await, node_uuid.as_deref());
+            let answer = asked.await.inspect_err(|error| {
+                *fruitless = if error.leads_nowhere() {
+                    *fruitless + 1
+                } else {
+                    0
+                };
+            })?;
+            let kept = state.kept().node.as_ref().and_then(Node::uuid);
+            match node_uuid.as_deref().or(kept) {
+                Some(expected) if !answer.is_about(expected) => Err(ConductorError::OtherNode {
+                    expected: expected.to_owned(),
+                    answered: answer.uuid,
+                }),
+                _ => Ok(answer),
+            }
         };
         let progress = |error: &ConductorError| {
             status.trouble(&format!("{}; trying again", log::chain(error)));

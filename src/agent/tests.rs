@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{IpAddr, TcpListener};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -18,14 +18,18 @@ use tokio::time::timeout;
 
 use super::markers::Marker;
 use super::{AgentError, End, Setup, live};
+use crate::conductor::Endpoint;
 use crate::conductor::fake::{Answer, Asked, Conductor, NODE, TOKEN, friendly, lookup, root};
 use crate::config::{Live, Options};
 use crate::hardware::Managers;
 use crate::net::certificate::Identity;
+use crate::net::mdns::Service;
 use crate::sys::power::PowerError;
 use crate::sys::root::Root;
 
+mod discovery;
 mod inspection;
+mod lookups;
 mod restarts;
 mod settings;
 
@@ -140,12 +144,7 @@ enum Hardware {
 impl Boot {
     fn new(conductor: &Conductor) -> Self {
         let root = tempfile::tempdir().unwrap();
-        // The port is free now; that another test takes it in between would fail loudly.
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = free_port();
         let options = Options {
             api_url: vec![conductor.url()],
             listen_host: Some("127.0.0.1".parse().unwrap()),
@@ -270,6 +269,31 @@ impl Caller {
         assert_eq!(answer.status(), 200);
         serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
     }
+}
+
+/// A port that no other test takes: the kernel gives outgoing connections higher ones.
+fn free_port() -> u16 {
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    // Another run of the tests begins at another one.
+    let first = 10_000 + std::process::id() % 10_000;
+    loop {
+        let port = first as u16 + TAKEN.fetch_add(1, Ordering::SeqCst);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// What a conductor at this port of this machine announces.
+pub(super) fn announced(port: u16) -> Endpoint {
+    let service = Service {
+        // Of `.local` it would be an address, and no loopback one.
+        host: "127.0.0.1".to_owned(),
+        port,
+        addresses: Vec::new(),
+        text: vec![("protocol".to_owned(), "http".to_owned())],
+    };
+    Endpoint::of(&service, |_| true).unwrap()
 }
 
 async fn ended(agent: JoinHandle<Result<End, AgentError>>) -> Result<End, AgentError> {

@@ -1,6 +1,8 @@
 //! What a lookup answers, and what of it changes the agent (contract/control-plane 2.3, 2.4).
 
 use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use farrier_plugin::Node;
 use serde_json::{Map, Value, json};
@@ -9,8 +11,20 @@ use tracing::{info, warn};
 use super::step_under_way::{self, StepUnderWay};
 use crate::config::{Options, TlsVersion};
 
-/// A token from the conductor has at least this many characters.
-const TOKEN_LENGTH: usize = 32;
+/// A token from the conductor has so many characters. Conductors give 43; every line of the log is
+/// searched for it.
+const TOKEN_LENGTHS: RangeInclusive<usize> = 32..=4096;
+
+/// Bounds of `heartbeat_timeout`. A shorter one would keep both sides busy with nothing else; a longer
+/// one would have a conductor that was restarted wait for days.
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(86_400);
+
+/// Ironic's default.
+const USUAL: Duration = Duration::from_secs(300);
+
+/// Characters of a senseless value that are shown.
+const VALUE_SHOWN: usize = 100;
 
 /// What stands for a token that was handed out before.
 const MASKED: &str = "******";
@@ -110,15 +124,22 @@ impl LookupAnswer {
                 .into_iter()
                 .collect(),
         };
-        let config = ConductorConfig(config);
-        if config.heartbeat_timeout().is_none() {
-            return Err("no config.heartbeat_timeout".to_owned());
-        }
         Ok(Self {
             node: Node(node),
             uuid,
-            config,
+            config: ConductorConfig(config),
         })
+    }
+
+    /// Whether this is the answer about the node with this UUID, however that is written.
+    pub fn is_about(&self, uuid: &str) -> bool {
+        match (
+            uuid::Uuid::try_parse(&self.uuid),
+            uuid::Uuid::try_parse(uuid),
+        ) {
+            (Ok(answered), Ok(asked)) => answered == asked,
+            _ => self.uuid == uuid,
+        }
     }
 
     /// The step that the conductor waits for, should this be the first word of an agent that has
@@ -129,23 +150,53 @@ impl LookupAnswer {
 }
 
 impl ConductorConfig {
-    /// Seconds after which the conductor takes a silent agent for dead.
-    pub fn heartbeat_timeout(&self) -> Option<f64> {
-        self.0
-            .get("heartbeat_timeout")
-            .and_then(Value::as_f64)
-            .filter(|seconds| seconds.is_finite() && *seconds > 0.0)
+    /// How long an agent may be silent before the conductor takes it for dead, from a second to a day.
+    ///
+    /// A value that is none or senseless is replaced, and [`Self::trouble`] says by what. To refuse the
+    /// answer was rejected: the token in it is not given out a second time.
+    pub fn heartbeat_timeout(&self) -> Duration {
+        self.said_timeout()
+            .filter(|seconds| *seconds > 0.0)
+            .and_then(|seconds| {
+                Duration::try_from_secs_f64(seconds.min(LONGEST.as_secs_f64())).ok()
+            })
+            .map_or(USUAL, |timeout| timeout.clamp(SHORTEST, LONGEST))
+    }
+
+    fn said_timeout(&self) -> Option<f64> {
+        self.0.get("heartbeat_timeout").and_then(Value::as_f64)
     }
 
     /// What is said about the token.
     pub fn token(&self) -> TokenAnswer {
         match self.0.get("agent_token").and_then(Value::as_str) {
             Some(MASKED) => TokenAnswer::GivenBefore,
-            Some(token) if token.chars().count() >= TOKEN_LENGTH => {
+            Some(token) if TOKEN_LENGTHS.contains(&token.chars().count()) => {
                 TokenAnswer::New(token.to_owned())
             }
             _ => TokenAnswer::Absent,
         }
+    }
+
+    /// What in the answer keeps the agent from working as the conductor meant it, in words for the
+    /// person at the console.
+    pub fn trouble(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let timeout = self.heartbeat_timeout();
+        if self.said_timeout() != Some(timeout.as_secs_f64()) {
+            let said = match self.0.get("heartbeat_timeout") {
+                Some(said) => excerpt(&said.to_string()),
+                None => "nothing".to_owned(),
+            };
+            found.push(format!(
+                "the conductor says {said} for heartbeat_timeout, which should be seconds, from {} to {}; \
+                 {} s are taken. See [api]ramdisk_heartbeat_timeout of its configuration",
+                SHORTEST.as_secs(),
+                LONGEST.as_secs(),
+                timeout.as_secs()
+            ));
+        }
+        found
     }
 
     /// Change the options that the conductor decides. What makes no sense, and what has no effect
@@ -184,7 +235,7 @@ impl ConductorConfig {
             warn!("the conductor's setting has no effect: {what}");
         }
         info!(
-            heartbeat_timeout = self.heartbeat_timeout(),
+            heartbeat_timeout = self.heartbeat_timeout().as_secs_f64(),
             tls_min_version = ?options.tls_min_version,
             md5_enabled = options.md5_enabled,
             permitted_image_formats = options.permitted_image_formats.join(","),
@@ -245,13 +296,21 @@ impl ConductorConfig {
         if let Some(value) = self.0.get(name).filter(|value| !value.is_null())
             && read(value).is_none()
         {
-            warn!(name, %value, "the conductor's setting makes no sense and is left out");
+            let value = excerpt(&value.to_string());
+            warn!(
+                name,
+                value, "the conductor's setting makes no sense and is left out"
+            );
         }
     }
 }
 
+fn excerpt(text: &str) -> String {
+    text.chars().take(VALUE_SHOWN).collect()
+}
+
 /// The UUID goes into URLs, so its form is checked.
-fn is_uuid(text: &str) -> bool {
+pub(super) fn is_uuid(text: &str) -> bool {
     uuid::Uuid::try_parse(text).is_ok()
 }
 
@@ -289,7 +348,8 @@ mod tests {
     fn a_recorded_answer_is_applied() {
         let answer = LookupAnswer::read(recorded()).unwrap();
         assert_eq!(answer.uuid, "2564c0a3-dd23-551f-a25c-1af767f45a81");
-        assert_eq!(answer.config.heartbeat_timeout(), Some(60.0));
+        assert_eq!(answer.config.heartbeat_timeout(), Duration::from_secs(60));
+        assert!(answer.config.trouble().is_empty());
         assert_eq!(
             answer.config.token(),
             TokenAnswer::New("cfCpmNi_3Kw3_Gwps1BO22NjqEzeFTPx7YYb0z_PycA".to_owned())
@@ -333,7 +393,8 @@ mod tests {
         answer.as_object_mut().unwrap().remove("config");
         answer["heartbeat_timeout"] = json!(300);
         let answer = LookupAnswer::read(answer).unwrap();
-        assert_eq!(answer.config.heartbeat_timeout(), Some(300.0));
+        assert_eq!(answer.config.heartbeat_timeout(), Duration::from_secs(300));
+        assert!(answer.config.trouble().is_empty());
         assert_eq!(answer.config.token(), TokenAnswer::Absent);
     }
 
@@ -342,7 +403,6 @@ mod tests {
         for (pointer, reason) in [
             ("/node", "no node"),
             ("/node/uuid", "a node without a UUID"),
-            ("/config/heartbeat_timeout", "no config.heartbeat_timeout"),
         ] {
             let mut answer = recorded();
             *answer.pointer_mut(pointer).unwrap() = Value::Null;
@@ -351,6 +411,54 @@ mod tests {
         let mut answer = recorded();
         answer["node"]["uuid"] = json!("../../v1/nodes");
         LookupAnswer::read(answer).unwrap_err();
+    }
+
+    #[test]
+    fn a_heartbeat_timeout_is_a_second_to_a_day_and_anything_else_is_told() {
+        for (said, seconds, told) in [
+            (json!(1), 1.0, false),
+            (json!(1.5), 1.5, false),
+            (json!(86_400), 86_400.0, false),
+            (json!(0), 300.0, true),
+            (json!(-60), 300.0, true),
+            (json!(1e-9), 1.0, true),
+            (json!(f64::MIN_POSITIVE), 1.0, true),
+            (json!(86_401), 86_400.0, true),
+            (json!(1e300), 86_400.0, true),
+            (json!(u64::MAX), 86_400.0, true),
+            (json!(i64::MIN), 300.0, true),
+            (json!("60"), 300.0, true),
+            (json!("never"), 300.0, true),
+            (json!(true), 300.0, true),
+            (json!([60]), 300.0, true),
+            (json!({"seconds": 60}), 300.0, true),
+            (json!(null), 300.0, true),
+        ] {
+            let mut answer = recorded();
+            answer["config"]["heartbeat_timeout"] = said.clone();
+            let config = LookupAnswer::read(answer).unwrap().config;
+            assert_eq!(config.heartbeat_timeout().as_secs_f64(), seconds, "{said}");
+            let trouble = config.trouble().join("\n");
+            assert_eq!(
+                trouble.contains(&format!("says {said} for")),
+                told,
+                "{trouble}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_uuid_is_the_same_in_any_form() {
+        let answer = LookupAnswer::read(recorded()).unwrap();
+        for same in [
+            "2564c0a3-dd23-551f-a25c-1af767f45a81",
+            "2564C0A3-DD23-551F-A25C-1AF767F45A81",
+            "2564c0a3dd23551fa25c1af767f45a81",
+        ] {
+            assert!(answer.is_about(same), "{same}");
+        }
+        assert!(!answer.is_about("2564c0a3-dd23-551f-a25c-1af767f45a82"));
+        assert!(!answer.is_about(""));
     }
 
     #[test]

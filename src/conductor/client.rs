@@ -1,6 +1,7 @@
 //! The client of the conductor's API (contract/control-plane 2.1, 3.1, 9.5).
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -22,6 +23,13 @@ use crate::sys::log::chain;
 
 /// Answers larger than this are refused; a lookup's is a few KiB.
 const ANSWER_LIMIT: usize = 4 * 1024 * 1024;
+
+/// The header in which a conductor says the highest version that it speaks.
+const MAXIMUM_VERSION: &str = "X-OpenStack-Ironic-API-Maximum-Version";
+
+/// So many lookups have to find the node before a conductor that never tells its version is one of a
+/// time before there were tokens.
+const VERSION_TRIES: u32 = 3;
 
 /// The most that a connection may take: three tries of TCP.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -62,7 +70,10 @@ impl fmt::Display for ApiVersion {
 pub struct Client {
     http: reqwest::Client,
     urls: Mutex<Vec<Url>>,
+    configured_version: Option<ApiVersion>,
     version: Mutex<Option<ApiVersion>>,
+    /// Lookups that found the node while the conductor did not tell its version.
+    untold: AtomicU32,
     clock: Mutex<Option<Reading>>,
     request_id: Option<HeaderValue>,
     timeout: Duration,
@@ -81,7 +92,8 @@ struct Reading {
 impl Reading {
     /// What it says now.
     fn at(self, now: Instant) -> SystemTime {
-        self.said + now.saturating_duration_since(self.at)
+        let since = now.saturating_duration_since(self.at);
+        self.said.checked_add(since).unwrap_or(self.said)
     }
 }
 
@@ -105,15 +117,14 @@ impl Client {
                     .map_err(NetError::Client)
             })
             .map_err(ConductorError::Setup)?;
+        let configured = options.ironic_api_version.as_deref();
+        let configured_version = configured.and_then(ApiVersion::named);
         Ok(Self {
             http,
             urls: Mutex::new(urls),
-            version: Mutex::new(
-                options
-                    .ironic_api_version
-                    .as_deref()
-                    .and_then(ApiVersion::named),
-            ),
+            configured_version,
+            version: Mutex::new(configured_version),
+            untold: AtomicU32::new(0),
             clock: Mutex::new(None),
             request_id: options
                 .global_request_id
@@ -129,6 +140,17 @@ impl Client {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Ask this URL from now on, which is another conductor's or the same one's new one.
+    ///
+    /// # Errors
+    /// If it is no URL of a conductor; then nothing is changed.
+    pub fn move_to(&self, url: &str) -> Result<(), ConductorError> {
+        let url = base_url(url)?;
+        *self.urls.lock().unwrap_or_else(PoisonError::into_inner) = vec![url];
+        *self.known_version() = self.configured_version;
+        Ok(())
     }
 
     /// The time by the conductor's clock, as of its last answer. It goes on evenly whatever happens
@@ -165,27 +187,52 @@ impl Client {
     ///
     /// Where the version cannot be found out for reasons that pass, nothing is asked: by the version
     /// that would be taken instead, a conductor gives no token, and an agent without one found its node
-    /// for nothing.
+    /// for nothing. Where a conductor says what is no version, or refuses to say it, the lookup's own
+    /// answer may say it; if it does not either, the node counts as found at the third try only.
     pub async fn lookup(
         &self,
         addresses: &[String],
         node_uuid: Option<&str>,
     ) -> Result<LookupAnswer, ConductorError> {
-        let version = match self.found_version().await {
+        let mut query = vec![("addresses", addresses.join(","))];
+        if let Some(uuid) = node_uuid {
+            query.push(("node_uuid", uuid.to_owned()));
+        }
+        let untold = match self.found_version().await {
+            Ok(version) => return self.lookup_by(version, &query).await,
             Err(error)
                 if error.is_transient() && !matches!(error, ConductorError::Answer { .. }) =>
             {
                 return Err(error);
             }
-            Err(_) => ApiVersion::FALLBACK,
-            Ok(version) => version.min(ApiVersion::AGENT_TOKEN),
+            Err(error) => error,
         };
-        let mut query = vec![("addresses", addresses.join(","))];
-        if let Some(uuid) = node_uuid {
-            query.push(("node_uuid", uuid.to_owned()));
+        // No token is given out by this version, so none is lost.
+        let answer = self.lookup_by(ApiVersion::FALLBACK, &query).await;
+        let told = *self.known_version();
+        if let Some(version) = told {
+            return self.lookup_by(version, &query).await;
         }
+        let answer = answer?;
+        if self.untold.fetch_add(1, Ordering::Relaxed) + 1 < VERSION_TRIES {
+            return Err(untold);
+        }
+        warn!(
+            error = %chain(&untold),
+            "the conductor does not tell its API version, so there is no token and no TLS of the \
+             agent's own"
+        );
+        Ok(answer)
+    }
+
+    async fn lookup_by(
+        &self,
+        version: ApiVersion,
+        query: &[(&str, String)],
+    ) -> Result<LookupAnswer, ConductorError> {
+        let version = version.min(ApiVersion::AGENT_TOKEN);
         let answer = self
-            .request(Method::GET, "v1/lookup", &query, Some(version), None)
+            .request(Method::GET, "v1/lookup", query, Some(version), None)
             .await?;
         let answer = answer.expect(StatusCode::OK)?;
         let value = answer.json()?;
@@ -298,6 +345,7 @@ impl Client {
             },
         })?;
         self.note_clock(&response);
+        self.note_version(&response);
         let status = response.status();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
@@ -324,6 +372,15 @@ impl Client {
         if let Some(said) = date {
             let at = Instant::now();
             *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(Reading { said, at });
+        }
+    }
+
+    /// Ironic tells its versions with every answer. What the root says goes before that.
+    fn note_version(&self, response: &Response) {
+        let said = response.headers().get(MAXIMUM_VERSION);
+        let version = said.and_then(|version| ApiVersion::named(version.to_str().ok()?));
+        if let Some(version) = version {
+            self.known_version().get_or_insert(version);
         }
     }
 

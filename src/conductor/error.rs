@@ -64,6 +64,17 @@ pub enum ConductorError {
         /// What is wrong with it.
         what: String,
     },
+    /// The answer is about another node than the one that this machine is.
+    #[error(
+        "The conductor takes this machine for the node {answered}, but since it was booted it is the \
+         node {expected}; nothing of that answer is taken. If the node was made anew, reboot this machine"
+    )]
+    OtherNode {
+        /// What this machine is known as.
+        expected: String,
+        /// What the answer says.
+        answered: String,
+    },
     /// There is no conductor to ask.
     #[error("No URL of a conductor is known; set ipa-api-url on the kernel command line")]
     NoUrl,
@@ -84,6 +95,13 @@ impl ConductorError {
     /// Whether no answer came at all, so that another URL may help.
     pub fn is_connection(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Timeout { .. })
+    }
+
+    /// Whether this may be the answer of no conductor at all: none came, or another program's.
+    pub fn leads_nowhere(&self) -> bool {
+        self.is_connection()
+            || matches!(self, Self::Redirected { .. } | Self::Answer { .. })
+            || matches!(self, Self::Status { status, .. } if *status >= 500)
     }
 
     /// Whether the same request may succeed later: no answer, a locked node, an error on the

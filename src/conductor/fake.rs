@@ -35,6 +35,8 @@ pub(crate) enum Answer {
     Json(u16, Value),
     /// This status with this text.
     Text(u16, &'static str),
+    /// This status with these headers and bytes; `Date` among them takes the place of the real one.
+    Raw(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// This status, and this place to go to.
     Redirect(u16, String),
     /// Close the connection without a word.
@@ -220,13 +222,17 @@ async fn respond(
         before
     };
     notify.notify_waiters();
-    let mut location = None;
+    let mut headers = Vec::new();
     let (status, body) = match answer(&asked, before) {
-        Answer::Json(status, value) => (status, value.to_string()),
-        Answer::Text(status, text) => (status, text.to_owned()),
+        Answer::Json(status, value) => (status, value.to_string().into_bytes()),
+        Answer::Text(status, text) => (status, text.as_bytes().to_vec()),
+        Answer::Raw(status, more, body) => {
+            headers = more;
+            (status, body)
+        }
         Answer::Redirect(status, to) => {
-            location = Some(to);
-            (status, "<html>Moved</html>".to_owned())
+            headers.push(("Location", to));
+            (status, b"<html>Moved</html>".to_vec())
         }
         Answer::Drop => return Err("dropped as the test wants it".into()),
         Answer::Silence => {
@@ -234,14 +240,13 @@ async fn respond(
             return Err("never".into());
         }
     };
-    let mut response = Response::builder().status(status);
-    if let Some(location) = location {
-        response = response.header("Location", location);
+    if headers.iter().all(|(name, _)| *name != "Date") {
+        let now = httpdate::fmt_http_date(std::time::SystemTime::now());
+        headers.push(("Date", now));
     }
-    Ok(response
-        .header(
-            "Date",
-            httpdate::fmt_http_date(std::time::SystemTime::now()),
-        )
-        .body(Full::new(Bytes::from(body)))?)
+    let mut response = Response::builder().status(status);
+    for (name, value) in headers {
+        response = response.header(name, value);
+    }
+    Ok(response.body(Full::new(Bytes::from(body)))?)
 }

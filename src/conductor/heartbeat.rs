@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, warn};
 
 use super::ConductorError;
-use super::retry::between;
+use super::retry::{between, seconds};
 use crate::sys::log::chain;
 
 /// After a success, the next heartbeat comes after this part of the time-out, at least and at most.
@@ -20,6 +20,9 @@ const AFTER_FAILURE: (f64, f64) = (5.0, 10.0);
 
 /// A demanded heartbeat keeps this distance from the one before it.
 const DISTANCE: Duration = Duration::from_secs(5);
+
+/// No pause is longer: a year.
+const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 
 /// A heartbeat that was demanded is followed by one more after this time.
 ///
@@ -109,8 +112,7 @@ impl Heartbeats {
                 Ok(()) => {
                     debug!(demanded, "heartbeat");
                     let (low, high) = PART_OF_TIMEOUT;
-                    let regular =
-                        Duration::from_secs_f64(self.timeout.as_secs_f64() * between(low, high));
+                    let regular = seconds(self.timeout.as_secs_f64() * between(low, high));
                     let spare = demanded && regular > SPARE;
                     demanded = false;
                     if spare { SPARE } else { regular }
@@ -118,16 +120,22 @@ impl Heartbeats {
                 Err(error) => {
                     warn!(error = %chain(error), "the heartbeat failed");
                     let (low, high) = AFTER_FAILURE;
-                    Duration::from_secs_f64(between(low, high))
+                    seconds(between(low, high))
                 }
             };
             match &result {
                 Ok(()) => tell(News::Accepted),
                 Err(error) => tell(News::Failed(error)),
             }
-            due = Instant::now() + pause;
+            due = later(pause);
         }
     }
+}
+
+/// That long from now; a pause that no clock can hold ends with the longest that can be slept.
+fn later(pause: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(pause).unwrap_or(now + LONGEST)
 }
 
 /// Resolves when the value is true, or nobody can change it any more.
@@ -207,6 +215,36 @@ mod tests {
         for pair in beats.windows(2) {
             let gap = pair[1] - pair[0];
             assert!((90.0..180.2).contains(&gap), "{gap}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_timeout_ends_them() {
+        assert!(later(Duration::MAX) > Instant::now() + LONGEST / 2);
+        for timeout in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
+            let demanded = Arc::new(Notify::new());
+            let (stop, stopped) = watch::channel(false);
+            let heartbeats = Heartbeats {
+                timeout,
+                demanded: Arc::clone(&demanded),
+                stop: stopped,
+            };
+            let beats = Arc::new(Mutex::new(0));
+            let count = Arc::clone(&beats);
+            let send = move || {
+                *count.lock().unwrap() += 1;
+                async {
+                    sleep(Duration::from_millis(50)).await;
+                    Ok(())
+                }
+            };
+            let task = tokio::spawn(heartbeats.run(send, |_| {}));
+            sleep(Duration::from_secs(60)).await;
+            demanded.notify_one();
+            sleep(Duration::from_secs(30)).await;
+            stop.send_replace(true);
+            task.await.unwrap();
+            assert!(*beats.lock().unwrap() >= 2, "{timeout:?}");
         }
     }
 

@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use tracing::{info, warn};
 use url::Url;
 
+use super::answer::is_uuid;
 use super::{Client, ConductorError};
 use crate::net::http::shown;
 use crate::sys::log::chain;
@@ -84,6 +85,8 @@ fn outcome(answer: &Value) -> InspectionOutcome {
         node_uuid: ["/uuid", "/node/uuid"]
             .iter()
             .find_map(|path| answer.pointer(path)?.as_str())
+            // The lookup asks by it, and wants the node with it.
+            .filter(|uuid| is_uuid(uuid))
             .map(str::to_owned),
     }
 }

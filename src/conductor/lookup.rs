@@ -85,7 +85,7 @@ impl LookupTimes {
             let mut pause = pause(tries);
             if matches!(error, ConductorError::Conflict { .. }) {
                 conflicts += 1;
-                pause += conflict_pause(conflicts);
+                pause = pause.saturating_add(conflict_pause(conflicts));
             }
             if started.elapsed() >= self.timeout {
                 return Err(error);

@@ -8,6 +8,11 @@ pub(super) fn between(low: f64, high: f64) -> f64 {
     low + fraction() * (high - low).max(0.0)
 }
 
+/// So many seconds; none where the number is none, for ever where no clock can hold it.
+pub(super) fn seconds(number: f64) -> Duration {
+    Duration::try_from_secs_f64(number.max(0.0)).unwrap_or(Duration::MAX)
+}
+
 /// The pause after this many tries of a lookup (contract/control-plane 2.2): between the interval
 /// and `2^(tries-1)` seconds, at most 60.
 pub(super) fn lookup_pause(tries: u32, interval: Duration) -> Duration {
@@ -15,7 +20,7 @@ pub(super) fn lookup_pause(tries: u32, interval: Duration) -> Duration {
         .powi(tries.saturating_sub(1).min(6).cast_signed())
         .min(60.0);
     let low = interval.as_secs_f64();
-    Duration::from_secs_f64(between(low, doubling.max(low)))
+    seconds(between(low, doubling.max(low)))
 }
 
 /// The additional pause after this many answers with status 409.
@@ -31,7 +36,7 @@ pub(super) fn conflict_pause(conflicts: u32) -> Duration {
 /// up to 60 s; from the second on by chance between the half and all of that.
 pub fn repeat_pause(tries: u32) -> Duration {
     let doubling = (5.0 * 2f64.powi(tries.clamp(1, 5).cast_signed() - 1)).min(60.0);
-    Duration::from_secs_f64(between((doubling / 2.0).max(5.0), doubling))
+    seconds(between((doubling / 2.0).max(5.0), doubling))
 }
 
 /// From 0 up to 1. The keys of the standard library's hasher come from the kernel's random numbers
@@ -60,6 +65,7 @@ mod tests {
                 assert!((1.0..=most).contains(&pause), "{tries}: {pause}");
             }
         }
+        assert!(lookup_pause(1, Duration::MAX) > Duration::from_secs(1 << 62));
         assert_eq!(
             lookup_pause(1, Duration::from_secs(90)),
             Duration::from_secs(90)

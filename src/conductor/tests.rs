@@ -155,9 +155,69 @@ async fn a_conductor_that_tells_no_version_is_asked_by_the_oldest() {
     })
     .await;
     let client = client(&[conductor.url()]);
+    // Not before it was asked for its version again.
+    for _ in 0..2 {
+        let error = client.lookup(&addresses(), None).await.unwrap_err();
+        assert!(error.to_string().contains("nothing here"), "{error}");
+    }
     client.lookup(&addresses(), None).await.unwrap();
-    let asked = conductor.asked_for("/v1/lookup").remove(0);
-    assert_eq!(asked.version.as_deref(), Some("1.31"));
+    let asked = conductor.asked_for("/v1/lookup");
+    assert!(
+        asked
+            .iter()
+            .all(|asked| asked.version.as_deref() == Some("1.31"))
+    );
+    assert_eq!(conductor.asked().len(), 6);
+}
+
+#[tokio::test]
+async fn a_version_that_is_no_version_at_first_costs_no_token() {
+    for root in [
+        Answer::Text(404, "nothing here"),
+        Answer::Text(200, "<html>Please wait</html>"),
+        Answer::Json(200, json!({"default_version": {"version": "2.0"}})),
+        Answer::Json(
+            200,
+            json!({"default_version": {"version": "1.99999999999"}}),
+        ),
+    ] {
+        let first = Mutex::new(Some(root));
+        let conductor = Conductor::start(move |asked, _| {
+            let first = (asked.path == "/").then(|| first.lock().unwrap().take());
+            first.flatten().unwrap_or_else(|| friendly(asked))
+        })
+        .await;
+        let client = client(&[conductor.url()]);
+        client.lookup(&addresses(), None).await.unwrap_err();
+        let answer = client.lookup(&addresses(), None).await.unwrap();
+        assert_eq!(answer.config.token(), TokenAnswer::New(TOKEN.to_owned()));
+        let asked = conductor.asked_for("/v1/lookup");
+        assert_eq!(asked[1].version.as_deref(), Some("1.62"));
+        assert!(client.version().await >= ApiVersion::AGENT_VERIFY_CA);
+    }
+}
+
+#[tokio::test]
+async fn a_lookups_answer_tells_the_version_that_the_root_does_not() {
+    for status in [200, 404] {
+        let conductor = Conductor::start(move |asked, before| match asked.path.as_str() {
+            "/" => Answer::Text(403, "not for agents"),
+            "/v1/lookup" if before == 0 => {
+                let headers = vec![("X-OpenStack-Ironic-API-Maximum-Version", "1.115".to_owned())];
+                let body = lookup("").to_string().into_bytes();
+                Answer::Raw(status, headers, body)
+            }
+            _ => friendly(asked),
+        })
+        .await;
+        let client = client(&[conductor.url()]);
+        let answer = client.lookup(&addresses(), None).await.unwrap();
+        assert_eq!(answer.config.token(), TokenAnswer::New(TOKEN.to_owned()));
+        assert_eq!(client.version().await, ApiVersion(115));
+        let asked = conductor.asked_for("/v1/lookup");
+        let versions: Vec<_> = asked.iter().map(|asked| asked.version.as_deref()).collect();
+        assert_eq!(versions, [Some("1.31"), Some("1.62")]);
+    }
 }
 
 #[tokio::test]

@@ -46,6 +46,14 @@ impl Console {
         Self { queues: Vec::new() }
     }
 
+    /// The one at this path.
+    #[cfg(test)]
+    pub(super) fn at(path: &Path) -> Self {
+        Self {
+            queues: start(path).into_iter().collect(),
+        }
+    }
+
     /// Write a line of PID 1's own: the time since the kernel started, and what happened.
     pub(super) fn say(&self, text: &str) {
         let at = since_kernel_start().as_secs_f64();

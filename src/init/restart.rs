@@ -8,8 +8,9 @@ const FIRST: Duration = Duration::from_secs(1);
 /// The longest pause.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// A program that ran this long before it ended counts as healthy: the next pause is the first.
-const HEALTHY: Duration = Duration::from_secs(60);
+/// A program that ran this long before it ended counts as healthy: the next pause is the first. An
+/// agent may ask a conductor for minutes before it gets the answer that ends it.
+const HEALTHY: Duration = Duration::from_secs(600);
 
 /// Pauses between the end of a program and its next start.
 #[derive(Debug, Default)]
@@ -18,6 +19,11 @@ pub(super) struct BackOff {
 }
 
 impl BackOff {
+    /// How often the program has ended in a row, none of the times after a long run.
+    pub(super) fn in_a_row(&self) -> u32 {
+        self.failures
+    }
+
     /// The pause after a run of this length.
     pub(super) fn after(&mut self, run: Duration) -> Duration {
         if run >= HEALTHY {
@@ -49,7 +55,9 @@ mod tests {
         for _ in 0..5 {
             back_off.after(Duration::ZERO);
         }
+        assert_eq!(back_off.after(Duration::from_secs(599)).as_secs(), 32);
         assert_eq!(back_off.after(Duration::from_secs(3600)).as_secs(), 1);
+        assert_eq!(back_off.in_a_row(), 1);
         assert_eq!(back_off.after(Duration::ZERO).as_secs(), 2);
     }
 }

@@ -206,8 +206,15 @@ impl Program {
             }
             Rule::Always | Rule::Unless(_) => {
                 let pause = self.back_off.after(run);
+                let again = match self.back_off.in_a_row() {
+                    0 | 1 => String::new(),
+                    times => format!(
+                        " (it has ended {times} times in a row, now after {} s)",
+                        run.as_secs()
+                    ),
+                };
                 console.say(&format!(
-                    "{} ended with {ending}; starting it again in {} s",
+                    "{} ended with {ending}; starting it again in {} s{again}",
                     self.name,
                     pause.as_secs()
                 ));
@@ -291,6 +298,51 @@ mod tests {
         assert_eq!(supervisor.pid("program"), None);
         supervisor.start_due(due);
         waitpid(Pid::from_raw(supervisor.pid("program").unwrap()), None).unwrap();
+    }
+
+    /// Whatever a conductor says to an agent, one that ends of it again and again is started ever more
+    /// rarely, and the console says so each time.
+    #[test]
+    fn a_program_that_ends_again_and_again_is_started_ever_more_rarely() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("console");
+        std::fs::write(&path, "").unwrap();
+        let mut supervisor = Supervisor::new(Console::at(&path));
+        let service = Service::new("/bin/true");
+        supervisor.add("program", service, Rule::Always, Output::Consoles);
+        supervisor.start("program");
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            let pid = supervisor.pid("program").unwrap();
+            waitpid(Pid::from_raw(pid), None).unwrap();
+            let before = Instant::now();
+            supervisor.ended(pid, Ending::Exit(101));
+            let due = supervisor.next_start().unwrap();
+            pauses.push((due - before).as_secs_f64().round() as u64);
+            supervisor.start_due(due);
+        }
+        let pid = supervisor.pid("program").unwrap();
+        waitpid(Pid::from_raw(pid), None).unwrap();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let said = loop {
+            let said = std::fs::read_to_string(&path).unwrap();
+            if said.lines().count() >= 8 || Instant::now() > deadline {
+                break said;
+            }
+            thread::sleep(Duration::from_millis(10));
+        };
+        let lines: Vec<_> = said.lines().collect();
+        for (line, text) in [
+            (
+                0,
+                "program ended with exit status 101; starting it again in 1 s",
+            ),
+            (1, "in 2 s (it has ended 2 times in a row, now after 0 s)"),
+            (7, "in 60 s (it has ended 8 times in a row, now after 0 s)"),
+        ] {
+            assert!(lines[line].ends_with(text), "{said}");
+        }
     }
 
     #[test]

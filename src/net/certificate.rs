@@ -19,6 +19,9 @@ use crate::config::{Curve, Options};
 /// one of its defects (13.7).
 const LIFETIME: Duration = Duration::from_secs(90 * 86_400);
 
+/// 9999-12-31T23:59:59Z, in seconds since 1970.
+const LAST_SECOND: u64 = 253_402_300_799;
+
 /// X.509 allows 64 characters in a common name.
 const COMMON_NAME_LIMIT: usize = 64;
 
@@ -62,11 +65,9 @@ impl Identity {
         let mut name = DistinguishedName::new();
         name.push(DnType::CommonName, common_name(hostname));
         parameters.distinguished_name = name;
-        parameters.not_before = now
-            .checked_sub(Duration::from_secs(options.auto_tls_allowed_clock_skew))
-            .unwrap_or(SystemTime::UNIX_EPOCH)
-            .into();
-        parameters.not_after = (now + LIFETIME).into();
+        let skew = Duration::from_secs(options.auto_tls_allowed_clock_skew);
+        parameters.not_before = nameable(now.checked_sub(skew)).into();
+        parameters.not_after = nameable(now.checked_add(LIFETIME)).into();
         parameters.custom_extensions = vec![subject_alternative_name(address)];
         let certificate = parameters.self_signed(&key).map_err(failed)?;
         Ok(Self {
@@ -94,6 +95,14 @@ impl Identity {
             "the agent's own certificate",
         )
     }
+}
+
+/// The nearest time that a certificate can name, from 1970 to the last second of 9999 (RFC 5280
+/// 4.1.2.5); `None` is one that no clock can hold. The clock is a conductor's, which may say anything.
+fn nameable(time: Option<SystemTime>) -> SystemTime {
+    let first = SystemTime::UNIX_EPOCH;
+    time.unwrap_or(first)
+        .clamp(first, first + Duration::from_secs(LAST_SECOND))
 }
 
 fn algorithm(curve: Curve) -> &'static SignatureAlgorithm {
@@ -234,6 +243,29 @@ mod tests {
                 .run()
                 .unwrap();
         }
+    }
+
+    #[test]
+    fn whatever_the_clock_says_there_is_a_certificate_that_is_valid_then() {
+        let epoch = SystemTime::UNIX_EPOCH;
+        for seconds in [0, 1, NOW, 4_102_444_800, LAST_SECOND - 1, LAST_SECOND] {
+            let now = epoch + Duration::from_secs(seconds);
+            let address = "10.77.0.90".parse().unwrap();
+            let options = Options::default();
+            let identity = Identity::generate(address, "ipa", &options, now).unwrap();
+            let der = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap();
+            let (_, certificate) = x509_parser::parse_x509_certificate(&der).unwrap();
+            let validity = certificate.validity();
+            let seconds = seconds.cast_signed();
+            assert!(validity.not_before.timestamp() <= seconds, "{validity:?}");
+            assert!(validity.not_after.timestamp() >= seconds, "{validity:?}");
+            identity.server_config(&options).unwrap();
+        }
+        for beyond in [Some(epoch - Duration::from_secs(1)), None] {
+            assert_eq!(nameable(beyond), epoch);
+        }
+        let beyond = epoch + Duration::from_secs(LAST_SECOND + 1);
+        assert_eq!(nameable(Some(beyond)), beyond - Duration::from_secs(1));
     }
 
     #[test]

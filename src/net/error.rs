@@ -33,16 +33,6 @@ pub enum NetError {
         #[source]
         source: rustls::Error,
     },
-    /// None of the configured cipher suites exists.
-    #[error(
-        "No cipher suite in {names} is offered; tls_cipher_suites takes {known} joined with ':'"
-    )]
-    CipherSuites {
-        /// What was asked for.
-        names: String,
-        /// What there is.
-        known: String,
-    },
     /// The own certificate could not be made.
     #[error("Could not make a certificate for {subject}")]
     Certificate {

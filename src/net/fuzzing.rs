@@ -3,6 +3,7 @@
 use rustls_pki_types::CertificateDer;
 
 use super::tls_anchors::trusted;
+use super::tls_ciphers::Selection;
 use super::tls_verifier::Overlooked;
 use super::x509::Facts;
 
@@ -31,6 +32,18 @@ pub(crate) fn ntp_answer(data: &[u8]) {
         .and_then(|bytes| bytes.try_into().ok())
         .map_or(0, u64::from_be_bytes);
     super::ntp::read(data, cookie);
+}
+
+/// A list of cipher suites: what is selected is there once, and nothing of what is refused.
+pub(crate) fn cipher_list(data: &[u8]) {
+    let list = String::from_utf8_lossy(data);
+    let selection = Selection::of(Some(&list));
+    let mut names: Vec<_> = selection.suites().map(|suite| suite.name).collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count);
+    assert!(selection.refused.is_none() || selection.is_empty());
 }
 
 /// A name server's answer to a question of ours, and the same bytes as `resolv.conf` and `hosts`.

@@ -3,7 +3,7 @@
 //!
 //! The queries are one-shot (RFC 6762 section 5.1): from any port but 5353, so that responders
 //! answer this socket alone. A full querier would need port 5353, group memberships and a cache,
-//! for a name that is asked for once in the life of an agent.
+//! for a name that is asked for a few times in the life of an agent.
 
 use std::collections::BTreeSet;
 use std::io;

@@ -16,6 +16,7 @@ pub mod tls;
 mod tls_anchors;
 #[cfg(test)]
 mod tls_cases;
+mod tls_ciphers;
 pub mod tls_hint;
 #[cfg(test)]
 mod tls_tests;

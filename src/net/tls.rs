@@ -13,49 +13,25 @@ use tracing::warn;
 
 use super::NetError;
 use super::tls_anchors::{Anchors, certificates, private_key};
+use super::tls_ciphers::{self, Selection};
 use super::tls_verifier::{NoAnchors, Unverified, Verifier};
 use crate::config::{Options, TlsVersion};
 
 /// Trust anchors where `cafile` is not set.
 const SYSTEM_ANCHORS: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// OpenSSL's names of the TLS 1.2 suites that there are, in order of preference.
-const SUITES: [(&str, SupportedCipherSuite); 6] = [
-    (
-        "ECDHE-ECDSA-AES256-GCM-SHA384",
-        aws_lc_rs::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-    ),
-    (
-        "ECDHE-ECDSA-AES128-GCM-SHA256",
-        aws_lc_rs::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-    ),
-    (
-        "ECDHE-RSA-AES256-GCM-SHA384",
-        aws_lc_rs::cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-    ),
-    (
-        "ECDHE-RSA-AES128-GCM-SHA256",
-        aws_lc_rs::cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-    ),
-    (
-        "ECDHE-ECDSA-CHACHA20-POLY1305",
-        aws_lc_rs::cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-    ),
-    (
-        "ECDHE-RSA-CHACHA20-POLY1305",
-        aws_lc_rs::cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-    ),
-];
+/// Characters of a list of cipher suites that are shown.
+const LIST_SHOWN: usize = 200;
 
-/// How many of [`SUITES`] are on where `tls_cipher_suites` is not set: the reference's default.
-const DEFAULT_SUITES: usize = 4;
+/// Words of it that are shown as unknown.
+const WORDS_SHOWN: usize = 8;
 
 /// The settings for connections that the agent opens.
 ///
 /// The trust anchors are `cafile`, else the system's; where neither can be read, every HTTPS
 /// connection fails with an unknown issuer, but plain HTTP works.
 pub fn client(options: &Options) -> Result<ClientConfig, NetError> {
-    let builder = ClientConfig::builder_with_provider(provider(options)?)
+    let builder = ClientConfig::builder_with_provider(provider(options))
         .with_protocol_versions(versions(options))
         .map_err(|source| NetError::Tls {
             with: "the options tls_min_version and tls_cipher_suites".to_owned(),
@@ -105,7 +81,7 @@ pub fn server(
         with: with.to_owned(),
         source,
     };
-    let mut config = ServerConfig::builder_with_provider(provider(options)?)
+    let mut config = ServerConfig::builder_with_provider(provider(options))
         .with_protocol_versions(versions(options))
         .map_err(tls_error)?
         .with_no_client_auth()
@@ -115,56 +91,74 @@ pub fn server(
     Ok(config)
 }
 
+/// What the options ask for and do not get, in words for the person at the console: a list of cipher
+/// suites that leaves none, or none that is written as OpenSSL wants it.
+///
+/// TLS 1.2 is off then, for the agent as server and as client. The default suites in their place
+/// would be what nobody asked for, perhaps just what the list was to exclude, and to end would help
+/// nobody: TLS 1.3, which conductors speak by default, has no suites to choose and is no weaker.
+pub fn trouble(options: &Options) -> Option<String> {
+    let list = options.tls_cipher_suites.as_deref()?;
+    let selection = Selection::of(Some(list));
+    if !selection.is_empty() || options.tls_min_version != TlsVersion::Tls12 {
+        return None;
+    }
+    let why = match &selection.refused {
+        Some(why) => format!("OpenSSL would refuse the list: {why}"),
+        None => "it leaves none of this agent's suites".to_owned(),
+    };
+    let list: String = list.chars().take(LIST_SHOWN).collect();
+    Some(format!(
+        "tls_cipher_suites is {list:?}, and {why}; TLS 1.2 is off, only TLS 1.3 is served and spoken. \
+         There are, joined with ':': {}",
+        tls_ciphers::SUITES
+            .each_ref()
+            .map(|suite| suite.name)
+            .join(", ")
+    ))
+}
+
+/// What of the cipher suites' list names nothing here, for the log; OpenSSL passes over it, too.
+pub fn unknown_ciphers(options: &Options) -> Option<String> {
+    let mut unknown = Selection::of(options.tls_cipher_suites.as_deref()).unknown;
+    unknown.truncate(WORDS_SHOWN);
+    (!unknown.is_empty()).then(|| unknown.join(", "))
+}
+
+/// The versions; TLS 1.2 only where there is a suite for it.
 fn versions(options: &Options) -> &'static [&'static SupportedProtocolVersion] {
     static BOTH: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
     match options.tls_min_version {
-        TlsVersion::Tls12 => &BOTH,
-        TlsVersion::Tls13 => &BOTH[..1],
+        TlsVersion::Tls12 if !selection(options).is_empty() => &BOTH,
+        _ => &BOTH[..1],
     }
 }
 
-/// The cryptography, with the TLS 1.2 suites that are wanted. TLS 1.3 suites are not configurable,
-/// as in the contract.
-fn provider(options: &Options) -> Result<Arc<CryptoProvider>, NetError> {
+/// The cryptography, with the TLS 1.2 suites that are wanted.
+fn provider(options: &Options) -> Arc<CryptoProvider> {
     static DEFAULT: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
-    let default = DEFAULT.get_or_init(|| {
-        let wanted = SUITES[..DEFAULT_SUITES].iter().map(|(_, suite)| *suite);
-        Arc::new(with_suites(wanted.collect()))
-    });
-    let Some(names) = &options.tls_cipher_suites else {
-        return Ok(Arc::clone(default));
+    let make = || {
+        Arc::new(with_suites(
+            selection(options).suites().map(|suite| suite.suite),
+        ))
     };
-    let mut wanted = Vec::new();
-    for name in words(names) {
-        match SUITES.iter().find(|(known, _)| *known == name) {
-            Some((_, suite)) => wanted.push(*suite),
-            None => warn!(name, "this TLS 1.2 cipher suite is not offered"),
-        }
+    match &options.tls_cipher_suites {
+        None => Arc::clone(DEFAULT.get_or_init(make)),
+        Some(_) => make(),
     }
-    if wanted.is_empty() && options.tls_min_version == TlsVersion::Tls12 {
-        return Err(NetError::CipherSuites {
-            names: names.clone(),
-            known: SUITES.map(|(name, _)| name).join(", "),
-        });
-    }
-    Ok(Arc::new(with_suites(wanted)))
 }
 
 /// OpenSSL's names of the TLS 1.2 suites that these options offer.
 pub(super) fn offered(options: &Options) -> Vec<&'static str> {
-    let is_offered = |(place, name): &(usize, &'static str)| match &options.tls_cipher_suites {
-        Some(names) => words(names).any(|word| word == *name),
-        None => *place < DEFAULT_SUITES,
-    };
-    let names = SUITES.iter().map(|(name, _)| *name).enumerate();
-    names.filter(is_offered).map(|(_, name)| name).collect()
+    let selection = selection(options);
+    selection.suites().map(|suite| suite.name).collect()
 }
 
-fn words(names: &str) -> impl Iterator<Item = &str> {
-    names.split([':', ',', ' ']).filter(|name| !name.is_empty())
+fn selection(options: &Options) -> Selection {
+    Selection::of(options.tls_cipher_suites.as_deref())
 }
 
-fn with_suites(tls12: Vec<SupportedCipherSuite>) -> CryptoProvider {
+fn with_suites(tls12: impl Iterator<Item = SupportedCipherSuite>) -> CryptoProvider {
     let mut provider = aws_lc_rs::default_provider();
     provider
         .cipher_suites
@@ -175,7 +169,7 @@ fn with_suites(tls12: Vec<SupportedCipherSuite>) -> CryptoProvider {
 
 /// What decides whether a server is the one that it says it is.
 pub(super) fn verifier(options: &Options) -> Result<Arc<dyn ServerCertVerifier>, NetError> {
-    let provider = provider(options)?;
+    let provider = provider(options);
     if options.insecure {
         warn!("the option insecure is set: servers' certificates are not verified");
         return Ok(Arc::new(Unverified(provider)));

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use rustls::RootCertStore;
 use rustls_pki_types::pem::{Error as PemError, PemObject};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor, UnixTime};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor};
 use x509_parser::asn1_rs::{Any, Class, Oid, Sequence, Tag};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
 use super::NetError;
-use super::x509::{Facts, Unfit, Whose};
+use super::x509::{DatesBy, Facts, Unfit, Whose};
 use crate::sys::text_encoding;
 
 /// The labels that OpenSSL knows besides `CERTIFICATE`. The second has OpenSSL's own data about whom
@@ -87,14 +87,14 @@ impl Anchors {
         &self,
         anchor: &TrustAnchor<'_>,
         between: u32,
-        now: UnixTime,
+        now: DatesBy,
     ) -> Result<(), Unfit> {
         let mut outcome = Err(Unfit::NoAuthority(Whose::Anchor));
         for (root, facts) in self.store.roots.iter().zip(&self.facts) {
             if root == anchor {
                 outcome = facts
                     .check_issuer(Whose::Anchor, between)
-                    .and_then(|()| facts.check_dates(Whose::Anchor, now));
+                    .and_then(|()| facts.check_dates(Whose::Anchor, now.for_anchor(facts)));
                 if outcome.is_ok() {
                     break;
                 }

@@ -145,8 +145,9 @@ impl Offer {
 
     fn no_version(&self) -> String {
         match self.suites.as_str() {
-            "" => "the server does not speak TLS 1.3, and the option tls_min_version allows no \
-                   other: have it speak TLS 1.3, or set tls_min_version to 1.2"
+            "" => "the server does not speak TLS 1.3, and the options tls_min_version and \
+                   tls_cipher_suites allow no other: have it speak TLS 1.3, or set \
+                   tls_min_version to 1.2 and see that tls_cipher_suites leaves a suite for that"
                 .to_owned(),
             _ => "the server speaks neither TLS 1.2 nor 1.3, and older versions are not offered: \
                   have it speak TLS 1.2 or 1.3"

@@ -13,9 +13,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use super::http;
 use super::resolver::Resolver;
 use super::tls_anchors::Anchors;
+use super::{http, tls};
 use crate::config::{Options, TlsVersion};
 
 struct Authority {
@@ -283,16 +283,45 @@ fn what_cannot_be_used_is_named() {
             },
             "empty.pem; check the option cafile",
         ),
-        (
-            Options {
-                tls_cipher_suites: Some("RC4-MD5".to_owned()),
-                ..Options::default()
-            },
-            "RC4-MD5",
-        ),
     ] {
         let error = http::client(&options, Resolver::default()).unwrap_err();
         assert!(error.to_string().contains(part), "{error}");
+    }
+}
+
+/// A list that leaves nothing neither ends the agent nor brings suites back that nobody asked for.
+#[tokio::test]
+async fn without_a_suite_only_tls_1_3_is_spoken() {
+    let served = self_signed("127.0.0.1");
+    let tls13 = Server::start(&served, &[&TLS13], None).await;
+    let tls12 = Server::start(&served, &[&TLS12], None).await;
+    for (list, says) in [
+        ("RC4-MD5", "it leaves none of this agent's suites"),
+        ("AES128:!ECDHE", "it leaves none of this agent's suites"),
+        ("", "it leaves none of this agent's suites"),
+        (
+            "HIGH:*",
+            "OpenSSL would refuse the list: there is no word at \"*\"",
+        ),
+    ] {
+        let options = Options {
+            insecure: true,
+            tls_cipher_suites: Some(list.to_owned()),
+            ..Options::default()
+        };
+        let trouble = tls::trouble(&options).unwrap();
+        assert!(trouble.contains(says), "{trouble}");
+        assert_eq!(tls13.answers(&options).await.as_deref(), Ok("ok"));
+        let error = tls12.answers(&options).await.unwrap_err();
+        assert!(error.contains("tls_cipher_suites"), "{error}");
+    }
+    for list in [None, Some("ECDHE+AESGCM:!aNULL")] {
+        let tls_cipher_suites = list.map(str::to_owned);
+        let options = Options {
+            tls_cipher_suites,
+            ..Options::default()
+        };
+        assert_eq!(tls::trouble(&options), None);
     }
 }
 

@@ -19,7 +19,7 @@ use x509_parser::oid_registry::OID_X509_EXT_BASIC_CONSTRAINTS;
 use x509_parser::prelude::FromDer;
 
 use super::tls_anchors::Anchors;
-use super::x509::{Facts, Unfit, Whose};
+use super::x509::{DatesBy, Facts, Unfit, Whose};
 
 /// Verification against trust anchors: WebPKI's, and what OpenSSL does besides.
 ///
@@ -45,8 +45,11 @@ impl Verifier {
     ) -> Result<(), rustls::Error> {
         let parsed = ParsedCertificate::try_from(end_entity)?;
         let facts = Facts::read(end_entity).ok_or(CertificateError::BadEncoding)?;
+        let now = DatesBy::clock(now, std::iter::once(end_entity).chain(intermediates));
         if self.anchors.hold(end_entity) {
-            facts.check_dates(Whose::Server, now).map_err(unfit)?;
+            facts
+                .check_dates(Whose::Server, now.for_anchor(&facts))
+                .map_err(unfit)?;
         } else if let Some(overlooked) = Overlooked::of(end_entity) {
             let algorithms = self.provider.signature_verification_algorithms.all;
             let algorithms: Vec<Overlooking<'_>> = algorithms
@@ -73,7 +76,7 @@ impl Verifier {
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
+        now: DatesBy,
         algorithms: &[&dyn SignatureVerificationAlgorithm],
     ) -> Result<(), rustls::Error> {
         let refusal = RefCell::new(None);
@@ -89,7 +92,7 @@ impl Verifier {
                     algorithms,
                     &self.anchors.store().roots,
                     intermediates,
-                    now,
+                    now.time,
                     KeyUsage::server_auth(),
                     None,
                     Some(&check),
@@ -106,7 +109,7 @@ impl Verifier {
             &parsed,
             self.anchors.store(),
             intermediates,
-            now,
+            now.time,
             algorithms,
         ) {
             Ok(()) => Err(refusal
@@ -122,7 +125,7 @@ impl Verifier {
     }
 
     /// What the library does not look at, for a path that it found good.
-    fn check_path(&self, path: &VerifiedPath<'_>, now: UnixTime) -> Result<(), Unfit> {
+    fn check_path(&self, path: &VerifiedPath<'_>, now: DatesBy) -> Result<(), Unfit> {
         let mut between = 0;
         for certificate in path.intermediate_certificates() {
             let facts =
@@ -359,3 +362,6 @@ impl ServerCertVerifier for NoAnchors {
             .supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,9 @@
 //! at key usage, nor at any of it in a trust anchor.
 
 use std::fmt;
+use std::time::Duration;
 
-use rustls_pki_types::UnixTime;
+use rustls_pki_types::{CertificateDer, UnixTime};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::error::X509Error;
 use x509_parser::extensions::{KeyUsage, ParsedExtension, X509Extension};
@@ -13,6 +14,8 @@ use x509_parser::oid_registry::OID_X509_EXT_BASIC_CONSTRAINTS;
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::X509Version;
+
+use crate::sys::clock::RELEASED;
 
 /// Least bits of an RSA key. OpenSSL's default in distributions is the same.
 pub(super) const LEAST_RSA_BITS: usize = 2048;
@@ -85,6 +88,52 @@ pub(super) enum Unfit {
     },
 }
 
+/// The time that certificates have to be valid at.
+///
+/// By a clock that was never set, none would be valid: each begins after 1970. The dates are then looked
+/// at as of the earliest time that it can be: after the release of this program, and after all
+/// of the certificates were issued. What has expired by then is refused still; what may be valid is
+/// taken. To look at no date was rejected: it would let in what is known to be expired.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DatesBy {
+    /// That time.
+    pub(super) time: UnixTime,
+    is_assumed: bool,
+}
+
+impl DatesBy {
+    /// By this clock, for these certificates.
+    pub(super) fn clock<'a>(
+        now: UnixTime,
+        certificates: impl Iterator<Item = &'a CertificateDer<'a>>,
+    ) -> Self {
+        if now.as_secs() >= RELEASED {
+            return Self {
+                time: now,
+                is_assumed: false,
+            };
+        }
+        let first = certificates
+            .filter_map(|der| Facts::read(der))
+            .map(|facts| facts.first_second());
+        let time = first.fold(RELEASED, u64::max);
+        Self {
+            time: UnixTime::since_unix_epoch(Duration::from_secs(time)),
+            is_assumed: true,
+        }
+    }
+
+    /// The same for a trusted certificate.
+    pub(super) fn for_anchor(self, anchor: &Facts) -> UnixTime {
+        let issued = UnixTime::since_unix_epoch(Duration::from_secs(anchor.first_second()));
+        if self.is_assumed {
+            self.time.max(issued)
+        } else {
+            self.time
+        }
+    }
+}
+
 /// Which certificate of a path.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Whose {
@@ -152,6 +201,11 @@ impl Facts {
                 _ => None,
             },
         })
+    }
+
+    /// First second that it is valid in, since 1970.
+    pub(super) fn first_second(&self) -> u64 {
+        u64::try_from(self.not_before).unwrap_or(0)
     }
 
     /// Whether it is valid now.

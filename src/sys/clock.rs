@@ -10,6 +10,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_settime};
 
+/// No time before this one can be now, in seconds since 1970: 2026-11-01, the first day of the month of
+/// the release. To be moved on with each release; one that is older only shows fewer clocks as wrong.
+pub const RELEASED: u64 = 1_793_491_200;
+
+/// Whether this time shows that the clock was never set, or has lost its battery.
+pub fn is_unset(time: SystemTime) -> bool {
+    time.duration_since(UNIX_EPOCH)
+        .map_or(true, |since| since.as_secs() < RELEASED)
+}
+
 /// A time as `2026-11-22T07:14:20.123Z`. Times before 1970 are shown as 1970.
 pub fn utc_text(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -100,6 +110,21 @@ fn civil(day: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_from_before_the_release_was_never_set() {
+        let released = UNIX_EPOCH + Duration::from_secs(RELEASED);
+        assert_eq!(utc_text(released), "2026-11-01T00:00:00.000Z");
+        for (time, unset) in [
+            (UNIX_EPOCH - Duration::from_secs(1), true),
+            (UNIX_EPOCH, true),
+            (released - Duration::from_secs(1), true),
+            (released, false),
+            (SystemTime::now(), false),
+        ] {
+            assert_eq!(is_unset(time), unset, "{time:?}");
+        }
+    }
 
     #[test]
     fn times_are_shown_in_utc() {

@@ -74,6 +74,11 @@ pub fn chain(error: &dyn Error) -> String {
 /// Show these lines to the person at the console, and keep them in the log. Foreign text that becomes a
 /// part of one goes through [`printable::line`] before.
 pub fn show(lines: &str) {
+    #[cfg(test)]
+    SHOWN
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(lines.to_owned());
     for line in lines.lines() {
         emit(format!("{}\n", printable::line(&mask_cut(line, LINE_LIMIT))));
     }
@@ -102,6 +107,10 @@ pub fn set_debug(debug: bool) {
         tracing::callsite::rebuild_interest_cache();
     }
 }
+
+/// What tests have shown, each call an entry.
+#[cfg(test)]
+pub(crate) static SHOWN: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 static DEBUG: AtomicBool = AtomicBool::new(false);
 static STORE: OnceLock<Mutex<Store>> = OnceLock::new();

@@ -141,6 +141,16 @@ async fn without_a_server_nobody_waits() {
 }
 
 #[test]
+fn a_clock_that_nobody_has_set_is_told_with_what_follows() {
+    let status = Status::default();
+    assert_eq!(tell_if_unset(&status, SystemTime::now()), None);
+    let told = tell_if_unset(&status, SystemTime::UNIX_EPOCH).unwrap();
+    for part in ["1970-01-01T00:00:00", "certificate", "ipa-ntp-server"] {
+        assert!(told.contains(part), "{told}");
+    }
+}
+
+#[test]
 fn how_wrong_it_was_is_said_in_two_units() {
     for (seconds, words) in [
         (1.3, "1.3 s"),

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use farrier_plugin::{HardwareManager, SilentContext};
 
 use super::*;
-use crate::agent::tests::Machine;
+use crate::agent::discovery::Looking;
+use crate::agent::tests::{Machine, announced};
+use crate::conductor::ServiceKind;
 use crate::conductor::fake::{Answer, Conductor, NODE, friendly};
 use crate::config::Live;
 
@@ -56,6 +58,7 @@ fn failed_at_first(conductor: &Conductor, root: &Path) -> (Inspection, Arc<Machi
         options: Arc::new(options),
         root: root.to_owned(),
         inspected: Inspected::default(),
+        fruitless: 0,
         pending: Some(Pending {
             tries: 1,
             due: Instant::now(),
@@ -118,7 +121,11 @@ async fn nothing_is_handed_in_while_a_command_runs() {
     let looks = AtomicUsize::new(0);
     // The third time a command comes in the middle of collecting, the fifth time none.
     let is_idle = || matches!(looks.fetch_add(1, Ordering::SeqCst), 2 | 5 | 6);
-    inspection.until_delivered(&mut state, is_idle).await;
+    let nowhere = |_, _, _| -> Looking { unreachable!("nothing was found with multicast DNS") };
+    let discovery = Discovery::by(&Live::new(Options::default()), Vec::new(), nowhere);
+    inspection
+        .until_delivered(&mut state, &discovery, is_idle)
+        .await;
     assert_eq!(looks.into_inner(), 7);
     assert_eq!(conductor.asked().len(), 1);
     assert!(state.kept().inspected);
@@ -142,4 +149,25 @@ async fn old_data_and_data_of_another_network_is_not_fresh() {
     tokio::time::pause();
     tokio::time::advance(FRESH).await;
     assert!(!data.is_fresh());
+}
+
+#[tokio::test]
+async fn data_that_leads_nowhere_goes_where_is_announced_next() {
+    let conductor =
+        Conductor::start(|_, _| Answer::Json(202, serde_json::json!({"uuid": NODE}))).await;
+    let root = tempfile::tempdir().unwrap();
+    let (mut inspection, _, mut state) = failed_at_first(&conductor, root.path());
+    let live = Live::new(Options {
+        inspection_callback_url: vec!["http://127.0.0.1:1/v1/continue".to_owned()],
+        ..Options::default()
+    });
+    inspection.urls = urls(&live.current());
+    let port = conductor.address.port();
+    let look = move |_, _, _| -> Looking { Box::pin(async move { Some(announced(port)) }) };
+    let discovery = Discovery::by(&live, vec![ServiceKind::Inspection], look);
+    let delivered = inspection.until_delivered(&mut state, &discovery, || true);
+    let limit = Duration::from_secs(20);
+    tokio::time::timeout(limit, delivered).await.unwrap();
+    assert_eq!(conductor.asked_for("/v1/continue").len(), 1);
+    assert!(state.kept().inspected);
 }

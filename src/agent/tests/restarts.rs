@@ -2,12 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::Arc;
 
+use farrier_plugin::SilentContext;
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 
-use super::{Boot, Caller, ended};
+use super::{Boot, Caller, Machine, ended};
+use crate::agent::life::relookup;
 use crate::agent::{AgentError, state};
+use crate::conductor::Client;
 use crate::conductor::fake::{Answer, Conductor, NODE, TOKEN, friendly, lookup};
+use crate::config::Live;
+use crate::hardware::Managers;
+use crate::net::resolver::Resolver;
+use crate::sys::log::SHOWN;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restarted_agent_is_the_same_agent() {
@@ -46,22 +55,34 @@ async fn a_restarted_agent_inspects_nothing_again_and_knows_what_came_of_it() {
     agent.abort();
 }
 
+/// Whether the other node's answer brings a token or not: this machine was booted as another.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_is_kept_for_its_node_alone() {
-    let conductor = Conductor::start(|asked, before| match asked.path.as_str() {
-        "/v1/lookup" if before > 0 => {
-            let mut other = lookup("******");
-            other["node"]["uuid"] = json!("7f2c1c5e-3f0b-4a52-9a4e-6f6f0c0f1a11");
-            Answer::Json(200, other)
-        }
-        _ => friendly(asked),
-    })
-    .await;
-    let boot = Boot::new(&conductor);
-    let agent = boot.start();
-    conductor.wait_for("/v1/heartbeat", 1).await;
-    let result = ended(boot.start_again(agent).await).await;
-    assert!(matches!(result, Err(AgentError::NoToken)), "{result:?}");
+async fn a_restarted_agent_stays_the_node_that_it_was() {
+    const OTHER: &str = "7f2c1c5e-3f0b-4a52-9a4e-6f6f0c0f1a11";
+    for token in ["******", "another-token-of-at-least-32-characters"] {
+        let conductor = Conductor::start(move |asked, before| match asked.path.as_str() {
+            "/v1/lookup" if matches!(before, 1 | 2) => {
+                let mut other = lookup(token);
+                other["node"]["uuid"] = json!(OTHER);
+                Answer::Json(200, other)
+            }
+            "/v1/lookup" if before > 2 => Answer::Json(200, lookup("******")),
+            _ => friendly(asked),
+        })
+        .await;
+        let boot = Boot::new(&conductor);
+        let agent = boot.start();
+        let first = conductor.wait_for("/v1/heartbeat", 1).await.remove(0);
+        let agent = boot.start_again(agent).await;
+        // The answers about the other node are told and not taken.
+        let second = conductor.wait_for("/v1/heartbeat", 2).await.remove(1);
+        assert_eq!((first.path, first.body), (second.path, second.body));
+        assert_eq!(conductor.asked_for("/v1/lookup").len(), 4);
+        let shown = SHOWN.lock().unwrap();
+        let told = |text: &String| text.contains(&conductor.url()) && text.contains(OTHER);
+        assert!(shown.iter().any(told));
+        agent.abort();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,4 +111,40 @@ async fn what_is_kept_holds_no_more_than_it_must() {
     assert_eq!(kept["token"], TOKEN);
     assert_eq!(kept["node"]["uuid"], NODE);
     agent.abort();
+}
+
+/// The hints of another node would choose this machine's disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_lookup_with_another_node_brings_nothing() {
+    let conductor = Conductor::start(|asked, before| match asked.path.as_str() {
+        "/v1/lookup" => {
+            let mut answer = lookup("******");
+            answer["node"]["properties"] = json!({"root_device": {"name": "/dev/sdz"}});
+            match before {
+                0 => answer["node"]["uuid"] = json!("7f2c1c5e-3f0b-4a52-9a4e-6f6f0c0f1a11"),
+                // The same node, written in another way.
+                _ => answer["node"]["uuid"] = json!(NODE.to_uppercase()),
+            }
+            Answer::Json(200, answer)
+        }
+        _ => friendly(asked),
+    })
+    .await;
+    let boot = Boot::new(&conductor);
+    let live = Live::new(boot.options.clone());
+    live.change(|options| options.lookup_interval = 1);
+    let machine = Arc::new(Machine::new());
+    let managers = Managers::from_managers(live.clone(), vec![machine], &SilentContext);
+    let managers = Arc::new(managers.unwrap());
+    let client = Client::new(&live.current(), Resolver::default()).unwrap();
+    let root = boot.path().to_owned();
+    let relookup = relookup(live, root, &managers, &Arc::new(client));
+    let answers = spawn_blocking(move || {
+        managers.set_node(serde_json::from_value(json!({"uuid": NODE})).unwrap());
+        [relookup(), relookup()]
+    });
+    let [other, same] = answers.await.unwrap();
+    assert_eq!(other, None);
+    assert!(same.unwrap().0.contains_key("properties"));
+    assert_eq!(conductor.asked_for("/v1/lookup").len(), 2);
 }

@@ -6,7 +6,7 @@
 #           that there are more, is not compared.
 # Matters:  DSP0266 lets any service split any collection. Systems of a chassis with many blades, drives, volumes or
 #           firmware inventory behind the first part do not exist for Ironic: "not found", or not updated.
-# Source:   DMTF DSP0266, "Resource collection responses" and "Partial resource results".
+# Source:   DMTF DSP0266, the Redfish specification, on resource collections.
 # Tried:    sushy 5.14.0.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -380,6 +380,11 @@ fn on_4096_byte_blocks_every_file_is_what_an_iso_reader_finds() {
         let fat = Fat::open(&medium, partition.offset, partition.length);
         let fat = fat.unwrap().unwrap();
         assert_eq!(fat.sector_size(), 4096, "{title}");
+        let start = partition.offset as usize;
+        let content = &medium.content()[start..start + partition.length as usize];
+        if let Some(said) = fixture::judged_by("fsck.vfat", &["-n", "-v"], content) {
+            assert!(!said.contains("differ"), "{title}: {said}");
+        }
         let mut found = BTreeMap::new();
         collect(&fat.files().unwrap(), "", &mut found);
         let expected: BTreeMap<String, String> =

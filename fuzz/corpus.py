@@ -211,6 +211,11 @@ def made_by_tools(folder):
     yield 'iso9660', iso
     for content in (iso, disk.read_bytes()[:8192], b'{}'):
         yield 'config_drive', base64.b64encode(gzip.compress(content))
+    yield 'config_drive', gzip.compress(iso) + bytes(9)
+    yield 'config_drive', b'data:;base64,' + base64.urlsafe_b64encode(base64.b64encode(gzip.compress(b'x')))
+    trees = json.loads((HERE.parent / 'tests/fixtures/config_drives/trees.json').read_text())
+    for case in trees['images']:
+        yield 'iso9660', gzip.decompress(base64.b64decode(case['image']))[:160 << 10]
 
 
 DICTIONARIES = {
@@ -220,8 +225,9 @@ DICTIONARIES = {
     'mbr': [b'\x55\xaa', b'\x80', b'\xee', b'\x05', b'\x0f'],
     'fat': [b'\xeb\x3c\x90', b'FAT12   ', b'FAT16   ', b'FAT32   ', b'\xf8\xff', b'\xff\x0f',
             b'..         \x10', b'\x55\xaa'],
-    'iso9660': [b'CD001', b'RR\5\1\x81', b'NM', b'CE\x1c\1', b'SP\7\1\xbe\xef', b'%/E', b';1'],
-    'config_drive': [b'H4sIA', b'====', b'\n'],
+    'iso9660': [b'CD001', b'RR\5\1\x81', b'NM', b'CE\x1c\1', b'SP\7\1\xbe\xef', b'%/E', b';1', b'SL\x0f\1\0\4\0\0\4name', b'SL\x07\1\0\x08\0', b'PX\x2c\1', b'CL\x0c\1',
+                b'RE\4\1'],
+    'config_drive': [b'H4sIA', b'====', b'\n', b'data:;base64,', b'\x1f\x8b\x08', b'\xff\xfe', b'-_'],
     'boot_entry': [b'\x7f\xff\4\0', b'\4\1', b'\4\4', b'\0\0'],
     'name_answer': [b'\xc0\x0c', b'\0\1\0\1', b'\0\x1c\0\1', b'\0\5\0\1', b'nameserver ', b'search ',
                     b'options ', b'timeout:', b'fe80::1%', b'\6my_img\4test\0'],

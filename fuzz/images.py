@@ -1,17 +1,23 @@
 """Seeds of images: a tiny disk in every format, each behind the byte that the target takes first."""
 
+import base64
 import bz2
 import gzip
+import json
 import lzma
+import pathlib
 import random
 import subprocess
+
+HERE = pathlib.Path(__file__).resolve().parent
 
 RAW, GPT, ISO, UNDECLARED, QCOW2 = range(5)
 WITHOUT_LENGTH, WITHOUT_RANGES = 8, 16
 
 TOKENS = {
     'image_plain': [b'\x55\xaa', b'CD001', b'EFI PART', b'KDMV', b'conectix', b'vhdxfile', b'QED\0',
-                    b'LUKS\xba\xbe', b'# Disk DescriptorFile', b'NSR02'],
+                    b'LUKS\xba\xbe', b'# Disk DescriptorFile', b'NSR02', b'PK\3\4', b'ustar\0', b'\4\x22\x4d\x18',
+                    b'\x5d\0\0\x80\0' + b'\xff' * 8 + b'\0', b'070701', b'\x1f\x9d\x90', b'HdrS', b'<html'],
     'image_gzip': [b'\x1f\x8b\x08', b'\x04', b'\x08', b'\x10', b'\0\0\0\xff\xff'],
     'image_bzip2': [b'BZh9', b'\x31\x41\x59\x26\x53\x59', b'\x17\x72\x45\x38\x50\x90'],
     'image_xz': [b'\xfd7zXZ\0', b'YZ', b'\x21\1', b'\x04\1', b'\x06\1', b'\0\4', b'\0\1', b'\0\0'],
@@ -34,6 +40,9 @@ def plain(table):
     for kind in (RAW, GPT, UNDECLARED, RAW | WITHOUT_LENGTH):
         yield 'plain', kind, table + bytes(1024)
     yield 'plain', ISO, bytes(32769) + b'CD001' + bytes(2048)
+    foreign = json.loads((HERE.parent / 'tests/fixtures/foreign_images/cases.json').read_text())
+    for case in foreign['cases']:
+        yield 'plain', RAW, gzip.decompress(base64.b64decode(case['file']))[:8192]
 
 
 def packed(disk):

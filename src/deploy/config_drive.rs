@@ -89,6 +89,12 @@ impl ConfigDrive {
         Self::find(sent, layers, node, &origin)
     }
 
+    /// What a server sent.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn downloaded(bytes: Vec<u8>) -> Result<Self, DeployError> {
+        Self::find(Sent::Downloaded(bytes), Vec::new(), "node", "")
+    }
+
     /// Take off layers until there is a file system.
     fn find(
         sent: Sent,

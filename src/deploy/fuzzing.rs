@@ -6,6 +6,7 @@ use farrier_plugin::{SilentContext, StepArguments};
 use serde_json::{Map, Value};
 
 use super::config_drive::ConfigDrive;
+use super::error::DeployError;
 use super::image_info::{ImageInfo, is_url};
 use crate::config::Options;
 
@@ -14,17 +15,29 @@ pub(crate) fn boot_entry(data: &[u8]) {
     super::boot_entry::label(data);
 }
 
-/// A config drive as the conductor sends it, unless that is a URL, then what it holds.
+/// A config drive as a server sends it, and as the conductor does, unless that is a URL; then what it
+/// holds.
 pub(crate) fn config_drive(data: &[u8]) {
+    check(ConfigDrive::downloaded(data.to_vec()));
     let text: Arc<str> = String::from_utf8_lossy(data).into();
     if is_url(&text) {
         return;
     }
-    if let Ok(drive) = ConfigDrive::decode(&text, "node", &Options::default(), &SilentContext)
+    check(ConfigDrive::decode(
+        &text,
+        "node",
+        &Options::default(),
+        &SilentContext,
+    ));
+}
+
+fn check(drive: Result<ConfigDrive, DeployError>) {
+    if let Ok(drive) = drive
         && drive.size() < 1 << 20
-        && let Ok(content) = drive.unpacked()
     {
+        let content = drive.unpacked().expect("it was read before");
         assert_eq!(content.len() as u64, drive.size());
+        let _ = drive.files(&content);
     }
 }
 

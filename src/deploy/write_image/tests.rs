@@ -407,7 +407,7 @@ fn on_4096_byte_blocks_every_file_is_what_an_iso_reader_finds() {
         let mut drive = Vec::new();
         GzDecoder::new(&packed[..]).read_to_end(&mut drive).unwrap();
         let image = Image::of(fixture::gpt(4096, 0).content(), Some(&drive));
-        let medium = MemoryMedium::of(vec![0xaa; 40 * MIB], 4096);
+        let medium = MemoryMedium::of(vec![0xaa; 28 * MIB], 4096);
         let deployed = image.deploy(&medium);
         if let Some(refusal) = case.get("refuses").and_then(Value::as_str) {
             let error = text(deployed.unwrap_err());
@@ -420,6 +420,11 @@ fn on_4096_byte_blocks_every_file_is_what_an_iso_reader_finds() {
         let fat = Fat::open(&medium, partition.offset, partition.length);
         let fat = fat.unwrap().unwrap();
         assert_eq!(fat.sector_size(), 4096, "{title}");
+        let start = partition.offset as usize;
+        let content = &medium.content()[start..start + partition.length as usize];
+        if let Some(said) = fixture::judged_by("fsck.vfat", &["-n", "-v"], content) {
+            assert!(!said.contains("differ"), "{title}: {said}");
+        }
         let mut found = BTreeMap::new();
         collect(&fat.files().unwrap(), "", &mut found);
         let expected: BTreeMap<String, String> =

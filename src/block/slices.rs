@@ -29,6 +29,9 @@ pub(super) struct Range {
     pub(super) count: u64,
 }
 
+/// What reads a label or table: its sector, the type of the partition that it is in, and that one.
+type Reader = fn(&[u8], u8, Range) -> Vec<Range>;
+
 /// The partitions within this one, which has this type, in the order of their numbers. Those without
 /// an extent have a number, too.
 pub(super) fn within(
@@ -45,7 +48,7 @@ pub(super) fn within(
         medium.read_at(at, &mut label)?;
         Ok(Some(label))
     };
-    let (sector, read): (u64, fn(&[u8], u8, Range) -> Vec<Range>) = match kind {
+    let (sector, read): (u64, Reader) = match kind {
         FREE_BSD | OPEN_BSD | NET_BSD => (1, bsd),
         MINIX => (0, minix),
         UNIX_WARE => (29, unix_ware),
@@ -98,12 +101,12 @@ fn minix(record: &[u8], _: u8, _: Range) -> Vec<Range> {
 }
 
 fn unix_ware(label: &[u8], _: u8, _: Range) -> Vec<Range> {
-    if u32_at(label, 4) != UNIX_WARE_MAGIC || u32_at(label, 120) != TABLE_MAGIC {
+    if u32_at(label, 4) != UNIX_WARE_MAGIC || u32_at(label, 156) != TABLE_MAGIC {
         return Vec::new();
     }
     // The first is the whole disk.
     (1..MOST)
-        .map(|index| &label[180 + index * 12..][..12])
+        .map(|index| &label[216 + index * 12..][..12])
         .filter(|entry| u16_at(entry, 0) != 0)
         .map(|entry| Range {
             first: u32_at(entry, 4).into(),

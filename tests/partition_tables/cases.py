@@ -497,9 +497,9 @@ def _(disk):
     disk.mbr((2, 0x63, 64, 256))
     label = bytearray(512)
     struct.pack_into('<I', label, 4, 0xca5e600d)
-    struct.pack_into('<I', label, 120, 0x600ddeee)
+    struct.pack_into('<I', label, 156, 0x600ddeee)
     for index, kind, start, count in ((0, 5, 0, 4000), (1, 2, 700, 30), (3, 3, 800, 0), (15, 1, 900, 9)):
-        struct.pack_into('<HHII', label, 180 + index * 12, kind, 0x200, start, count)
+        struct.pack_into('<HHII', label, 216 + index * 12, kind, 0x200, start, count)
     disk.write(64 * disk.block + 29 * 512, label)
 
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::slices;
 use super::table::{Partition, PartitionKind, TableError, at_end, gaps};
 use crate::sys::block_device::Medium;
 
@@ -59,6 +60,8 @@ pub struct Mbr {
     /// The first 512 bytes of the disk.
     record: Vec<u8>,
     logical: Vec<Entry>,
+    /// What lies within primary partitions of other systems.
+    slices: Vec<Partition>,
 }
 
 /// A partition, in blocks.
@@ -92,6 +95,7 @@ impl Mbr {
             blocks: medium.size() / block,
             record,
             logical: Vec::new(),
+            slices: Vec::new(),
         };
         // Beside a protective entry nothing counts.
         if mbr.is_protective() {
@@ -107,6 +111,7 @@ impl Mbr {
         for container in containers {
             mbr.follow(medium, container)?;
         }
+        mbr.look_within(medium)?;
         Ok(mbr)
     }
 
@@ -126,13 +131,14 @@ impl Mbr {
         u32_at(&self.record, DISK_SIGNATURE)
     }
 
-    /// All partitions, by number. Of an extended one there is only the beginning, as for the kernel;
+    /// All partitions, by number, those within others too. Of an extended one there is only the beginning, as for the kernel;
     /// an entry without a type is a partition if it has an extent.
     pub fn partitions(&self) -> Vec<Partition> {
         self.entries()
             .filter(|entry| entry.first < self.blocks)
             .chain(self.logical.iter().copied())
             .map(|entry| self.describe(entry))
+            .chain(self.slices.iter().cloned())
             .collect()
     }
 
@@ -308,6 +314,36 @@ impl Mbr {
                 break;
             };
             link = next;
+        }
+        Ok(())
+    }
+
+    /// Add the partitions of other systems, whose numbers come behind the logical ones'.
+    fn look_within(&mut self, medium: &dyn Medium) -> Result<(), TableError> {
+        let unit = self.block / slices::SECTOR;
+        let mut number = FIRST_LOGICAL + self.logical.len() as u32;
+        let parents: Vec<Entry> = self.entries().collect();
+        for parent in parents {
+            let place = slices::Range {
+                first: parent.first * unit,
+                count: parent.count * unit,
+            };
+            for slice in slices::within(medium, parent.kind, place)? {
+                // As the kernel: one without an extent takes a number, one beyond the disk is cut off.
+                let offset = slice.first * slices::SECTOR;
+                let length = (slice.count * slices::SECTOR)
+                    .min((self.blocks * self.block).saturating_sub(offset));
+                if length > 0 && number <= MOST_PARTITIONS {
+                    self.slices.push(Partition {
+                        number,
+                        offset,
+                        length,
+                        kind: PartitionKind::Mbr(parent.kind),
+                        guid: None,
+                    });
+                }
+                number += 1;
+            }
         }
         Ok(())
     }

@@ -26,6 +26,7 @@ mod raid_name;
 pub mod rescan;
 pub mod settle;
 pub mod skip;
+mod slices;
 pub mod table;
 mod transport;
 pub mod udev;

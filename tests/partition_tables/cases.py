@@ -22,8 +22,6 @@ REASONS = {
     'entry size': 'UEFI allows entries of 256 bytes and more. The kernel reads none but 128.',
     'usable': 'Blocks before the third cannot be usable: the table is in them.',
     'entries': 'A table may have 1 MiB of entries; 16 KiB are usual. The kernel takes 4 MiB.',
-    'slices': 'The partitions that BSD, Minix, Solaris and UnixWare keep within one of the MBR\'s are not '
-              'read: nothing of a deploy lies there, and their numbers come after all others.',
     'leads back': 'An extended partition that begins with the disk would make the MBR a link of its own chain.',
 }
 
@@ -459,37 +457,76 @@ def _(disk):
 
 # Partitions within partitions
 
-def bsd(disk, at, slices):
+# What these systems keep counts sectors of 512 bytes on every disk.
+
+def bsd(disk, slices, base):
+    """A label in the partition at block 64; starts are counted from `base`."""
     label = bytearray(512)
     struct.pack_into('<I', label, 0, 0x82564557)
     struct.pack_into('<I', label, 132, 0x82564557)
     struct.pack_into('<H', label, 138, len(slices))
     for index, (start, count, kind) in enumerate(slices):
-        struct.pack_into('<IIIBBH', label, 148 + index * 16, count, start, 2048, kind, 8, 1)
-    disk.write(at + 512, label)
+        struct.pack_into('<IIIBBH', label, 148 + index * 16, count, base + start, 2048, kind, 8, 1)
+    disk.write(64 * disk.block + 512, label)
 
 
-for kind, base in ((0xa5, 0), (0xa5, 64), (0xa9, 64), (0xa6, 64)):
-    @case(f'BSD slices in a partition of type {kind:#04x}, counted from {base}', 'slices', (512,))
-    def _(disk, kind=kind, base=base):
+for kind, absolute in ((0xa5, 0), (0xa5, 1), (0xa9, 1), (0xa6, 1), (0xa9, 0)):
+    @case(f'BSD slices in a partition of type {kind:#04x}, counted from {"the disk" if absolute else "there"}')
+    def _(disk, kind=kind, absolute=absolute):
+        unit = disk.block // 512
         disk.mbr((0, kind, 64, 256), (1, 5, 400, 100))
         disk.table(400, [(0, 0x83, 2, 10)])
-        bsd(disk, 64 * 512, [(base + 16, 32, 7), (base + 64, 32, 1), (base, 256, 0)])
+        bsd(disk, [(16, 32, 7), (64, 0, 1), (0, 256 * unit, 0), (0, 256 * unit, 7), (80, 32, 1), (2, 3000, 7),
+                   (100, 4, 0), (128, 64, 8)], 64 * unit * absolute)
 
 
-@case('a Minix partition', 'slices', (512,))
+@case('a Minix partition')
 def _(disk):
     disk.mbr((0, 0x81, 64, 256))
-    disk.table(64, [(0, 0x81, 80, 32), (1, 0x81, 128, 32)])
+    disk.table(64, [(0, 0x81, 1000, 32), (1, 0x83, 1200, 8), (2, 0x81, 1500, 3)])
 
 
-@case('a Solaris partition', 'slices', (512,))
+@case('a Minix partition with a file system at once')
+def _(disk):
+    disk.mbr((0, 0x81, 64, 256))
+    disk.table(64, [(1, 0x81, 1000, 32)])
+
+
+@case('a UnixWare partition')
+def _(disk):
+    disk.mbr((2, 0x63, 64, 256))
+    label = bytearray(512)
+    struct.pack_into('<I', label, 4, 0xca5e600d)
+    struct.pack_into('<I', label, 156, 0x600ddeee)
+    for index, kind, start, count in ((0, 5, 0, 4000), (1, 2, 700, 30), (3, 3, 800, 0), (15, 1, 900, 9)):
+        struct.pack_into('<HHII', label, 216 + index * 12, kind, 0x200, start, count)
+    disk.write(64 * disk.block + 29 * 512, label)
+
+
+for kind, count in ((0xbf, 8), (0x82, 8), (0xbf, 16)):
+    @case(f'a Solaris partition of type {kind:#04x} with {count} slices')
+    def _(disk, kind=kind, count=count):
+        disk.mbr((0, kind, 64, 256), (3, 0xa5, 350, 100))
+        table = bytearray(512)
+        struct.pack_into('<12xII8sHH', table, 0, 0x600ddeee, 1, b'solaris', 512, count)
+        for index, start, size in ((0, 16, 32), (2, 0, 200), (5, 60, 0), (7, 60, 9), (12, 90, 9)):
+            struct.pack_into('<HHII', table, 72 + index * 12, 2, 0, start, size)
+        disk.write(64 * disk.block + 512, table)
+
+
+@case('a Solaris partition of another version')
 def _(disk):
     disk.mbr((0, 0xbf, 64, 256))
-    vtoc = bytearray(512)
-    struct.pack_into('<12xII8sHH40x', vtoc, 0, 0x600ddeee, 1, b'solaris', 512, 8)
-    struct.pack_into('<HHII', vtoc, 72, 2, 0, 16, 32)
-    disk.write(65 * 512, vtoc)
+    table = bytearray(512)
+    struct.pack_into('<12xII8sHH40xHHII', table, 0, 0x600ddeee, 2, b'solaris', 512, 8, 2, 0, 16, 32)
+    disk.write(64 * disk.block + 512, table)
+
+
+@case('slices that leave the disk')
+def _(disk):
+    disk.mbr((0, 0x81, 64, 256))
+    sectors = disk.size // 512
+    disk.table(64, [(0, 0x81, sectors - 8, 32), (1, 0x81, sectors, 8), (2, 0x81, 1500, 3)])
 
 
 @case('a swap partition, whose type was Solaris\' too')

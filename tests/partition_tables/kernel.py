@@ -33,14 +33,19 @@ for module in {modules}; do insmod /$module.ko; done
 [ -b /dev/vda ] || sleep 2
 [ -b /dev/vda ] || poweroff -f
 echo; echo "VERSION $(cat /proc/version)"
-while read index block offset size; do
-    device=$(/sbin/losetup --find --show --partscan --sector-size $block --offset $offset --sizelimit $size /dev/vda)
+while read index block offset bytes; do
+    device=$(/sbin/losetup --find --show --partscan --sector-size $block --offset $offset --sizelimit $bytes /dev/vda)
     name=${{device#/dev/}}
     echo "CASE $index $(cat /sys/block/$name/queue/logical_block_size) $(cat /sys/block/$name/size)"
     for part in /sys/block/$name/$name*; do
         [ -e $part/partition ] || continue
-        echo "PART $(cat $part/partition) $(cat $part/start) $(cat $part/size)"
-        grep ^PARTNAME $part/uevent
+        read number < $part/partition
+        read start < $part/start
+        read size < $part/size
+        echo "PART $number $start $size"
+        while read -r line; do
+            case $line in PARTNAME=*) echo "$line";; esac
+        done < $part/uevent
     done
     /sbin/losetup --detach $device
 done < /cases
@@ -115,7 +120,7 @@ def ask(package, disks):
             ['qemu-system-x86_64', '-accel', 'tcg', '-m', '768', '-nographic', '-no-reboot', '-net', 'none',
              '-kernel', kernel, '-initrd', folder / 'ramdisk', '-append', 'console=ttyS0 quiet panic=-1',
              '-drive', f'file={folder}/disk,format=raw,if=virtio'],
-            stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=300).stdout.decode('latin-1').replace('\r', '')
+            stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=900).stdout.decode('latin-1').replace('\r', '')
     if '\nEND' not in said:
         raise SystemExit(f'{package}: the guest did not get to its end\n{said[-2000:]}')
     version = re.search(r'^VERSION Linux version (\S+) .*?(\S+) \(\d{4}-\d\d-\d\d\)$', said, re.M)

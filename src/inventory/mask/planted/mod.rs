@@ -270,7 +270,7 @@ fn lldp(secrets: &mut Secrets, name: &str) -> Vec<u8> {
 }
 
 /// Everything that a recording of the whole tree holds, read or not.
-fn seen(root: &Root) -> Seen {
+pub(super) fn seen(root: &Root) -> Seen {
     let mut seen = Seen::default();
     let mut waiting = vec![PathBuf::from("/")];
     while let Some(path) = waiting.pop() {

@@ -60,9 +60,7 @@ impl From<&ManagerError> for ErrorObject {
         let details = match error.chain() {
             empty if empty.is_empty() => NO_DETAILS.to_owned(),
             // The conductor keeps it in its database and shows it to everybody, also in terminals.
-            details => {
-                printable::lines(&log::mask_cut(&details, DETAILS_LIMIT)).into_owned()
-            }
+            details => printable::lines(&log::mask_cut(&details, DETAILS_LIMIT)).into_owned(),
         };
         let message = match kind {
             // The reference puts its long text in both places.

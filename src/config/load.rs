@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     fn a_byte_order_mark_is_no_part_of_a_file() {
-        let mut machine = Machine::new("");
+        let machine = Machine::new("");
         machine.file("etc/farrier.conf", "\u{feff}listen_port = 2\n");
         assert_eq!(machine.options().listen_port, 2);
     }

@@ -80,13 +80,19 @@ pub fn show(lines: &str) {
         .unwrap_or_else(PoisonError::into_inner)
         .push(lines.to_owned());
     for line in lines.lines() {
-        emit(format!("{}\n", printable::line(&mask_cut(line, LINE_LIMIT))));
+        emit(format!(
+            "{}\n",
+            printable::line(&mask_cut(line, LINE_LIMIT))
+        ));
     }
 }
 
 /// Show a line to the person at the console without keeping it: for what changes all the time.
 pub fn console(line: &str) {
-    to_console(format!("{}\n", printable::line(&mask_cut(line, LINE_LIMIT))));
+    to_console(format!(
+        "{}\n",
+        printable::line(&mask_cut(line, LINE_LIMIT))
+    ));
 }
 
 /// Wait until the console has taken what was logged, at most a second. Called before the process

@@ -38,7 +38,7 @@ pub(super) enum Content {
 const UDEV: &str = "/run/udev/data";
 
 /// Attributes in sysfs of which nothing names a single machine.
-const KEPT: [&str; 83] = [
+const KEPT: [&str; 84] = [
     "array_state",
     "arch",
     "auto_online_blocks",
@@ -48,6 +48,7 @@ const KEPT: [&str; 83] = [
     "bios_vendor",
     "bios_version",
     "block_size_bytes",
+    "bonding_masters",
     "board_name",
     "board_vendor",
     "board_version",

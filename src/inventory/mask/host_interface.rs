@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
 use super::pass::Pass;
+use super::secrets::mixed;
 
 /// Type of interface, and how many bytes of its own follow.
 const TYPE: usize = 0x04;
@@ -81,7 +82,8 @@ pub(super) fn area(pass: &mut Pass, area: &[u8], masked: &mut [u8]) {
 
 fn redfish(pass: &mut Pass, data: &[u8], masked: &mut [u8]) {
     if let Some(Ok(uuid)) = data.get(SERVICE).map(<[u8; 16]>::try_from) {
-        masked[SERVICE].copy_from_slice(&pass.uuid(uuid));
+        // As the system's own UUID.
+        masked[SERVICE].copy_from_slice(&mixed(pass.uuid(mixed(uuid))));
     }
     for place in [HOST, CONTROLLER] {
         let kept = [

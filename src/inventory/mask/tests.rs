@@ -1,10 +1,13 @@
 //! Masking recorded machines.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::{Map, json};
 
+use super::files::Content;
+use super::udev::Property;
 use super::*;
 use crate::block::list::all_devices;
 use crate::inventory::smbios::Smbios;
@@ -136,6 +139,86 @@ fn no_secret_of_any_machine_is_left() {
             }
         }
     }
+}
+
+#[test]
+fn every_field_of_the_recorded_machines_is_known() {
+    let mut unknown = BTreeSet::new();
+    for machine in machines() {
+        let seen = planted::seen(&Recording::of(&machine).root());
+        for (path, entry) in &seen.entries {
+            let Entry::File(content) = entry else {
+                continue;
+            };
+            match files::content(path) {
+                _ if content.is_empty() => {}
+                Content::Unknown => {
+                    unknown.insert(path.display().to_string());
+                }
+                Content::Udev => {
+                    let text = String::from_utf8_lossy(content);
+                    let lines = text.lines().filter_map(|line| line.strip_prefix("E:"));
+                    let names = lines.filter_map(|line| Some(line.split_once('=')?.0.to_owned()));
+                    unknown.extend(names.filter(|name| udev::property(name) == Property::Unknown));
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "does it name one machine? {unknown:#?}");
+}
+
+#[test]
+fn what_is_not_known_is_masked() {
+    let mut seen = Seen::default();
+    let mut add = |path: &str, text: &str| {
+        let file = Entry::File(text.as_bytes().to_vec());
+        seen.entries.insert(PathBuf::from(path), file);
+    };
+    add("/sys/class/later/x/attribute", "Rack 17\nsecond\n");
+    add("/sys/class/net/eno1/speed", "25000\n");
+    add("/run/udev/data/b8:0", "E:ID_LATER=Rack 17\nE:ID_BUS=scsi\n");
+    seen.answers.insert(
+        "later".to_owned(),
+        Map::from_iter([("eno1".to_owned(), json!(["Rack", 17, true, null]))]),
+    );
+    let masked = masked(seen);
+    let text = |path: &str| match &masked.entries[Path::new(path)] {
+        Entry::File(content) => String::from_utf8(content.clone()).unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(text("/sys/class/later/x/attribute"), "Xxxx 02\nxxxxx3\n");
+    assert_eq!(text("/sys/class/net/eno1/speed"), "25000\n");
+    assert_eq!(
+        text("/run/udev/data/b8:0"),
+        "E:ID_LATER=Xxxx 02\nE:ID_BUS=scsi\n"
+    );
+    assert_eq!(
+        masked.answers["later"]["eno1"],
+        json!(["Xxx1", 0, true, null])
+    );
+}
+
+#[test]
+fn a_placeholder_is_one_only_as_a_whole() {
+    let strings = |table: &[u8]| String::from_utf8_lossy(&table[27..]).into_owned();
+    let table = |serial: &str| {
+        let mut table = vec![1, 27, 1, 0, 0, 0, 0, 1];
+        table.resize(27, 0);
+        table.extend(serial.as_bytes());
+        table.extend([0, 0]);
+        let mut seen = Seen::default();
+        let path = PathBuf::from(SMBIOS_TABLE);
+        seen.entries.insert(path.clone(), Entry::File(table));
+        match masked(seen).entries.remove(&path) {
+            Some(Entry::File(table)) => strings(&table),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(table("Not Specified"), "Not Specified\0\0");
+    assert_eq!(table(" none "), " none \0\0");
+    assert_eq!(table("unknown rack"), "xxxxxxx xxx1\0\0");
+    assert_eq!(table("Marketing"), "Xxxxxxxx1\0\0");
 }
 
 #[test]

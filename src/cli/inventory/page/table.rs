@@ -145,7 +145,7 @@ mod tests {
             }
             let text = table.lines();
             prop_assert!(text.lines().count() <= 2 * (rows.len() + 1));
-            prop_assert!(text.chars().all(|c| is_visible(c) || c == '\n'));
+            prop_assert!(text.chars().all(|c| printable::is_visible(c) || c == '\n'));
         }
     }
 }

@@ -63,6 +63,9 @@ const PAGE: Foreign = kind(
     "check the URL: a login page, a proxy's or a portal's answer comes with status 200",
 );
 
+/// Whether a file that starts so is of a kind.
+type Sign = fn(&[u8]) -> bool;
+
 /// Kinds that are known by their first bytes alone.
 const BY_START: [(&[u8], Foreign); 18] = [
     (
@@ -172,7 +175,7 @@ impl Foreign {
         if let Some((_, foreign)) = BY_START.iter().find(|(magic, _)| start.starts_with(magic)) {
             return Some(foreign);
         }
-        let kinds: [(fn(&[u8]) -> bool, &'static Self); 8] = [
+        let kinds: [(Sign, &'static Self); 8] = [
             (is_zip, &ZIP),
             (is_tar, &TAR),
             (is_lz4, &LZ4),

@@ -120,7 +120,8 @@ def ask(package, disks):
             ['qemu-system-x86_64', '-accel', 'tcg', '-m', '768', '-nographic', '-no-reboot', '-net', 'none',
              '-kernel', kernel, '-initrd', folder / 'ramdisk', '-append', 'console=ttyS0 quiet panic=-1',
              '-drive', f'file={folder}/disk,format=raw,if=virtio'],
-            stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=900).stdout.decode('latin-1').replace('\r', '')
+            stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=900).stdout
+    said = said.decode('latin-1').replace('\r', '')
     if '\nEND' not in said:
         raise SystemExit(f'{package}: the guest did not get to its end\n{said[-2000:]}')
     version = re.search(r'^VERSION Linux version (\S+) .*?(\S+) \(\d{4}-\d\d-\d\d\)$', said, re.M)

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::block::hints::{DeviceNotFound, RootDeviceHints, select};
 use crate::block::list::{all_devices, list_block_devices};
-use crate::sys::recording::Recording;
+use crate::sys::recording::{Recording, machines, place};
 use crate::sys::root::Root;
 
 fn disks(root: &Root) -> Vec<BlockDevice> {
@@ -48,6 +48,22 @@ fn a_volume_of_a_raid_controller_is_found_by_its_model() {
         );
     }
     assert_eq!(chosen(&disks, json!({"model": "PERC_H740P_Mini"})), None);
+}
+
+#[test]
+fn recorded_disks_have_their_model_as_udev_writes_it() {
+    for machine in machines() {
+        let tree = std::fs::read_to_string(place(&machine).join("tree.txt")).unwrap();
+        // SCSI and ATA disks; for NVMe udev writes no second form.
+        for record in tree.split("/run/udev/data/b8:").skip(1) {
+            let (record, _) = record.split_once("\n.\n").unwrap();
+            assert_eq!(
+                record.contains("\nE:ID_MODEL="),
+                record.contains("\nE:ID_MODEL_ENC="),
+                "{machine}: {record}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -126,7 +126,7 @@ where
 }
 
 /// Identify data: `/dev/nvme0n1 identify 1 0`.
-fn nvme(pass: &mut Pass, asked: &str, mut data: Vec<u8>) -> Vec<u8> {
+fn nvme(pass: &Pass, asked: &str, mut data: Vec<u8>) -> Vec<u8> {
     let structure = asked.split(' ').rev().nth(1).unwrap_or_default();
     let kept = match structure {
         "0" => OF_NAMESPACE,

@@ -252,11 +252,11 @@ pub(super) fn file(pass: &mut Pass, path: &Path, content: Vec<u8>) -> Vec<u8> {
             pass.bytes(lines)
         }
         Content::HostName => attribute(pass, content, host_name),
-        Content::Serial => attribute(pass, content, |pass, text| pass.serial(text)),
-        Content::Uuid => attribute(pass, content, |pass, text| pass.uuid_text(text)),
+        Content::Serial => attribute(pass, content, Pass::serial),
+        Content::Uuid => attribute(pass, content, Pass::uuid_text),
         Content::WideName => attribute(pass, content, udev::wide_name),
-        Content::Mac => attribute(pass, content, |pass, text| pass.mac_text(text)),
-        Content::Label => attribute(pass, content, |pass, text| pass.label(text)),
+        Content::Mac => attribute(pass, content, Pass::mac_text),
+        Content::Label => attribute(pass, content, Pass::label),
         Content::MapperName => attribute(pass, content, udev::mapper_name),
         Content::MapperUuid => attribute(pass, content, udev::mapper_uuid),
         Content::FabricHost => attribute(pass, content, fabric_host),

@@ -121,14 +121,14 @@ impl Pass {
     }
 
     /// A number of which nothing stays.
-    pub(super) fn number(&mut self, bytes: &mut [u8]) {
+    pub(super) fn number(&self, bytes: &mut [u8]) {
         if matches!(self, Self::Mask(_)) {
             bytes.fill(0);
         }
     }
 
     /// A text of which nothing stays and that stands nowhere else.
-    pub(super) fn gone(&mut self, bytes: &mut [u8]) {
+    pub(super) fn gone(&self, bytes: &mut [u8]) {
         if matches!(self, Self::Mask(_)) {
             bytes.fill(b'X');
         }

@@ -330,12 +330,12 @@ pub(super) fn mixed(mut uuid: [u8; 16]) -> [u8; 16] {
 /// Whether a serial number can be told from other text. Short ones, short numbers and mere zeros are
 /// masked only where they are known to be one.
 fn is_telling(serial: &str) -> bool {
-    let count = |test: fn(&u8) -> bool| serial.bytes().filter(|byte| test(byte)).count();
+    let count = |test: fn(&u8) -> bool| serial.bytes().filter(test).count();
     let digits = count(u8::is_ascii_digit);
     if count(u8::is_ascii_alphabetic) > 0 {
         return digits > 0 && serial.len() >= 4;
     }
-    serial.len() >= 7 && digits > 0 && count(|byte| (b'1'..=b'9').contains(byte)) > 2
+    serial.len() >= 7 && digits > 0 && count(|byte| matches!(byte, b'1'..=b'9')) > 2
 }
 
 /// Every letter an X, every digit a 0.

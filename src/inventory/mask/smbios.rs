@@ -19,15 +19,15 @@ struct Layout {
     kept: &'static [usize],
     /// Where numbers of strings stand that are serial numbers and asset tags.
     serials: &'static [usize],
-    /// Numbers that stay, the numbers of strings among them.
-    numbers: &'static [Range<usize>],
+    /// From where to where (exclusive) numbers stay, the numbers of strings among them.
+    numbers: &'static [(usize, usize)],
 }
 
 const fn layout(
     kind: u8,
     kept: &'static [usize],
     serials: &'static [usize],
-    numbers: &'static [Range<usize>],
+    numbers: &'static [(usize, usize)],
 ) -> Layout {
     Layout {
         kind,
@@ -39,107 +39,117 @@ const fn layout(
 
 const LAYOUTS: &[Layout] = &[
     // Firmware: maker, version, date.
-    layout(0, &[0x04, 0x05, 0x08], &[], &[0x04..0x1a]),
+    layout(0, &[0x04, 0x05, 0x08], &[], &[(0x04, 0x1a)]),
     // System: maker, product, version, SKU, family; the UUID is masked beside this.
     layout(
         1,
         &[0x04, 0x05, 0x06, 0x19, 0x1a],
         &[0x07],
-        &[0x04..0x08, 0x18..0x1b],
+        &[(0x04, 0x08), (0x18, 0x1b)],
     ),
     // Board: maker, product, version.
     layout(
         2,
         &[0x04, 0x05, 0x06],
         &[0x07, 0x08],
-        &[0x04..0x0a, 0x0b..0x0f],
+        &[(0x04, 0x0a), (0x0b, 0x0f)],
     ),
     // Chassis: maker, version; the SKU is found beside this.
-    layout(3, &[0x04, 0x06], &[0x07, 0x08], &[0x04..0x0d, 0x11..0x15]),
+    layout(
+        3,
+        &[0x04, 0x06],
+        &[0x07, 0x08],
+        &[(0x04, 0x0d), (0x11, 0x15)],
+    ),
     // Processor: socket, maker, version, part number, kind of socket.
     layout(
         4,
         &[0x04, 0x07, 0x10, 0x22, 0x32],
         &[0x20, 0x21],
-        &[0x04..0x33],
+        &[(0x04, 0x33)],
     ),
     // Memory controller and module, of old.
-    layout(5, &[], &[], &[0x04..0x0f]),
-    layout(6, &[0x04], &[], &[0x04..0x0c]),
+    layout(5, &[], &[], &[(0x04, 0x0f)]),
+    layout(6, &[0x04], &[], &[(0x04, 0x0c)]),
     // Cache, port, slot.
-    layout(7, &[0x04], &[], &[0x04..0x1b]),
-    layout(8, &[0x04, 0x06], &[], &[0x04..0x09]),
-    layout(9, &[0x04], &[], &[0x04..0x13]),
+    layout(7, &[0x04], &[], &[(0x04, 0x1b)]),
+    layout(8, &[0x04, 0x06], &[], &[(0x04, 0x09)]),
+    layout(9, &[0x04], &[], &[(0x04, 0x13)]),
     // Strings and settings of the maker: their count.
-    layout(11, &[], &[], &[0x04..0x05]),
-    layout(12, &[], &[], &[0x04..0x05]),
+    layout(11, &[], &[], &[(0x04, 0x05)]),
+    layout(12, &[], &[], &[(0x04, 0x05)]),
     // Languages: their count and flags.
-    layout(13, &[0x15], &[], &[0x04..0x06, 0x15..0x16]),
+    layout(13, &[0x15], &[], &[(0x04, 0x06), (0x15, 0x16)]),
     // Group: its name goes, its members stay; there are as many as fit.
-    layout(14, &[], &[], &[0x05..0xff]),
+    layout(14, &[], &[], &[(0x05, 0xff)]),
     // Event log, without its place and its change token.
-    layout(15, &[], &[], &[0x04..0x0c, 0x14..0x17]),
+    layout(15, &[], &[], &[(0x04, 0x0c), (0x14, 0x17)]),
     // Memory array.
-    layout(16, &[], &[], &[0x04..0x17]),
+    layout(16, &[], &[], &[(0x04, 0x17)]),
     // Memory module: locators, maker, part number, firmware version.
     layout(
         17,
         &[0x10, 0x11, 0x17, 0x1a, 0x2b],
         &[0x18, 0x19],
-        &[0x04..0x64],
+        &[(0x04, 0x64)],
     ),
     // Memory errors: what kind.
-    layout(18, &[], &[], &[0x04..0x07]),
+    layout(18, &[], &[], &[(0x04, 0x07)]),
     // Mapped addresses, pointing device.
-    layout(19, &[], &[], &[0x04..0x1f]),
-    layout(20, &[], &[], &[0x04..0x23]),
-    layout(21, &[], &[], &[0x04..0x07]),
+    layout(19, &[], &[], &[(0x04, 0x1f)]),
+    layout(20, &[], &[], &[(0x04, 0x23)]),
+    layout(21, &[], &[], &[(0x04, 0x07)]),
     // Battery: maker, model, data version, chemistry; not its place, day of manufacture, serial
     // number as a number and what the maker likes.
     layout(
         22,
         &[0x05, 0x08, 0x0e, 0x14],
         &[0x07],
-        &[0x05..0x06, 0x07..0x10, 0x14..0x16],
+        &[(0x05, 0x06), (0x07, 0x10), (0x14, 0x16)],
     ),
     // Reset, security.
-    layout(23, &[], &[], &[0x04..0x0d]),
-    layout(24, &[], &[], &[0x04..0x05]),
+    layout(23, &[], &[], &[(0x04, 0x0d)]),
+    layout(24, &[], &[], &[(0x04, 0x05)]),
     // Probes and fans, without their descriptions and what the maker likes.
-    layout(26, &[], &[], &[0x05..0x10, 0x14..0x16]),
-    layout(27, &[], &[], &[0x04..0x08, 0x0c..0x0e]),
-    layout(28, &[], &[], &[0x05..0x10, 0x14..0x16]),
-    layout(29, &[], &[], &[0x05..0x10, 0x14..0x16]),
+    layout(26, &[], &[], &[(0x05, 0x10), (0x14, 0x16)]),
+    layout(27, &[], &[], &[(0x04, 0x08), (0x0c, 0x0e)]),
+    layout(28, &[], &[], &[(0x05, 0x10), (0x14, 0x16)]),
+    layout(29, &[], &[], &[(0x05, 0x10), (0x14, 0x16)]),
     // Remote access: maker.
-    layout(30, &[0x04], &[], &[0x04..0x06]),
+    layout(30, &[0x04], &[], &[(0x04, 0x06)]),
     // Boot status, without codes of the maker.
-    layout(32, &[], &[], &[0x0a..0x0b]),
-    layout(33, &[], &[], &[0x04..0x07]),
+    layout(32, &[], &[], &[(0x0a, 0x0b)]),
+    layout(33, &[], &[], &[(0x04, 0x07)]),
     // Management devices: type, and how they belong together.
-    layout(34, &[], &[], &[0x05..0x06, 0x0a..0x0b]),
-    layout(35, &[], &[], &[0x05..0x0b]),
-    layout(36, &[], &[], &[0x04..0x10]),
+    layout(34, &[], &[], &[(0x05, 0x06), (0x0a, 0x0b)]),
+    layout(35, &[], &[], &[(0x05, 0x0b)]),
+    layout(36, &[], &[], &[(0x04, 0x10)]),
     // Memory channel.
-    layout(37, &[], &[], &[0x04..0xff]),
+    layout(37, &[], &[], &[(0x04, 0xff)]),
     // IPMI device.
-    layout(38, &[], &[], &[0x04..0x12]),
+    layout(38, &[], &[], &[(0x04, 0x12)]),
     // Power supply: model, maker, part number, revision; not its place.
-    layout(39, &[0x06, 0x07, 0x0a, 0x0b], &[0x08, 0x09], &[0x06..0x16]),
+    layout(
+        39,
+        &[0x06, 0x07, 0x0a, 0x0b],
+        &[0x08, 0x09],
+        &[(0x06, 0x16)],
+    ),
     // Device on board: where.
-    layout(41, &[0x04], &[], &[0x04..0x0b]),
+    layout(41, &[0x04], &[], &[(0x04, 0x0b)]),
     // TPM: maker and firmware.
-    layout(43, &[], &[], &[0x04..0x12, 0x13..0x1b]),
+    layout(43, &[], &[], &[(0x04, 0x12), (0x13, 0x1b)]),
     // Processor's additions: of which, and how long.
-    layout(44, &[], &[], &[0x04..0x08]),
+    layout(44, &[], &[], &[(0x04, 0x08)]),
     // Firmware of a component: name, version, date, maker, lowest version; not its identifier.
     layout(
         45,
         &[0x04, 0x05, 0x09, 0x0a, 0x0b],
         &[],
-        &[0x04..0x07, 0x08..0x18],
+        &[(0x04, 0x07), (0x08, 0x18)],
     ),
     // String property: of what.
-    layout(46, &[], &[], &[0x04..0x06, 0x07..0x09]),
+    layout(46, &[], &[], &[(0x04, 0x06), (0x07, 0x09)]),
 ];
 
 /// Type, length and handle.
@@ -183,8 +193,8 @@ fn structure(pass: &mut Pass, table: &mut [u8], parts: &Parts) {
     let mut kept: BTreeSet<usize> = numbers(&area, layout.kept);
     let mut masked = area.clone();
     pass.number(&mut masked[HEADER..]);
-    for range in layout.numbers {
-        let range = range.start.min(area.len())..range.end.min(area.len());
+    for (start, end) in layout.numbers {
+        let range = *start.min(&area.len())..*end.min(&area.len());
         masked[range.clone()].copy_from_slice(&area[range]);
     }
     match parts.kind {

@@ -340,8 +340,8 @@ fn by_id(pass: &mut Pass, name: &str) -> String {
     with("dm-name-", mapper_name)
         .or_else(|| with("dm-uuid-", mapper_uuid))
         .or_else(|| with("md-name-", array_name))
-        .or_else(|| with("md-uuid-", |pass, text| pass.uuid_text(text)))
-        .or_else(|| with("lvm-pv-uuid-", |pass, text| pass.serial(text)))
+        .or_else(|| with("md-uuid-", Pass::uuid_text))
+        .or_else(|| with("lvm-pv-uuid-", Pass::serial))
         .or_else(|| with("wwn-", wide_name))
         .or_else(|| {
             with("nvme-eui.", |pass, text| {

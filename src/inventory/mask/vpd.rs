@@ -23,7 +23,7 @@ const T10_MAKER: usize = 8;
 /// Page 0x80.
 pub(super) fn unit_serial(pass: &mut Pass, mut page: Vec<u8>) -> Vec<u8> {
     let serial = page.get_mut(HEADER..).unwrap_or_default();
-    text(pass, serial, |pass, text| pass.serial_or_name(text));
+    text(pass, serial, Pass::serial_or_name);
     page
 }
 
@@ -50,7 +50,7 @@ pub(super) fn designators(pass: &mut Pass, mut page: Vec<u8>) -> Vec<u8> {
                     text(pass, rest, t10);
                 }
             }
-            VENDOR if !is_binary => text(pass, value, |pass, text| pass.serial_or_name(text)),
+            VENDOR if !is_binary => text(pass, value, Pass::serial_or_name),
             NAME => text(pass, value, scsi_name),
             _ => pass.number(value),
         }

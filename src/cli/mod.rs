@@ -66,6 +66,10 @@ pub fn main() -> ExitCode {
     if let Some(main) = name.and_then(init::by_name) {
         return main();
     }
+    // The library's own words about a panic are not masked.
+    std::panic::set_hook(Box::new(|panic| {
+        complain(&format!("a defect of farrier: {panic}"));
+    }));
     let mut arguments = match text_arguments(arguments) {
         Ok(arguments) => arguments,
         Err(argument) => return wrong_usage(&format!("The argument {argument:?} is no UTF-8")),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::sys::boot_times::since_kernel_start;
-use crate::sys::{private_file, run_files};
+use crate::sys::{printable, private_file, run_files};
 
 /// Where the logs lie.
 pub(super) const DIRECTORY: &str = run_files::PROGRAM_LOGS;
@@ -55,7 +55,9 @@ impl LogFile {
 
     fn append(&mut self, at: Duration, line: &[u8]) -> io::Result<()> {
         let mut bytes = format!("{:9.3} ", at.as_secs_f64()).into_bytes();
-        bytes.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
+        // A host name from a DHCP server must not move the cursor of whoever reads this.
+        let text = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line));
+        bytes.extend_from_slice(printable::line(&text).as_bytes());
         bytes.push(b'\n');
         if self.size + bytes.len() as u64 > LIMIT {
             fs::rename(&self.path, self.path.with_extension("log.1"))?;
@@ -78,6 +80,18 @@ fn open(path: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_server_names_itself_moves_no_cursor() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = LogFile::open(directory.path(), "dhcpcd").unwrap();
+        log.collect("host \u{1b}[2J\rens3: up\u{202e}\n".as_bytes());
+        let kept = fs::read_to_string(directory.path().join("dhcpcd.log")).unwrap();
+        assert!(
+            kept.ends_with(" host \\u{1b}[2J\\rens3: up\\u{202e}\n"),
+            "{kept}"
+        );
+    }
 
     #[test]
     fn a_log_is_bounded_and_keeps_the_newest() {

@@ -20,7 +20,7 @@ PARAMETERS = {
     'site.proxy': 'http://me:planted-proxy-Qx7@192.0.2.1:3128',
 }
 
-# Arguments of a step that takes no notice of them.
+# What a step may come with.
 ARGUMENTS = {
     'password': 'planted-password-Qx8',
     'bmc': {'api_key': 'planted-key-Qx9', 'users': [{'client_secret': 'planted-secret-Qx10'}]},
@@ -28,7 +28,7 @@ ARGUMENTS = {
     'configdrive': 'planted-drive-Qx13',
 }
 
-# The same by another name, which the agent has not heard before, for a step that is not there.
+# Arguments of a step that refuses them, and of one that is not there.
 OTHER_ARGUMENTS = {'auth_token': 'planted-auth-Qx14', 'private_key': 'planted-private-Qx15'}
 
 RESCUE = {'rescue_password': '$6$planted-rescue-Qx16$hash', 'hashed': True}
@@ -59,7 +59,7 @@ def with_secrets(url):
 
 # Runs in the server: names of files and processes, never what is in them.
 LOOK = '''\
-for file in $(/hand/busybox grep -rl planted- /run/farrier); do
+for file in $(/hand/busybox grep -rsl planted- /run/farrier); do
     echo "hand: secret in $file"
 done
 for process in /proc/[0-9]*; do
@@ -67,7 +67,7 @@ for process in /proc/[0-9]*; do
         /hand/busybox grep -q planted- $process/$file && echo "hand: secret in $process/$file"
     done
     read -r name < $process/comm
-    [ "$name" = farrier ] && while read -r line; do
+    [ "$name" = farrier ] || [ $process = /proc/1 ] && while read -r line; do
         case $line in "Max core file size"*) echo "hand: ${process#/proc/} $line";; esac
     done < $process/limits
 done

@@ -140,11 +140,19 @@ def test_no_command_tells_the_secrets_that_it_was_given(lab, node, hand):
     """Neither in its result, nor in its error, nor below /run/farrier, nor to other programs. Those of
     the next test find them in the log as little."""
     agent = Agent(lab, node)
-    done = agent.clean('erase_pstore', **planted.ARGUMENTS)
+
+    def clean(step):
+        known = {'uuid': node.uuid, 'properties': node.show()['properties']}
+        return agent.run('clean.execute_clean_step', node=known, ports=[], step=step)
+
+    # No step of the agent itself takes a secret; this one takes nothing, and repeats what is beside.
+    done = clean({'step': 'erase_pstore', 'interface': 'deploy', 'beside': planted.ARGUMENTS})
     step = done['command_result']['clean_step']
     assert (step['step'], step['interface']) == ('erase_pstore', 'deploy')
-    assert step['args']['password'] == '***' and step['args']['source'].endswith('&x=1')
-    assert agent.clean('no_such_step', **planted.OTHER_ARGUMENTS)['command_status'] == 'FAILED'
+    assert step['beside']['password'] == '***' and step['beside']['source'].endswith('&x=1')
+    for name in ('erase_pstore', 'no_such_step'):
+        failed = clean({'step': name, 'interface': 'deploy', 'args': planted.OTHER_ARGUMENTS})
+        assert failed['command_status'] == 'FAILED'
     agent.run('rescue.finalize_rescue', **planted.RESCUE)
     agent.run('rescue.finalize_rescue', **planted.PLAIN_RESCUE)
     absent = agent.run('standby.prepare_image', configdrive=None,

@@ -270,7 +270,7 @@ fn one_request(address: SocketAddr) {
     ));
     requests.push((
         "noise".to_owned(),
-        (0..60_000u32).map(|n| (n * 7919 >> 3) as u8).collect(),
+        (0..60_000u32).map(|n| ((n * 7919) >> 3) as u8).collect(),
     ));
 
     let _ = cost(address, b"GET /v1/status HTTP/1.1\r\n\r\n", usize::MAX);

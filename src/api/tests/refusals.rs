@@ -160,7 +160,7 @@ fn a_request_that_is_none_is_told_so_in_the_conductors_shape() {
         stream.read_to_string(&mut both).unwrap();
         let second = both.rfind("HTTP/1.1 ").unwrap();
         assert!(both.starts_with("HTTP/1.1 200 OK") && second > 0, "{both}");
-        receive(both[second..].as_bytes(), "GET").assert_fault(status, text);
+        receive(&both.as_bytes()[second..], "GET").assert_fault(status, text);
     }
 }
 

@@ -3,7 +3,9 @@
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
+use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::version::{TLS12, TLS13};
@@ -16,6 +18,7 @@ use super::tls_anchors::{Anchors, certificates, private_key};
 use super::tls_ciphers::{self, Selection};
 use super::tls_verifier::{NoAnchors, Unverified, Verifier};
 use crate::config::{Options, TlsVersion};
+use crate::sys::clock;
 
 /// Trust anchors where `cafile` is not set.
 const SYSTEM_ANCHORS: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -31,6 +34,20 @@ const WORDS_SHOWN: usize = 8;
 /// The trust anchors are `cafile`, else the system's; where neither can be read, every HTTPS
 /// connection fails with an unknown issuer, but plain HTTP works.
 pub fn client(options: &Options) -> Result<ClientConfig, NetError> {
+    client_at(options, SystemTime::now())
+}
+
+/// The same at this time of the clock.
+pub(super) fn client_at(options: &Options, now: SystemTime) -> Result<ClientConfig, NetError> {
+    let mut config = client_with_certificate(options)?;
+    if clock::is_unset(now) {
+        // A session that is resumed is not verified again, and has to be once the clock is set.
+        config.resumption = Resumption::disabled();
+    }
+    Ok(config)
+}
+
+fn client_with_certificate(options: &Options) -> Result<ClientConfig, NetError> {
     let builder = ClientConfig::builder_with_provider(provider(options))
         .with_protocol_versions(versions(options))
         .map_err(|source| NetError::Tls {

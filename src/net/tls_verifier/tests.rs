@@ -1,9 +1,13 @@
 //! Certificates' dates by a clock that is right, and by one that nobody has set.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls_pki_types::{ServerName, UnixTime};
+use rustls::HandshakeKind;
+use rustls_pki_types::{PrivatePkcs8KeyDer, ServerName, UnixTime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::config::Options;
 use crate::net::tls;
@@ -93,6 +97,44 @@ fn a_clock_that_nobody_has_set_lets_in_what_may_be_valid_and_nothing_that_has_ex
     // As soon as the clock may be right, it counts.
     let (cafile, served) = pair(PRESENT, FUTURE);
     assert!(refusal(&cafile, &served, RELEASED).is_some());
+}
+
+/// One that was begun by such a clock would go on after it was set, without another look.
+#[tokio::test]
+async fn by_such_a_clock_no_session_is_resumed() {
+    for (clock, resumed) in [(0, false), (RELEASED + YEAR, true)] {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(clock);
+        let options = Options {
+            insecure: true,
+            ..Options::default()
+        };
+        let client = Arc::new(tls::client_at(&options, now).unwrap());
+        let key = KeyPair::generate().unwrap();
+        let own = parameters(&["localhost"], PRESENT)
+            .self_signed(&key)
+            .unwrap();
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+        let server = tls::server(&options, vec![own.der().clone()], key.into(), "a test");
+        let server = Arc::new(server.unwrap());
+        let mut kinds = Vec::new();
+        for _ in 0..2 {
+            let (near, far) = tokio::io::duplex(1 << 16);
+            let accept = TlsAcceptor::from(Arc::clone(&server)).accept(far);
+            let name = ServerName::try_from("localhost").unwrap();
+            let connect = TlsConnector::from(Arc::clone(&client)).connect(name, near);
+            let (accepted, connected) = tokio::join!(accept, connect);
+            let (mut accepted, mut connected) = (accepted.unwrap(), connected.unwrap());
+            accepted.write_all(b"x").await.unwrap();
+            // With the byte come the tickets.
+            connected.read_u8().await.unwrap();
+            kinds.push(connected.get_ref().1.handshake_kind());
+        }
+        assert_eq!(
+            kinds[1] == Some(HandshakeKind::Resumed),
+            resumed,
+            "{kinds:?}"
+        );
+    }
 }
 
 #[test]

@@ -4,70 +4,18 @@
 //! All text for people passes through here: log, console, log archive, recordings, and the errors
 //! that the conductor keeps.
 
+mod names;
+
 use std::fmt::Write;
-use std::sync::{LazyLock, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use url::Url;
 
+pub use self::names::is_secret_name;
+use self::names::{ALL_NAMES, NAMES_BY_END, QUERY_NAMES};
 use super::printable;
-use crate::config;
-
-/// Names whose value is a secret, in lower case: query parameters, JSON members, headers. Those of
-/// options come from [`config::secret_names`].
-const NAMES: [&str; 18] = [
-    "access_key",
-    "agent_secret_token",
-    "api_key",
-    "apikey",
-    "auth_token",
-    "configdrive",
-    "passphrase",
-    "private_key",
-    "rootpwd",
-    "temp_url_sig",
-    "password",
-    "passwd",
-    "authorization",
-    "x-auth-token",
-    "x-amz-signature",
-    "x-amz-security-token",
-    "signature",
-    "secret",
-];
-
-/// Query parameters whose value is a secret, in lower case. As parts of other words they would mask
-/// too much.
-const QUERY_NAMES: [&str; 27] = [
-    "access_key",
-    "access_token",
-    "api_key",
-    "apikey",
-    "auth",
-    "awsaccesskeyid",
-    "code",
-    "googleaccessid",
-    "id_token",
-    "jwt",
-    "key",
-    "key-pair-id",
-    "ossaccesskeyid",
-    "pass",
-    "policy",
-    "pwd",
-    "refresh_token",
-    "security-token",
-    "session",
-    "sig",
-    "ticket",
-    "token",
-    "x-amz-credential",
-    "x-goog-credential",
-    "x-obs-security-token",
-    "x-oss-credential",
-    "x-oss-security-token",
-];
 
 /// Below this many bytes a text is not masked by its value: it would hide half a log.
 const SHORTEST: usize = 4;
@@ -75,28 +23,9 @@ const SHORTEST: usize = 4;
 /// Below this many it is masked only where it stands as a word of its own.
 const SHORT: usize = 8;
 
-static ALL_NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let mut names: Vec<String> = NAMES.map(str::to_owned).to_vec();
-    names.extend(config::secret_names());
-    names.sort();
-    names.dedup();
-    names
-});
-
 /// User, password and host of a URL have no more bytes than this. They are known by the `@` behind
 /// them, so a cut must not be before it.
 const AUTHORITY: usize = 1024;
-
-/// The names by their last byte: one look tells at nearly every sign that none stands before it.
-static NAMES_BY_END: LazyLock<[Vec<&'static str>; 256]> = LazyLock::new(|| {
-    let mut names = [const { Vec::new() }; 256];
-    for name in ALL_NAMES.iter() {
-        if let Some(last) = name.as_bytes().last() {
-            names[usize::from(*last)].push(name.as_str());
-        }
-    }
-    names
-});
 
 /// Values that are known to be secret, the longest first: one may be a part of another.
 static VALUES: RwLock<Vec<String>> = RwLock::new(Vec::new());
@@ -154,38 +83,6 @@ fn add_forms(text: &str, found: &mut Vec<String>) {
         forms.push(STANDARD.encode(text));
     }
     found.extend(forms);
-}
-
-/// Parts of names of which a member of a document is a secret, in lower case without hyphens and
-/// underscores; in a text they would mask too much. Most are oslo.utils' (`strutils.py`,
-/// `_SANITIZE_KEYS`), by which the conductor masks.
-const PARTS: [&str; 19] = [
-    "accesskey",
-    "adminpass",
-    "apikey",
-    "authorization",
-    "chappassword",
-    "configdrive",
-    "credential",
-    "encryptedkey",
-    "newpass",
-    "passphrase",
-    "passwd",
-    "password",
-    "privatekey",
-    "pwd",
-    "secret",
-    "signature",
-    "sslkey",
-    "token",
-    "userdata",
-];
-
-/// Whether the value of a member of this name, in a document, is a secret.
-pub fn is_secret_name(name: &str) -> bool {
-    let name = name.to_lowercase();
-    let plain = name.replace(['-', '_', '.', ' '], "");
-    PARTS.iter().any(|part| plain.contains(part)) || ALL_NAMES.contains(&name)
 }
 
 /// The text with every secret replaced by `***`. Takes time in proportion to its length, whatever

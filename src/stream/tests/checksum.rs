@@ -7,7 +7,8 @@ use farrier_plugin::{ErrorKind, SilentContext};
 use super::{MIB, assert_written, head_is_blank, image, options, request, sha256};
 use crate::stream::test_server::{Reply, TestServer};
 use crate::stream::{
-    Algorithm, Checksum, Credentials, ImageRequest, Location, StreamError, Written, write,
+    Algorithm, Checksum, Credentials, ImageRequest, Location, MD5_DISABLED, StreamError, Written,
+    write,
 };
 use crate::sys::log::chain;
 use crate::sys::memory_medium::MemoryMedium;
@@ -134,8 +135,7 @@ fn a_file_of_checksums_that_is_no_use_is_said_so() {
     ];
     let server = serving(&content, &files);
     let mut request = request(&[server.url("/one.raw")], &content);
-    let unusable = "Unable to proceed with image one.raw: MD5 support is disabled: give a SHA-256 \
-                    or SHA-512 checksum, or allow MD5 with the kernel parameter ipa-md5-enabled=1";
+    let unusable = format!("Unable to proceed with image one.raw: {MD5_DISABLED}");
     for (name, kind, said) in [
         (
             "/empty",
@@ -158,7 +158,7 @@ fn a_file_of_checksums_that_is_no_use_is_said_so() {
             "is larger than 16777216 bytes",
         ),
         ("/none", ErrorKind::ImageDownload, "expected 200"),
-        ("/md5", ErrorKind::Rest, unusable),
+        ("/md5", ErrorKind::Rest, unusable.as_str()),
     ] {
         request.checksum = Some(file(&server, name));
         let error = written(&request, &content).unwrap_err();

@@ -317,7 +317,12 @@ fn a_page_of_html_is_no_image() {
     let mut request = request(&url(&server), &image(MIB));
     let medium = MemoryMedium::used(4 * MIB);
     let error = written(&request, &options(), &medium).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::ImageChecksum);
+    assert_eq!(error.kind(), ErrorKind::InvalidImage);
+    assert_eq!(
+        chain(&error),
+        "Security: Expected format was raw, but image was actually an HTML or XML page: check the URL: \
+         a login page, a proxy's or a portal's answer comes with status 200"
+    );
 
     request.format = Format::Undeclared;
     request.permitted_formats = vec!["gpt".to_owned(), "qcow2".to_owned()];
@@ -326,7 +331,8 @@ fn a_page_of_html_is_no_image() {
     assert_eq!(error.kind(), ErrorKind::InvalidImage);
     assert_eq!(
         chain(&error),
-        "Security: Detected image format was raw, but only gpt, qcow2 are allowed"
+        "Security: Detected image format was an HTML or XML page, but only gpt, qcow2 are allowed: check \
+         the URL: a login page, a proxy's or a portal's answer comes with status 200"
     );
     assert_eq!(medium.log(), []);
 }

@@ -52,7 +52,7 @@ pub struct ListedDevice {
 ///
 /// Left out: floppy disks, optical drives, loop devices and RAM disks, devices of size 0, the single
 /// paths of a multipath map, hidden NVMe paths, everything made by LVM or dm-crypt, and flash memory of
-/// the firmware (`mtdblock0`, `mmcblk0boot0`), which the reference would erase. Ordered by device number,
+/// the firmware (`mtdblock0`, `mmcblk0boot0`), which are disks to the reference. Ordered by device number,
 /// as lsblk orders them.
 ///
 /// [`BlockDevice::extra`] holds `type` (lsblk's TYPE), `parents` (kernel names), `read_only`,

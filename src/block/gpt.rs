@@ -97,10 +97,14 @@ impl Gpt {
         u64_at(&self.header, field::OTHER_BLOCK) == self.blocks - 1
     }
 
-    /// Whether the backup is at the disk's end and no usable block beyond it, where the kernel would
-    /// not take the table at all.
+    /// Whether the backup is at the disk's end and Linux takes the table.
     pub(super) fn fits_disk(&self) -> bool {
-        self.backup_is_at_end() && u64_at(&self.header, field::LAST_USABLE) < self.blocks
+        self.backup_is_at_end() && self.is_taken_by_linux()
+    }
+
+    /// Whether no usable block is beyond the disk: else Linux shows no partition.
+    pub(super) fn is_taken_by_linux(&self) -> bool {
+        u64_at(&self.header, field::LAST_USABLE) < self.blocks
     }
 
     /// Why the primary copy was not used, where the table comes from the backup.

@@ -60,6 +60,8 @@ pub struct Mbr {
     /// The first 512 bytes of the disk.
     record: Vec<u8>,
     logical: Vec<Entry>,
+    /// Blocks that lead to them, which may lie outside of the extended partition as they do.
+    links: Vec<u64>,
     /// What lies within primary partitions of other systems.
     slices: Vec<Partition>,
 }
@@ -95,6 +97,7 @@ impl Mbr {
             blocks: medium.size() / block,
             record,
             logical: Vec::new(),
+            links: Vec::new(),
             slices: Vec::new(),
         };
         // Beside a protective entry nothing counts.
@@ -142,9 +145,10 @@ impl Mbr {
             .collect()
     }
 
-    /// How many of the four entries are in use, an extended partition's included.
+    /// How many of the four entries are in use, an extended partition's included, and those that
+    /// have an extent without a type.
     pub fn primary_count(&self) -> usize {
-        self.primary().count()
+        self.entries().count()
     }
 
     /// Add a primary partition as far back on the disk as there is room, as parted does from -64MiB:
@@ -170,7 +174,13 @@ impl Mbr {
         let end = reachable - reachable % align;
         let mut used: Vec<(u64, u64)> = self
             .entries()
+            .chain(self.logical.iter().copied())
             .map(|entry| (entry.first, entry.first + entry.count - 1))
+            .chain(self.links.iter().map(|link| (*link, *link)))
+            .chain(self.slices.iter().map(|slice| {
+                let last = slice.offset + slice.length - 1;
+                (slice.offset / self.block, last / self.block)
+            }))
             .collect();
         let (first, last) = gaps(&mut used, align, end.saturating_sub(1))
             .into_iter()
@@ -228,11 +238,11 @@ impl Mbr {
         &self.record[TABLE + slot * ENTRY..][..ENTRY]
     }
 
-    /// An entry for a new partition, rather one without an extent.
+    /// An entry for a new partition. One with an extent is a partition of Linux's, whatever its type.
     fn free_slot(&self) -> Option<usize> {
-        let empty = |at: &usize| self.slot(*at)[8..].iter().all(|byte| *byte == 0);
-        let mut unused = (0..4).filter(|at| self.slot(*at)[4] == UNUSED);
-        unused.clone().find(empty).or_else(|| unused.next())
+        let is_unused =
+            |slot: &usize| self.slot(*slot)[4] == UNUSED && u32_at(self.slot(*slot), 12) == 0;
+        (0..4).find(is_unused)
     }
 
     /// Whether this is AIX's disk, and what looks like a table is none.
@@ -290,6 +300,7 @@ impl Mbr {
             if record[510..] != [0x55, 0xaa] {
                 break;
             }
+            self.links.push(link.first);
             empty += 1;
             for slot in 0..4 {
                 let number = FIRST_LOGICAL + self.logical.len() as u32;

@@ -141,6 +141,16 @@ impl Table {
     }
 }
 
+impl Table {
+    /// Whether Linux finds the partitions of this table on its disk as it is.
+    pub fn is_taken_by_linux(&self) -> bool {
+        match self {
+            Self::Gpt(gpt) => gpt.is_taken_by_linux(),
+            Self::Mbr(_) => true,
+        }
+    }
+}
+
 impl TableError {
     pub(super) fn damaged(reason: impl Into<String>) -> Self {
         Self::Damaged {

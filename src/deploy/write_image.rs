@@ -170,6 +170,9 @@ fn finish(
     match (table.fit_to_disk(staged), drive) {
         (Ok(()), _) => {}
         (Err(error), Some(_)) => return Err(target.error(error)),
+        (Err(error), None) if !table.is_taken_by_linux() => {
+            return Err(DeployError::PartitionTable(error));
+        }
         (Err(error), None) => {
             warn!(device, error = %chain(&error), "Failed to fix GPT partition on disk {device}");
         }

@@ -156,6 +156,52 @@ fn an_isohybrids_partition_begins_with_the_disk() {
     }
 }
 
+/// Both lie outside of the extended partition, at the disk's end, where Linux shows them all the same.
+#[test]
+fn a_new_partition_lies_on_no_logical_one_and_on_no_link() {
+    let mut content = vec![0; 96 * MIB as usize];
+    let mut put = |block: usize, slot: usize, kind: u8, first: u32, count: u32| {
+        let at = block * 512 + TABLE + slot * ENTRY;
+        content[at + 4] = kind;
+        content[at + 8..at + 12].copy_from_slice(&first.to_le_bytes());
+        content[at + 12..at + 16].copy_from_slice(&count.to_le_bytes());
+        content[block * 512 + 510..block * 512 + 512].copy_from_slice(&[0x55, 0xaa]);
+    };
+    let (mib, end) = (2048_u32, 96 * 2048_u32);
+    put(0, 0, 0x05, mib, mib);
+    put(mib as usize, 0, 0x83, end - 5 * mib, 4 * mib);
+    put(mib as usize, 1, 0x05, end - 7 * mib, mib);
+    put((end - 6 * mib) as usize, 0, 0x83, 1, 1);
+    let medium = MemoryMedium::of(content, 512);
+    let mut mbr = Mbr::read(&medium).unwrap();
+    let found: Vec<_> = mbr
+        .partitions()
+        .iter()
+        .map(|found| found.offset / MIB)
+        .collect();
+    assert_eq!(found, [1, 92, 90]);
+    let added = mbr.add_at_end(FAT32_LBA, 64 * MIB, 2 * MIB).unwrap();
+    assert_eq!((added.offset, added.length), (26 * MIB, 64 * MIB));
+}
+
+/// Linux shows an entry without a type that has an extent.
+#[test]
+fn an_entry_with_an_extent_is_not_used_again() {
+    let mut content = fixture::mbr(96 * MIB as usize).content();
+    for (slot, kind) in [(2, 0x83), (3, 0)] {
+        let at = TABLE + slot * ENTRY;
+        content[at + 4] = kind;
+        content[at + 8..at + 12].copy_from_slice(&(23_000 + slot as u32).to_le_bytes());
+        content[at + 12..at + 16].copy_from_slice(&1_u32.to_le_bytes());
+    }
+    let mut mbr = of(content).unwrap();
+    assert_eq!(mbr.primary_count(), 4);
+    assert!(matches!(
+        mbr.add_at_end(FAT32_LBA, MIB, MIB),
+        Err(TableError::Full { .. })
+    ));
+}
+
 #[test]
 fn a_chain_that_begins_with_the_disk_is_refused() {
     let mut content = isohybrid(0x05).content();

@@ -221,6 +221,30 @@ fn a_full_mbr_is_refused_in_the_references_words() {
     assert!(medium.content()[..MIB].iter().all(|byte| *byte == 0));
 }
 
+/// An image that was cut off behind its last partition, on a disk of just that size: Linux would show
+/// nothing of it.
+#[test]
+fn an_image_whose_table_does_not_fit_the_disk_never_boots() {
+    let mut content = fixture::gpt(512, 0).content();
+    let last = Table::read(&MemoryMedium::of(content.clone(), 512))
+        .unwrap()
+        .partitions();
+    let end = last
+        .iter()
+        .map(|found| found.offset + found.length)
+        .max()
+        .unwrap();
+    content.truncate(end as usize);
+    let image = Image::of(content, None);
+    let medium = MemoryMedium::used(end as usize);
+    let said = text(image.deploy(&medium).unwrap_err());
+    assert!(
+        said.contains("reaches into the space of the backup table"),
+        "{said}"
+    );
+    assert!(medium.content()[..MIB].iter().all(|byte| *byte == 0));
+}
+
 #[test]
 fn a_labelled_partition_is_used_again() {
     let mut content = fixture::gpt(512, 0).content();

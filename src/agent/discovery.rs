@@ -66,7 +66,6 @@ impl<L: Look> Discovery<L> {
             let endpoint = (self.look)(kind, self.live.current(), Arc::clone(status)).await;
             endpoints.extend(endpoint.map(|endpoint| (kind, endpoint)));
         }
-        status.doing("asking the conductor which node this is");
         self.take(&endpoints, client, status)
     }
 

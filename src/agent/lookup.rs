@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use farrier_plugin::Node;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 use tracing::warn;
@@ -104,9 +103,13 @@ pub(super) async fn find_node(
             if inspection.fruitless().max(*fruitless) >= FRUITLESS {
                 *fruitless = 0;
                 inspection.look_again(discovery).await;
+                status.doing("asking the conductor which node this is");
             }
             inspection.again_if_due(state).await;
-            let node_uuid = inspection.inspected().node_uuid.clone();
+            // Asked for by its UUID, a conductor hands out no other node's token in vain.
+            let inspected = inspection.inspected().node_uuid.clone();
+            let kept = || state.kept().node.as_ref()?.uuid().map(str::to_owned);
+            let node_uuid = inspected.or_else(kept);
             let asked = client.lookup(addresses.current().await, node_uuid.as_deref());
             let answer = asked.await.inspect_err(|error| {
                 *fruitless = if error.leads_nowhere() {
@@ -115,10 +118,9 @@ pub(super) async fn find_node(
                     0
                 };
             })?;
-            let kept = state.kept().node.as_ref().and_then(Node::uuid);
-            match node_uuid.as_deref().or(kept) {
-                Some(expected) if !answer.is_about(expected) => Err(ConductorError::OtherNode {
-                    expected: expected.to_owned(),
+            match node_uuid {
+                Some(expected) if !answer.is_about(&expected) => Err(ConductorError::OtherNode {
+                    expected,
                     answered: answer.uuid,
                 }),
                 _ => Ok(answer),

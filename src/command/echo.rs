@@ -1,9 +1,6 @@
 //! What a step's result repeats of what the conductor sent and of what a manager answered. Whoever reads
 //! results is not always who sent the step: the conductor logs them, and keeps parts in its database.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
-
 use farrier_plugin::LargeStrings;
 use serde_json::{Map, Value};
 
@@ -12,34 +9,36 @@ use crate::sys::log;
 /// In place of a secret.
 const MASKED: &str = "***";
 
-/// Strings that are hidden by their value have so many bytes. Shorter ones could be words of any log,
-/// longer ones are documents, of which a part would go unseen.
-const HIDDEN_LENGTH: std::ops::RangeInclusive<usize> = 8..=1024;
-
-/// So many different values of steps are hidden by their value in a boot: each is looked for in every
-/// line of the log. A node has a handful.
-const HIDDEN_VALUES: usize = 64;
-
-static HIDDEN: Mutex<Hidden> = Mutex::new(Hidden(BTreeSet::new()));
-
-/// What steps have had hidden by its value.
-struct Hidden(BTreeSet<String>);
-
-/// The step as it is repeated in its result: the conductor compares its interface and its name, so that
-/// secrets among its arguments are masked and large strings replaced by their length.
+/// The step as it is repeated in its result: secrets among its arguments are masked and large strings
+/// replaced by their length. Its interface and its name are what the conductor compares, so they
+/// stay whatever they are: a word of them may be somebody's password.
 pub(super) fn step(step: &Map<String, Value>, large: &LargeStrings) -> Value {
-    Value::Object(masked_members(step, large))
+    let mut echo = masked_members(step, large);
+    for name in ["interface", "step"] {
+        if let Some(value) = step.get(name) {
+            echo.insert(name.to_owned(), large.elide(value));
+        }
+    }
+    Value::Object(echo)
 }
 
-/// What a manager gave, with secrets masked in its texts. What it gave under a name, it gave on purpose.
-pub(super) fn result(value: Value) -> Value {
+/// What a manager gave for this step, with secrets masked in its texts. What it gave under a name, it
+/// gave on purpose. Of a RAID step all stays: the conductor makes the node's root device hint of it.
+pub(super) fn result(step: &Map<String, Value>, value: Value) -> Value {
+    match step.get("interface").and_then(Value::as_str) {
+        Some("raid") => value,
+        _ => masked_texts(value),
+    }
+}
+
+fn masked_texts(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(log::mask(&text)),
-        Value::Array(items) => items.into_iter().map(result).collect(),
+        Value::Array(items) => items.into_iter().map(masked_texts).collect(),
         Value::Object(members) => Value::Object(
             members
                 .into_iter()
-                .map(|(name, item)| (name, result(item)))
+                .map(|(name, item)| (name, masked_texts(item)))
                 .collect(),
         ),
         other => other,
@@ -47,39 +46,29 @@ pub(super) fn result(value: Value) -> Value {
 }
 
 /// From now on, mask the secrets among these arguments wherever they appear: in the log, in what a
-/// plugin says, in errors and in results.
-pub(super) fn hide_secrets(arguments: &Map<String, Value>) {
+/// plugin says, in errors and in results. Large strings are documents, of which a part would go unseen.
+pub(super) fn hide_secrets(arguments: &Map<String, Value>, large: &LargeStrings) {
+    let hide = |name: &str, value: &Value| {
+        if let Value::String(text) = value
+            && log::is_secret_name(name)
+            && length(value, large).is_none()
+        {
+            log::hide_given(text);
+        }
+    };
     for (name, value) in arguments {
         match value {
-            Value::String(text) if log::is_secret_name(name) => hide(text),
-            Value::Object(members) => hide_secrets(members),
+            Value::Object(members) => hide_secrets(members, large),
             Value::Array(items) => {
                 for item in items {
                     match item {
-                        Value::Object(members) => hide_secrets(members),
-                        Value::String(text) if log::is_secret_name(name) => hide(text),
-                        _ => {}
+                        Value::Object(members) => hide_secrets(members, large),
+                        item => hide(name, item),
                     }
                 }
             }
-            _ => {}
+            value => hide(name, value),
         }
-    }
-}
-
-fn hide(text: &str) {
-    let mut hidden = HIDDEN.lock().unwrap_or_else(PoisonError::into_inner);
-    if hidden.takes(text) {
-        log::hide(text);
-    }
-}
-
-impl Hidden {
-    /// Whether this one is new and finds room.
-    fn takes(&mut self, text: &str) -> bool {
-        HIDDEN_LENGTH.contains(&text.len())
-            && self.0.len() < HIDDEN_VALUES
-            && self.0.insert(text.to_owned())
     }
 }
 
@@ -169,24 +158,41 @@ mod tests {
 
     #[test]
     fn what_was_an_argument_is_masked_wherever_it_comes_out() {
-        hide_secrets(&members(json!({
-            "password": "planted-Ed01", "nested": [{"api_key": "planted-Ed02"}],
-            "tokens": ["planted-Ed03"], "port": "not-hidden-1", "secret": "short",
-        })));
+        hide_secrets(
+            &members(json!({
+                "password": "planted-Ed01", "nested": [{"api_key": "planted-Ed02"}],
+                "tokens": ["planted-Ed03"], "port": "not-hidden-1", "secret": "short",
+            })),
+            &LargeStrings::default(),
+        );
         let said = log::mask("got planted-Ed01, planted-Ed02 and planted-Ed03; not-hidden-1 short");
         assert_eq!(said, "got ***, *** and ***; not-hidden-1 short");
-        let given = result(json!({"log": ["set planted-Ed01", 1], "password": "made by the tool"}));
+        let gave = json!({"log": ["set planted-Ed01", 1], "password": "made by the tool"});
+        let given = result(&members(json!({"interface": "bios"})), gave.clone());
         assert_eq!(
             given,
             json!({"log": ["set ***", 1], "password": "made by the tool"})
         );
+        // The conductor keeps it as the node's RAID configuration and root device hint.
+        assert_eq!(
+            result(&members(json!({"interface": "raid"})), gave.clone()),
+            gave
+        );
     }
 
     #[test]
-    fn what_is_hidden_by_value_is_bounded() {
-        let mut hidden = Hidden(BTreeSet::new());
-        assert!(!hidden.takes("short") && !hidden.takes(&"x".repeat(1025)));
-        let taken = (0..200).filter(|number| hidden.takes(&format!("planted-{number:04}")));
-        assert_eq!(taken.count(), HIDDEN_VALUES);
+    fn what_the_conductor_compares_stays_whatever_is_hidden() {
+        log::hide("planted-interface");
+        let sent = members(json!({
+            "step": "planted-interface_metadata", "interface": "planted-interface",
+            "args": {"x": "planted-interface"},
+        }));
+        assert_eq!(
+            step(&sent, &LargeStrings::default()),
+            json!({
+                "step": "planted-interface_metadata", "interface": "planted-interface",
+                "args": {"x": "***"},
+            })
+        );
     }
 }

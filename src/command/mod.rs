@@ -31,6 +31,7 @@ pub(crate) mod fuzzing;
 mod image;
 mod journal;
 mod log;
+mod omission;
 mod outcome;
 mod pace;
 mod parameters;

@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use super::omission::bounded;
 use super::pace::Pace;
 use crate::sys::{log, printable};
 
@@ -263,14 +264,14 @@ impl Command {
         }
     }
 
-    /// From now on, something shorter stands for its result.
-    pub(super) fn forget_result(&self, instead: Value) {
+    /// From now on its result takes no more than this many bytes of JSON, as [`bounded`] does it.
+    pub(super) fn forget_result(&self, limit: usize) {
         let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = outcome.as_ref().map(Kept::outcome) {
             *outcome = Some(Kept::new(Outcome {
                 status: known.status,
                 error: known.error.clone(),
-                result: instead,
+                result: bounded(&known.result, limit),
             }));
         }
     }

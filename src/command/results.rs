@@ -4,12 +4,10 @@
 //! list afterwards. So the newest results are kept, and of older ones how long they were.
 
 use std::collections::VecDeque;
-use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::Value;
-
 use super::Command;
+use super::omission::length;
 
 /// A result of so many bytes of JSON is small: a command of its own takes as much.
 const SMALL: usize = 512;
@@ -35,10 +33,7 @@ impl Results {
         let Some(outcome) = command.outcome() else {
             return;
         };
-        let mut length = Length(0);
-        // Counting cannot fail.
-        let _ = serde_json::to_writer(&mut length, &outcome.result);
-        let Length(length) = length;
+        let length = length(&outcome.result);
         if length <= SMALL {
             return;
         }
@@ -50,21 +45,8 @@ impl Results {
             && let Some((oldest, length)) = kept.commands.pop_front()
         {
             kept.bytes -= length;
-            oldest.forget_result(Value::String(format!("<{length} bytes omitted>")));
+            oldest.forget_result(SMALL);
         }
-    }
-}
-
-struct Length(usize);
-
-impl io::Write for Length {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -99,11 +81,11 @@ mod tests {
             .collect();
         assert_eq!(kept, [[false].repeat(25), [true].repeat(15)].concat());
         let forgotten = many[0].outcome().unwrap();
-        assert_eq!(forgotten.result, json!("<1048578 bytes omitted>"));
+        assert_eq!(forgotten.result, json!("<1048576 bytes omitted>"));
         let larger_than_all = ended(2 * ALL);
         results.keep(&larger_than_all);
         assert_eq!(length_of(&larger_than_all), 2 * ALL);
-        assert_eq!(length_of(&many[39]), "<1048578 bytes omitted>".len());
+        assert_eq!(length_of(&many[39]), "<1048576 bytes omitted>".len());
         assert_eq!(length_of(&small), SMALL / 2);
     }
 }

@@ -66,7 +66,7 @@ pub(super) fn execute(
         ));
     };
     let arguments = arguments(kind, parameters, step)?;
-    echo::hide_secrets(&arguments.values);
+    echo::hide_secrets(&arguments.values, parameters.large());
     if IMAGE_STEPS.contains(&name.as_str()) {
         if arguments.values.contains_key("image_info") {
             standby::validate_image(&environment.options.current(), &arguments)?;
@@ -100,7 +100,7 @@ pub(super) fn execute(
         })?;
     info!(step = name, "{word} step has ended well");
     Ok(json!({
-        format!("{word}_result"): echo::result(result),
+        format!("{word}_result"): echo::result(step, result),
         format!("{word}_step"): echo::step(step, parameters.large()),
     }))
 }

@@ -274,10 +274,15 @@ impl CommandTable {
     /// List a command as failed that does not run, also where it cannot be written down.
     fn list_as_failed(&self, name: &str, error: &ManagerError) -> Arc<Command> {
         let command = Arc::new(Command::running(Uuid::new_v4(), name));
-        if let Err(error) = self.journal.started(command.id(), command.name()) {
-            error!(%error, "the command journal could not be written");
+        let outcome = Outcome::failed(error);
+        match self.journal.started(command.id(), command.name()) {
+            Ok(()) => self.end(&command, outcome),
+            // An end without a start would be a damaged journal to the next agent.
+            Err(error) => {
+                error!(%error, "the command journal could not be written");
+                self.show_end(&command, outcome);
+            }
         }
-        self.end(&command, Outcome::failed(error));
         self.push(&command);
         command
     }
@@ -303,6 +308,10 @@ impl CommandTable {
         if let Err(error) = self.journal.ended(command.id(), &outcome) {
             error!(%error, "the command journal could not be written");
         }
+        self.show_end(command, outcome);
+    }
+
+    fn show_end(&self, command: &Arc<Command>, outcome: Outcome) {
         match &outcome.error {
             None => info!(command = command.name(), "succeeded"),
             Some(error) => error!(

@@ -150,6 +150,7 @@ impl Client {
         let url = base_url(url)?;
         *self.urls.lock().unwrap_or_else(PoisonError::into_inner) = vec![url];
         *self.known_version() = self.configured_version;
+        self.untold.store(0, Ordering::Relaxed);
         Ok(())
     }
 

@@ -67,7 +67,7 @@ pub enum ConductorError {
     /// The answer is about another node than the one that this machine is.
     #[error(
         "The conductor takes this machine for the node {answered}, but since it was booted it is the \
-         node {expected}; nothing of that answer is taken. If the node was made anew, reboot this machine"
+         node {expected}; nothing of that answer is taken. If the node was made anew, have the conductor reboot this machine"
     )]
     OtherNode {
         /// What this machine is known as.

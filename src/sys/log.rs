@@ -21,7 +21,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-pub use super::mask::{hide, is_secret_name, mask, mask_bytes, mask_cut};
+pub use super::mask::{hide, hide_given, is_secret_name, mask, mask_bytes, mask_cut};
 use super::{clock, printable, private_file, run_files};
 
 /// A file of this many bytes is put aside for a new one; one old file is kept.

@@ -4,6 +4,7 @@
 //! All text for people passes through here: log, console, log archive, recordings, and the errors
 //! that the conductor keeps.
 
+mod given;
 mod names;
 
 use std::fmt::Write;
@@ -13,6 +14,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use url::Url;
 
+pub use self::given::hide_given;
 pub use self::names::is_secret_name;
 use self::names::{ALL_NAMES, NAMES_BY_END, QUERY_NAMES};
 use super::printable;

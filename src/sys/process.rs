@@ -117,7 +117,7 @@ impl Program {
     pub fn secret(mut self, argument: impl Into<String>) -> Self {
         let argument = argument.into();
         // The program may say it, and the list of processes in the log archive shows it.
-        log::hide(&argument);
+        log::hide_given(&argument);
         self.secrets.push(argument.clone());
         self.arguments.push(argument);
         self

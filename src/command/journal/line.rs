@@ -1,9 +1,7 @@
 //! The lines of the journal: one JSON object each.
 
-use std::io;
 use std::path::Path;
 
-use farrier_plugin::LARGE_STRING;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -102,47 +100,4 @@ pub(super) fn parse(
         }
     }
     Ok(Some((of_boot, entries)))
-}
-
-/// The result with large strings left out, and left out as a whole where it still takes more than
-/// this many bytes of JSON: log archives are not worth the memory twice.
-pub(super) fn bounded(value: &Value, limit: usize) -> Value {
-    let without = without_payloads(value);
-    if serde_json::to_writer(Room(limit), &without).is_ok() {
-        return without;
-    }
-    Value::String(format!("<a result of more than {limit} bytes omitted>"))
-}
-
-/// Takes so many bytes.
-struct Room(usize);
-
-impl io::Write for Room {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 = self
-            .0
-            .checked_sub(bytes.len())
-            .ok_or(io::ErrorKind::FileTooLarge)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn without_payloads(value: &Value) -> Value {
-    match value {
-        Value::String(text) if text.len() > LARGE_STRING => {
-            Value::String(format!("<{} bytes omitted>", text.len()))
-        }
-        Value::Array(items) => items.iter().map(without_payloads).collect(),
-        Value::Object(members) => Value::Object(
-            members
-                .iter()
-                .map(|(name, item)| (name.clone(), without_payloads(item)))
-                .collect(),
-        ),
-        _ => value.clone(),
-    }
 }

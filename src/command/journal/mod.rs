@@ -22,6 +22,7 @@ use farrier_plugin::{ErrorKind, ManagerError};
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use super::omission::bounded;
 use super::{Command, Outcome};
 use crate::sys::run_files;
 use line::{Entry, Line};
@@ -222,7 +223,7 @@ impl Journal {
             id,
             status: outcome.status,
             error: outcome.error.clone(),
-            result: line::bounded(&outcome.result, RESULT_LIMIT),
+            result: bounded(&outcome.result, RESULT_LIMIT),
             at: now(),
         };
         self.append(&line, SIZE_LIMIT)

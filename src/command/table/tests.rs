@@ -218,6 +218,10 @@ fn a_full_journal_is_the_error_of_the_next_command_and_of_nothing_else() {
     // It goes on showing what there is, and so does the agent after it.
     let expected = [("execute_clean_step".to_owned(), Status::Succeeded)];
     assert_eq!(names(&table), expected);
+    // Of what is an error in the list, no end is written down without a start.
+    let rescue = request(&json!({
+        "name": "rescue.finalize_rescue", "params": {"rescue_password": "plain"}}));
+    assert_eq!(table.issue(rescue).unwrap().status(), Status::Failed);
     let left = tempfile::tempdir().unwrap();
     let journal = "commands.jsonl";
     std::fs::copy(state.path().join(journal), left.path().join(journal)).unwrap();

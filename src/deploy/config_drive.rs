@@ -1,8 +1,8 @@
 //! The config drive's content, found in what the conductor sent (contract/data-plane 4.2).
 //!
-//! It is an image that a booted system looks for by its label: ISO 9660 or FAT, or another file
-//! system that says `config-2` of itself. Around that may be gzip and base64, in any order; nothing
-//! else is ever written.
+//! It is an image that a booted system looks for by its label: ISO 9660 or FAT, or ext or XFS
+//! labelled `config-2`. Around that may be gzip and base64, in any order; nothing else is ever
+//! written.
 
 #[cfg(test)]
 mod cases;

@@ -24,6 +24,9 @@ const MOST_NODES: usize = 65_536;
 /// Sectors of directories that are read: as many as the largest config drive has.
 const MOST_DIRECTORY_SECTORS: usize = 32_768;
 
+/// Bytes of all symbolic links together.
+const MOST_LINK_BYTES: usize = 16 << 20;
+
 /// Offset of a name in a directory record.
 const NAME: usize = 33;
 
@@ -82,6 +85,7 @@ pub fn read(image: &[u8]) -> Result<Option<Vec<Node<'_>>>, IsoError> {
         names: Names::Plain,
         left: MOST_NODES,
         sectors_left: MOST_DIRECTORY_SECTORS,
+        link_bytes_left: MOST_LINK_BYTES,
     };
     let mut root = Record::parse(&primary[156..190]).ok_or(IsoError::Damaged("it has no root"))?;
     let first = reader.content(&root, "/")?;
@@ -122,6 +126,7 @@ struct Reader<'i> {
     names: Names,
     left: usize,
     sectors_left: usize,
+    link_bytes_left: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -271,10 +276,16 @@ impl<'i> Reader<'i> {
                 return Err(not_read(&path, "is compressed or sparse there (zisofs)"));
             }
             FileType::File => Stored::File(self.content(record, &path)?),
-            FileType::Link => Stored::Link(
-                String::from_utf8(system_use.link)
-                    .map_err(|_| not_read(&path, "is a symbolic link to what is no UTF-8"))?,
-            ),
+            FileType::Link => {
+                self.link_bytes_left = self
+                    .link_bytes_left
+                    .checked_sub(system_use.link.len())
+                    .ok_or(IsoError::Damaged("its links have more than 16 MiB"))?;
+                Stored::Link(
+                    String::from_utf8(system_use.link)
+                        .map_err(|_| not_read(&path, "is a symbolic link to what is no UTF-8"))?,
+                )
+            }
             FileType::Special => return Err(not_read(&path, "is a device, a pipe or a socket")),
         };
         Ok(Some(Item { name, content }))

@@ -41,6 +41,12 @@ pub enum IsoError {
     /// It contradicts itself, or is cut off.
     #[error("the ISO 9660 image is damaged: {0}")]
     Damaged(&'static str),
+    /// Something lies outside of it.
+    #[error("{0} does not lie in the ISO 9660 image: it is cut off or damaged")]
+    Outside(
+        /// The path from the root, or what it is instead.
+        String,
+    ),
     /// One of its files is nothing that could be copied.
     #[error("{path} in the ISO 9660 image {what}")]
     File {
@@ -119,6 +125,8 @@ enum Stored<'i> {
     Directory(Vec<Item<'i>>),
     /// Where it leads.
     Link(String),
+    /// Nothing that could be copied: what it is.
+    Other(&'static str),
 }
 
 struct Reader<'i> {
@@ -185,7 +193,7 @@ impl<'i> Reader<'i> {
         let start = record.extent.checked_mul(SECTOR);
         start
             .and_then(|start| self.image.get(start..start.checked_add(record.size)?))
-            .ok_or_else(|| not_read(path, "does not lie in it: the image is cut off or damaged"))
+            .ok_or_else(|| IsoError::Outside(path.to_owned()))
     }
 
     fn directory(
@@ -260,9 +268,7 @@ impl<'i> Reader<'i> {
             let own = (block as usize).checked_mul(SECTOR);
             let own = own
                 .and_then(|at| Record::parse(self.image.get(at..)?))
-                .ok_or(IsoError::Damaged(
-                    "a relocated directory does not lie in it",
-                ))?;
+                .ok_or_else(|| IsoError::Outside(path.clone()))?;
             let content = Stored::Directory(self.directory(&own, &path, depth + 1)?);
             return Ok(Some(Item { name, content }));
         }
@@ -273,7 +279,8 @@ impl<'i> Reader<'i> {
         let content = match file_type {
             FileType::Directory => Stored::Directory(self.directory(record, &path, depth + 1)?),
             FileType::File if system_use.is_encoded => {
-                return Err(not_read(&path, "is compressed or sparse there (zisofs)"));
+                self.content(record, &path)?;
+                Stored::Other("is compressed or sparse there (zisofs)")
             }
             FileType::File => Stored::File(self.content(record, &path)?),
             FileType::Link => {
@@ -281,12 +288,12 @@ impl<'i> Reader<'i> {
                     .link_bytes_left
                     .checked_sub(system_use.link.len())
                     .ok_or(IsoError::Damaged("its links have more than 16 MiB"))?;
-                Stored::Link(
-                    String::from_utf8(system_use.link)
-                        .map_err(|_| not_read(&path, "is a symbolic link to what is no UTF-8"))?,
+                String::from_utf8(system_use.link).map_or(
+                    Stored::Other("is a symbolic link to what is no UTF-8"),
+                    Stored::Link,
                 )
             }
-            FileType::Special => return Err(not_read(&path, "is a device, a pipe or a socket")),
+            FileType::Special => Stored::Other("is a device, a pipe or a socket"),
         };
         Ok(Some(Item { name, content }))
     }

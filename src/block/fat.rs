@@ -80,6 +80,12 @@ pub enum FatError {
         /// In what way.
         reason: &'static str,
     },
+    /// Something lies outside of it.
+    #[error("the FAT file system is damaged: {reason}")]
+    Outside {
+        /// In what way.
+        reason: &'static str,
+    },
     /// The disk failed.
     #[error("the FAT file system could not be read")]
     Disk(#[from] DiskError),
@@ -217,7 +223,9 @@ impl<'m> Fat<'m> {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), FatError> {
         let end = offset.checked_add(buffer.len() as u64);
         if end.is_none_or(|end| end > self.length) {
-            return Err(damaged("it is larger than its partition"));
+            return Err(FatError::Outside {
+                reason: "it is larger than its partition",
+            });
         }
         Ok(self.medium.read_at(self.offset + offset, buffer)?)
     }

@@ -24,6 +24,9 @@ const MOST_NODES: usize = 65_536;
 /// Sectors of directories that are read: as many as the largest config drive has.
 const MOST_DIRECTORY_SECTORS: usize = 32_768;
 
+/// Bytes of all symbolic links together.
+const MOST_LINK_BYTES: usize = 16 << 20;
+
 /// Offset of a name in a directory record.
 const NAME: usize = 33;
 
@@ -38,6 +41,12 @@ pub enum IsoError {
     /// It contradicts itself, or is cut off.
     #[error("the ISO 9660 image is damaged: {0}")]
     Damaged(&'static str),
+    /// Something lies outside of it.
+    #[error("{0} does not lie in the ISO 9660 image: it is cut off or damaged")]
+    Outside(
+        /// The path from the root, or what it is instead.
+        String,
+    ),
     /// One of its files is nothing that could be copied.
     #[error("{path} in the ISO 9660 image {what}")]
     File {
@@ -82,6 +91,7 @@ pub fn read(image: &[u8]) -> Result<Option<Vec<Node<'_>>>, IsoError> {
         names: Names::Plain,
         left: MOST_NODES,
         sectors_left: MOST_DIRECTORY_SECTORS,
+        link_bytes_left: MOST_LINK_BYTES,
     };
     let mut root = Record::parse(&primary[156..190]).ok_or(IsoError::Damaged("it has no root"))?;
     let first = reader.content(&root, "/")?;
@@ -115,6 +125,8 @@ enum Stored<'i> {
     Directory(Vec<Item<'i>>),
     /// Where it leads.
     Link(String),
+    /// Nothing that could be copied: what it is.
+    Other(&'static str),
 }
 
 struct Reader<'i> {
@@ -122,6 +134,7 @@ struct Reader<'i> {
     names: Names,
     left: usize,
     sectors_left: usize,
+    link_bytes_left: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -180,7 +193,7 @@ impl<'i> Reader<'i> {
         let start = record.extent.checked_mul(SECTOR);
         start
             .and_then(|start| self.image.get(start..start.checked_add(record.size)?))
-            .ok_or_else(|| not_read(path, "does not lie in it: the image is cut off or damaged"))
+            .ok_or_else(|| IsoError::Outside(path.to_owned()))
     }
 
     fn directory(
@@ -255,9 +268,7 @@ impl<'i> Reader<'i> {
             let own = (block as usize).checked_mul(SECTOR);
             let own = own
                 .and_then(|at| Record::parse(self.image.get(at..)?))
-                .ok_or(IsoError::Damaged(
-                    "a relocated directory does not lie in it",
-                ))?;
+                .ok_or_else(|| IsoError::Outside(path.clone()))?;
             let content = Stored::Directory(self.directory(&own, &path, depth + 1)?);
             return Ok(Some(Item { name, content }));
         }
@@ -268,14 +279,21 @@ impl<'i> Reader<'i> {
         let content = match file_type {
             FileType::Directory => Stored::Directory(self.directory(record, &path, depth + 1)?),
             FileType::File if system_use.is_encoded => {
-                return Err(not_read(&path, "is compressed or sparse there (zisofs)"));
+                self.content(record, &path)?;
+                Stored::Other("is compressed or sparse there (zisofs)")
             }
             FileType::File => Stored::File(self.content(record, &path)?),
-            FileType::Link => Stored::Link(
-                String::from_utf8(system_use.link)
-                    .map_err(|_| not_read(&path, "is a symbolic link to what is no UTF-8"))?,
-            ),
-            FileType::Special => return Err(not_read(&path, "is a device, a pipe or a socket")),
+            FileType::Link => {
+                self.link_bytes_left = self
+                    .link_bytes_left
+                    .checked_sub(system_use.link.len())
+                    .ok_or(IsoError::Damaged("its links have more than 16 MiB"))?;
+                String::from_utf8(system_use.link).map_or(
+                    Stored::Other("is a symbolic link to what is no UTF-8"),
+                    Stored::Link,
+                )
+            }
+            FileType::Special => Stored::Other("is a device, a pipe or a socket"),
         };
         Ok(Some(Item { name, content }))
     }

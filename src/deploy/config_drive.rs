@@ -1,8 +1,8 @@
 //! The config drive's content, found in what the conductor sent (contract/data-plane 4.2).
 //!
-//! It is an image that a booted system looks for by its label: ISO 9660 or FAT, or another file
-//! system that says `config-2` of itself. Around that may be gzip and base64, in any order; nothing
-//! else is ever written.
+//! It is an image that a booted system looks for by its label: ISO 9660 or FAT, or ext or XFS
+//! labelled `config-2`. Around that may be gzip and base64, in any order; nothing else is ever
+//! written.
 
 #[cfg(test)]
 mod cases;
@@ -18,9 +18,10 @@ use farrier_plugin::Context;
 use self::layer::{Layer, READ_LIMIT};
 use super::error::DeployError;
 use super::image_info::is_url;
-use crate::block::fat::Fat;
+use crate::block::fat::{Fat, FatError};
 use crate::block::fat_writer::Node;
-use crate::block::{iso9660, probe};
+use crate::block::iso9660::{self, IsoError};
+use crate::block::probe;
 use crate::config::Options;
 use crate::stream::{Credentials, DownloadError, Location, Proxies, describe, fetch};
 use crate::sys::log::chain;
@@ -60,11 +61,21 @@ enum Sent {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FilesError {
     #[error(transparent)]
-    Iso(#[from] iso9660::IsoError),
+    Iso(#[from] IsoError),
     #[error(transparent)]
-    Fat(#[from] crate::block::fat::FatError),
+    Fat(#[from] FatError),
     #[error("files are read from ISO 9660 and FAT only, and it is {0}")]
     Kind(&'static str),
+}
+
+impl FilesError {
+    /// Whether something does not lie in the image.
+    fn is_outside(&self) -> bool {
+        matches!(
+            self,
+            Self::Iso(IsoError::Outside(_)) | Self::Fat(FatError::Outside { .. })
+        )
+    }
 }
 
 impl ConfigDrive {
@@ -149,12 +160,15 @@ impl ConfigDrive {
             let image = self
                 .unpacked()
                 .map_err(|source| self.unreadable(node, source))?;
-            self.files(&image).map_err(|error| {
-                DeployError::ConfigDrive(format!(
+            // Whatever else a FAT could not hold matters only where its files go into one.
+            if let Err(error) = self.files(&image)
+                && error.is_outside()
+            {
+                return Err(DeployError::ConfigDrive(format!(
                     "Config drive for node {node} is cut off after {} bytes. Error: {error}.{origin}",
                     self.size
-                ))
-            })?;
+                )));
+            }
         }
         Ok(())
     }
@@ -184,9 +198,8 @@ impl ConfigDrive {
     /// The files of the unpacked image.
     pub(super) fn files<'i>(&self, image: &'i [u8]) -> Result<Vec<Node<'i>>, FilesError> {
         match self.file_system.kind {
-            "iso9660" => Ok(iso9660::read(image)?.ok_or(iso9660::IsoError::Damaged(
-                "it has no primary volume descriptor",
-            ))?),
+            "iso9660" => Ok(iso9660::read(image)?
+                .ok_or_else(|| IsoError::Outside("the primary volume descriptor".to_owned()))?),
             "vfat" => {
                 let medium = ReadOnly::new("config drive", image);
                 let fat = Fat::open(&medium, 0, image.len() as u64)?;

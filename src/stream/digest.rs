@@ -11,13 +11,13 @@ use super::buffer::Buffer;
 use crate::sys::digest::{self, Function};
 use crate::sys::hex;
 
-/// How a checksum is computed: all that the reference's Python has a digest of a fixed length for.
-///
 /// Why an MD5 is not enough, and what to do. Conductors say what they allow from Ironic 24.1 on.
 pub const MD5_DISABLED: &str = "MD5 support is disabled: give a SHA-256 or SHA-512 checksum, or allow \
      MD5 with the kernel parameter ipa-md5-enabled=1 (option md5_enabled); a conductor from Ironic \
      24.1 on decides by its option allow_md5_checksum";
 
+/// How a checksum is computed: all that the reference's Python has a digest of a fixed length for.
+///
 /// MD5, SHA-1 and SHA-2 by OpenSSL's functions, linked in from Debian's libcrypto.a. Measured over
 /// 512 MiB in pieces of 1 MiB in a static release build on an AMD EPYC with AVX2 and the SHA
 /// extensions, MiB per second of processor time:

@@ -108,7 +108,7 @@ fn a_partition_smaller_than_its_file_system_is_an_error() {
         return;
     };
     let fat = Fat::open(&medium, MIB, 20_000).unwrap().unwrap();
-    assert!(matches!(fat.root(), Err(FatError::Damaged { .. })));
+    assert!(matches!(fat.root(), Err(FatError::Outside { .. })));
 }
 
 proptest! {

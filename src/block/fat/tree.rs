@@ -50,7 +50,9 @@ impl Fat<'_> {
             left.bytes = left
                 .bytes
                 .checked_sub(entry.size)
-                .ok_or(damaged("its files are larger than itself"))?;
+                .ok_or(FatError::Outside {
+                    reason: "its files are larger than itself",
+                })?;
             let content = self.read(&entry, entry.size)?;
             nodes.push(Node::file(entry.name, content));
         }

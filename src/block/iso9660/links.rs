@@ -55,6 +55,7 @@ impl Copier {
             let place = match &item.content {
                 Stored::File(bytes) => Place::File(bytes),
                 Stored::Directory(children) => Place::Directory([way, &[&children[..]]].concat()),
+                Stored::Other(what) => return Err(not_read(&path, what)),
                 Stored::Link(target) => {
                     let mut links = MOST_LINKS;
                     self.resolve(way, target, &mut links).map_err(|why| {
@@ -106,6 +107,7 @@ impl Copier {
                         Stored::File(bytes) => place = Place::File(bytes),
                         Stored::Directory(children) => way.push(children),
                         Stored::Link(target) => place = self.resolve(way, target, links)?,
+                        Stored::Other(_) => return Err("which is no file"),
                     }
                 }
             }

@@ -8,6 +8,10 @@ const XA: usize = 14;
 /// Places in which the entries of one record go on; a few are more than any name needs.
 const MOST_AREAS: usize = 8;
 
+/// Bytes of the longest name and link of Linux. Many records may go on in the same place.
+const LONGEST_NAME: usize = 255;
+const LONGEST_LINK: usize = 4096;
+
 /// Flags of a part of a link.
 const GOES_ON: u8 = 1;
 const HERE: u8 = 2;
@@ -78,6 +82,14 @@ impl SystemUse {
                     b"CE" => next = continuation(image, entry),
                     b"ST" => break,
                     _ => {}
+                }
+                if found.name.len() > LONGEST_NAME {
+                    return Err(IsoError::Damaged("a name is longer than 255 bytes"));
+                }
+                if found.link.len() > LONGEST_LINK {
+                    return Err(IsoError::Damaged(
+                        "a symbolic link is longer than 4096 bytes",
+                    ));
                 }
                 area = &area[length..];
             }

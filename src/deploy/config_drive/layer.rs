@@ -18,6 +18,9 @@ const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
 /// Bytes in which the parameters of a `data:` URL end.
 const DATA_URL: usize = 128;
 
+/// Letters of a line of base64 at least: more than most words have.
+const SHORTEST_LINE: usize = 16;
+
 /// Base64 as Python's lenient decoder takes it: padding or none, and whatever lies in the last
 /// bits. What is not of the alphabet is filtered out before.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -51,10 +54,9 @@ impl Layer {
         let text = start.get(prefix as usize..)?;
         let is_text = text.iter().all(|byte| may_stand_in_base64(*byte))
             && text.iter().any(u8::is_ascii_alphanumeric)
-            // Words, not lines that are indented.
-            && !text.windows(3).any(|part| {
-                part[1] == b' ' && part[0].is_ascii_alphanumeric() && part[2].is_ascii_alphanumeric()
-            });
+            && !text
+                .split(|byte| matches!(byte, b'\n' | b'\r'))
+                .any(is_of_words);
         is_text.then_some(layer)
     }
 
@@ -92,6 +94,18 @@ impl Layer {
             }
         })
     }
+}
+
+/// Whether a line is of words: neither indented, nor of several lines of base64 that became one, as
+/// YAML folds them.
+fn is_of_words(line: &[u8]) -> bool {
+    let mut words: Vec<&[u8]> = line
+        .split(|byte| *byte == b' ')
+        .filter(|word| word.iter().any(u8::is_ascii_alphanumeric))
+        .collect();
+    // The last one is as short as it comes.
+    words.pop();
+    words.iter().any(|word| word.len() < SHORTEST_LINE)
 }
 
 /// Letters, what ends them, line breaks, quotation marks, zeros and byte order marks: those of UTF-16

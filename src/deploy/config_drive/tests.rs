@@ -8,6 +8,8 @@ use flate2::write::GzEncoder;
 use proptest::prelude::*;
 
 use super::*;
+use crate::block::fat_writer::Content;
+use crate::block::fixture;
 use crate::stream::http_cases::Table;
 use crate::stream::test_server::{Reply, TestServer};
 
@@ -51,6 +53,42 @@ fn base64_of_gzip_is_decoded_leniently() {
     for sent in [text, broken_lines, unpadded] {
         assert_eq!(decode(&sent).unwrap(), content);
     }
+}
+
+/// On blocks of 512 bytes it is written as it is, so what a FAT could not hold does not matter.
+#[test]
+fn a_drive_without_its_padding_is_cut_off_only_where_something_is_missing() {
+    let mut image = fixture::config_drive();
+    let nodes = iso9660::read(&image).unwrap().unwrap();
+    let end = last_byte(&nodes, &image);
+    drop(nodes);
+    // More than there is.
+    image[32768 + 80..][..4].copy_from_slice(&u32::MAX.to_le_bytes());
+    // The first regular file becomes a device.
+    let mode = image
+        .windows(8)
+        .position(|part| part[..2] == *b"PX" && part[4..8] == 0o100_444_u32.to_le_bytes())
+        .expect("a file with a mode");
+    image[mode + 4..mode + 8].copy_from_slice(&0o020_444_u32.to_le_bytes());
+    let error = iso9660::read(&image).unwrap_err().to_string();
+    assert!(error.contains("is a device"), "{error}");
+    let whole = &image[..end];
+    assert_eq!(decode(&BASE64_STANDARD.encode(gzip(whole))).unwrap(), whole);
+    for length in [end - 1, 60 << 10, 40 << 10, 32768 + 300] {
+        let error = decode(&BASE64_STANDARD.encode(gzip(&image[..length]))).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("is cut off after"), "{length}: {error}");
+    }
+}
+
+/// Where the last file ends that has content.
+fn last_byte(nodes: &[Node<'_>], image: &[u8]) -> usize {
+    let ends = nodes.iter().map(|node| match &node.content {
+        Content::File(bytes) if bytes.is_empty() => 0,
+        Content::File(bytes) => bytes.as_ptr() as usize - image.as_ptr() as usize + bytes.len(),
+        Content::Directory(children) => last_byte(children, image),
+    });
+    ends.max().unwrap_or_default()
 }
 
 #[test]

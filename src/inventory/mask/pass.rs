@@ -78,6 +78,15 @@ impl Pass {
         }
     }
 
+    /// A text that stays, but for what was found elsewhere. It is not searched: the types of
+    /// partitions are UUIDs, too.
+    pub(super) fn kept(&self, text: &str) -> String {
+        match self {
+            Self::Find(_) => text.to_owned(),
+            Self::Mask(masks) => masks.text(text),
+        }
+    }
+
     /// The name of the machine.
     pub(super) fn host(&mut self, name: &str) -> String {
         if let Self::Find(secrets) = self {

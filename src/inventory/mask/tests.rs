@@ -334,6 +334,7 @@ fn of_udev_s_records_only_known_forms_stay() {
         ("S:backup-acme-corp", "S:xxxxxx-xxxx-xxx1"),
         ("S:rbd/acme-pool/image", "S:xx3/xxxx-xxx1/xxxx2"),
         ("S:input/by-acme", "S:input/xx-xxx1"),
+        ("S:disk/by-id/acme-corp", "S:disk/by-id/xxx1-xxx2"),
         ("S:disk/by-acme/1", "S:disk/xx-xxx3/2"),
         (
             "S:disk/by-path/pci-0000:00:1f.2-ata-1-part/by-partnum/1",

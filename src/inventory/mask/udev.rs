@@ -400,6 +400,12 @@ fn split_part(name: &str) -> (&str, &str) {
     name.split_at(at.unwrap_or(name.len()))
 }
 
+/// Begins of links of `/dev/disk/by-id`; any other is a word of an administrator's.
+const BUSES: [&str; 13] = [
+    "ata", "ccw", "cciss", "cloud", "edd", "google", "ieee1394", "memstick", "mmc", "nvme", "scsi",
+    "usb", "virtio",
+];
+
 fn by_id(pass: &mut Pass, name: &str) -> String {
     let mut with = |prefix: &str, mask: fn(&mut Pass, &str) -> String| {
         let rest = name.strip_prefix(prefix)?;
@@ -427,7 +433,10 @@ fn by_id(pass: &mut Pass, name: &str) -> String {
                 "scsi" => pass.wide_name(rest),
                 _ => pass.composed(rest),
             };
-            Some(format!("{bus}-{rest}"))
+            if BUSES.contains(&bus) {
+                return Some(format!("{bus}-{rest}"));
+            }
+            Some(format!("{}-{rest}", pass.label(bus)))
         })
         .unwrap_or_else(|| pass.composed(name))
 }

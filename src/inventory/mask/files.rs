@@ -307,9 +307,9 @@ fn host_name(pass: &mut Pass, name: &str) -> String {
         return name.to_owned();
     }
     if let Some((host, _domain)) = name.split_once('.') {
-        pass.serial(host);
+        pass.host(host);
     }
-    pass.serial(name)
+    pass.host(name)
 }
 
 /// Of a file that is not known, lines and their lengths are left.

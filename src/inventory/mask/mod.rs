@@ -60,8 +60,9 @@ fn passed(pass: &mut Pass, seen: Seen) -> Seen {
     let mut result = Seen::default();
     for (path, entry) in seen.entries {
         let masked = match entry {
-            Entry::Directory => directory(pass, &path),
-            _ => self::path(pass, &path),
+            Entry::Directory => path_as(pass, &path, udev::directory),
+            Entry::Link(_) => path_as(pass, &path, udev::link),
+            Entry::File(_) => self::path(pass, &path),
         };
         let entry = match entry {
             Entry::File(content) => Entry::File(files::file(pass, &path, content)),
@@ -77,20 +78,16 @@ fn passed(pass: &mut Pass, seen: Seen) -> Seen {
     result
 }
 
-fn directory(pass: &mut Pass, path: &Path) -> PathBuf {
-    match path.to_str().and_then(|text| text.strip_prefix("/dev/")) {
-        Some(name) if !name.contains('/') => {
-            PathBuf::from(format!("/dev/{}", udev::directory(pass, name)))
-        }
-        _ => self::path(pass, path),
-    }
+fn path(pass: &mut Pass, path: &Path) -> PathBuf {
+    path_as(pass, path, udev::below_dev)
 }
 
-fn path(pass: &mut Pass, path: &Path) -> PathBuf {
+/// A path, with this for what is below `/dev`.
+fn path_as(pass: &mut Pass, path: &Path, mask: fn(&mut Pass, &str) -> String) -> PathBuf {
     // A path that is no text is no name of the kernel's or of udev's.
     let text = path.to_string_lossy();
     match text.strip_prefix("/dev/") {
-        Some(below) => PathBuf::from(format!("/dev/{}", udev::below_dev(pass, below))),
+        Some(below) => PathBuf::from(format!("/dev/{}", mask(pass, below))),
         None => PathBuf::from(pass.text(&text)),
     }
 }

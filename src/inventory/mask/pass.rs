@@ -26,6 +26,10 @@ const PLACEHOLDERS: [&str; 14] = [
     "null",
 ];
 
+/// Begins of names that need not be made of others: those of iSCSI, of NVMe, and of EUI-64 where no
+/// digits follow.
+const QUALIFIED: [&str; 3] = ["iqn.", "nqn.", "eui."];
+
 /// One of the two passes. Each method takes a field by what it is; the first pass gives it back as
 /// it stands, the second gives its mask, of the same length.
 #[derive(Debug)]
@@ -72,6 +76,23 @@ impl Pass {
             }
             Self::Mask(masks) => text.replacen(serial, &masks.serial(serial), 1),
         }
+    }
+
+    /// A text that stays, but for what was found elsewhere. It is not searched: the types of
+    /// partitions are UUIDs, too.
+    pub(super) fn kept(&self, text: &str) -> String {
+        match self {
+            Self::Find(_) => text.to_owned(),
+            Self::Mask(masks) => masks.text(text),
+        }
+    }
+
+    /// The name of the machine.
+    pub(super) fn host(&mut self, name: &str) -> String {
+        if let Self::Find(secrets) = self {
+            secrets.hosts.insert(name.to_owned());
+        }
+        self.serial(name)
     }
 
     /// A name that is made of maker, model and serial number.
@@ -243,9 +264,13 @@ impl Pass {
                 };
                 return match masked {
                     Some(masked) => format!("{prefix}{masked}"),
+                    None if is_qualified(text) => self.serial(text),
                     None => self.composed(text),
                 };
             }
+        }
+        if is_qualified(text) {
+            return self.serial(text);
         }
         self.typed_name(text)
             .or_else(|| self.naa(text))
@@ -267,13 +292,14 @@ impl Pass {
         }
     }
 
-    /// As scsi_id writes it: a digit for the type, 2 is EUI-64 and 3 is NAA, and the name; `None`
-    /// where it is not one.
+    /// As scsi_id writes it: a digit for the type, 2 is EUI-64, 3 is NAA and 8 is iSCSI's, and the
+    /// name; `None` where it is not one.
     pub(super) fn typed_name(&mut self, text: &str) -> Option<String> {
         let (kind, name) = text.split_at_checked(1)?;
         let masked = match kind {
             "2" => self.eui(name)?,
             "3" => self.naa(name)?,
+            "8" if is_qualified(name) => self.serial(name),
             _ => return None,
         };
         Some(format!("{kind}{masked}"))
@@ -325,6 +351,14 @@ impl Pass {
             Self::Mask(masks) => format!("{prefix}{}", masks.half(digits)),
         }
     }
+}
+
+fn is_qualified(name: &str) -> bool {
+    let begins = |begin: &str| {
+        let start = name.get(..begin.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(begin))
+    };
+    QUALIFIED.into_iter().any(begins)
 }
 
 fn is_padding(c: char) -> bool {

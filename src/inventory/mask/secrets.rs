@@ -12,8 +12,10 @@ use crate::sys::hex;
 pub(super) struct Secrets {
     /// Serial numbers, asset tags, the host name, identifiers that are no UUID.
     pub(super) serials: BTreeSet<String>,
-    /// Names that are made of others: maker, model and serial number. One in which nothing is
-    /// known is a serial number of its own.
+    /// Those of the serial numbers that are the host's name.
+    pub(super) hosts: BTreeSet<String>,
+    /// Names that are made of others: maker, model and serial number. One in which no serial number
+    /// is known is one of its own.
     pub(super) composed: BTreeSet<String>,
     /// 16 or 32 digits that are a serial number unless they are known as a world wide name.
     pub(super) serials_or_names: BTreeSet<String>,
@@ -92,9 +94,11 @@ impl Masks {
         // The shortest come first: longer ones can be made of them.
         composed.sort_by_key(String::len);
         for name in composed {
-            let is_made_of = masks.naming(&name) != name
+            // A host's name or a short word in it can stand beside a serial number that is not known.
+            let is_made_of = masks.text(&name) != name
                 || serials
                     .iter()
+                    .filter(|known| is_telling(known) && !secrets.hosts.contains(*known))
                     .any(|known| spellings(known).any(|known| is_part_of(&known, &name)));
             if !is_made_of {
                 serials.insert(name);

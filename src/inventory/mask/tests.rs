@@ -313,6 +313,56 @@ fn a_short_serial_number_is_masked_where_it_is_known_to_be_one() {
 }
 
 #[test]
+fn of_udev_s_records_only_known_forms_stay() {
+    let record = |text: &str| {
+        let mut seen = Seen::default();
+        let path = PathBuf::from("/run/udev/data/b8:0");
+        let page = [&[0, 0x80, 0, 14][..], b"S4EVNX0M123456"].concat();
+        let file = |content: &[u8]| Entry::File(content.to_vec());
+        seen.entries.insert(path.clone(), file(text.as_bytes()));
+        let serial = PathBuf::from("/sys/block/sda/device/vpd_pg80");
+        seen.entries.insert(serial, file(&page));
+        let host = PathBuf::from(HOST_NAME);
+        seen.entries.insert(host, file(b"web7\n"));
+        match masked(seen).entries.remove(&path) {
+            Some(Entry::File(content)) => String::from_utf8(content).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    };
+    for (plain, masked) in [
+        ("S:cdrom", "S:cdrom"),
+        ("S:backup-acme-corp", "S:xxxxxx-xxxx-xxx1"),
+        ("S:rbd/acme-pool/image", "S:xx3/xxxx-xxx1/xxxx2"),
+        ("S:input/by-acme", "S:input/xx-xxx1"),
+        ("S:disk/by-id/acme-corp", "S:disk/by-id/xxx1-xxx2"),
+        ("S:disk/by-acme/1", "S:disk/xx-xxx3/2"),
+        (
+            "S:disk/by-path/pci-0000:00:1f.2-ata-1-part/by-partnum/1",
+            "S:disk/by-path/pci-0000:00:1f.2-ata-1-part/by-partnum/1",
+        ),
+        (
+            "E:ID_MODEL=LUN_S4EVNX0M123456",
+            "E:ID_MODEL=LUN_X0XXXX0X000001",
+        ),
+        (
+            "E:ID_MODEL_ENC=LUN\\x20S4EVNX0M123456\\x20",
+            "E:ID_MODEL_ENC=LUN\\x20X0XXXX0X000001\\x20",
+        ),
+        // Of a name that is made of others, all but what is known to be one machine's.
+        (
+            "S:disk/by-id/ata-ACME_D8_S4EVNX0M123456",
+            "S:disk/by-id/ata-ACME_D8_X0XXXX0X000001",
+        ),
+        (
+            "S:disk/by-id/ata-ACME_web7_K8842",
+            "S:disk/by-id/ata-XXXX_xxx0_X0001",
+        ),
+    ] {
+        assert_eq!(record(plain), masked, "{plain}");
+    }
+}
+
+#[test]
 fn switches_are_masked_too() {
     let tlv = |kind: u8, content: &[u8]| [&[kind << 1, content.len() as u8], content].concat();
     let switch = [0x74, 0x83, 0xef, 0x11, 0x22, 0x33];

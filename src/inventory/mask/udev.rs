@@ -208,7 +208,7 @@ pub(super) fn record(pass: &mut Pass, text: &str) -> String {
                     }
                     None => format!("E:{}", pass.serial(rest)),
                 },
-                Some(("S:", link)) => format!("S:{}", below_dev(pass, link)),
+                Some(("S:", link)) => format!("S:{}", self::link(pass, link)),
                 // Times, tags, priorities and versions.
                 Some(("I:" | "G:" | "Q:" | "V:" | "L:" | "W:", _)) => line.to_owned(),
                 _ => pass.serial(line),
@@ -231,7 +231,7 @@ fn value(pass: &mut Pass, name: &str, value: &str, shorts: &[&str]) -> String {
 
 fn field(pass: &mut Pass, kind: Property, value: &str) -> String {
     match kind {
-        Property::Kept => value.to_owned(),
+        Property::Kept => pass.kept(value),
         Property::Serial => pass.serial_or_name(value),
         Property::Composed => pass.composed(value),
         Property::Uuid => pass.uuid_text(value),
@@ -261,27 +261,95 @@ pub(super) fn wide_name(pass: &mut Pass, text: &str) -> String {
     format!("{maker}-{serial}-{model}-{namespace}")
 }
 
-/// A path of `/dev`, without that.
+/// A path of `/dev`, without that. What has no form of udev's is a device, which the kernel named.
 pub(super) fn below_dev(pass: &mut Pass, path: &str) -> String {
+    of_known_form(pass, path).unwrap_or_else(|| pass.text(path))
+}
+
+/// The same of a link: what has no form of udev's was named by an administrator's rule or by what
+/// manages volumes.
+pub(super) fn link(pass: &mut Pass, path: &str) -> String {
+    if LINKS.contains(&path) {
+        return path.to_owned();
+    }
+    of_known_form(pass, path).unwrap_or_else(|| named(pass, path))
+}
+
+/// The same of a directory.
+pub(super) fn directory(pass: &mut Pass, path: &str) -> String {
+    let first = path.split('/').next().unwrap_or_default();
+    if DIRECTORIES.contains(&first) || first == "md" {
+        return below_dev(pass, path);
+    }
+    named(pass, path)
+}
+
+/// A path that somebody named, behind the directory that is none of theirs.
+fn named(pass: &mut Pass, path: &str) -> String {
+    let parts = path.split('/').enumerate().map(|(index, part)| {
+        if index == 0 && DIRECTORIES.contains(&part) && part != path {
+            return part.to_owned();
+        }
+        escaped(part, |plain| pass.label(plain))
+    });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+fn of_known_form(pass: &mut Pass, path: &str) -> Option<String> {
     let parts: Vec<&str> = path.split('/').collect();
-    match parts[..] {
-        ["disk", kind, name] => format!("disk/{kind}/{}", disk_link(pass, kind, name)),
+    Some(match parts[..] {
+        ["disk", kind] => format!("disk/{}", disk_kind(pass, kind)),
+        ["disk", kind, name] => {
+            format!(
+                "disk/{}/{}",
+                disk_kind(pass, kind),
+                disk_link(pass, kind, name)
+            )
+        }
+        // Of the partitions of the disk at that place.
+        ["disk", "by-path", place, kind, name] => format!(
+            "disk/by-path/{}/{}/{}",
+            by_path(pass, place),
+            disk_kind(pass, kind),
+            disk_link(pass, kind, name)
+        ),
         ["mapper", name] if name != "control" => format!("mapper/{}", mapper_name(pass, name)),
         ["md", name] => format!("md/{}", array_name(pass, name)),
-        // Of a volume group; everything else in `/dev` has the kernel's names.
+        // Of a volume group.
         [group, volume] if !DIRECTORIES.contains(&group) => {
             format!("{}/{}", pass.label(group), pass.label(volume))
         }
-        _ => pass.text(path),
-    }
+        _ => return None,
+    })
 }
 
-/// A directory in `/dev`.
-pub(super) fn directory(pass: &mut Pass, name: &str) -> String {
-    if DIRECTORIES.contains(&name) || name == "md" {
-        return name.to_owned();
+/// Links in `/dev` that all machines have.
+const LINKS: [&str; 11] = [
+    "cdrom", "cdrw", "core", "dvd", "dvdrw", "fd", "log", "rtc", "stderr", "stdin", "stdout",
+];
+
+/// Kinds of links below `/dev/disk`.
+const DISK_KINDS: [&str; 13] = [
+    "by-designator",
+    "by-diskseq",
+    "by-dname",
+    "by-id",
+    "by-label",
+    "by-loop-inode",
+    "by-loop-ref",
+    "by-partlabel",
+    "by-partnum",
+    "by-partuuid",
+    "by-path",
+    "by-uuid",
+    "by-vdev",
+];
+
+fn disk_kind(pass: &mut Pass, kind: &str) -> String {
+    if DISK_KINDS.contains(&kind) {
+        return kind.to_owned();
     }
-    pass.label(name)
+    pass.label(kind)
 }
 
 /// Directories in `/dev` that are no volume groups.
@@ -312,7 +380,7 @@ const DIRECTORIES: [&str; 21] = [
 /// A link of `/dev/disk/by-…`.
 fn disk_link(pass: &mut Pass, kind: &str, name: &str) -> String {
     match kind {
-        "by-diskseq" => name.to_owned(),
+        "by-diskseq" | "by-partnum" => name.to_owned(),
         "by-path" => by_path(pass, name),
         "by-uuid" | "by-partuuid" => escaped(name, |plain| pass.uuid_text(plain)),
         "by-id" => {
@@ -331,6 +399,12 @@ fn split_part(name: &str) -> (&str, &str) {
     });
     name.split_at(at.unwrap_or(name.len()))
 }
+
+/// Begins of links of `/dev/disk/by-id`; any other is a word of an administrator's.
+const BUSES: [&str; 13] = [
+    "ata", "ccw", "cciss", "cloud", "edd", "google", "ieee1394", "memstick", "mmc", "nvme", "scsi",
+    "usb", "virtio",
+];
 
 fn by_id(pass: &mut Pass, name: &str) -> String {
     let mut with = |prefix: &str, mask: fn(&mut Pass, &str) -> String| {
@@ -359,7 +433,10 @@ fn by_id(pass: &mut Pass, name: &str) -> String {
                 "scsi" => pass.wide_name(rest),
                 _ => pass.composed(rest),
             };
-            Some(format!("{bus}-{rest}"))
+            if BUSES.contains(&bus) {
+                return Some(format!("{bus}-{rest}"));
+            }
+            Some(format!("{}-{rest}", pass.label(bus)))
         })
         .unwrap_or_else(|| pass.composed(name))
 }

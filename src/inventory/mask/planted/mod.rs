@@ -93,6 +93,21 @@ fn pages(secrets: &mut Secrets) -> Vec<(&'static str, Vec<u8>)> {
             .filled("iqn.2001-04.%text.sda-iqn%,t,0x0001")
             .into_bytes(),
     );
+    // The host's name and another disk's serial number in it tell nothing of the rest.
+    for known in ["text.host", "code.sdc"] {
+        for form in [
+            "iqn.2020-01.com.site:",
+            "nqn.2020-01.com.site:",
+            "eui.",
+            "t10.ACME_",
+        ] {
+            let name = format!("{form}%{known}%-boot-%code.{form}{known}%");
+            // In a name that is made of others, a known serial number is taken for its own.
+            if form != "t10.ACME_" || known == "text.host" {
+                add(3, 8, secrets.filled(&name).into_bytes());
+            }
+        }
+    }
     add(3, 8, secrets.filled("naa.%naa.sda-target%").into_bytes());
     add(1, 7, [secrets.bytes("bytes.sda-md5"), vec![1; 8]].concat());
     add(

@@ -10,7 +10,7 @@
 //! still that, and tables of the firmware keep their layout and their checksums. Masks are numbers
 //! in the order of the secrets, so nothing of a secret can be computed from its mask.
 //!
-//! Two passes go through the same fields ([`pass`]): one that finds, one that masks.
+//! Two passes go through the same fields (`pass`): one that finds, one that masks.
 
 mod addresses;
 mod answers;

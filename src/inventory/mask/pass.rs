@@ -393,7 +393,10 @@ fn scan(secrets: &mut Secrets, text: &str) {
         dashed(secrets, token);
     }
     let mut start = 0usize;
-    for word in text.split(|c: char| !c.is_ascii_hexdigit()) {
+    let is_other = |c: char| !c.is_ascii_hexdigit();
+    // With what ends them, which may be of several bytes.
+    for piece in text.split_inclusive(is_other) {
+        let word = piece.trim_end_matches(is_other);
         // `0x…` was split into `0` and the rest; what stands before says that it is a name.
         let before = start.checked_sub(1).and_then(|at| text.as_bytes().get(at));
         let is_marked = matches!(before, Some(b'x' | b'.'));
@@ -401,7 +404,7 @@ fn scan(secrets: &mut Secrets, text: &str) {
             let is_eui = text[..start].ends_with("eui.");
             found_name(secrets, word, is_eui);
         }
-        start += word.len() + 1;
+        start += piece.len();
     }
 }
 

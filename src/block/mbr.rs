@@ -134,8 +134,8 @@ impl Mbr {
         u32_at(&self.record, DISK_SIGNATURE)
     }
 
-    /// All partitions, by number, those within others too. Of an extended one there is only the beginning, as for the kernel;
-    /// an entry without a type is a partition if it has an extent.
+    /// All partitions, by number, those within others too. Of an extended one there is only the
+    /// beginning, as for the kernel; an entry without a type is a partition if it has an extent.
     pub fn partitions(&self) -> Vec<Partition> {
         self.entries()
             .filter(|entry| entry.first < self.blocks)

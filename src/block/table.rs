@@ -139,9 +139,7 @@ impl Table {
         }
         Ok(())
     }
-}
 
-impl Table {
     /// Whether Linux finds the partitions of this table on its disk as it is.
     pub fn is_taken_by_linux(&self) -> bool {
         match self {

@@ -1,7 +1,7 @@
 //! farrier: the agent that a data centre boots into RAM on every bare-metal server, to inspect it,
 //! erase it and put an operating system on its disk.
 //!
-//! The rooms and the arrows between them are in ARCHITECTURE.md; `tests/arrows.rs` holds them.
+//! The rooms and the arrows between them are in ARCHITECTURE.md; `tests/arrows` holds them.
 
 pub mod agent;
 pub mod api;

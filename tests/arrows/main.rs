@@ -1,6 +1,8 @@
 //! The rooms of the house and the arrows between them (ARCHITECTURE.md): every `crate::room` that
 //! a source file names must point down or stay on its floor, and no two rooms may name each other.
 
+mod circles;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -63,12 +63,6 @@ impl Managers {
         Self::discover_at(options, Root::system(), erase::runs_in_ramdisk(), context)
     }
 
-    /// The same on any system, with the permission to destroy disks outside a ramdisk: what a
-    /// person asks for with `--force`.
-    pub fn discover_forced(options: Live, context: &dyn Context) -> Result<Self, ManagerError> {
-        Self::discover_at(options, Root::system(), true, context)
-    }
-
     /// The same on the machine that this root shows, which can be a recorded one.
     pub fn discover_at(
         options: Live,

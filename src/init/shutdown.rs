@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use super::console::Console;
 use super::supervisor::Supervisor;
 use crate::sys::mount::unmount_devices;
-use crate::sys::power;
+use crate::sys::{page_cache, power};
 use crate::sys::service::{dead_children, signal_everyone, terminate};
 
 /// What the agent gets to end its command and to write its journal.
@@ -30,9 +30,9 @@ pub(super) fn power_off(console: &Console, supervisor: &Supervisor, signal: Sign
     signal_everyone(Signal::SIGTERM);
     wait(OTHERS, nobody_left);
     signal_everyone(Signal::SIGKILL);
-    nix::unistd::sync();
+    page_cache::sync();
     unmount_devices();
-    nix::unistd::sync();
+    page_cache::sync();
     loop {
         if let Err(error) = power::request(power::Transition::PowerOff) {
             console.say(&format!("The machine stays on: {error}"));

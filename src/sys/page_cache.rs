@@ -17,7 +17,8 @@ pub fn sync() {
     nix::unistd::sync();
 }
 
-/// Have the kernel drop clean pages, directory entries and inodes.
+/// Have the kernel drop clean pages, directory entries and inodes, so that what is read next comes
+/// from the disks.
 pub fn drop_caches() -> io::Result<()> {
     fs::write("/proc/sys/vm/drop_caches", "3")
 }

@@ -9,6 +9,8 @@ use nix::sys::reboot::{RebootMode, reboot, set_cad_enabled};
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 use tracing::warn;
 
+use super::page_cache;
+
 /// `RAMFS_MAGIC` of linux/magic.h: the file system of an initramfs when tmpfs is not compiled in
 /// or `rootfstype=ramfs` is given.
 const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
@@ -71,7 +73,7 @@ pub fn request(transition: Transition) -> Result<(), PowerError> {
     if !root_is_in_memory() {
         return Err(PowerError::NotInMemory { transition });
     }
-    sync();
+    page_cache::sync();
     let (mode, key) = match transition {
         Transition::Reboot => (RebootMode::RB_AUTOBOOT, "b"),
         Transition::PowerOff => (RebootMode::RB_POWER_OFF, "o"),
@@ -91,16 +93,6 @@ pub fn request(transition: Transition) -> Result<(), PowerError> {
 /// Only without CAP_SYS_BOOT, as in a container.
 pub fn catch_ctrl_alt_del() -> io::Result<()> {
     Ok(set_cad_enabled(false)?)
-}
-
-/// Write every dirty page and wait for the disks to have it.
-pub fn sync() {
-    nix::unistd::sync();
-}
-
-/// Drop clean pages, directory entries and inodes, so that what is read next comes from the disks.
-pub fn drop_caches() -> io::Result<()> {
-    fs::write("/proc/sys/vm/drop_caches", "3")
 }
 
 /// Whether `/` is a tmpfs or ramfs: a ramdisk, and not an installed system. Where the kernel does

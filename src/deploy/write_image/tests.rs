@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
@@ -17,7 +18,7 @@ use super::*;
 use crate::block::fat::Fat;
 use crate::block::fat_writer::{self, Content};
 use crate::block::probe::file_system;
-use crate::block::rescan::partition_node;
+use crate::block::rescan::partition_name;
 use crate::block::{fixture, holders};
 use crate::sys::block_device::{Disk, DiskError};
 use crate::sys::loop_device::LoopDevice;
@@ -521,10 +522,16 @@ fn a_block_device_is_deployed_and_its_config_drive_mounted() {
     assert!(deployed.message.contains(device.path()), "{deployed:?}");
 
     let root = Root::system();
-    let node = partition_node(&root, device.path(), 3, Duration::from_secs(10)).unwrap();
+    // udev makes the node a moment after the kernel has taken the table.
+    let node = partition_name(device.path(), 3);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !Path::new(&node).exists() {
+        assert!(Instant::now() < deadline, "{node} does not come");
+        thread::sleep(Duration::from_millis(50));
+    }
     let mount = tempfile::tempdir().unwrap();
     nix::mount::mount(
-        Some(&node),
+        Some(node.as_str()),
         mount.path(),
         Some("ext4"),
         nix::mount::MsFlags::MS_RDONLY,
@@ -537,10 +544,6 @@ fn a_block_device_is_deployed_and_its_config_drive_mounted() {
     nix::mount::umount(mount.path()).unwrap();
     assert!(found);
     assert!(matches!(busy, Err(DiskError::Busy { .. })), "{busy:?}");
-    let expected = format!(
-        "{} is mounted at {}",
-        node.display(),
-        mount.path().display()
-    );
+    let expected = format!("{node} is mounted at {}", mount.path().display());
     assert_eq!(users, [expected]);
 }

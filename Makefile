@@ -52,6 +52,7 @@ check: tools ## Format, lints, docs, licences, duplicates, arrows between the ro
 	@tests/check/dependencies
 	@echo "== the tree"
 	@tests/check/tree
+	@tests/check/install-packages-test
 	@echo "check: passed"
 
 unit: tools build/farrier-plugin-host ## Tests that need no server

@@ -9,14 +9,12 @@
 #           data. Wipe first, or make the map of an image in which zeros were written, not punched.
 # Source:   bmaptool(1).
 # Tried:    bmap-tools 3.6-2, e2fsprogs' debugfs; a file stands for the disk, opened as bmaptool opens a device.
+# Needs:    python3-minimal e2fsprogs util-linux
 set -euo pipefail
 export LC_ALL=C
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-for tool in python3:python3-minimal mkfs.ext4:e2fsprogs fallocate:util-linux; do
-    command -v "${tool%:*}" >/dev/null || { apt-get -qq update && apt-get -qq install -y "${tool#*:}"; } >/dev/null
-done
 apt-cache show bmap-tools 2>/dev/null | grep -q . || apt-get -qq update
 from=(apt-get -qq -o APT::Sandbox::User=root download)
 "${from[@]}" bmap-tools=3.6-2 2>/dev/null || "${from[@]}" bmap-tools || exit 2

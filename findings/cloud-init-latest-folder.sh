@@ -9,11 +9,11 @@
 #           network. Write one folder, or the same files in each.
 # Source:   OpenStack's documentation of config drives, "latest"; cloud-init's of the ConfigDrive data source.
 # Tried:    cloud-init 22.4.2-1+deb12u4.
+# Needs:    python3-venv
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-python3 -c 'import ensurepip' 2>/dev/null || { apt-get -qq update && apt-get -qq install -y python3-venv; } >/dev/null
 python3 -m venv venv
 venv/bin/pip -q --disable-pip-version-check install --no-compile \
     PyYAML==6.0.2 configobj==5.0.9 jsonpatch==1.33 requests==2.34.2 Jinja2==3.1.6 oauthlib==3.2.2

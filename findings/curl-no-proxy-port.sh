@@ -8,11 +8,11 @@
 #           environment, asks a proxy that may not know the provisioning network.
 # Source:   curl(1), NO_PROXY: host names, domains and networks; no word of a port.
 # Tried:    libcurl 8.23.0 (pycurl 7.49.0), requests 2.34.2.
+# Needs:    python3-venv
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-python3 -c 'import ensurepip' 2>/dev/null || { apt-get -qq update && apt-get -qq install -y python3-venv; } >/dev/null
 python3 -m venv venv
 venv/bin/pip -q --disable-pip-version-check install --no-compile pycurl==7.49.0 requests==2.34.2
 

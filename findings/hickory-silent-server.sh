@@ -10,12 +10,11 @@
 #           Programs in C on the same machine find the conductor, those in Rust do not.
 # Source:   hickory-resolver's documentation of ResolverOpts, timeout; resolv.conf(5), timeout and attempts.
 # Tried:    hickory-resolver 0.26.3; Rust 1.88 or newer.
+# Needs:    cargo:cargo-web build-essential
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-command -v cargo >/dev/null ||
-    { apt-get -qq update && apt-get -qq install -y cargo-web rustc-web build-essential; } >/dev/null
 mkdir src
 cat > Cargo.toml <<'TOML'
 [package]

@@ -9,11 +9,11 @@
 #           file that never was one. Serve it gzipped and base64-encoded, as Ironic itself does.
 # Source:   Ironic's documentation of config drives; Python, base64.b64decode, validate=False.
 # Tried:    ironic-python-agent 13.0.0, ISO images by pycdlib 1.14.0.
+# Needs:    python3-venv
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-python3 -c 'import ensurepip' 2>/dev/null || { apt-get -qq update && apt-get -qq install -y python3-venv; } >/dev/null
 python3 -m venv venv
 venv/bin/pip -q --disable-pip-version-check install --no-compile ironic-python-agent==13.0.0 pycdlib==1.14.0
 

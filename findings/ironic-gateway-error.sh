@@ -10,11 +10,11 @@
 #           language may, too. The operator looks for a defect in Ironic instead of at the network.
 # Source:   Ironic's agent API: the error body of WSME.
 # Tried:    ironic 39.0.0.
+# Needs:    python3-venv
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-python3 -c 'import ensurepip' 2>/dev/null || { apt-get -qq update && apt-get -qq install -y python3-venv; } >/dev/null
 python3 -m venv venv
 venv/bin/pip -q --disable-pip-version-check install --no-compile ironic==39.0.0
 

@@ -9,11 +9,11 @@
 #           Clear local_link_connection of the ports before an inspection that follows a move.
 # Source:   Ironic's documentation of inspection hooks.
 # Tried:    ironic 39.0.0, with its own hook and port object; the database is left out.
+# Needs:    python3-venv
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-python3 -c 'import ensurepip' 2>/dev/null || { apt-get -qq update && apt-get -qq install -y python3-venv; } >/dev/null
 python3 -m venv venv
 venv/bin/pip -q --disable-pip-version-check install --no-compile ironic==39.0.0
 

@@ -10,11 +10,11 @@
 #           only. Who relies on the reboot has to name a reboot step behind it.
 # Source:   ironic-python-agent's documentation of hardware managers, reboot_requested.
 # Tried:    ironic 39.0.0.
+# Needs:    python3-venv
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-python3 -c 'import ensurepip' 2>/dev/null || { apt-get -qq update && apt-get -qq install -y python3-venv; } >/dev/null
 python3 -m venv venv
 venv/bin/pip -q --disable-pip-version-check install --no-compile ironic==39.0.0
 

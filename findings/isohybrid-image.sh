@@ -10,11 +10,11 @@
 #           agent's permitted_image_formats name iso.
 # Source:   oslo.utils, imageutils.format_inspector; Ironic's release notes on deep image inspection.
 # Tried:    ironic 39.0.0, ironic-python-agent 13.0.0, oslo.utils 10.2.0, ISO images by pycdlib 1.14.0.
+# Needs:    python3-venv
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-python3 -c 'import ensurepip' 2>/dev/null || { apt-get -qq update && apt-get -qq install -y python3-venv; } >/dev/null
 python3 -m venv venv
 venv/bin/pip -q --disable-pip-version-check install --no-compile \
     ironic==39.0.0 ironic-python-agent==13.0.0 oslo.utils==10.2.0 pycdlib==1.14.0

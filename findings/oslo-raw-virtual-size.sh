@@ -10,11 +10,11 @@
 #           "no space left" in the middle. Take the file's size for raw and gpt.
 # Source:   oslo.utils, imageutils.format_inspector: "the virtual size of the disk image, or zero if unknown".
 # Tried:    oslo.utils 10.2.0.
+# Needs:    python3-venv
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-python3 -c 'import ensurepip' 2>/dev/null || { apt-get -qq update && apt-get -qq install -y python3-venv; } >/dev/null
 python3 -m venv venv
 venv/bin/pip -q --disable-pip-version-check install --no-compile oslo.utils==10.2.0 cryptography==50.0.2
 

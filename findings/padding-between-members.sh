@@ -11,12 +11,12 @@
 #           is known. Which half-reader it is changes between the host that tests an image and the one that writes it.
 # Source:   The .xz File Format, 2.2 Stream Padding; gzip(1), DIAGNOSTICS.
 # Tried:    xz 5.4.1, gzip 1.12, Python 3.11.
+# Needs:    python3-minimal
 set -euo pipefail
 export LC_ALL=C
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-command -v python3 >/dev/null || { apt-get -qq update && apt-get -qq install -y python3-minimal; } >/dev/null
 apt-cache show xz-utils 2>/dev/null | grep -q . || apt-get -qq update
 
 unpack() {  # PACKAGE VERSION: that version while the archive has it, else the one that it has

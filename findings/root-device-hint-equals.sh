@@ -8,11 +8,11 @@
 #           them, and its data is gone. The operator is inherited from compute schedulers, where "=" is a minimum.
 # Source:   oslo.utils, specs_matcher; Ironic's documentation of root device hints, which lists "=" as >=.
 # Tried:    ironic-python-agent 13.0.0.
+# Needs:    python3-venv
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-python3 -c 'import ensurepip' 2>/dev/null || { apt-get -qq update && apt-get -qq install -y python3-venv; } >/dev/null
 python3 -m venv venv
 venv/bin/pip -q --disable-pip-version-check install --no-compile ironic-python-agent==13.0.0
 

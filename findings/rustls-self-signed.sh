@@ -10,12 +10,11 @@
 #           the first agent or tool in Rust cannot reach them, and the error does not say what to do.
 # Source:   RFC 5280, 4.2.1.9; openssl-req(1), -x509; rustls, CertificateError.
 # Tried:    uv 0.13.9 (rustls), requests 2.34.2 (OpenSSL).
+# Needs:    python3-venv openssl
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-{ python3 -c 'import ensurepip' && command -v openssl; } >/dev/null 2>&1 ||
-    { apt-get -qq update && apt-get -qq install -y python3-venv openssl; } >/dev/null
 python3 -m venv venv
 venv/bin/pip -q --disable-pip-version-check install --no-compile uv==0.13.9 requests==2.34.2
 

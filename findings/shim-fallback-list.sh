@@ -9,12 +9,12 @@
 #           letter; Python's "utf-16" without a mark means the order of the machine that runs it.
 # Source:   shim, README.fallback.
 # Tried:    shim-unsigned 16.1-2~deb12u1.
+# Needs:    python3-minimal
 set -euo pipefail
 export LC_ALL=C
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-command -v python3 >/dev/null || { apt-get -qq update && apt-get -qq install -y python3-minimal; } >/dev/null
 apt-cache show shim-unsigned 2>/dev/null | grep -q . || apt-get -qq update
 from=(apt-get -qq -o APT::Sandbox::User=root download)
 "${from[@]}" shim-unsigned=16.1-2~deb12u1 2>/dev/null || "${from[@]}" shim-unsigned || exit 2

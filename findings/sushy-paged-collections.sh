@@ -8,11 +8,11 @@
 #           firmware inventory behind the first part do not exist for Ironic: "not found", or not updated.
 # Source:   DMTF DSP0266, the Redfish specification, on resource collections.
 # Tried:    sushy 5.14.0.
+# Needs:    python3-venv
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-python3 -c 'import ensurepip' 2>/dev/null || { apt-get -qq update && apt-get -qq install -y python3-venv; } >/dev/null
 python3 -m venv venv
 venv/bin/pip -q --disable-pip-version-check install --no-compile sushy==5.14.0
 

@@ -9,11 +9,11 @@
 #           whose connection broke. Whoever resumes from Swift compares ETags or sends If-Match.
 # Source:   RFC 9110, 13.1.5.
 # Tried:    swift 2.38.3, its object server with memory for a disk.
+# Needs:    python3-venv
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-python3 -c 'import ensurepip' 2>/dev/null || { apt-get -qq update && apt-get -qq install -y python3-venv; } >/dev/null
 python3 -m venv venv
 venv/bin/pip -q --disable-pip-version-check install --no-compile swift==2.38.3
 

@@ -8,12 +8,12 @@
 #           when it is written, after its download. Declare it raw.
 # Source:   oslo.utils, imageutils.format_inspector; qemu-img(1), -f.
 # Tried:    ironic-python-agent 13.0.0, oslo.utils 10.2.0, qemu-utils 1:7.2+dfsg-7+deb12u18+b3.
+# Needs:    python3-venv
 set -euo pipefail
 export LC_ALL=C
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-python3 -c 'import ensurepip' 2>/dev/null || { apt-get -qq update && apt-get -qq install -y python3-venv; } >/dev/null
 python3 -m venv venv
 venv/bin/pip -q --disable-pip-version-check install --no-compile ironic-python-agent==13.0.0 oslo.utils==10.2.0
 mkdir -p archives/partial root

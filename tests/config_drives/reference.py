@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Asks ironic-python-agent what it makes of every config drive in cases.py: reference.py FILE.
 
-    apt-get install genisoimage dosfstools mtools e2fsprogs
+    tests/check/install-packages genisoimage dosfstools mtools e2fsprogs
     python3 -m venv /tmp/reference
     /tmp/reference/bin/pip install ironic-python-agent==13.0.0
     /tmp/reference/bin/python tests/config_drives/reference.py tests/fixtures/config_drives/cases.json

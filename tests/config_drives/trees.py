@@ -2,7 +2,7 @@
 """Makes config drives with links, deep directories and strange names, and says what an ISO reader finds
 in each: trees.py FILE. As root, since there are devices among them.
 
-    apt-get install genisoimage xorriso dosfstools mtools
+    tests/check/install-packages genisoimage xorriso dosfstools mtools
     python3 tests/config_drives/trees.py tests/fixtures/config_drives/trees.json
 
 A disk with blocks of 4096 bytes gets these files as FAT. xorriso reads every image back (mtools those of

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes a file of every kind that is given for an image and is none, and disks that are: files.py FILE.
 
-    apt-get install zip p7zip-full lz4 lzip lzop ncompress cpio binutils android-sdk-libsparse-utils \\
+    tests/check/install-packages zip p7zip-full lz4 lzip lzop ncompress cpio binutils android-sdk-libsparse-utils \\
         partclone ntfs-3g wimtools xz-utils zstd xorriso isolinux syslinux-common grub-pc-bin \\
         e2fsprogs dosfstools squashfs-tools
     python3 tests/foreign_images/files.py tests/fixtures/foreign_images/cases.json

@@ -53,20 +53,12 @@ is_current() {
         && [ "$(cat "$1.recipe")" = "$2" ]
 }
 
-# install_packages PACKAGE ...: what the build needs on this machine.
+# install_packages PACKAGE ...: what the build needs on this machine, and fresh lists for unpack_package.
 install_packages() {
-    local package missing=()
-    for package in "$@"; do
-        [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] \
-            || missing+=("$package")
-    done
     # An update that fails (no network, another apt running) is no reason to stop: the lists of an
     # earlier one may do, and if they do not, the next command says so.
     apt-get update -qq || say 'apt-get update failed, going on with the package lists there are'
-    [ ${#missing[@]} -gt 0 ] || return 0
-    say "installing ${missing[*]}"
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-        -o DPkg::Lock::Timeout=300 "${missing[@]}" </dev/null >/dev/null
+    "$here/../../check/install-packages" "$@"
 }
 
 # unpack_package PACKAGE TARGET: downloads the package and unpacks its files below TARGET. Nothing

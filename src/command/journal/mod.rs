@@ -16,7 +16,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use farrier_plugin::{ErrorKind, ManagerError};
 use tracing::{info, warn};
@@ -47,6 +48,10 @@ const RESERVE: u64 = 1024 * 1024;
 /// A result that takes more than this many bytes of JSON is left out. After a restart of the agent
 /// the conductor has long read it, and [`RESERVE`] has room for the ends of some that run at once.
 const RESULT_LIMIT: usize = 256 * 1024;
+
+/// How long a lock that somebody holds is tried again, and the pause between.
+const LOCK_LIMIT: Duration = Duration::from_secs(2);
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Why there is no journal. An agent without one must not serve.
 #[derive(Debug, thiserror::Error)]
@@ -143,7 +148,7 @@ impl Journal {
             .custom_flags(libc::O_NOFOLLOW)
             .open(&path)
             .map_err(access)?;
-        match file.try_lock() {
+        match lock(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(JournalError::InUse { path }),
             Err(TryLockError::Error(source)) => return Err(access(source)),
@@ -297,6 +302,18 @@ fn interrupted(name: &str, last_exit: Option<&str>) -> ManagerError {
              not known: nothing that it worked on counts as done"
         ),
     )
+}
+
+/// Lock it for this agent alone. A program that the agent before this one was starting when it ended
+/// keeps the lock until its exec, so a lock that is held is tried again for a moment.
+fn lock(file: &File) -> Result<(), TryLockError> {
+    let until = Instant::now() + LOCK_LIMIT;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(LOCK_PAUSE),
+            outcome => return outcome,
+        }
+    }
 }
 
 /// One line of what PID 1 wrote about the agent before this one.
@@ -498,6 +515,21 @@ mod tests {
             Journal::open(&state),
             Err(JournalError::InUse { .. })
         ));
+    }
+
+    /// As a program does that the agent before this one was starting.
+    #[test]
+    fn a_lock_that_is_held_for_a_moment_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        drop(Journal::open(directory.path()).unwrap());
+        let held = File::open(journal_of(directory.path())).unwrap();
+        held.lock().unwrap();
+        let holder = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(300));
+            drop(held);
+        });
+        Journal::open(directory.path()).unwrap();
+        holder.join().unwrap();
     }
 
     #[test]

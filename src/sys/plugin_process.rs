@@ -2,10 +2,11 @@
 //! ended with everything it started.
 #![expect(
     unsafe_code,
-    reason = "the child enters its control group before it becomes the program"
+    reason = "the child enters its control group before it becomes the program; FIONREAD is an ioctl"
 )]
 
 use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -13,6 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
@@ -55,6 +57,46 @@ pub struct Pipes {
     pub output: ChildStdout,
     /// What it has to say besides.
     pub errors: ChildStderr,
+}
+
+/// What became of the bytes that were written into a pipe; see [`unread`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unread {
+    /// They have been read.
+    Nothing,
+    /// Some are in the pipe, and somebody holds its other end.
+    Waiting,
+    /// Some are in the pipe, and nobody can read them any more.
+    Lost,
+}
+
+/// What became of the bytes that were written into this pipe.
+///
+/// A write fails when nobody holds the other end; but it succeeds as long as anybody does, and
+/// between its fork and its exec every process that the agent starts has copies of all pipes. Only
+/// a look afterwards tells that a reader was gone already.
+///
+/// # Errors
+/// The descriptor is no pipe.
+pub fn unread(pipe: &impl AsFd) -> io::Result<Unread> {
+    // First: what is unread in a pipe without a reader stays so.
+    let mut asked = [PollFd::new(pipe.as_fd(), PollFlags::empty())];
+    poll(&mut asked, PollTimeout::ZERO)?;
+    let has_no_reader = asked[0]
+        .revents()
+        .is_some_and(|events| events.contains(PollFlags::POLLERR));
+    let mut bytes = 0;
+    // SAFETY: the descriptor is open, and FIONREAD writes one int (ioctl_fionread(2), pipe(7)).
+    unsafe { ioctl::fionread(pipe.as_fd().as_raw_fd(), &raw mut bytes) }?;
+    Ok(match (bytes, has_no_reader) {
+        (0, _) => Unread::Nothing,
+        (_, false) => Unread::Waiting,
+        (_, true) => Unread::Lost,
+    })
+}
+
+mod ioctl {
+    nix::ioctl_read_bad!(fionread, libc::FIONREAD, libc::c_int);
 }
 
 /// Tells of the end of a process; see [`PluginProcess::end`].
@@ -251,6 +293,27 @@ mod tests {
         // The sleeping child held the pipe open.
         assert_eq!(output.read_to_end(&mut Vec::new()).unwrap(), 0);
         assert!(process.kill());
+    }
+
+    #[test]
+    fn unread_bytes_are_lost_with_the_last_reader() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let copy = reader.try_clone().unwrap();
+        assert_eq!(unread(&writer).unwrap(), Unread::Nothing);
+        writer.write_all(b"call").unwrap();
+        drop(reader);
+        assert_eq!(unread(&writer).unwrap(), Unread::Waiting);
+        drop(copy);
+        assert_eq!(unread(&writer).unwrap(), Unread::Lost);
+    }
+
+    #[test]
+    fn what_was_read_is_not_lost_with_the_reader() {
+        let (mut reader, mut writer) = io::pipe().unwrap();
+        writer.write_all(b"call").unwrap();
+        reader.read_exact(&mut [0; 4]).unwrap();
+        drop(reader);
+        assert_eq!(unread(&writer).unwrap(), Unread::Nothing);
     }
 
     #[test]

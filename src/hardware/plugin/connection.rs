@@ -5,7 +5,7 @@
 //! callbacks of its own call.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ChildStdin, ChildStdout, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +24,7 @@ use super::call_clock::Clock;
 use super::callbacks::{Callbacks, hear};
 use super::turns::Turns;
 use super::{Found, PluginError, stderr};
-use crate::sys::plugin_process::{self, Pipes, PluginProcess, ProcessEnd};
+use crate::sys::plugin_process::{self, Pipes, PluginProcess, ProcessEnd, Unread};
 
 /// How often a waiting caller asks whether its command was cancelled.
 const CANCEL_POLL: Duration = Duration::from_millis(200);
@@ -42,6 +42,9 @@ const QUEUE: usize = 64;
 
 /// How often it is looked whether a program that runs for a plugin has ended.
 const PROGRAM_POLL: Duration = Duration::from_millis(10);
+
+/// How often it is looked whether the plugin can still read what was written to it.
+const READER_POLL: Duration = Duration::from_millis(200);
 
 /// How long a message may wait for room in the queue to a plugin that does not read.
 const SEND_LIMIT: Duration = Duration::from_secs(10);
@@ -424,8 +427,8 @@ impl Shared {
     /// Write what is queued. Ends with the plugin, or with the agent's side of the connection, which
     /// closes the plugin's stdin.
     fn write_all(&self, name: &str, mut input: ChildStdin, queue: &Receiver<Vec<u8>>) {
-        while let Ok(line) = queue.recv() {
-            if input.write_all(&line).is_err() {
+        while let Some(line) = next_line(&input, queue) {
+            if line.and_then(|line| input.write_all(&line)).is_err() {
                 // Mostly because it died, which the reader tells better.
                 thread::sleep(END_LIMIT);
                 self.end(name, Some("closed its input and was killed".to_owned()));
@@ -532,6 +535,27 @@ impl Shared {
 
     fn calls(&self) -> MutexGuard<'_, Calls> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The next message to write; `None` when there will be none. An error where what was written last
+/// can be read by nobody: the plugin had closed its input, and another process that was being
+/// started held a copy at the time, so that the write itself did not fail. Without this the call
+/// would wait for its deadline, which may be hours.
+fn next_line(input: &ChildStdin, queue: &Receiver<Vec<u8>>) -> Option<io::Result<Vec<u8>>> {
+    loop {
+        match plugin_process::unread(input) {
+            Ok(Unread::Waiting) => {}
+            // A plugin that has read all may have closed its input and be at work on its answer.
+            Ok(Unread::Nothing) => return queue.recv().ok().map(Ok),
+            Ok(Unread::Lost) => return Some(Err(io::ErrorKind::BrokenPipe.into())),
+            Err(error) => return Some(Err(error)),
+        }
+        match queue.recv_timeout(READER_POLL) {
+            Ok(line) => return Some(Ok(line)),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return None,
+        }
     }
 }
 

@@ -120,6 +120,27 @@ fn a_closed_input_ends_it_at_the_next_call() {
     execute(&manager, "polish").unwrap();
 }
 
+/// As a process does that is being started beside it: between fork and exec it has all that the
+/// agent has open.
+#[test]
+fn a_closed_input_that_somebody_else_holds_for_a_moment_ends_it_too() {
+    let site = Site::new("well");
+    let manager = site.manager();
+    execute(&manager, "close_stdin_held").unwrap();
+    let error = execute(&manager, "polish").unwrap_err();
+    assert!(error.to_string().contains("closed its input"), "{error}");
+    execute(&manager, "polish").unwrap();
+}
+
+#[test]
+fn who_closed_its_input_may_still_answer_what_it_has_read() {
+    let manager = Site::new("well").manager();
+    assert_eq!(
+        execute(&manager, "close_stdin_and_work").unwrap(),
+        json!("worked")
+    );
+}
+
 #[test]
 fn callbacks_without_end_are_cut_off() {
     let error = fault(&Site::new("well"), "call_back_for_ever");

@@ -11,18 +11,21 @@ use tracing::{info, warn};
 
 use crate::block::holders;
 use crate::erase::devices::{Failure, Outcome};
-use crate::erase::discard::discard;
-use crate::erase::drive_error::DriveError;
-use crate::erase::drive_method;
+use crate::erase::drive;
+use crate::erase::drive::error::DriveError;
+use crate::erase::drive::nvme;
+use crate::erase::drive::watch::Watch;
 use crate::erase::error::EraseError;
 use crate::erase::guard::{Guard, Verdict};
-use crate::erase::nvme_method::{self, Watch};
-use crate::erase::overwrite::{Passes, overwrite};
-use crate::erase::plan::{Method, Plan, Planned};
+use crate::erase::medium::discard::discard;
+use crate::erase::medium::metadata;
+use crate::erase::medium::overwrite::{Passes, overwrite};
+use crate::erase::method::Method;
+use crate::erase::plan::{Plan, Planned};
 use crate::erase::proof::{Proof, Verification};
 use crate::erase::record::EraseRecord;
 use crate::erase::scopes::{self, Scopes, Together};
-use crate::erase::{metadata, signatures};
+use crate::erase::signatures;
 use crate::sys::block_device::{Disk, DiskError, Medium};
 use crate::sys::log::chain;
 use crate::sys::nvme::NvmeDevice;
@@ -151,16 +154,11 @@ fn by_method(
         | Method::AtaSecurityErase { .. }
         | Method::ScsiSanitize(_)
         | Method::ScsiFormat) => {
-            let drive = drive_method::open(root, device)?;
-            let watch = Watch {
-                context,
-                device,
-                size: plan.device.size,
-                pause: nvme_method::POLL,
-            };
-            drive_method::prepare(&drive, method, &watch)?;
+            let drive = drive::open(root, device)?;
+            let watch = Watch::new(context, device, plan.device.size);
+            drive::prepare(&drive, method, &watch)?;
             by_itself(root, planned, scopes, context, || {
-                Ok(drive_method::run(&drive, method, &watch)?)
+                Ok(drive::run(&drive, method, &watch)?)
             })
             .map(Some)
         }
@@ -168,13 +166,8 @@ fn by_method(
             by_itself(root, planned, scopes, context, || {
                 let controller = NvmeDevice::open(root, device)?;
                 if let Method::NvmeSanitize(action) = method {
-                    let watch = Watch {
-                        context,
-                        device,
-                        size: plan.device.size,
-                        pause: nvme_method::POLL,
-                    };
-                    nvme_method::sanitize(&controller, action, &watch)?;
+                    let watch = Watch::new(context, device, plan.device.size);
+                    nvme::sanitize::sanitize(&controller, action, &watch)?;
                 } else {
                     context.report_progress(Progress {
                         what: format!("erasing {device}: {method}, which tells nothing on its way"),
@@ -183,7 +176,7 @@ fn by_method(
                     });
                     let namespace = plan.namespace.unwrap_or(u32::MAX);
                     let crypto = method == Method::NvmeFormat { crypto: true };
-                    nvme_method::format(&controller, namespace, crypto)?;
+                    nvme::sanitize::format(&controller, namespace, crypto)?;
                 }
                 Ok(())
             })
@@ -380,7 +373,7 @@ mod tests {
 
     use super::*;
     use crate::erase::flags::EraseFlags;
-    use crate::erase::plan::{Sanitize, Scope};
+    use crate::erase::method::{Sanitize, Scope};
     use crate::sys::loop_device::LoopDevice;
     use crate::sys::process::Program;
 

@@ -209,7 +209,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::erase::fake_medium::{FakeMedium, Fault};
+    use crate::erase::medium::fake::{FakeMedium, Fault};
     use crate::erase::{Passes, overwrite};
 
     fn names(count: usize) -> Vec<String> {

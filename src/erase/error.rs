@@ -7,7 +7,7 @@ use libblkid_rs::BlkidErr;
 
 use crate::block::list::BlockError;
 use crate::erase::delivery::DeliveryError;
-use crate::erase::drive_error::DriveError;
+use crate::erase::drive::error::DriveError;
 use crate::sys::block_device::DiskError;
 use crate::sys::log::chain;
 

@@ -2,7 +2,7 @@
 
 /// What an ATA drive answers to IDENTIFY DEVICE.
 pub(crate) fn ata_identify(data: &[u8]) {
-    if let Some(identify) = super::ata::Identify::parse(data) {
+    if let Some(identify) = super::drive::ata::Identify::parse(data) {
         let security = identify.security;
         assert!(security.supported || !security.enabled);
         let times = [security.normal_time, security.enhanced_time];
@@ -16,5 +16,5 @@ pub(crate) fn ata_identify(data: &[u8]) {
 
 /// What an NVMe controller answers to identify and to the question for its sanitize log.
 pub(crate) fn nvme(data: &[u8]) {
-    super::nvme::fuzz(data);
+    super::drive::nvme::identify::fuzz(data);
 }

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant, SystemTime};
 use farrier_plugin::{BlockDevice, ManagerError, ManagerVersion};
 use serde_json::{Value, json};
 
-use crate::erase::category::{Category, Storage};
-use crate::erase::plan::{Method, Plan};
+use crate::erase::method::Method;
+use crate::erase::method::category::{Category, Storage};
+use crate::erase::plan::Plan;
 use crate::erase::proof::Verification;
 use crate::erase::scopes::Together;
 use crate::sys::clock::utc_text;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::erase::plan::Method;
+use crate::erase::method::Method;
 use crate::erase::proof::Verification;
 
 /// What was erased together with another device in this step, and who is at it.

@@ -63,17 +63,9 @@ const KNOWN: &[&[&str]] = &[
     ],
     &["src/command/journal/line.rs", "src/command/journal/mod.rs"],
     &[
-        "src/erase/ata/mod.rs",
-        "src/erase/ata/sanitize.rs",
-        "src/erase/ata/security.rs",
-        "src/erase/category.rs",
-        "src/erase/drive_method.rs",
-        "src/erase/nvme_method.rs",
-        "src/erase/plan.rs",
         "src/erase/plan/drive.rs",
+        "src/erase/plan/mod.rs",
         "src/erase/plan/nvme.rs",
-        "src/erase/scopes.rs",
-        "src/erase/scsi/mod.rs",
     ],
     &[
         "src/hardware/disk_wait.rs",

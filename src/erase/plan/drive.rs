@@ -1,10 +1,11 @@
 //! The part of a plan that an ATA drive or a SCSI disk does by itself.
 
-use crate::erase::ata::{self, Identify};
-use crate::erase::drive_method::{is_disk, is_usb};
+use crate::erase::drive::ata::{self, Identify};
+use crate::erase::drive::scsi::{self, Abilities};
+use crate::erase::drive::{is_disk, is_usb};
 use crate::erase::flags::EraseFlags;
-use crate::erase::plan::{Method, Plan, Sanitize};
-use crate::erase::scsi::{self, Abilities};
+use crate::erase::method::{Method, Sanitize};
+use crate::erase::plan::Plan;
 use crate::sys::log::chain;
 use crate::sys::root::Root;
 use crate::sys::scsi::ScsiDevice;
@@ -154,8 +155,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::erase::ata::model::{Drive, Fault, IDENTIFY};
-    use crate::erase::scsi::model::Disk;
+    use crate::erase::drive::ata::model::{Drive, Fault, IDENTIFY};
+    use crate::erase::drive::scsi::model::Disk;
 
     fn plan(drive: &dyn ScsiDevice, flags: &EraseFlags) -> Plan {
         let mut plan = Plan::none(&BlockDevice {

@@ -1,8 +1,9 @@
 //! The part of a plan that an NVMe drive does by itself.
 
+use crate::erase::drive::nvme::identify::Facts;
 use crate::erase::flags::EraseFlags;
-use crate::erase::nvme::Facts;
-use crate::erase::plan::{Method, Plan, Planned, Sanitize, Scope};
+use crate::erase::method::{Method, Sanitize, Scope};
+use crate::erase::plan::{Plan, Planned};
 use crate::sys::log::chain;
 use crate::sys::root::Root;
 

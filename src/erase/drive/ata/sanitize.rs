@@ -1,0 +1,409 @@
+//! Erasing by the Sanitize Device feature set of ATA (ACS-3 4.17 and 7.36).
+//!
+//! The drive begins at once, refuses nearly everything else until it is done, says how far it is,
+//! and goes on after a power cut. Unlike the Security feature set it needs no password and is not
+//! frozen by firmware, and NIST SP 800-88 prefers it.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use farrier_plugin::Progress;
+use tracing::{info, warn};
+
+use crate::erase::drive::ata::command::Command;
+use crate::erase::drive::command::CommandError;
+use crate::erase::drive::error::DriveError;
+use crate::erase::drive::watch::Watch;
+use crate::erase::method::Sanitize;
+use crate::sys::scsi::{Data, ScsiDevice};
+
+/// SANITIZE DEVICE, and its subcommands in FEATURE.
+const SANITIZE_DEVICE: u8 = 0xb4;
+const STATUS: u16 = 0x0000;
+const CRYPTO_SCRAMBLE: u16 = 0x0011;
+const BLOCK_ERASE: u16 = 0x0012;
+const OVERWRITE: u16 = 0x0014;
+const ANTIFREEZE_LOCK: u16 = 0x0040;
+
+/// FAILURE MODE: a drive that fails can be brought back by something else than another sanitize
+/// operation.
+const FAILURE_MODE: u16 = 0x0010;
+/// One pass of an overwrite; zero would be sixteen.
+const ONE_PASS: u16 = 0x0001;
+/// CLEAR SANITIZE OPERATION FAILED, with the status.
+const CLEAR_FAILED: u16 = 0x0001;
+
+/// COUNT of the status.
+const COMPLETED: u16 = 0x8000;
+const IN_PROGRESS: u16 = 0x4000;
+const FROZEN: u16 = 0x2000;
+
+/// A drive gives no estimate. Block erase and crypto scramble take minutes; an overwrite reaches
+/// every sector, for which no disk needs longer than at a quarter of the speed of a slow one.
+const LIMIT: Duration = Duration::from_secs(8 * 3600);
+const SLOWEST_OVERWRITE: u64 = 20 << 20;
+
+/// Unanswered questions in a row that are too many: the kernel may reset the drive meanwhile.
+const MOST_SILENCE: u32 = 30;
+
+/// How a drive is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct Status {
+    completed: bool,
+    in_progress: bool,
+    frozen: bool,
+    /// In 65536ths.
+    progress: u16,
+}
+
+/// Sanitize the drive. One that an earlier agent began is waited for first: nothing stops it, and
+/// nothing else can begin. Nothing stops this one either.
+pub(super) fn erase(
+    drive: &dyn ScsiDevice,
+    operation: Sanitize,
+    watch: &Watch<'_>,
+) -> Result<(), DriveError> {
+    let device = watch.device;
+    ready(drive, watch)?;
+    if watch.context.is_cancelled() {
+        return Err(DriveError::Cancelled {
+            device: device.to_owned(),
+        });
+    }
+    start(drive, operation).map_err(|source| {
+        // SANITIZE DEVICE ERROR REASON, ACS-3 table 124.
+        if matches!(source, CommandError::Ata { lba, .. } if lba & 0xff == 3) {
+            return DriveError::SanitizeFrozen {
+                device: device.to_owned(),
+            };
+        }
+        DriveError::SanitizeStart {
+            device: device.to_owned(),
+            source,
+        }
+    })?;
+    info!(
+        device,
+        operation = operation.words(),
+        "the drive erases itself; it cannot be stopped"
+    );
+    let limit = match operation {
+        Sanitize::Overwrite => LIMIT + Duration::from_secs(watch.size / SLOWEST_OVERWRITE),
+        Sanitize::Block | Sanitize::Crypto => LIMIT,
+    };
+    match wait(drive, watch, limit, operation.words()) {
+        Ok(status) if status.completed => Ok(()),
+        Ok(_) => Err(failed(device, "it stopped without having completed")),
+        Err(Outcome::Failed) => {
+            if let Err(error) = clear_failure(drive) {
+                warn!(device, %error, "the drive stays in its failed state");
+            }
+            Err(failed(device, "the drive says that the operation failed"))
+        }
+        Err(Outcome::Unknown(error)) => Err(error),
+    }
+}
+
+/// Wait for what somebody else began, and see whether the drive takes another operation.
+pub(super) fn ready(drive: &dyn ScsiDevice, watch: &Watch<'_>) -> Result<(), DriveError> {
+    if make_ready(drive, watch)?.frozen {
+        return Err(DriveError::SanitizeFrozen {
+            device: watch.device.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Why waiting ended without a status.
+enum Outcome {
+    Failed,
+    Unknown(DriveError),
+}
+
+/// Wait for what somebody else began, and leave the state in which that failed.
+fn make_ready(drive: &dyn ScsiDevice, watch: &Watch<'_>) -> Result<Status, DriveError> {
+    let status_error = |source| DriveError::SanitizeStatus {
+        device: watch.device.to_owned(),
+        source,
+    };
+    let outcome = match status(drive) {
+        Ok(status) if status.in_progress => {
+            warn!(
+                device = watch.device,
+                "the drive still sanitizes itself from before; waiting for it"
+            );
+            let limit = LIMIT + Duration::from_secs(watch.size / SLOWEST_OVERWRITE);
+            match wait(drive, watch, limit, "an earlier sanitize operation") {
+                Ok(status) => return Ok(status),
+                Err(Outcome::Unknown(error)) => return Err(error),
+                Err(Outcome::Failed) => Ok(()),
+            }
+        }
+        Ok(status) => return Ok(status),
+        Err(error) if is_failure(&error) => Ok(()),
+        Err(error) => Err(error),
+    };
+    outcome.map_err(status_error)?;
+    warn!(
+        device = watch.device,
+        "an earlier sanitize operation of this drive failed"
+    );
+    match clear_failure(drive) {
+        Ok(()) => status(drive).map_err(status_error),
+        // Only another sanitize operation leaves it then, which is what follows.
+        Err(error) if is_failure(&error) => Ok(Status::default()),
+        Err(error) => Err(status_error(error)),
+    }
+}
+
+fn start(drive: &dyn ScsiDevice, operation: Sanitize) -> Result<(), CommandError> {
+    // So that nothing freezes the drive before the next command. Not every drive has it, and
+    // without it the next command tells.
+    let _ = command(
+        "SANITIZE ANTIFREEZE LOCK EXT",
+        ANTIFREEZE_LOCK,
+        0,
+        0x416e_7469,
+    )
+    .run(drive, Data::None);
+    // LBA holds a key against accidents: "Cryp", "BkEr", and "OW" before the pattern, zeros.
+    let command = match operation {
+        Sanitize::Crypto => command(
+            "CRYPTO SCRAMBLE EXT",
+            CRYPTO_SCRAMBLE,
+            FAILURE_MODE,
+            0x4372_7970,
+        ),
+        Sanitize::Block => command("BLOCK ERASE EXT", BLOCK_ERASE, FAILURE_MODE, 0x426b_4572),
+        Sanitize::Overwrite => command(
+            "OVERWRITE EXT",
+            OVERWRITE,
+            FAILURE_MODE | ONE_PASS,
+            0x4f57_0000_0000,
+        ),
+    };
+    command.run(drive, Data::None).map(drop)
+}
+
+fn status(drive: &dyn ScsiDevice) -> Result<Status, CommandError> {
+    read_status(drive, 0)
+}
+
+fn clear_failure(drive: &dyn ScsiDevice) -> Result<(), CommandError> {
+    read_status(drive, CLEAR_FAILED).map(drop)
+}
+
+fn read_status(drive: &dyn ScsiDevice, count: u16) -> Result<Status, CommandError> {
+    let command = Command {
+        registers: true,
+        ..command("SANITIZE STATUS EXT", STATUS, count, 0)
+    };
+    // Half of COUNT is as good as none: the bits are in the other half.
+    let registers = command
+        .run(drive, Data::None)?
+        .filter(|registers| registers.whole)
+        .ok_or(CommandError::NoRegisters {
+            command: command.name,
+        })?;
+    Ok(Status {
+        completed: registers.count & COMPLETED != 0,
+        in_progress: registers.count & IN_PROGRESS != 0,
+        frozen: registers.count & FROZEN != 0,
+        progress: (registers.lba & 0xffff) as u16,
+    })
+}
+
+fn command(name: &'static str, feature: u16, count: u16, lba: u64) -> Command {
+    Command {
+        features: feature,
+        count,
+        lba,
+        extended: true,
+        ..Command::new(name, SANITIZE_DEVICE)
+    }
+}
+
+/// Until the drive sanitizes itself no longer.
+fn wait(
+    drive: &dyn ScsiDevice,
+    watch: &Watch<'_>,
+    limit: Duration,
+    what: &str,
+) -> Result<Status, Outcome> {
+    let started = Instant::now();
+    let mut silence = 0;
+    while started.elapsed() < limit {
+        match status(drive) {
+            Ok(status) if status.in_progress => {
+                silence = 0;
+                let done = u128::from(watch.size) * u128::from(status.progress) / 65_536;
+                watch.context.report_progress(Progress {
+                    what: format!("erasing {}: {what}, which cannot be stopped", watch.device),
+                    done: done as u64,
+                    total: Some(watch.size),
+                });
+            }
+            Ok(status) => return Ok(status),
+            Err(error) if is_failure(&error) => return Err(Outcome::Failed),
+            Err(source) => {
+                silence += 1;
+                if silence >= MOST_SILENCE {
+                    return Err(Outcome::Unknown(DriveError::SanitizeStatus {
+                        device: watch.device.to_owned(),
+                        source,
+                    }));
+                }
+            }
+        }
+        thread::sleep(watch.pause);
+    }
+    Err(Outcome::Unknown(DriveError::TooLong {
+        device: watch.device.to_owned(),
+        limit,
+    }))
+}
+
+/// The status command fails with the reason 1, "sanitize command unsuccessful", in the failed state.
+fn is_failure(error: &CommandError) -> bool {
+    matches!(error, CommandError::Ata { lba, .. } if lba & 0xff == 1)
+}
+
+fn failed(device: &str, reason: &'static str) -> DriveError {
+    DriveError::SanitizeFailed {
+        device: device.to_owned(),
+        reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use farrier_plugin::{Context, SilentContext};
+
+    use super::*;
+    use crate::erase::drive::ata::model::{Drive, Fault, SANITIZE};
+
+    const ALL: [Sanitize; 3] = [Sanitize::Block, Sanitize::Crypto, Sanitize::Overwrite];
+
+    fn watch(context: &dyn Context) -> Watch<'_> {
+        Watch {
+            context,
+            device: "/dev/sda",
+            size: 3 << 20,
+            pause: Duration::from_millis(1),
+        }
+    }
+
+    fn run(drive: &Drive, operation: Sanitize) -> Result<(), DriveError> {
+        erase(drive, operation, &watch(&SilentContext))
+    }
+
+    #[test]
+    fn a_drive_sanitizes_itself_in_each_way() {
+        for operation in ALL {
+            let drive = Drive::new();
+            run(&drive, operation).unwrap();
+            assert!(!drive.holds_old_data(), "{operation:?}");
+        }
+    }
+
+    #[test]
+    fn progress_is_the_drives_own() {
+        #[derive(Default)]
+        struct Told(Mutex<Vec<u64>>);
+        impl Context for Told {
+            fn report_progress(&self, progress: Progress) {
+                assert_eq!(progress.total, Some(3 << 20));
+                self.0.lock().unwrap().push(progress.done);
+            }
+
+            fn is_cancelled(&self) -> bool {
+                false
+            }
+        }
+        let told = Told::default();
+        erase(&Drive::new(), Sanitize::Block, &watch(&told)).unwrap();
+        let told = told.0.into_inner().unwrap();
+        assert_eq!(told.len(), 3);
+        assert!(told.is_sorted() && told[2] < 3 << 20, "{told:?}");
+    }
+
+    #[test]
+    fn what_the_drive_has_not_is_not_begun() {
+        // Block erase alone.
+        let drive = Drive::with(&[(59, 0x9000), (128, 1)]);
+        run(&drive, Sanitize::Block).unwrap();
+        let error = run(&drive, Sanitize::Crypto).unwrap_err();
+        assert!(matches!(error, DriveError::SanitizeStart { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_frozen_drive_is_told_and_left_alone() {
+        let drive = Drive::new();
+        drive.freeze_sanitize();
+        assert!(matches!(
+            run(&drive, Sanitize::Block),
+            Err(DriveError::SanitizeFrozen { .. })
+        ));
+        assert!(drive.holds_old_data());
+        // Frozen by the Security feature set is another thing.
+        let drive = Drive::new();
+        drive.freeze();
+        run(&drive, Sanitize::Block).unwrap();
+    }
+
+    #[test]
+    fn a_failed_operation_is_a_failure_and_leaves_a_drive_that_works() {
+        let drive = Drive::new();
+        drive.fail_sanitize();
+        for _ in 0..2 {
+            let error = run(&drive, Sanitize::Overwrite).unwrap_err();
+            assert!(
+                matches!(error, DriveError::SanitizeFailed { .. }),
+                "{error}"
+            );
+        }
+        assert!(drive.holds_old_data());
+    }
+
+    #[test]
+    fn what_an_earlier_agent_began_is_waited_for_and_not_trusted() {
+        for (fails, begun) in [(false, 0x12), (true, 0x14)] {
+            let drive = Drive::new();
+            if fails {
+                drive.fail_sanitize();
+            }
+            drive.begin_sanitize(begun);
+            assert_eq!(run(&drive, Sanitize::Overwrite).is_ok(), !fails);
+            // The second one is ours.
+            let starts = drive.commands().len();
+            assert!(starts > 8, "{starts}");
+        }
+    }
+
+    #[test]
+    fn an_adapter_that_hides_registers_is_named() {
+        let drive = Drive::new().failing(&[Fault::NoRegisters]);
+        let error = run(&drive, Sanitize::Block).unwrap_err();
+        let told = crate::sys::log::chain(&error);
+        assert!(
+            told.contains("keeps the drive's registers to itself"),
+            "{told}"
+        );
+        // Found before anything began.
+        assert_eq!(drive.commands(), [SANITIZE]);
+        assert!(drive.holds_old_data());
+    }
+
+    #[test]
+    fn silence_ends_the_wait() {
+        let drive = Drive::new().failing(&[Fault::TimesOut(SANITIZE)]);
+        assert!(matches!(
+            run(&drive, Sanitize::Block),
+            Err(DriveError::SanitizeStatus { .. })
+        ));
+        let drive = Drive::new().failing(&[Fault::PowerCutAfter(SANITIZE)]);
+        assert!(run(&drive, Sanitize::Block).is_err());
+    }
+}

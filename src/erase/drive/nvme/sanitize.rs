@@ -1,0 +1,320 @@
+//! Format NVM and Sanitize as ways to erase.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use farrier_plugin::Progress;
+use tracing::{info, warn};
+
+use crate::erase::drive::nvme::identify::{self, SanitizeState, SanitizeStatus};
+use crate::erase::drive::watch::Watch;
+use crate::erase::method::Sanitize;
+use crate::sys::nvme::{AdminCommand, NvmeAdmin, NvmeError, log_page, opcode};
+
+/// A format that writes the whole medium takes hours; the kernel resets a controller that is cut
+/// short.
+const FORMAT_LIMIT: Duration = Duration::from_secs(12 * 3600);
+
+/// Sanitize only starts with the command.
+const START_LIMIT: Duration = Duration::from_secs(120);
+
+/// How long a sanitize may go on; the largest disks overwrite themselves in two days.
+const SANITIZE_LIMIT: Duration = Duration::from_secs(96 * 3600);
+
+/// How many unanswered questions in a row are too many.
+const MOST_SILENCE: u32 = 30;
+
+/// Sanitize action (SANACT, figure 325): leave the failed state.
+const EXIT_FAILURE: u32 = 1;
+/// Allow Unrestricted Sanitize Exit (AUSE): a sanitize that fails must not leave a drive that takes
+/// nothing but another sanitize.
+const UNRESTRICTED: u32 = 1 << 3;
+/// One pass (OWPASS); zero would be sixteen.
+const ONE_PASS: u32 = 1 << 4;
+
+/// Why a controller did not erase.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::erase) enum NvmeMethodError {
+    #[error("The controller did not take it")]
+    Command(#[from] NvmeError),
+    #[error("The namespace {namespace} is not active")]
+    Inactive { namespace: u32 },
+    #[error("The controller says that the sanitize failed")]
+    Failed,
+    #[error("The controller took the sanitize and says that it never was sanitized")]
+    NotBegun,
+    #[error("The sanitize log says nothing that makes sense")]
+    Senseless,
+    #[error("The sanitize is not done after {} hours", SANITIZE_LIMIT.as_secs() / 3600)]
+    TooLong,
+}
+
+/// Format a namespace as it is, and erase it: by a new key, or all user data.
+pub(in crate::erase) fn format(
+    controller: &dyn NvmeAdmin,
+    namespace: u32,
+    crypto: bool,
+) -> Result<(), NvmeMethodError> {
+    let now = identify::namespace_of(controller, namespace)?
+        .ok_or(NvmeMethodError::Inactive { namespace })?;
+    let command = AdminCommand {
+        opcode: opcode::FORMAT_NVM,
+        namespace,
+        dword10: now.format_dword(if crypto { 2 } else { 1 }),
+        dword11: 0,
+        timeout: FORMAT_LIMIT,
+    };
+    controller.admin(&command, &mut [])?;
+    Ok(())
+}
+
+/// Sanitize the subsystem. One that an earlier agent began is waited for first: nothing stops it,
+/// and nothing else can begin.
+///
+/// Nothing stops this one either: a cancel is noted and has no effect.
+pub(in crate::erase) fn sanitize(
+    controller: &dyn NvmeAdmin,
+    action: Sanitize,
+    watch: &Watch<'_>,
+) -> Result<(), NvmeMethodError> {
+    if status(controller)?.state == SanitizeState::Running {
+        warn!(
+            device = watch.device,
+            "the controller still sanitizes from before; waiting for it"
+        );
+        // How it ends is of no interest: another one follows.
+        wait(controller, watch, "an earlier sanitize")?;
+    }
+    let dword10 = UNRESTRICTED
+        | match action {
+            Sanitize::Block => 2,
+            Sanitize::Overwrite => 3 | ONE_PASS,
+            Sanitize::Crypto => 4,
+        };
+    start(controller, dword10)?;
+    match wait(controller, watch, action.words())? {
+        SanitizeState::Done => Ok(()),
+        SanitizeState::Never | SanitizeState::Running => Err(NvmeMethodError::NotBegun),
+        SanitizeState::Failed => {
+            if let Err(error) = start(controller, EXIT_FAILURE) {
+                warn!(device = watch.device, %error, "the controller stays in its failed state");
+            }
+            Err(NvmeMethodError::Failed)
+        }
+    }
+}
+
+fn start(controller: &dyn NvmeAdmin, dword10: u32) -> Result<(), NvmeError> {
+    let command = AdminCommand {
+        opcode: opcode::SANITIZE,
+        namespace: 0,
+        dword10,
+        // The pattern of an overwrite.
+        dword11: 0,
+        timeout: START_LIMIT,
+    };
+    controller.admin(&command, &mut [])
+}
+
+fn status(controller: &dyn NvmeAdmin) -> Result<SanitizeStatus, NvmeMethodError> {
+    let page = log_page(controller, SanitizeStatus::PAGE, SanitizeStatus::BYTES)?;
+    SanitizeStatus::parse(&page).ok_or(NvmeMethodError::Senseless)
+}
+
+/// Until no sanitize is under way.
+fn wait(
+    controller: &dyn NvmeAdmin,
+    watch: &Watch<'_>,
+    what: &str,
+) -> Result<SanitizeState, NvmeMethodError> {
+    let started = Instant::now();
+    let mut silence = 0;
+    let mut told = false;
+    while started.elapsed() < SANITIZE_LIMIT {
+        match status(controller) {
+            Ok(status) if status.state == SanitizeState::Running => {
+                silence = 0;
+                watch.context.report_progress(Progress {
+                    what: format!("erasing {}: {what}", watch.device),
+                    done: (u128::from(watch.size) * u128::from(status.progress) / 65_536) as u64,
+                    total: Some(watch.size),
+                });
+            }
+            Ok(status) => return Ok(status.state),
+            Err(error) => {
+                silence += 1;
+                if silence >= MOST_SILENCE {
+                    return Err(error);
+                }
+            }
+        }
+        if watch.context.is_cancelled() && !told {
+            told = true;
+            info!(
+                device = watch.device,
+                "the drive erases itself and cannot be stopped; the cancel has no effect on it"
+            );
+        }
+        thread::sleep(watch.pause);
+    }
+    Err(NvmeMethodError::TooLong)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::VecDeque;
+
+    use farrier_plugin::SilentContext;
+
+    use super::*;
+
+    /// A controller that follows a script, as no emulator has the sanitize command.
+    struct Script {
+        answers: RefCell<VecDeque<Answer>>,
+        got: RefCell<Vec<AdminCommand>>,
+    }
+
+    enum Answer {
+        Done,
+        Status(u16),
+        /// The sanitize log: progress and state.
+        Log(u16, u16),
+        Namespace,
+    }
+
+    impl Script {
+        fn new(answers: Vec<Answer>) -> Self {
+            Self {
+                answers: RefCell::new(answers.into()),
+                got: RefCell::default(),
+            }
+        }
+
+        fn sanitizes(&self) -> Vec<u32> {
+            self.got
+                .borrow()
+                .iter()
+                .filter(|command| command.opcode == opcode::SANITIZE)
+                .map(|command| command.dword10)
+                .collect()
+        }
+    }
+
+    impl NvmeAdmin for Script {
+        fn admin(&self, command: &AdminCommand, data: &mut [u8]) -> Result<(), NvmeError> {
+            self.got.borrow_mut().push(*command);
+            match self.answers.borrow_mut().pop_front().unwrap() {
+                Done => {}
+                Status(status) => {
+                    return Err(NvmeError::Status {
+                        opcode: command.opcode,
+                        status,
+                    });
+                }
+                Log(progress, state) => {
+                    assert_eq!(command.opcode, opcode::GET_LOG_PAGE);
+                    assert_eq!(command.dword10, 7 << 16 | 0x81);
+                    data[..2].copy_from_slice(&progress.to_le_bytes());
+                    data[2..4].copy_from_slice(&state.to_le_bytes());
+                }
+                Namespace => {
+                    data[0] = 1;
+                    data[26] = 2;
+                }
+            }
+            Ok(())
+        }
+    }
+
+    fn run(script: &Script, action: Sanitize) -> Result<(), NvmeMethodError> {
+        let watch = Watch {
+            context: &SilentContext,
+            device: "/dev/nvme0n1",
+            size: 1 << 40,
+            pause: Duration::from_millis(1),
+        };
+        sanitize(script, action, &watch)
+    }
+
+    use Answer::{Done, Log, Namespace, Status};
+
+    #[test]
+    fn a_format_keeps_the_block_size_and_names_the_controllers_error() {
+        let script = Script::new(vec![Namespace, Done]);
+        format(&script, 1, true).unwrap();
+        let got = script.got.borrow();
+        assert_eq!((got[1].opcode, got[1].namespace), (opcode::FORMAT_NVM, 1));
+        assert_eq!(got[1].dword10, 2 | 2 << 9);
+        let script = Script::new(vec![Namespace, Status(0x10a)]);
+        let error = format(&script, 1, false).unwrap_err();
+        assert!(crate::sys::log::chain(&error).contains("invalid format"));
+        // A namespace that is not active answers with zeros.
+        let error = format(&Script::new(vec![Done]), 1, false).unwrap_err();
+        assert!(matches!(error, NvmeMethodError::Inactive { namespace: 1 }));
+    }
+
+    #[test]
+    fn a_sanitize_is_followed_to_its_end() {
+        let script = Script::new(vec![
+            Log(65_535, 0),
+            Done,
+            Log(100, 2),
+            Log(60_000, 2),
+            Log(65_535, 0x101),
+        ]);
+        run(&script, Sanitize::Block).unwrap();
+        assert_eq!(script.sanitizes(), [2 | 1 << 3]);
+        let script = Script::new(vec![Log(65_535, 1), Done, Log(65_535, 4)]);
+        run(&script, Sanitize::Overwrite).unwrap();
+        assert_eq!(script.sanitizes(), [3 | 1 << 3 | 1 << 4]);
+    }
+
+    #[test]
+    fn one_that_was_left_running_is_waited_for_and_done_again() {
+        let script = Script::new(vec![
+            Log(1, 2),
+            Log(2, 2),
+            Log(65_535, 3),
+            Done,
+            Log(65_535, 1),
+        ]);
+        run(&script, Sanitize::Crypto).unwrap();
+        assert_eq!(script.sanitizes(), [4 | 1 << 3]);
+    }
+
+    #[test]
+    fn a_failed_sanitize_is_a_failure_and_the_drive_stays_usable() {
+        let script = Script::new(vec![Log(65_535, 0), Done, Log(9, 2), Log(65_535, 3), Done]);
+        let error = run(&script, Sanitize::Block).unwrap_err();
+        assert!(matches!(error, NvmeMethodError::Failed));
+        assert_eq!(script.sanitizes(), [2 | 1 << 3, 1]);
+    }
+
+    #[test]
+    fn a_refusal_silence_and_nonsense_are_failures() {
+        let script = Script::new(vec![Log(65_535, 0), Status(0x001)]);
+        let error = run(&script, Sanitize::Block).unwrap_err();
+        assert!(crate::sys::log::chain(&error).contains("invalid command opcode"));
+        let script = Script::new(vec![Log(65_535, 0), Done, Log(65_535, 0)]);
+        let error = run(&script, Sanitize::Block).unwrap_err();
+        assert!(matches!(error, NvmeMethodError::NotBegun));
+        assert!(matches!(
+            run(&Script::new(vec![Log(0, 7)]), Sanitize::Block),
+            Err(NvmeMethodError::Senseless)
+        ));
+        let mut answers = vec![Log(65_535, 0), Done];
+        answers.extend((0..MOST_SILENCE).map(|_| Status(0x006)));
+        let error = run(&Script::new(answers), Sanitize::Block).unwrap_err();
+        assert!(matches!(error, NvmeMethodError::Command(_)));
+        // A few questions without an answer are none: the controller is busy.
+        let script = Script::new(vec![
+            Log(65_535, 0),
+            Done,
+            Status(0x006),
+            Status(0x006),
+            Log(65_535, 1),
+        ]);
+        run(&script, Sanitize::Block).unwrap();
+    }
+}

@@ -1,0 +1,8 @@
+//! Erasing by what every medium takes: reads, writes, discards.
+
+pub(super) mod discard;
+pub(super) mod metadata;
+pub(super) mod overwrite;
+
+#[cfg(test)]
+pub(super) mod fake;

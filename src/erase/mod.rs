@@ -35,7 +35,7 @@ pub use drive::error::{Aftermath, DriveError};
 pub use drive::nvme::identify::read_capabilities;
 pub use error::EraseError;
 pub use flags::EraseFlags;
-pub use guard::{Guard, Policy, ReadOnly, Verdict, runs_in_ramdisk};
+pub use guard::{Guard, Policy, ReadOnly, Verdict};
 pub use medium::overwrite::{Passes, overwrite};
 pub use method::category::{Category, Storage};
 pub use method::{Method, Sanitize, Scope};

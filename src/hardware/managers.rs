@@ -16,15 +16,14 @@ use tracing::{debug, info, warn};
 
 use crate::block::list;
 use crate::config::Live;
-use crate::erase;
 use crate::hardware::disk_wait;
 use crate::hardware::dispatch::{Dispatcher, Ranked};
 use crate::hardware::generic::{self, GenericHardwareManager};
 use crate::hardware::logs;
 use crate::hardware::plugin::{Devices, Installed, Refused};
 use crate::hardware::steps::{self, Offer};
-use crate::sys::log;
 use crate::sys::root::Root;
+use crate::sys::{log, power};
 
 /// The managers that support this machine, and the node that it is.
 ///
@@ -60,7 +59,7 @@ impl Managers {
     ///
     /// Disks are only ever erased or written where `/` lies in memory, as in the ramdisk.
     pub fn discover(options: Live, context: &dyn Context) -> Result<Self, ManagerError> {
-        Self::discover_at(options, Root::system(), erase::runs_in_ramdisk(), context)
+        Self::discover_at(options, Root::system(), power::root_is_in_memory(), context)
     }
 
     /// The same on the machine that this root shows, which can be a recorded one.

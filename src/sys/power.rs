@@ -95,8 +95,8 @@ pub fn catch_ctrl_alt_del() -> io::Result<()> {
     Ok(set_cad_enabled(false)?)
 }
 
-/// Whether `/` is a tmpfs or ramfs: a ramdisk, and not an installed system. Where the kernel does
-/// not say, it is not.
+/// Whether `/` is a tmpfs or ramfs: a ramdisk, and not an installed system, where this program is a
+/// guest and erasing a disk would be an accident. Where the kernel does not say, it is not.
 pub fn root_is_in_memory() -> bool {
     statfs("/").is_ok_and(|root| [TMPFS_MAGIC, RAMFS_MAGIC].contains(&root.filesystem_type()))
 }
@@ -104,6 +104,22 @@ pub fn root_is_in_memory() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn this_machine_is_judged_by_its_root() {
+        let in_memory = fs::read_to_string("/proc/mounts")
+            .unwrap()
+            .lines()
+            .rev()
+            .find_map(|line| {
+                let mut fields = line.split(' ').skip(1);
+                (fields.next() == Some("/")).then(|| fields.next().map(str::to_owned))
+            });
+        let in_memory = in_memory
+            .flatten()
+            .is_some_and(|kind| ["tmpfs", "ramfs", "rootfs"].contains(&kind.as_str()));
+        assert_eq!(root_is_in_memory(), in_memory);
+    }
 
     #[test]
     fn an_installed_system_is_never_ended() {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 use tracing::warn;
 
 use crate::block::list::{ListedDevice, all_devices};
@@ -11,9 +10,6 @@ use crate::erase::error::EraseError;
 use crate::erase::signatures::{self, Contents};
 use crate::sys::kernel_parameters;
 use crate::sys::root::Root;
-
-/// `RAMFS_MAGIC` of linux/magic.h, which nix does not have.
-const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
 
 /// The label of the virtual floppy that Ironic makes (contract/control-plane 1.3.1).
 const VIRTUAL_FLOPPY: &str = "ir-vfd-dev";
@@ -97,12 +93,6 @@ pub struct Guard {
 
 /// Looks at what a device holds.
 type Look = Box<dyn Fn(&ListedDevice) -> Contents + Send + Sync>;
-
-/// Whether `/` lies in memory, as in the ramdisk. Everywhere else this program is a guest, and
-/// erasing a disk would be an accident.
-pub fn runs_in_ramdisk() -> bool {
-    statfs("/").is_ok_and(|root| matches!(root.filesystem_type(), TMPFS_MAGIC | RAMFS_MAGIC))
-}
 
 impl Guard {
     /// Look at all devices.

@@ -91,22 +91,6 @@ fn an_unused_disk_may_be_erased_in_the_ramdisk_only() {
 }
 
 #[test]
-fn this_machine_is_judged_by_its_root() {
-    let in_memory = fs::read_to_string("/proc/mounts")
-        .unwrap()
-        .lines()
-        .rev()
-        .find_map(|line| {
-            let mut fields = line.split(' ').skip(1);
-            (fields.next() == Some("/")).then(|| fields.next().map(str::to_owned))
-        });
-    let in_memory = in_memory
-        .flatten()
-        .is_some_and(|kind| ["tmpfs", "ramfs", "rootfs"].contains(&kind.as_str()));
-    assert_eq!(runs_in_ramdisk(), in_memory);
-}
-
-#[test]
 fn a_mounted_partition_or_swap_or_volume_protects_its_disk() {
     let tree = Tree::new();
     tree.disk("sda", "8:0");

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::network;
+use crate::block::virtual_media::{BOOT_IMAGES, FLOPPY, SIZE_LIMIT, is_model, is_one_of};
 use crate::config::KernelParameters;
 use crate::init;
 use crate::sys::kernel_parameters;
@@ -20,17 +21,8 @@ use libblkid_rs::{BlkidProbe, BlkidSublks, BlkidSublksFlags};
 /// File systems that conductors and BMCs make.
 const FILE_SYSTEMS: [&str; 2] = ["iso9660", "vfat"];
 
-/// The label of the medium with parameters.
-const PARAMETERS_LABEL: &str = "ir-vfd-dev";
-
-/// The labels of the medium with configuration files.
-const CONFIG_LABELS: [&str; 2] = ["config-2", "vmedia_boot_iso"];
-
 /// Where configuration lies, on the medium and on this machine.
 const CONFIG_DIRECTORIES: [&str; 2] = ["etc/ironic-python-agent", "etc/ironic-python-agent.d"];
-
-/// A medium with configuration smaller than this is a medium; a disk is larger. Bytes.
-const DISK_LIMIT: u64 = 4 << 30;
 
 /// How long a medium may take to appear: USB controllers need a few seconds. Booting over UEFI HTTP
 /// sets `boot_method=vmedia` too and has no medium at all, so that this is counted from the agent's
@@ -142,14 +134,14 @@ fn read_media(
     let media = wait_for_media(root, parameters, notes);
     let parameter_medium = media
         .iter()
-        .find(|medium| medium.is_labelled(&[PARAMETERS_LABEL]))
+        .find(|medium| medium.is_labelled(&[FLOPPY]))
         .or_else(|| media.iter().find(|medium| medium.is_virtual_by_model));
     if let Some(medium) = parameter_medium {
         *found = read_parameters(medium, notes)?;
     }
     match media
         .iter()
-        .find(|medium| medium.is_labelled(&CONFIG_LABELS))
+        .find(|medium| medium.is_labelled(&BOOT_IMAGES))
     {
         Some(medium) => copy_configuration(medium, root, notes)?,
         None => notes.push("there is no virtual medium with configuration files".to_owned()),
@@ -167,11 +159,9 @@ struct Medium {
 
 impl Medium {
     fn is_labelled(&self, labels: &[&str]) -> bool {
-        self.label.as_ref().is_some_and(|label| {
-            labels
-                .iter()
-                .any(|wanted| label.trim().eq_ignore_ascii_case(wanted))
-        })
+        self.label
+            .as_ref()
+            .is_some_and(|label| is_one_of(label, labels))
     }
 }
 
@@ -188,10 +178,10 @@ fn wait_for_media(
         let media = media(root);
         let config = media
             .iter()
-            .any(|medium| medium.is_labelled(&CONFIG_LABELS));
+            .any(|medium| medium.is_labelled(&BOOT_IMAGES));
         let floppy = media
             .iter()
-            .any(|medium| medium.is_labelled(&[PARAMETERS_LABEL]));
+            .any(|medium| medium.is_labelled(&[FLOPPY]));
         if config && (floppy || parameters_known) {
             return media;
         }
@@ -241,8 +231,7 @@ fn media(root: &Path) -> Vec<Medium> {
             let model = fs::read_to_string(class.join(name).join("device/model"));
             Medium {
                 label: label(&device),
-                is_virtual_by_model: model
-                    .is_ok_and(|model| model.to_lowercase().contains("virtual media")),
+                is_virtual_by_model: model.is_ok_and(|model| is_model(&model)),
                 device,
             }
         })
@@ -277,7 +266,7 @@ fn can_be_medium(block: &Path) -> bool {
             .any(|part| is_usb(part.as_os_str().as_encoded_bytes()))
     });
     // sysfs counts in units of 512 bytes, whatever the device's sectors are.
-    over_usb && number("size").is_some_and(|sectors| sectors > 0 && sectors * 512 < DISK_LIMIT)
+    over_usb && number("size").is_some_and(|sectors| sectors > 0 && sectors * 512 < SIZE_LIMIT)
 }
 
 fn is_usb(part: &[u8]) -> bool {
@@ -488,7 +477,7 @@ mod tests {
             device: image,
             is_virtual_by_model: false,
         };
-        assert!(medium.is_labelled(&[PARAMETERS_LABEL]), "{medium:?}");
+        assert!(medium.is_labelled(&[FLOPPY]), "{medium:?}");
     }
 
     #[test]

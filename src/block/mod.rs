@@ -30,6 +30,7 @@ mod slices;
 pub mod table;
 mod transport;
 pub mod udev;
+pub(crate) mod virtual_media;
 mod vpd;
 
 pub use hint_expression::ExpressionError;

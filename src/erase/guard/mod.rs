@@ -6,21 +6,11 @@ use tracing::warn;
 
 use crate::block::list::{ListedDevice, all_devices};
 use crate::block::skip::{SkipError, SkipList};
+use crate::block::virtual_media;
 use crate::erase::error::EraseError;
 use crate::erase::signatures::{self, Contents};
 use crate::sys::kernel_parameters;
 use crate::sys::root::Root;
-
-/// The label of the virtual floppy that Ironic makes (contract/control-plane 1.3.1).
-const VIRTUAL_FLOPPY: &str = "ir-vfd-dev";
-
-/// Labels of the boot image that Ironic makes, where some controllers show it as a disk
-/// (contract/control-plane 1.3.2). Config drives have such a label too, so it counts only on a
-/// ramdisk that was booted from virtual media.
-const BOOT_IMAGES: [&str; 2] = ["vmedia_boot_iso", "config-2"];
-
-/// Virtual media are smaller than this many bytes (contract/control-plane 1.3.1, "vmedia check").
-const MOST_VIRTUAL_MEDIA: u64 = 4 << 30;
 
 /// File systems and partition types that several machines use at once, by the name to show
 /// (contract/data-plane 7.8; OCFS2 is one more of the kind). The reference compares them in a way
@@ -335,25 +325,22 @@ impl Guard {
     fn is_virtual_media(&self, device: &ListedDevice) -> bool {
         let can_be = device.device.tran.as_deref() == Some("usb")
             && device.kind == "disk"
-            && device.device.size < MOST_VIRTUAL_MEDIA;
+            && device.device.size < virtual_media::SIZE_LIMIT;
         if !can_be {
             return false;
         }
         let model = device.device.model.as_deref().unwrap_or_default();
-        let mut labels: Vec<&str> = vec![VIRTUAL_FLOPPY];
+        let mut labels = vec![virtual_media::FLOPPY];
+        // The label of config drives too: it counts only where this ramdisk came from such media.
         if self.from_virtual_media {
-            labels.extend(BOOT_IMAGES);
+            labels.extend(virtual_media::BOOT_IMAGES);
         }
-        model.to_ascii_lowercase().contains("virtual media")
+        virtual_media::is_model(model)
             || self
                 .below(device)
                 .into_iter()
                 .filter_map(|part| (self.contents)(part).label)
-                .any(|label| {
-                    labels
-                        .iter()
-                        .any(|known| known.eq_ignore_ascii_case(&label))
-                })
+                .any(|label| virtual_media::is_one_of(&label, &labels))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who uses a disk, so that "in use" can be said with names.
 
 use crate::sys::root::Root;
+use crate::sys::{device_number, mount_table};
 
 /// What uses this disk or one of its partitions, each in words: `/dev/sda1 is mounted at /mnt`,
 /// `/dev/sda2 is part of md127`. Empty where nothing is found; then it is a program that has the
@@ -9,6 +10,7 @@ pub fn of(root: &Root, device: &str) -> Vec<String> {
     let Some(name) = kernel_name(root, device) else {
         return Vec::new();
     };
+    let (mounts, swaps) = (mount_table::mounts(root), mount_table::swaps(root));
     let mut found = Vec::new();
     for member in members(root, &name) {
         let node = format!("/dev/{}", member.replace('!', "/"));
@@ -18,11 +20,15 @@ pub fn of(root: &Root, device: &str) -> Vec<String> {
                 .unwrap_or(holder);
             found.push(format!("{node} is part of {holder}"));
         }
-        let number = root.attribute(format!("/sys/class/block/{member}/dev"));
-        for target in number.iter().flat_map(|number| mounts(root, number)) {
-            found.push(format!("{node} is mounted at {target}"));
+        let number = root
+            .attribute(format!("/sys/class/block/{member}/dev"))
+            .and_then(|number| device_number::parse(&number));
+        for mount in &mounts {
+            if Some(mount.number) == number {
+                found.push(format!("{node} is mounted at {}", mount.place));
+            }
         }
-        if is_swap(root, &node) {
+        if swaps.contains(&node) {
             found.push(format!("{node} is used as swap"));
         }
     }
@@ -46,24 +52,6 @@ fn members(root: &Root, name: &str) -> Vec<String> {
             .filter(|child| root.exists(format!("/sys/class/block/{name}/{child}/partition"))),
     );
     members
-}
-
-fn mounts(root: &Root, number: &str) -> Vec<String> {
-    root.text("/proc/self/mountinfo")
-        .unwrap_or_default()
-        .lines()
-        .filter_map(|line| {
-            let mut fields = line.split(' ');
-            (fields.nth(2)? == number).then(|| fields.nth(1).map(str::to_owned))?
-        })
-        .collect()
-}
-
-fn is_swap(root: &Root, node: &str) -> bool {
-    root.text("/proc/swaps")
-        .unwrap_or_default()
-        .lines()
-        .any(|line| line.split_whitespace().next() == Some(node))
 }
 
 #[cfg(test)]

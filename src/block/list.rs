@@ -8,6 +8,7 @@ use crate::block::identity::Identity;
 use crate::block::raid_name::{RaidName, raid_name, without_host};
 use crate::block::transport::transport;
 use crate::block::udev::{UdevRecord, unescape};
+use crate::sys::device_number;
 use crate::sys::root::Root;
 
 /// Why block devices could not be listed.
@@ -164,7 +165,7 @@ fn read_device(
     if root.number(format!("{sysfs}/hidden")) == Some(1) {
         return None;
     }
-    let number = device_number(&root.attribute(format!("{sysfs}/dev"))?)?;
+    let number = device_number::parse(&root.attribute(format!("{sysfs}/dev"))?)?;
     let udev = UdevRecord::of_block_device(root, number.0, number.1);
     let slaves = root.names(format!("{sysfs}/slaves"));
     let has_own_names = whole.is_none() && slaves.is_empty();
@@ -238,11 +239,6 @@ fn read_device(
         "by_paths": listed.by_paths,
     });
     Some(listed)
-}
-
-fn device_number(text: &str) -> Option<(u32, u32)> {
-    let (major, minor) = text.split_once(':')?;
-    Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
 /// lsblk's TYPE, lower case.

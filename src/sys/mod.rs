@@ -9,6 +9,7 @@ pub mod clock;
 pub mod control_group;
 pub mod core_dumps;
 pub mod device_mapper;
+pub(crate) mod device_number;
 pub mod digest;
 pub mod efivars;
 pub mod ethtool;
@@ -28,6 +29,7 @@ pub mod md_array;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod memory_medium;
 pub mod mount;
+pub(crate) mod mount_table;
 pub mod mounted;
 pub mod netlink;
 #[cfg(test)]

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags, umount2};
 
+use super::mount_table;
+use super::root::Root;
+
 /// Why a file system could not be mounted.
 #[derive(Debug, thiserror::Error)]
 #[error("Could not mount {filesystem} on {target}", target = target.display())]
@@ -43,33 +46,18 @@ pub fn mount_virtual(
 /// Unmount everything that is mounted from a block device, last mounted first, so that nothing is
 /// half written when the power goes. What is busy stays; the caller syncs before.
 pub fn unmount_devices() {
-    let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
-    for target in device_mounts(&mounts).into_iter().rev() {
-        let _ = umount2(&target, MntFlags::empty());
+    for place in device_mounts(&Root::system()).into_iter().rev() {
+        let _ = umount2(place.as_str(), MntFlags::empty());
     }
 }
 
-/// Mount points of a `/proc/mounts` whose source is a device, in its order.
-fn device_mounts(mounts: &str) -> Vec<PathBuf> {
-    mounts
-        .lines()
-        .filter_map(|line| {
-            let mut fields = line.split(' ');
-            let (source, target) = (fields.next()?, fields.next()?);
-            source
-                .starts_with("/dev/")
-                .then(|| PathBuf::from(unescape(target)))
-        })
+/// Where devices are mounted, in the order of mounting.
+fn device_mounts(root: &Root) -> Vec<String> {
+    mount_table::mounts(root)
+        .into_iter()
+        .filter(|mount| mount.source.starts_with("/dev/"))
+        .map(|mount| mount.place)
         .collect()
-}
-
-/// `/proc/mounts` writes space, tab, newline and backslash as three octal digits.
-fn unescape(field: &str) -> String {
-    field
-        .replace("\\040", " ")
-        .replace("\\011", "\t")
-        .replace("\\012", "\n")
-        .replace("\\134", "\\")
 }
 
 #[cfg(test)]
@@ -78,13 +66,19 @@ mod tests {
 
     #[test]
     fn only_mounts_of_devices_are_found() {
-        let mounts = "proc /proc proc rw 0 0\n\
-            /dev/vda1 /tmp/a\\040b ext4 rw 0 0\n\
-            tmpfs /run tmpfs rw 0 0\n\
-            /dev/sr0 /mnt/media iso9660 ro 0 0\n";
+        let tree = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(tree.path().join("proc/self")).unwrap();
+        std::fs::write(
+            tree.path().join("proc/self/mountinfo"),
+            "21 1 0:5 / /proc rw - proc proc rw\n\
+             22 1 254:1 / /tmp/a\\040b rw,relatime shared:1 master:2 - ext4 /dev/vda1 rw\n\
+             23 1 0:21 / /run rw - tmpfs tmpfs rw\n\
+             24 1 11:0 / /mnt/media ro - iso9660 /dev/sr0 ro\n",
+        )
+        .unwrap();
         assert_eq!(
-            device_mounts(mounts),
-            [PathBuf::from("/tmp/a b"), PathBuf::from("/mnt/media")]
+            device_mounts(&Root::at(tree.path())),
+            ["/tmp/a b", "/mnt/media"]
         );
     }
 }

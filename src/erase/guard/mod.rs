@@ -9,8 +9,8 @@ use crate::block::skip::{SkipError, SkipList};
 use crate::block::virtual_media;
 use crate::erase::error::EraseError;
 use crate::erase::signatures::{self, Contents};
-use crate::sys::kernel_parameters;
 use crate::sys::root::Root;
+use crate::sys::{kernel_parameters, mount_table};
 
 /// File systems and partition types that several machines use at once, by the name to show
 /// (contract/data-plane 7.8; OCFS2 is one more of the kind). The reference compares them in a way
@@ -358,39 +358,20 @@ fn is_holder(device: &ListedDevice) -> bool {
 /// Where devices are mounted or used for swap.
 fn mounts(root: &Root, devices: &[ListedDevice]) -> BTreeMap<String, String> {
     let mut mounts = BTreeMap::new();
-    let by_number = |number: (u32, u32)| devices.iter().find(|device| device.number == number);
     let by_name = |name: &str| devices.iter().find(|device| device.device.name == name);
-    for line in root
-        .text("/proc/self/mountinfo")
-        .unwrap_or_default()
-        .lines()
-    {
-        // proc_pid_mountinfo(5): id, parent, major:minor, root, mount point, options, optional
-        // fields, a hyphen, file system, source.
-        let Some((left, right)) = line.split_once(" - ") else {
-            continue;
-        };
-        let mut left = left.split(' ').skip(2);
-        let number = left.next().and_then(device_number);
-        let place = left.nth(1).unwrap_or_default();
+    for mount in mount_table::mounts(root) {
+        let by_number = devices.iter().find(|device| device.number == mount.number);
         // btrfs and overlays have numbers of no device; then the source names it.
-        let source = right.split(' ').nth(1).unwrap_or_default();
-        if let Some(device) = number.and_then(by_number).or_else(|| by_name(source)) {
-            mounts.insert(device.kname.clone(), place.to_owned());
+        if let Some(device) = by_number.or_else(|| by_name(&mount.source)) {
+            mounts.insert(device.kname.clone(), mount.place);
         }
     }
-    for line in root.text("/proc/swaps").unwrap_or_default().lines().skip(1) {
-        let name = line.split_whitespace().next().unwrap_or_default();
-        if let Some(device) = by_name(name) {
+    for name in mount_table::swaps(root) {
+        if let Some(device) = by_name(&name) {
             mounts.insert(device.kname.clone(), "swap".to_owned());
         }
     }
     mounts
-}
-
-fn device_number(text: &str) -> Option<(u32, u32)> {
-    let (major, minor) = text.split_once(':')?;
-    Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
 #[cfg(test)]

@@ -139,10 +139,7 @@ fn read_media(
     if let Some(medium) = parameter_medium {
         *found = read_parameters(medium, notes)?;
     }
-    match media
-        .iter()
-        .find(|medium| medium.is_labelled(&BOOT_IMAGES))
-    {
+    match media.iter().find(|medium| medium.is_labelled(&BOOT_IMAGES)) {
         Some(medium) => copy_configuration(medium, root, notes)?,
         None => notes.push("there is no virtual medium with configuration files".to_owned()),
     }
@@ -176,12 +173,8 @@ fn wait_for_media(
     let mut settled = None;
     loop {
         let media = media(root);
-        let config = media
-            .iter()
-            .any(|medium| medium.is_labelled(&BOOT_IMAGES));
-        let floppy = media
-            .iter()
-            .any(|medium| medium.is_labelled(&[FLOPPY]));
+        let config = media.iter().any(|medium| medium.is_labelled(&BOOT_IMAGES));
+        let floppy = media.iter().any(|medium| medium.is_labelled(&[FLOPPY]));
         if config && (floppy || parameters_known) {
             return media;
         }

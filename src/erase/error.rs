@@ -6,8 +6,8 @@ use farrier_plugin::{ErrorKind, ManagerError};
 use libblkid_rs::BlkidErr;
 
 use crate::block::list::BlockError;
-use crate::erase::delivery::DeliveryError;
 use crate::erase::drive::error::DriveError;
+use crate::erase::record::DeliveryError;
 use crate::sys::block_device::DiskError;
 use crate::sys::log::chain;
 

@@ -5,31 +5,21 @@
 //! what was done ([`EraseRecord`], [`Records`], [`deliver`]). Several devices run side by side in [`in_parallel`], which
 //! collects every failure: nothing that failed is ever reported as erased.
 
-mod delivery;
-mod device;
-mod devices;
 mod drive;
 mod error;
 mod flags;
 mod guard;
 mod medium;
 mod method;
-mod passwords;
 mod plan;
-mod plans;
 mod proof;
 mod record;
-mod records;
-mod release;
-mod scopes;
 mod signatures;
+mod step;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 
-pub use delivery::{DeliveryError, deliver};
-pub use device::{erase_device, erase_metadata};
-pub use devices::{Failure, Outcome, in_parallel};
 pub use drive::command::CommandError;
 pub use drive::error::{Aftermath, DriveError};
 pub use drive::nvme::identify::read_capabilities;
@@ -39,11 +29,10 @@ pub use guard::{Guard, Policy, ReadOnly, Verdict};
 pub use medium::overwrite::{Passes, overwrite};
 pub use method::category::{Category, Storage};
 pub use method::{Method, Sanitize, Scope};
-pub use passwords::take_passwords_off;
 pub use plan::{LeftOut, Plan, Planned};
-pub use plans::Plans;
 pub use proof::Verification;
-pub use record::{EraseRecord, identity};
-pub use records::Records;
-pub use release::release;
-pub use scopes::Scopes;
+pub use record::{DeliveryError, EraseRecord, Records, deliver, identity};
+pub use step::{
+    Failure, Outcome, Plans, Scopes, erase_device, erase_metadata, in_parallel, release,
+    take_passwords_off,
+};

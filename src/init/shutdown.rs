@@ -9,8 +9,8 @@ use nix::sys::signal::Signal;
 use super::console::Console;
 use super::supervisor::Supervisor;
 use crate::sys::mount::unmount_devices;
-use crate::sys::{page_cache, power};
 use crate::sys::service::{dead_children, signal_everyone, terminate};
+use crate::sys::{page_cache, power};
 
 /// What the agent gets to end its command and to write its journal.
 const AGENT: Duration = Duration::from_secs(10);

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::erase::method::Method;
-use crate::erase::proof::Verification;
+use crate::erase::record::Together;
 
 /// What was erased together with another device in this step, and who is at it.
 #[derive(Debug, Default)]
@@ -14,15 +13,6 @@ pub struct Scopes {
     turns: Mutex<BTreeMap<String, Arc<Mutex<()>>>>,
     /// Drives that were found with a password of ours.
     freed: Mutex<BTreeSet<String>>,
-}
-
-/// A device that was erased in the turn of another one.
-#[derive(Clone, Debug)]
-pub(super) struct Together {
-    /// The other one.
-    pub(super) with: String,
-    pub(super) method: Method,
-    pub(super) verification: Verification,
 }
 
 impl Scopes {

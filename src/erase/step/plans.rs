@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use crate::erase::plan::Plan;
-use crate::erase::scopes::lock;
+use crate::erase::step::scopes::lock;
 
 /// The plans of the devices whose turn has not come, by the device's name.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use tracing::warn;
 
 use crate::erase::drive;
 use crate::erase::drive::error::DriveError;
-use crate::erase::scopes::Scopes;
+use crate::erase::step::scopes::Scopes;
 use crate::sys::block_device::Disk;
 use crate::sys::log::chain;
 use crate::sys::root::Root;

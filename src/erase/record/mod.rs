@@ -1,5 +1,8 @@
 //! The erase record: what was planned for a device, what was done, what it is worth, as JSON.
 
+mod delivery;
+mod store;
+
 use std::time::{Duration, Instant, SystemTime};
 
 use farrier_plugin::{BlockDevice, ManagerError, ManagerVersion};
@@ -9,8 +12,10 @@ use crate::erase::method::Method;
 use crate::erase::method::category::{Category, Storage};
 use crate::erase::plan::Plan;
 use crate::erase::proof::Verification;
-use crate::erase::scopes::Together;
 use crate::sys::clock::utc_text;
+
+pub use self::delivery::{DeliveryError, deliver};
+pub use self::store::Records;
 
 /// The form of the record; a number that grows when a member changes its meaning.
 const VERSION: u32 = 1;
@@ -60,9 +65,18 @@ enum Standing {
 }
 
 /// A method that has begun.
-pub(super) struct Begun {
+pub(in crate::erase) struct Begun {
     method: Method,
     clock: Instant,
+}
+
+/// A device that was erased in the turn of another one.
+#[derive(Clone, Debug)]
+pub(in crate::erase) struct Together {
+    /// The other one.
+    pub(in crate::erase) with: String,
+    pub(in crate::erase) method: Method,
+    pub(in crate::erase) verification: Verification,
 }
 
 impl EraseRecord {
@@ -109,7 +123,7 @@ impl EraseRecord {
         self.fail_with(error.chain());
     }
 
-    pub(super) fn fail_with(&mut self, error: String) {
+    pub(in crate::erase) fn fail_with(&mut self, error: String) {
         self.end(Standing::Failed(error));
     }
 
@@ -133,7 +147,7 @@ impl EraseRecord {
         matches!(self.result, Standing::Erased(_))
     }
 
-    pub(super) fn method_begins(&self, method: Method) -> Begun {
+    pub(in crate::erase) fn method_begins(&self, method: Method) -> Begun {
         Begun {
             method,
             clock: Instant::now(),
@@ -141,7 +155,7 @@ impl EraseRecord {
     }
 
     /// The method is done: with a proof, without one where there is nothing to prove, or failed.
-    pub(super) fn method_ended(
+    pub(in crate::erase) fn method_ended(
         &mut self,
         begun: Begun,
         outcome: Result<Option<Verification>, String>,
@@ -162,7 +176,7 @@ impl EraseRecord {
     }
 
     /// Another device's turn erased this one too.
-    pub(super) fn erased_together(&mut self, together: Together) {
+    pub(in crate::erase) fn erased_together(&mut self, together: Together) {
         let begun = self.method_begins(together.method);
         self.together = Some(together.with);
         self.method_ended(begun, Ok(Some(together.verification)));

@@ -19,7 +19,7 @@ use crate::sys::log::{self, chain};
 /// How long an attempt listens; the reference's library gives up after the same time.
 const ATTEMPT: Duration = Duration::from_secs(3);
 
-/// The pause after the first attempt; each further one is twice as long (contract 1.6).
+/// The pause after the first attempt; each further one is twice as long (contract/control-plane 1.6).
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The pause after a round of attempts that found nothing. The reference dies then and is started

@@ -92,7 +92,7 @@ impl Data {
 /// How often data is offered in one round.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Round {
-    /// The five tries of the contract (9.5).
+    /// The five tries of contract/control-plane 9.5.
     First,
     /// One.
     Again,

@@ -26,7 +26,7 @@ pub(crate) fn mbr(size: usize) -> MemoryMedium {
     MemoryMedium::of(unpack(MBR_512, size), 512)
 }
 
-/// A config drive as Ironic makes them (transcripts/deploy-raw.jsonl): ISO 9660 with Rock Ridge and
+/// A config drive as Ironic makes them (tests/fixtures/transcripts/deploy-raw.jsonl): ISO 9660 with Rock Ridge and
 /// Joliet.
 pub(crate) fn config_drive() -> Vec<u8> {
     let text = include_str!("../../tests/fixtures/config_drives/from-ironic.txt");

@@ -318,7 +318,7 @@ pub(super) fn is_uuid(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// The lookup of `deploy-raw-tls-agent-to-ironic-only.jsonl`, steps left out.
+    /// The lookup of tests/fixtures/transcripts/deploy-raw-tls-agent-to-ironic-only.jsonl, cut down.
     fn recorded() -> Value {
         json!({
             "node": {

@@ -157,7 +157,7 @@ impl Managers {
     }
 
     /// Initialise them, the highest support level first. Those of one level have no order among
-    /// themselves in the contract (8.3), so that none of them can count on another, and all begin
+    /// themselves in contract/control-plane 8.3, so that none of them can count on another, and all begin
     /// at once; a lower level may count on a higher one and begins when that is done. The agent's
     /// own manager, which waits for the disks that others bring up, comes after all.
     pub(super) fn initialize(&self, context: &dyn Context) {

@@ -174,7 +174,7 @@ pub fn set_up<'n>(names: impl IntoIterator<Item = &'n str>) {
     }
 }
 
-/// Take all of those interfaces down; one that does not go is told and left (contract 10.3).
+/// Take all of those interfaces down; one that does not go is told and left (contract/control-plane 10.3).
 pub fn set_all_down(root: &Path) {
     for name in names(&Root::at(root)) {
         match link::set_down(&name) {

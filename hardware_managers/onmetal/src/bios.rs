@@ -1,4 +1,4 @@
-//! The steps that update the BIOS and set it up, with programs of the server's maker (contract 7).
+//! The steps that update the BIOS and set it up, with programs of the server's maker (contract/onmetal 7).
 
 use std::path::Path;
 

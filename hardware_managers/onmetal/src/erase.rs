@@ -227,7 +227,7 @@ impl Erase<'_> {
 }
 
 /// The one card at this address. An error here means that nothing was touched, which is why it is
-/// none of erasing (contract 5).
+/// none of erasing (contract/onmetal 5).
 pub(crate) fn card_at(
     cards: &[Card],
     address: PciAddress,

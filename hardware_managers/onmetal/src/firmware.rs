@@ -1,4 +1,4 @@
-//! The step that brings flash cards to the configured firmware (contract 6).
+//! The step that brings flash cards to the configured firmware (contract/onmetal 6).
 
 use std::cmp::Ordering;
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! The step that reads how worn disks and flash cards are (contract 8).
+//! The step that reads how worn disks and flash cards are (contract/onmetal 8).
 
 mod card;
 mod smart;

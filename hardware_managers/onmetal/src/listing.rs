@@ -1,4 +1,4 @@
-//! What `ddoemcli -listall` prints (contract 5).
+//! What `ddoemcli -listall` prints (contract/onmetal 5).
 
 use crate::pci::ToolAddress;
 
@@ -80,7 +80,7 @@ mod tests {
 
     const MODELS: [&str; 1] = ["NWD-BLP4-1600"];
 
-    /// The listing of the contract, 5.
+    /// The listing of contract/onmetal 5.
     const LISTING: &str = "\
 ****************************************************************************
    SEAGATE WarpDrive Management Utility

@@ -68,7 +68,7 @@ impl Machine {
 }
 
 /// The nearest directory above a device that is a PCI function: its controller, however many
-/// bridges and switches are in between (contract 12.4). The 2015 module took the fifth part of the
+/// bridges and switches are in between (contract/onmetal 12.4). The 2015 module took the fifth part of the
 /// path, which is the controller only behind exactly one bridge.
 fn controller(device: &Path) -> Option<PciAddress> {
     device.ancestors().find_map(|directory| {

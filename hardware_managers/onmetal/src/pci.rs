@@ -15,7 +15,7 @@ pub(crate) struct PciAddress {
     pub(crate) function: u8,
 }
 
-/// What the tool prints: the low byte of the domain, bus, device, function (contract 12.4).
+/// What the tool prints: the low byte of the domain, bus, device, function (contract/onmetal 12.4).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct ToolAddress(pub(crate) [u8; 4]);
 

@@ -1,4 +1,4 @@
-//! The step that compares the cabling with what Ironic knows of it (contract 9).
+//! The step that compares the cabling with what Ironic knows of it (contract/onmetal 9).
 
 mod announcement;
 

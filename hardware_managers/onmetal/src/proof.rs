@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::medium::{Buffer, Medium};
 
-/// What is looked at from the first and the last byte on (contract 12.2).
+/// What is looked at from the first and the last byte on (contract/onmetal 12.2).
 const END: u64 = 1 << 20;
 
 /// What is looked at in between, and at how many places.

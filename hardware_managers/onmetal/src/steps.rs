@@ -1,4 +1,4 @@
-//! The steps that this manager offers (contract 12.3).
+//! The steps that this manager offers (contract/onmetal 12.3).
 
 use std::collections::BTreeMap;
 

@@ -11,7 +11,7 @@ use crate::failures::excerpt;
 use crate::listing::{self, Card, ListingError};
 
 /// Printed by a format that came to its end. The tool's last line, "Execution completed
-/// successfully.", is printed by every sub-command and proves nothing (contract 4).
+/// successfully.", is printed by every sub-command and proves nothing (contract/onmetal 4).
 pub(crate) const FORMATTED: &str = "WarpDrive format successfully completed.";
 
 /// How often somebody who waits for the tool looks whether the command was cancelled.
@@ -20,7 +20,7 @@ const POLL: Duration = Duration::from_millis(200);
 /// How often the console hears how long the tool has been running.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Whose turn it is: nobody knows what two runs of the tool at once do (contract 11.2).
+/// Whose turn it is: nobody knows what two runs of the tool at once do (contract/onmetal 11.2).
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
     is_taken: Mutex<bool>,

@@ -1,4 +1,4 @@
-//! The step that compares the server with what its node should consist of (contract 10).
+//! The step that compares the server with what its node should consist of (contract/onmetal 10).
 
 use std::collections::BTreeMap;
 

@@ -40,7 +40,7 @@ fn the_descriptions_are_the_references() {
     }
 }
 
-/// The command bodies of transcripts/clean-after-undeploy.jsonl and deploy-raw.jsonl.
+/// The command bodies of tests/fixtures/transcripts: clean-after-undeploy.jsonl and deploy-raw.jsonl.
 #[test]
 fn a_cleaning_reads_as_it_was_recorded() {
     let mut served = Served::new();
@@ -85,7 +85,7 @@ fn a_cleaning_reads_as_it_was_recorded() {
     assert_eq!(served.signals.blocking_recv(), Some(Signal::HeartbeatNow));
 }
 
-/// transcripts/deploy-raw.jsonl: write_image, get_partition_uuids, collect_system_logs, power_off.
+/// tests/fixtures/transcripts/deploy-raw.jsonl: write_image, get_partition_uuids, collect_system_logs, power_off.
 #[test]
 fn a_deployment_reads_as_it_was_recorded() {
     let served = Served::new();

@@ -331,7 +331,7 @@ fn wrong_calls_of_asynchronous_commands_are_failed_results() {
     }
 }
 
-/// In the reference such a command poisons the list for good (contract/control-plane 13.1).
+/// In the reference such a command poisons the list for good (contract/control-plane 13).
 #[test]
 fn a_synchronous_command_that_breaks_is_a_failed_result_under_its_bare_name() {
     let served = Served::new();

@@ -12,7 +12,7 @@ fn arguments(image_info: Value) -> StepArguments {
     arguments
 }
 
-/// As recorded (transcripts/deploy-raw.jsonl).
+/// As recorded (tests/fixtures/transcripts/deploy-raw.jsonl).
 fn recorded() -> Value {
     json!({
         "id": "one.raw", "urls": ["http://10.77.0.1:8080/images/one.raw"],

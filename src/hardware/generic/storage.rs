@@ -1,5 +1,5 @@
 //! Bringing up what lies on several disks: multipath maps and software RAID arrays
-//! (contract/control-plane 8.8, data-plane 10.2, 6.7).
+//! (contract/control-plane 8.8, contract/data-plane 10.2, 6.7).
 //!
 //! Nothing on a disk changes here. The ramdisk's `md_mod` has `start_ro=1`: an array that is
 //! assembled neither resyncs nor updates its superblocks until someone writes to it.

@@ -1,4 +1,4 @@
-//! `ddoemcli -c <id> -health` (contract 8.2).
+//! `ddoemcli -c <id> -health` (contract/onmetal 8.2).
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! `smartctl --attributes` (contract 8.1, smartctl(8)).
+//! `smartctl --attributes` (contract/onmetal 8.1, smartctl(8)).
 
 use serde_json::{Value, json};
 
@@ -116,7 +116,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// The table of the contract, 8.1, and two lines that are odd.
+    /// The table of contract/onmetal 8.1, and two lines that are odd.
     pub(in crate::health) const OUTPUT: &str = "\
 smartctl 7.3 2022-02-28 r5338 [x86_64-linux-6.1.0] (local build)
 

@@ -104,7 +104,7 @@ fn bytes(hexadecimal: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-/// `eth1/17`, from the first `1/17` with one or two digits on each side (contract 9).
+/// `eth1/17`, from the first `1/17` with one or two digits on each side (contract/onmetal 9).
 fn short(port: &str) -> Option<String> {
     let digits = |text: &str, from_end: bool| -> String {
         let is_digit = |c: &char| c.is_ascii_digit();

@@ -21,6 +21,8 @@ pub mod list;
 #[cfg(test)]
 mod machines;
 pub mod mbr;
+#[cfg(test)]
+mod oracle;
 pub mod probe;
 mod raid_name;
 pub mod rescan;

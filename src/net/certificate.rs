@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use super::{NetError, tls};
 use crate::config::{Curve, Options};
 
-/// How long the certificate is valid. The contract declares 90 days; that the reference makes 30 is
-/// one of its defects (13.7).
+/// How long the certificate is valid: the 90 days that the reference declares. That it makes 30 is
+/// one of its defects (contract/control-plane 4.2).
 const LIFETIME: Duration = Duration::from_secs(90 * 86_400);
 
 /// 9999-12-31T23:59:59Z, in seconds since 1970.

@@ -9,9 +9,6 @@ use std::path::Path;
 
 use crate::refusal::Refusal;
 
-/// The machine that the host is made for, which is the only one whose libraries it can load.
-pub(crate) const OURS: &str = "x86-64";
-
 /// Offsets and values: elf(5), System V gABI chapter 4.
 const MAGIC: &[u8] = b"\x7fELF";
 const CLASS: usize = 4;

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use farrier_plugin::abi;
 
-use crate::elf;
+/// The machine that the host is made for, which is the only one whose libraries it can load.
+const OURS: &str = "x86-64";
 
 /// Why a library is not used. `Display` is a sentence that names the library and says what to do.
 /// Written out, since thiserror's macros would be compiled for these few alone.
@@ -85,7 +86,7 @@ impl fmt::Display for Refusal {
                 f,
                 "{} is made for {theirs}, and this machine is {}",
                 path.display(),
-                elf::OURS
+                OURS
             ),
             Self::NewerC {
                 path,

@@ -18,10 +18,6 @@ type Module = Vec<String>;
 /// that is gone must leave the list.
 const KNOWN: &[&[&str]] = &[
     &[
-        "hardware_managers/host/src/elf.rs",
-        "hardware_managers/host/src/refusal.rs",
-    ],
-    &[
         "hardware_managers/onmetal/src/ports.rs",
         "hardware_managers/onmetal/src/ports/announcement.rs",
     ],
@@ -78,14 +74,6 @@ const KNOWN: &[&[&str]] = &[
     &[
         "src/hardware/generic/logs/mod.rs",
         "src/hardware/generic/logs/storage.rs",
-    ],
-    &[
-        "src/hardware/plugin/answers.rs",
-        "src/hardware/plugin/manager.rs",
-    ],
-    &[
-        "src/hardware/plugin/call_clock.rs",
-        "src/hardware/plugin/connection.rs",
     ],
     &[
         "src/init/mod.rs",

@@ -1,16 +1,20 @@
 //! What the agent answers a plugin in the middle of a call.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use farrier_plugin::protocol::{self, Failure, INVALID_PARAMS, METHOD_NOT_FOUND};
-use farrier_plugin::{ErrorKind, ManagerError, ProgramOutput, ProgramRequest};
+use farrier_plugin::{BlockDevice, ErrorKind, ManagerError, ProgramOutput, ProgramRequest};
 use serde_json::{Value, json};
 use tracing::warn;
 
-use super::Devices;
 use super::callbacks::Callbacks;
 use crate::sys::process::Program;
+
+/// The machine's block devices, with or without partitions, as the agent's own manager lists them.
+pub(in crate::hardware) type Devices =
+    Arc<dyn Fn(bool) -> Result<Vec<BlockDevice>, ManagerError> + Send + Sync>;
 
 /// Longest time limit of a program that a plugin asks for, in seconds: a day.
 const PROGRAM_LIMIT: u64 = 86_400;

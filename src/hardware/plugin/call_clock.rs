@@ -1,59 +1,107 @@
-//! The limits of one call that has been made: its deadline, and what a cancel leaves.
+//! How long a call may go on: until when, and what comes then and after a cancel.
 
 use std::time::{Duration, Instant};
 
-use farrier_plugin::Context;
-use farrier_plugin::protocol::Message;
-use serde_json::json;
-
-use super::PluginError;
-use super::connection::{Connection, Deadline};
-
-/// Time to stop after a cancel.
-const CANCEL_GRACE: Duration = Duration::from_secs(10);
-
-/// How long a call may go on.
-pub(super) struct Clock<'c> {
-    pub(super) connection: &'c Connection,
-    pub(super) number: i64,
-    pub(super) method: &'c str,
-    pub(super) deadline: Deadline,
-    pub(super) until: Instant,
-    pub(super) context: &'c dyn Context,
-    pub(super) cancelled: Option<Instant>,
+/// The time of one call.
+pub(super) struct Clock {
+    until: Instant,
+    grace: Duration,
+    /// Why the plugin was told to stop, and until when it may take.
+    told: Option<(Cause, Instant)>,
 }
 
-impl Clock<'_> {
-    /// Pass on a cancel; end the plugin at the deadline of the call, and some time after a cancel.
-    pub(super) fn look(&mut self) -> Result<(), PluginError> {
-        let connection = self.connection;
-        let now = Instant::now();
-        if now >= self.until {
-            connection.kill("was killed at a deadline");
-            return Err(connection.too_late(self.method, self.deadline));
+/// Why a plugin is told to stop.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Cause {
+    /// The call's time limit has passed.
+    Limit,
+    /// The work that it belongs to was cancelled.
+    Cancel,
+}
+
+/// What it is time for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Look {
+    /// To wait on.
+    GoOn,
+    /// To tell the plugin to stop.
+    TellToStop,
+    /// To kill it: it was told, and its grace has passed.
+    End(Cause),
+}
+
+impl Clock {
+    /// Of a call with this limit. Without a grace nobody is told.
+    pub(super) fn new(until: Instant, grace: Duration) -> Self {
+        Self {
+            until,
+            grace,
+            told: None,
         }
-        match self.cancelled {
-            None if self.context.is_cancelled() => {
-                self.cancelled = Some(now);
-                connection.send(
-                    self.method,
-                    &Message::Notification {
-                        method: "cancel".to_owned(),
-                        params: json!({
-                            "id": self.number, "deadline_seconds": CANCEL_GRACE.as_secs(),
-                        }),
-                    },
-                )
-            }
-            Some(since) if now - since >= CANCEL_GRACE => {
-                connection.kill("was killed because it did not stop after a cancel");
-                Err(PluginError::Cancelled {
-                    name: connection.name.clone(),
-                    method: self.method.to_owned(),
-                    seconds: CANCEL_GRACE.as_secs(),
-                })
-            }
-            _ => Ok(()),
+    }
+
+    /// What it is time for now. A plugin is told to stop once, by whichever comes first.
+    pub(super) fn look(&mut self, now: Instant, is_cancelled: bool) -> Look {
+        if let Some((cause, end)) = self.told {
+            return if now >= end {
+                Look::End(cause)
+            } else {
+                Look::GoOn
+            };
         }
+        let cause = if now >= self.until {
+            Cause::Limit
+        } else if is_cancelled {
+            Cause::Cancel
+        } else {
+            return Look::GoOn;
+        };
+        self.told = Some((cause, now + self.grace));
+        if self.grace.is_zero() {
+            Look::End(cause)
+        } else {
+            Look::TellToStop
+        }
+    }
+
+    /// Why the plugin was told to stop, where it was.
+    pub(super) fn told(&self) -> Option<Cause> {
+        self.told.map(|(cause, _)| cause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn who_is_late_is_told_once_and_ended_after_its_grace() {
+        let start = Instant::now();
+        let mut clock = Clock::new(start + SECOND, 2 * SECOND);
+        assert_eq!(clock.look(start, false), Look::GoOn);
+        assert_eq!(clock.told(), None);
+        assert_eq!(clock.look(start + SECOND, false), Look::TellToStop);
+        assert_eq!(clock.look(start + 2 * SECOND, true), Look::GoOn);
+        let end = Look::End(Cause::Limit);
+        assert_eq!(clock.look(start + 3 * SECOND, true), end);
+    }
+
+    #[test]
+    fn a_limit_in_the_grace_of_a_cancel_ends_nobody_earlier() {
+        let start = Instant::now();
+        let mut clock = Clock::new(start + SECOND, 2 * SECOND);
+        assert_eq!(clock.look(start, true), Look::TellToStop);
+        assert_eq!(clock.look(start + SECOND, true), Look::GoOn);
+        let end = Look::End(Cause::Cancel);
+        assert_eq!(clock.look(start + 2 * SECOND, true), end);
+    }
+
+    #[test]
+    fn without_a_grace_nobody_is_told() {
+        let start = Instant::now();
+        let mut clock = Clock::new(start, Duration::ZERO);
+        assert_eq!(clock.look(start, false), Look::End(Cause::Limit));
     }
 }

@@ -2,46 +2,32 @@
 //!
 //! Four threads serve it: one writes, so that a plugin that does not read cannot stop a caller; one
 //! reads its answers; one its stderr; one waits for its end. The caller itself waits with a deadline and serves the
-//! callbacks of its own call.
+//! callbacks of its own call (`call.rs`).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ChildStdin, ChildStdout, ExitStatus};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use farrier_plugin::Context;
 use farrier_plugin::protocol::{Failure, Id, MESSAGE_LIMIT, Message};
 use nix::sys::signal::Signal;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tracing::{debug, error};
 
-use super::call_clock::Clock;
-use super::callbacks::{Callbacks, hear};
 use super::turns::Turns;
 use super::{Found, PluginError, stderr};
 use crate::sys::plugin_process::{self, Pipes, PluginProcess, ProcessEnd, Unread};
-
-/// How often a waiting caller asks whether its command was cancelled.
-const CANCEL_POLL: Duration = Duration::from_millis(200);
 
 /// How long a process may take to end after its output ended; then it is taken for one that closed
 /// its output and goes on.
 const END_LIMIT: Duration = Duration::from_secs(1);
 
-/// Callbacks that one call may make. A step that lists the disks once a second reaches it after a
-/// day; one that calls back in an endless loop, after a second.
-const CALLBACKS: u32 = 100_000;
-
 /// Messages that wait for a caller, or for the plugin to read; more stop whoever sends them.
-const QUEUE: usize = 64;
-
-/// How often it is looked whether a program that runs for a plugin has ended.
-const PROGRAM_POLL: Duration = Duration::from_millis(10);
+pub(super) const QUEUE: usize = 64;
 
 /// How often it is looked whether the plugin can still read what was written to it.
 const READER_POLL: Duration = Duration::from_millis(200);
@@ -54,12 +40,8 @@ pub(super) struct Connection {
     pub(super) name: String,
     shared: Arc<Shared>,
     outgoing: SyncSender<Vec<u8>>,
-    turns: Turns,
+    pub(super) turns: Turns,
 }
-
-/// What may interrupt a call: none of it means that it waits for as long as it takes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Deadline(pub(super) Duration);
 
 struct Shared {
     process: Mutex<PluginProcess>,
@@ -74,7 +56,8 @@ struct Calls {
     ended: Option<String>,
 }
 
-enum Event {
+/// What the plugin says in the middle of a call, or at its end.
+pub(super) enum Event {
     Answer(Result<Value, Failure>),
     Request(Id, String, Value),
     Notification(String, Value),
@@ -149,55 +132,6 @@ impl Connection {
         self.turns.allow(concurrent_calls.max(1));
     }
 
-    /// Call a method and wait for its result. A plugin that is not done at the deadline is killed.
-    pub(super) fn call(
-        &self,
-        method: &str,
-        params: Value,
-        deadline: Deadline,
-        context: &dyn Context,
-        callbacks: &mut dyn Callbacks,
-    ) -> Result<Value, PluginError> {
-        let until = Instant::now() + deadline.0;
-        let _turn = self
-            .turns
-            .take(until, || context.is_cancelled())
-            .ok_or_else(|| PluginError::Busy {
-                name: self.name.clone(),
-                method: method.to_owned(),
-            })?;
-        let (sender, events) = sync_channel(QUEUE);
-        let number = self.register(method, sender)?;
-        let result = self
-            .send(
-                method,
-                &Message::Request {
-                    id: Id::Number(number),
-                    method: method.to_owned(),
-                    params,
-                },
-            )
-            .and_then(|()| {
-                let mut call = Call {
-                    clock: Clock {
-                        connection: self,
-                        number,
-                        method,
-                        deadline,
-                        until,
-                        context,
-                        cancelled: None,
-                    },
-                    callbacks,
-                    made: 0,
-                    waiting: VecDeque::new(),
-                };
-                call.wait(&events)
-            });
-        self.shared.calls().open.remove(&number);
-        result
-    }
-
     /// Close its stdin. Whether it ends by itself within this time.
     pub(super) fn ends_with_its_input(mut self, limit: Duration) -> bool {
         let (nobody, _) = sync_channel(1);
@@ -217,7 +151,12 @@ impl Connection {
         self.shared.end(&self.name, Some(why.to_owned()));
     }
 
-    fn register(&self, method: &str, sender: SyncSender<Event>) -> Result<i64, PluginError> {
+    /// The number of a new call, whose events go to this sender.
+    pub(super) fn register(
+        &self,
+        method: &str,
+        sender: SyncSender<Event>,
+    ) -> Result<i64, PluginError> {
         let mut calls = self.shared.calls();
         if let Some(why) = &calls.ended {
             return Err(self.ended_during(method, why.clone()));
@@ -226,6 +165,11 @@ impl Connection {
         let number = calls.asked;
         calls.open.insert(number, sender);
         Ok(number)
+    }
+
+    /// Nobody waits for the answer to this call any more.
+    pub(super) fn forget(&self, number: i64) {
+        self.shared.calls().open.remove(&number);
     }
 
     /// Queue a message for it.
@@ -252,20 +196,12 @@ impl Connection {
         }
     }
 
-    fn ended_during(&self, method: &str, why: String) -> PluginError {
+    /// The error of a call of this method, in which it ended so.
+    pub(super) fn ended_during(&self, method: &str, why: String) -> PluginError {
         PluginError::Ended {
             name: self.name.clone(),
             method: method.to_owned(),
             why,
-        }
-    }
-
-    /// The error of a call of this method that took longer.
-    pub(super) fn too_late(&self, method: &str, deadline: Deadline) -> PluginError {
-        PluginError::Deadline {
-            name: self.name.clone(),
-            method: method.to_owned(),
-            seconds: deadline.0.as_secs(),
         }
     }
 }
@@ -273,153 +209,6 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.kill("was stopped by the agent");
-    }
-}
-
-/// A call under way.
-struct Call<'c> {
-    clock: Clock<'c>,
-    callbacks: &'c mut dyn Callbacks,
-    made: u32,
-    /// What came while a program ran for the plugin, at most [`QUEUE`].
-    waiting: VecDeque<Event>,
-}
-
-impl Call<'_> {
-    fn wait(&mut self, events: &Receiver<Event>) -> Result<Value, PluginError> {
-        let Clock {
-            connection,
-            method: called,
-            context,
-            ..
-        } = self.clock;
-        loop {
-            self.clock.look()?;
-            let event = match self.waiting.pop_front() {
-                Some(event) => Ok(event),
-                None => events.recv_timeout(CANCEL_POLL),
-            };
-            match event {
-                Ok(Event::Answer(Ok(result))) => return Ok(result),
-                Ok(Event::Answer(Err(failure))) => {
-                    return Err(PluginError::Failed {
-                        name: connection.name.clone(),
-                        method: called.to_owned(),
-                        failure,
-                    });
-                }
-                Ok(Event::Request(id, method, params)) => {
-                    self.serve(id, &method, &params, events)?;
-                }
-                Ok(Event::Notification(method, params)) => {
-                    hear(&connection.name, context, &method, params);
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                // The reader drops its ends when the plugin has ended.
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(
-                        connection.ended_during(called, connection.ended().unwrap_or_default())
-                    );
-                }
-            }
-        }
-    }
-
-    fn serve(
-        &mut self,
-        id: Id,
-        method: &str,
-        params: &Value,
-        events: &Receiver<Event>,
-    ) -> Result<(), PluginError> {
-        let Clock {
-            connection,
-            method: called,
-            context,
-            ..
-        } = self.clock;
-        self.made += 1;
-        if self.made > CALLBACKS {
-            connection.kill(&format!(
-                "called back more than {CALLBACKS} times and was killed"
-            ));
-            return Err(connection.ended_during(called, connection.ended().unwrap_or_default()));
-        }
-        let result = match method {
-            "is_cancelled" => Ok(json!(context.is_cancelled())),
-            "run_program" => self.run_program(params, events)?,
-            _ => self
-                .callbacks
-                .answer(method, params, &AtomicBool::new(false)),
-        };
-        let answer = Message::Answer { id, result };
-        match connection.send(called, &answer) {
-            // An answer of ours that is too long is told to the plugin instead.
-            Err(PluginError::Request { source, .. }) => {
-                let Message::Answer { id, .. } = answer else {
-                    return Ok(());
-                };
-                connection.send(
-                    called,
-                    &Message::Answer {
-                        id,
-                        result: Err(Failure::new(
-                            farrier_plugin::protocol::INTERNAL_ERROR,
-                            source.to_string(),
-                        )),
-                    },
-                )
-            }
-            sent => sent,
-        }
-    }
-
-    /// Run a program, which may take hours, and meanwhile pass on the plugin's progress and log. The
-    /// call's deadline and a cancel count all the same: at the end of both the program is killed
-    /// with what it started.
-    fn run_program(
-        &mut self,
-        params: &Value,
-        events: &Receiver<Event>,
-    ) -> Result<Result<Value, Failure>, PluginError> {
-        let Self {
-            clock,
-            callbacks,
-            waiting,
-            ..
-        } = self;
-        let name = &clock.connection.name;
-        let stop = AtomicBool::new(false);
-        let mut over = Ok(());
-        let result = thread::scope(|scope| {
-            let program = scope.spawn(|| callbacks.answer("run_program", params, &stop));
-            while !program.is_finished() {
-                if over.is_ok() {
-                    over = clock.look();
-                    stop.store(over.is_err(), Ordering::Relaxed);
-                }
-                if waiting.len() >= QUEUE {
-                    thread::sleep(PROGRAM_POLL);
-                    continue;
-                }
-                match events.recv_timeout(PROGRAM_POLL) {
-                    Ok(Event::Notification(method, params)) => {
-                        hear(name, clock.context, &method, params);
-                    }
-                    Ok(event) => waiting.push_back(event),
-                    Err(RecvTimeoutError::Timeout) => {}
-                    // The end of the plugin is told when the program has ended.
-                    Err(RecvTimeoutError::Disconnected) => thread::sleep(PROGRAM_POLL),
-                }
-            }
-            program.join().unwrap_or_else(|_| {
-                Err(Failure::new(
-                    farrier_plugin::protocol::INTERNAL_ERROR,
-                    "The agent panicked while it ran a program",
-                ))
-            })
-        });
-        over.map(|()| result)
     }
 }
 

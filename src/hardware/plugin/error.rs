@@ -85,11 +85,24 @@ pub(in crate::hardware) enum PluginError {
         /// What happened, as the rest of a sentence about it: `was killed by signal SIGSEGV`.
         why: String,
     },
-    /// It did not answer in time, and was killed.
+    /// It did not answer in time, nor stop when it was told to, and was killed.
     #[error(
         "The hardware manager {name} did not answer {method} within {seconds} s and was killed"
     )]
     Deadline {
+        /// The plugin.
+        name: String,
+        /// The call.
+        method: String,
+        /// The limit.
+        seconds: u64,
+    },
+    /// It did not answer in time, and ended the call when it was told to stop.
+    #[error(
+        "The hardware manager {name} did not answer {method} within {seconds} s, and stopped when \
+         it was told to"
+    )]
+    Overdue {
         /// The plugin.
         name: String,
         /// The call.

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use tracing::{error, info, warn};
 
 use super::callbacks::{Callbacks, NoCallbacks};
-use super::connection::{Connection, Deadline};
+use super::connection::Connection;
+use super::limits::Deadline;
 use super::{Found, Limits, PluginError};
 use crate::sys::log::chain;
 

@@ -2,7 +2,15 @@
 
 use std::time::Duration;
 
-use super::connection::Deadline;
+/// How long one call may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline {
+    /// Until its answer; then, and at a cancel, the plugin is told to stop.
+    pub(super) limit: Duration,
+    /// From then until it is killed. None for the greeting: who has not answered that knows of no
+    /// cancel.
+    pub(super) grace: Duration,
+}
 
 /// The time limits of one plugin's calls.
 #[derive(Clone, Copy, Debug)]
@@ -27,16 +35,26 @@ pub(in crate::hardware) struct Limits {
 impl Limits {
     /// The limits of the protocol, and this one for steps.
     pub(in crate::hardware) const fn new(step: Duration) -> Self {
-        const fn seconds(seconds: u64) -> Deadline {
-            Deadline(Duration::from_secs(seconds))
+        // A step may have to bring a card back to rest. A short call has to end soon after its
+        // limit: a conductor waits for what needs it, and 40 s and this is less than the wait for disks.
+        const LONG_GRACE: u64 = 10;
+        const SHORT_GRACE: u64 = 2;
+        const fn seconds(limit: u64, grace: u64) -> Deadline {
+            Deadline {
+                limit: Duration::from_secs(limit),
+                grace: Duration::from_secs(grace),
+            }
         }
         Self {
-            greeting: seconds(30),
-            initialization: seconds(120),
-            device: seconds(10),
-            disk_wait: seconds(40),
-            question: seconds(60),
-            step: Deadline(step),
+            greeting: seconds(30, 0),
+            initialization: seconds(120, LONG_GRACE),
+            device: seconds(10, SHORT_GRACE),
+            disk_wait: seconds(40, SHORT_GRACE),
+            question: seconds(60, SHORT_GRACE),
+            step: Deadline {
+                limit: step,
+                grace: Duration::from_secs(LONG_GRACE),
+            },
             pause: Duration::from_secs(1),
         }
     }

@@ -1,7 +1,7 @@
 //! A plugin as the agent's dispatch sees it: a hardware manager like every other.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use farrier_plugin::{
     BlockDevice, Context, Device, ErrorKind, ManagerError, Node, SilentContext, StepArguments,
@@ -10,14 +10,10 @@ use farrier_plugin::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::answers::Answers;
+use super::answers::{Answers, Devices};
 use super::keeper::Keeper;
 use super::{Found, Limits, PluginError};
 use crate::sys::log::chain;
-
-/// The machine's block devices, with or without partitions, as the agent's own manager lists them.
-pub(in crate::hardware) type Devices =
-    Arc<dyn Fn(bool) -> Result<Vec<BlockDevice>, ManagerError> + Send + Sync>;
 
 /// A member of the log archive.
 #[derive(serde::Deserialize)]

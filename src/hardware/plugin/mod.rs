@@ -5,6 +5,7 @@
 //! what breaks a rule is killed with everything it started.
 
 mod answers;
+mod call;
 mod call_clock;
 mod callbacks;
 mod check;
@@ -24,10 +25,11 @@ mod library_tests;
 #[cfg(test)]
 mod tests;
 
+pub(super) use answers::Devices;
 pub use check::{Finding, check};
 use error::PluginError;
 use finder::{Found, find};
 pub(super) use installed::Installed;
 pub use installed::Refused;
 pub(super) use limits::Limits;
-pub(super) use manager::{Devices, PluginManager};
+pub(super) use manager::PluginManager;

@@ -21,9 +21,37 @@ fn an_exit_in_a_step_names_the_status() {
 fn a_step_that_hangs_is_killed_at_its_deadline_with_its_children() {
     let mut site = Site::new("well");
     site.options.hardware_manager_step_timeout = 1;
+    site.grace = Duration::from_secs(2);
+    let started = Instant::now();
     let error = fault(&site, "hang");
+    assert!(started.elapsed() >= Duration::from_secs(3));
     assert!(error.contains("within 1 s and was killed"), "{error}");
     assert!(site.child_is_gone());
+    assert_eq!(site.count("starts"), 2);
+}
+
+#[test]
+fn one_that_stops_within_its_grace_goes_on_and_its_step_has_failed_all_the_same() {
+    let mut site = Site::new("well");
+    site.options.hardware_manager_step_timeout = 1;
+    for step in ["until_told", "until_cancelled"] {
+        let error = fault(&site, step);
+        assert_eq!(
+            error,
+            "The hardware manager faulty did not answer execute_step within 1 s, and stopped when \
+             it was told to"
+        );
+    }
+    assert_eq!(site.count("starts"), 2, "once for each of the two");
+}
+
+/// The agent tells of the limit that has passed, not of the exit that it has asked for.
+#[test]
+fn one_that_ends_within_its_grace_was_late() {
+    let mut site = Site::new("well");
+    site.options.hardware_manager_step_timeout = 1;
+    let error = fault(&site, "exit_when_told");
+    assert!(error.contains("within 1 s, and stopped"), "{error}");
 }
 
 #[test]
@@ -82,6 +110,7 @@ fn who_waits_for_its_turn_in_vain_kills_nobody() {
 fn half_a_line_ends_at_the_deadline() {
     let mut site = Site::new("well");
     site.options.hardware_manager_step_timeout = 1;
+    site.grace = Duration::from_secs(1);
     let error = fault(&site, "half_a_line");
     assert!(error.contains("within 1 s"), "{error}");
 }

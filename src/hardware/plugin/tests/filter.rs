@@ -77,7 +77,10 @@ fn what_a_plugin_hides_is_not_there() {
 fn a_plugin_that_hangs_in_a_filter_costs_one_listing() {
     let site = Site::new("hangs_in_filter");
     let limits = Limits {
-        device: Deadline(Duration::from_secs(1)),
+        device: Deadline {
+            limit: Duration::from_secs(1),
+            grace: Duration::from_secs(1),
+        },
         ..site.limits()
     };
     let machine = Machine::new(&site, limits);

@@ -22,7 +22,7 @@ use farrier_plugin::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::connection::Deadline;
+use super::limits::Deadline;
 use super::{Devices, Installed, Limits, PluginManager, check};
 use crate::config::{Live, Options};
 use crate::hardware::Managers;
@@ -34,6 +34,8 @@ use crate::sys::test_program;
 struct Site {
     folder: TempDir,
     options: Options,
+    /// For steps.
+    grace: Duration,
 }
 
 impl Site {
@@ -45,7 +47,11 @@ impl Site {
             disk_wait_attempts: 0,
             ..Options::default()
         };
-        let site = Self { folder, options };
+        let site = Self {
+            folder,
+            options,
+            grace: Duration::from_secs(10),
+        };
         site.add("faulty", mode);
         site
     }
@@ -71,6 +77,10 @@ impl Site {
         let step = Duration::from_secs(self.options.hardware_manager_step_timeout);
         Limits {
             pause: Duration::from_millis(20),
+            step: Deadline {
+                limit: step,
+                grace: self.grace,
+            },
             ..Limits::new(step)
         }
     }

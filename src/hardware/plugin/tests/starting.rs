@@ -40,7 +40,10 @@ fn one_that_hangs_in_evaluate_is_left_out_by_name() {
     site.add("second", "well");
     site.options.required_hardware_managers = vec!["faulty".to_owned()];
     let installed = site.installed_within(Limits {
-        question: Deadline(Duration::from_secs(1)),
+        question: Deadline {
+            limit: Duration::from_secs(1),
+            grace: Duration::from_secs(1),
+        },
         ..site.limits()
     });
     let managers = managers_of(&site, installed);

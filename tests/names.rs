@@ -197,6 +197,8 @@ fn sources() -> Vec<(PathBuf, String)> {
 
 fn pages() -> Vec<(PathBuf, String)> {
     let mut paths = below(&root().join("docs"), "md");
+    // What the reference does, with its steps, options and files.
+    paths.retain(|path| !path.starts_with(root().join("docs/contract")));
     paths.extend(below(&root().join("image"), "md"));
     for name in [
         "ARCHITECTURE.md",

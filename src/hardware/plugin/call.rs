@@ -92,7 +92,6 @@ impl Call<'_> {
     /// Tell the plugin to stop, or end it, when it is time to.
     fn look(&mut self) -> Result<(), PluginError> {
         let connection = self.connection;
-        let (name, method) = (connection.name.clone(), self.method.to_owned());
         let grace = self.deadline.grace.as_secs();
         match self.clock.look(Instant::now(), self.context.is_cancelled()) {
             Look::GoOn => Ok(()),
@@ -106,16 +105,16 @@ impl Call<'_> {
             Look::End(Cause::Limit) => {
                 connection.kill("was killed at a deadline");
                 Err(PluginError::Deadline {
-                    name,
-                    method,
+                    name: connection.name.clone(),
+                    method: self.method.to_owned(),
                     seconds: self.deadline.limit.as_secs(),
                 })
             }
             Look::End(Cause::Cancel) => {
                 connection.kill("was killed because it did not stop after a cancel");
                 Err(PluginError::Cancelled {
-                    name,
-                    method,
+                    name: connection.name.clone(),
+                    method: self.method.to_owned(),
                     seconds: grace,
                 })
             }

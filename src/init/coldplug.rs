@@ -8,6 +8,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::sys::root::Root;
+
 /// Buses on which cards and disks are found, first of all: their drivers take longest.
 const FIRST: &[&str] = &[
     "pci", "virtio", "vmbus", "xen", "usb", "acpi", "platform", "pnp",
@@ -74,14 +76,8 @@ fn devices(sysfs: &Path) -> Vec<PathBuf> {
 
 /// Sorted names in a directory, without the subsystems that are left out.
 fn names(directory: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(directory)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| !LEFT_OUT.contains(&name.as_str()))
-        .collect();
-    names.sort();
+    let mut names = Root::system().names(directory);
+    names.retain(|name| !LEFT_OUT.contains(&name.as_str()));
     names
 }
 

@@ -56,9 +56,11 @@ impl Records {
 
     /// All records, for the log archive: `erase_devices/sda.json`, and its content.
     pub fn members(&self) -> Vec<(String, Vec<u8>)> {
+        // The directory's place in its root is found already.
+        let here = Root::system();
         let mut members = Vec::new();
-        for step in names(&self.directory) {
-            for name in names(&self.directory.join(&step)) {
+        for step in here.names(&self.directory) {
+            for name in here.names(self.directory.join(&step)) {
                 let path = self.directory.join(&step).join(&name);
                 let fits = fs::metadata(&path).is_ok_and(|facts| facts.len() <= MOST_BYTES);
                 if fits
@@ -92,16 +94,6 @@ fn write(path: &Path, record: &Value) -> io::Result<()> {
     let partial = path.with_extension("partial");
     private_file::write(&partial, format!("{record:#}\n").as_bytes())?;
     fs::rename(partial, path)
-}
-
-fn names(directory: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(directory)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .collect();
-    names.sort();
-    names
 }
 
 #[cfg(test)]

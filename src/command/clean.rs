@@ -2,7 +2,7 @@
 
 use farrier_plugin::StepKind::Clean;
 
-use super::registry::{Definition, Mode, no_validation};
+use super::definition::{Definition, Mode, no_validation};
 use super::steps::{self, EXECUTE, GET};
 
 /// The commands of this extension.

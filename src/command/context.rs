@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use farrier_plugin::{Context, Progress};
 use tracing::info;
 
-use super::Command;
+use super::outcome::Command;
 
 /// Progress goes to the log at most this often; the result object always has the newest.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);

@@ -12,7 +12,7 @@ use farrier_plugin::{
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::{Environment, Shutdown, Signal};
+use super::environment::{Environment, Shutdown, Signal};
 use crate::config::{Live, Options};
 use crate::hardware::Managers;
 use crate::sys::power::{PowerError, Transition};

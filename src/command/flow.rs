@@ -3,42 +3,54 @@
 use farrier_plugin::{Context, ErrorKind, ManagerError};
 use serde_json::{Map, Value};
 
-use super::Environment;
+use super::definition::{Check, Definition, Mode, Run, split};
+use super::environment::Environment;
 use super::parameters::{Parameters, Signature, invalid};
-use super::registry::{self, Definition, Mode};
 
-/// The commands of this extension.
-pub(super) const COMMANDS: &[Definition] = &[Definition {
-    name: "start_flow",
-    mode: Mode::Async,
-    signature: Signature::of(&["flow"], &[]),
-    validate,
-    run,
-}];
+/// Gives the commands of an extension. The registry has them, and has the flow too: so it comes as an
+/// argument.
+pub(super) type Lookup = fn(&str) -> Result<&'static [Definition], ManagerError>;
+
+/// The command of this extension, with [`validate`] and [`run`] that know their lookup.
+pub(super) const fn start(validate: Check, run: Run) -> Definition {
+    Definition {
+        name: "start_flow",
+        mode: Mode::Async,
+        signature: Signature::of(&["flow"], &[]),
+        validate,
+        run,
+    }
+}
 
 /// Every name must be known before the first command runs.
-fn validate(_: &Environment, parameters: &Parameters) -> Result<(), ManagerError> {
+pub(super) fn validate(lookup: Lookup, parameters: &Parameters) -> Result<(), ManagerError> {
     for (name, _) in tasks(parameters)? {
-        let (extension, command) = registry::split(name)?;
-        let known = registry::commands(extension)?
-            .iter()
-            .any(|definition| definition.name == command);
-        if !known {
-            return Err(invalid(format!(
-                "Extension {extension} doesn't provide {command} method"
-            )));
-        }
+        find(lookup, name)?;
     }
     Ok(())
 }
 
-fn run(
+fn find(lookup: Lookup, name: &str) -> Result<&'static Definition, ManagerError> {
+    let (extension, command) = split(name)?;
+    lookup(extension)?
+        .iter()
+        .find(|definition| definition.name == command)
+        .ok_or_else(|| {
+            invalid(format!(
+                "Extension {extension} doesn't provide {command} method"
+            ))
+        })
+}
+
+/// Run the commands in order until one fails.
+pub(super) fn run(
+    lookup: Lookup,
     environment: &Environment,
     context: &dyn Context,
     parameters: &Parameters,
 ) -> Result<Value, ManagerError> {
     for (name, params) in tasks(parameters)? {
-        let definition = registry::find(name)?;
+        let definition = find(lookup, name)?;
         let parameters = Parameters::new(params.clone(), parameters.large().clone());
         let ended = definition
             .signature
@@ -92,6 +104,15 @@ mod tests {
 
     use super::*;
     use crate::command::fake::{self, FakeManager};
+    use crate::command::{clean, standby};
+
+    fn commands(extension: &str) -> Result<&'static [Definition], ManagerError> {
+        match extension {
+            "clean" => Ok(clean::COMMANDS),
+            "standby" => Ok(standby::COMMANDS),
+            other => Err(invalid(format!("Extension with id {other} not found."))),
+        }
+    }
 
     fn start(flow: Value) -> (Result<Value, ManagerError>, Arc<FakeManager>) {
         let state = tempfile::tempdir().unwrap();
@@ -101,8 +122,8 @@ mod tests {
             unreachable!()
         };
         let parameters = Parameters::new(values, Arc::default());
-        let result = validate(&environment, &parameters)
-            .and_then(|()| run(&environment, &SilentContext, &parameters));
+        let result = validate(commands, &parameters)
+            .and_then(|()| run(commands, &environment, &SilentContext, &parameters));
         (result, manager)
     }
 

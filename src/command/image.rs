@@ -1,7 +1,7 @@
 //! Making the written system bootable.
 
+use super::definition::{Definition, Mode, no_validation};
 use super::parameters::Signature;
-use super::registry::{Definition, Mode, no_validation};
 
 /// The commands of this extension.
 pub(super) const COMMANDS: &[Definition] = &[Definition {

@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
+use super::definition::{Definition, Mode, no_validation};
 use super::parameters::Signature;
-use super::registry::{Definition, Mode, no_validation};
 
 /// The commands of this extension.
 pub(super) const COMMANDS: &[Definition] = &[Definition {

@@ -2,8 +2,8 @@
 
 use farrier_plugin::{ErrorKind, ManagerError};
 
+use super::definition::{Definition, Mode, no_validation};
 use super::parameters::Signature;
-use super::registry::{Definition, Mode, no_validation};
 
 /// The commands of this extension.
 pub(super) const COMMANDS: &[Definition] = &[

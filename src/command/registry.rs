@@ -1,46 +1,9 @@
 //! Which commands there are (contract/control-plane 6).
 
-use farrier_plugin::{Context, ErrorKind, ManagerError};
-use serde_json::Value;
+use farrier_plugin::{ErrorKind, ManagerError};
 
-use super::parameters::{Parameters, Signature};
-use super::{Environment, clean, deploy, flow, image, log, poll, rescue, service, standby, system};
-
-/// A command that can be issued.
-pub(super) struct Definition {
-    /// The name after the dot.
-    pub(super) name: &'static str,
-    /// Whether the POST waits for it.
-    pub(super) mode: Mode,
-    /// What it takes.
-    pub(super) signature: Signature,
-    /// Looks at the parameters before anything runs; most commands look at theirs while they run.
-    pub(super) validate: fn(&Environment, &Parameters) -> Result<(), ManagerError>,
-    /// Does it. A string result is wrapped by the table, see [`Definition::wrap`].
-    pub(super) run: fn(&Environment, &dyn Context, &Parameters) -> Result<Value, ManagerError>,
-}
-
-/// When the answer to the POST leaves.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Mode {
-    /// When the command has ended; no other command starts meanwhile.
-    Sync,
-    /// As soon as it runs, on a thread of its own.
-    Async,
-}
-
-impl Definition {
-    /// What the conductor sees of this result: strings are wrapped (contract/control-plane 5.4).
-    pub(super) fn wrap(&self, result: Value) -> Value {
-        match (result, self.mode) {
-            (Value::String(text), Mode::Sync) => serde_json::json!({ "result": text }),
-            (Value::String(text), Mode::Async) => {
-                serde_json::json!({ "result": format!("{}: {text}", self.name) })
-            }
-            (result, _) => result,
-        }
-    }
-}
+use super::definition::{Definition, split};
+use super::{clean, deploy, flow, image, log, poll, rescue, service, standby, system};
 
 /// Commands that wait for the one that runs instead of being refused at once. Ironic 39 takes a 409 to
 /// one of these for "ask again at the next heartbeat", goes on without steps where it has none cached,
@@ -53,10 +16,11 @@ pub(super) fn is_patient(name: &str) -> bool {
     PATIENT.contains(&name)
 }
 
-/// A [`Definition::validate`] that has nothing to look at.
-pub(super) fn no_validation(_: &Environment, _: &Parameters) -> Result<(), ManagerError> {
-    Ok(())
-}
+/// A flow runs commands of this registry.
+const FLOW: &[Definition] = &[flow::start(
+    |_, parameters| flow::validate(commands, parameters),
+    |environment, context, parameters| flow::run(commands, environment, context, parameters),
+)];
 
 /// Find a command by its full name. The errors are those of contract/control-plane 5.5.
 pub(super) fn find(name: &str) -> Result<&'static Definition, ManagerError> {
@@ -72,22 +36,12 @@ pub(super) fn find(name: &str) -> Result<&'static Definition, ManagerError> {
         })
 }
 
-/// Extension and command of a full name.
-pub(super) fn split(name: &str) -> Result<(&str, &str), ManagerError> {
-    name.split_once('.').ok_or_else(|| {
-        ManagerError::new(
-            ErrorKind::InvalidCommand,
-            "Command name must be of the form <extension>.<name>",
-        )
-    })
-}
-
 /// The commands of an extension.
-pub(super) fn commands(extension: &str) -> Result<&'static [Definition], ManagerError> {
+fn commands(extension: &str) -> Result<&'static [Definition], ManagerError> {
     Ok(match extension {
         "clean" => clean::COMMANDS,
         "deploy" => deploy::COMMANDS,
-        "flow" => flow::COMMANDS,
+        "flow" => FLOW,
         "image" => image::COMMANDS,
         "log" => log::COMMANDS,
         "poll" => poll::COMMANDS,
@@ -107,6 +61,7 @@ pub(super) fn commands(extension: &str) -> Result<&'static [Definition], Manager
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::definition::Mode;
 
     #[test]
     fn the_commands_are_the_contracts() {

@@ -6,9 +6,9 @@
 use farrier_plugin::{Context, ErrorKind, ManagerError};
 use serde_json::Value;
 
-use super::Environment;
+use super::definition::{Definition, Mode, no_validation};
+use super::environment::Environment;
 use super::parameters::{Parameters, Signature, invalid};
-use super::registry::{Definition, Mode, no_validation};
 
 /// The command that Ironic answers a refusal of with the password in plain text: where hashed
 /// passwords are not required, any status from 400 on makes it send the command again so. Its

@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Command;
 use super::omission::length;
+use super::outcome::Command;
 
 /// A result of so many bytes of JSON is small: a command of its own takes as much.
 const SMALL: usize = 512;
@@ -56,7 +56,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::command::Outcome;
+    use crate::command::outcome::Outcome;
 
     fn ended(length: usize) -> Arc<Command> {
         let result = json!("x".repeat(length));

@@ -3,16 +3,15 @@
 use std::thread;
 use std::time::Duration;
 
-use farrier_plugin::{Context, ErrorKind, ManagerError, StepArguments, StepKind};
+use farrier_plugin::{Context, ErrorKind, ManagerError, StepKind};
 use serde_json::Value;
 use tracing::{info, warn};
 
-use super::Environment;
+use super::definition::{Definition, Mode, no_validation};
+use super::environment::Environment;
 use super::parameters::{Parameters, Signature};
-use super::registry::{Definition, Mode, no_validation};
 use super::steps::find_hints;
-use crate::config::Options;
-use crate::deploy;
+use crate::deploy::ImageInfo;
 use crate::sys::power::Transition;
 
 /// The commands of this extension.
@@ -22,7 +21,8 @@ pub(super) const COMMANDS: &[Definition] = &[
         mode: Mode::Async,
         signature: Signature::of(&["image_info"], &["configdrive"]),
         validate: |environment, parameters| {
-            validate_image(&environment.options.current(), &parameters.to_arguments())
+            ImageInfo::parse(&parameters.to_arguments(), &environment.options.current())?;
+            Ok(())
         },
         run: prepare_image,
     },
@@ -124,104 +124,14 @@ fn end(environment: &Environment, transition: Transition) -> Result<Value, Manag
     Ok(Value::Null)
 }
 
-/// What an image must have to be written (contract/data-plane 1.3, with its texts).
-pub(super) fn validate_image(
-    options: &Options,
-    arguments: &StepArguments,
-) -> Result<(), ManagerError> {
-    Ok(deploy::validate_image(arguments, options)?)
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::Ordering;
     use std::sync::{Arc, Mutex};
 
-    use serde_json::json;
-
     use super::*;
-    use crate::command::Shutdown;
+    use crate::command::environment::Shutdown;
     use crate::command::fake::{self, FakeManager};
-    use crate::stream::MD5_DISABLED;
-
-    fn verdict(md5_enabled: bool, image: Value) -> Result<(), String> {
-        let options = Options {
-            md5_enabled,
-            ..Options::default()
-        };
-        let mut arguments = StepArguments::default();
-        arguments.values.insert("image_info".to_owned(), image);
-        validate_image(&options, &arguments).map_err(|error| error.chain())
-    }
-
-    #[test]
-    fn images_are_refused_with_the_texts_of_the_contract() {
-        const NO_CHECKSUM: &str = "Image checksum is not available, either the 'checksum' field \
-            or the 'os_hash_algo' and 'os_hash_value' fields pair must be set for image \
-            verification.";
-        let urls = json!(["http://192.0.2.1/i"]);
-        for (image, text) in [
-            (json!({"urls": urls}), "Image is missing 'id' field."),
-            (json!({"id": "i"}), "Image is missing 'urls' field."),
-            (
-                json!({"id": "i", "urls": []}),
-                "Image 'urls' must be a list with at least one element.",
-            ),
-            (
-                json!({"id": "i", "urls": "http://192.0.2.1/i"}),
-                "Image 'urls' must be a list with at least one element.",
-            ),
-            (
-                json!({"id": "i", "urls": urls, "checksum": ""}),
-                "Image 'checksum' must be a non-empty string.",
-            ),
-            (
-                json!({"id": "i", "urls": urls, "checksum": 1}),
-                "Image 'checksum' must be a non-empty string.",
-            ),
-            (
-                json!({"id": "i", "urls": urls, "checksum": null}),
-                NO_CHECKSUM,
-            ),
-            (
-                json!({"id": "i", "urls": urls, "os_hash_algo": "sha512"}),
-                "Image 'os_hash_value' must be a non-empty string.",
-            ),
-            (
-                json!({"id": "i", "urls": urls, "os_hash_value": "12"}),
-                "Image 'os_hash_algo' must be a non-empty string.",
-            ),
-            (
-                json!({"id": "i", "urls": urls, "os_hash_algo": 1, "os_hash_value": "12"}),
-                "Image 'os_hash_algo' must be a non-empty string.",
-            ),
-            (json!({"id": "i", "urls": urls}), NO_CHECKSUM),
-            (
-                json!({"id": "i", "urls": urls, "checksum": "d41d8cd98f00b204e9800998ecf8427e"}),
-                &format!("Image checksum is an MD5. {MD5_DISABLED}."),
-            ),
-        ] {
-            assert_eq!(
-                verdict(false, image.clone()),
-                Err(text.to_owned()),
-                "{image}"
-            );
-        }
-    }
-
-    #[test]
-    fn images_with_a_usable_checksum_are_taken() {
-        let image = |name: &str, checksum: &str| json!({"id": "i", "urls": ["http://192.0.2.1/i"], name: checksum});
-        assert_eq!(verdict(false, image("checksum", &"a".repeat(64))), Ok(()));
-        assert_eq!(
-            verdict(false, image("checksum", "https://192.0.2.1/SHA256SUMS")),
-            Ok(())
-        );
-        assert_eq!(verdict(true, image("checksum", &"a".repeat(32))), Ok(()));
-        let mut pair = image("os_hash_algo", "sha512");
-        pair["os_hash_value"] = json!("ab");
-        assert_eq!(verdict(false, pair), Ok(()));
-    }
 
     #[test]
     fn the_machine_ends_last_and_a_failed_flush_does_not_stop_it() {

@@ -7,10 +7,12 @@ use farrier_plugin::{Context, ErrorKind, ManagerError, Node, StepArguments, Step
 use serde_json::{Map, Value, json};
 use tracing::{info, warn};
 
+use super::echo;
+use super::environment::Environment;
+use super::outcome::panic_text;
 use super::parameters::{Parameters, Signature};
-use super::table::panic_text;
-use super::{Environment, echo, standby};
 use crate::block::hints;
+use crate::deploy::ImageInfo;
 
 /// What `get_*_steps` takes.
 pub(super) const GET: Signature = Signature::of(&["node", "ports"], &[]);
@@ -69,7 +71,7 @@ pub(super) fn execute(
     echo::hide_secrets(&arguments.values, parameters.large());
     if IMAGE_STEPS.contains(&name.as_str()) {
         if arguments.values.contains_key("image_info") {
-            standby::validate_image(&environment.options.current(), &arguments)?;
+            ImageInfo::parse(&arguments, &environment.options.current())?;
         }
         find_hints(environment, &mut node);
     }

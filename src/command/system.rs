@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::Signal;
+use super::definition::{Definition, Mode, no_validation};
+use super::environment::Signal;
 use super::parameters::Signature;
-use super::registry::{Definition, Mode, no_validation};
 
 /// The commands of this extension.
 pub(super) const COMMANDS: &[Definition] = &[Definition {

@@ -1,6 +1,5 @@
 //! The commands that were issued, and issuing one (contract/control-plane 5.3).
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -11,13 +10,16 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use super::context::CommandContext;
+use super::definition::{Definition, Mode, split};
+use super::environment::{Environment, Signal};
 use super::journal::{Journal, JournalError};
+use super::outcome::{Command, Outcome, Status, panic_text};
 use super::parameters::{Parameters, invalid};
-use super::registry::{self, Definition, Mode};
+use super::registry;
+use super::request::Request;
 use super::rescue;
 use super::results::Results;
 use super::steps::failure;
-use super::{Command, Environment, Outcome, Request, Signal, Status};
 
 /// Stack of a command's thread. Decoders keep tables on the stack; unused pages cost nothing.
 const STACK: usize = 4 * 1024 * 1024;
@@ -133,7 +135,7 @@ impl CommandTable {
     /// none: its errors are results, because Ironic would answer them by sending the password in
     /// plain text. A busy agent refuses it like all others, which Ironic takes for what it is.
     pub fn issue(self: &Arc<Self>, request: Request) -> Result<Arc<Command>, ManagerError> {
-        registry::split(&request.name)?;
+        split(&request.name)?;
         let _issuing = self.turn(&request.name)?;
         let definition = registry::find(&request.name)?;
         let parameters = Parameters::new(request.params, request.large);
@@ -333,13 +335,6 @@ impl CommandTable {
     }
 }
 
-impl Environment {
-    /// Tell the agent. There is nobody to tell once it is ending.
-    pub(super) fn send(&self, signal: Signal) {
-        let _ = self.signals.send(signal);
-    }
-}
-
 /// Errors that answer the POST and are not recorded: the reference's InvalidContentError family, and
 /// a required manager that is missing. Ironic 39 takes the result of a failed `get_clean_steps` for
 /// steps, and its `last_error` is "'NoneType' object is not iterable"; of an answer from 400 on it
@@ -377,15 +372,6 @@ fn guarded<T>(
             ),
         ))
     })
-}
-
-/// What a panic said.
-pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
 }
 
 #[cfg(test)]

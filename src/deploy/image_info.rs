@@ -21,7 +21,7 @@ const HTTP_BASIC: &str = "http_basic";
 
 /// What the conductor says about an image, checked. Fields that are not here are not used by the
 /// reference either, whatever they hold.
-pub(super) struct ImageInfo {
+pub struct ImageInfo {
     id: String,
     urls: Vec<Arc<str>>,
     node: Option<Arc<str>>,
@@ -45,15 +45,13 @@ struct Basic {
     password: Option<Arc<str>>,
 }
 
-/// Check the description of an image, as the reference does before a command starts
-/// (contract/data-plane 1.3), and the type of each field.
-pub fn validate_image(arguments: &StepArguments, options: &Options) -> Result<(), DeployError> {
-    ImageInfo::parse(arguments, options).map(drop)
-}
-
 impl ImageInfo {
-    /// Take the step's arguments apart and check them as the reference does, with its texts.
-    pub(super) fn parse(arguments: &StepArguments, options: &Options) -> Result<Self, DeployError> {
+    /// Take the step's arguments apart and check them with the texts of the reference, as that does before
+    /// a command starts (contract/data-plane 1.3), and the type of each field.
+    ///
+    /// # Errors
+    /// [`DeployError::Arguments`] with the field that is missing or is not what it must be.
+    pub fn parse(arguments: &StepArguments, options: &Options) -> Result<Self, DeployError> {
         let fields = Fields::of_image(arguments)?;
         let urls = fields.texts("urls")?;
         let id = match fields.value("id") {

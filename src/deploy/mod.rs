@@ -15,6 +15,6 @@ mod target;
 mod write_image;
 
 pub use error::DeployError;
-pub use image_info::validate_image;
+pub use image_info::ImageInfo;
 pub use install_bootloader::install_bootloader;
 pub use write_image::{Deployed, write_image};

@@ -7,7 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::JournalError;
-use crate::command::{ErrorObject, Outcome, Status};
+use crate::command::outcome::{ErrorObject, Outcome, Status};
 
 /// The form of the lines.
 pub(super) const VERSION: u32 = 1;

@@ -24,7 +24,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::omission::bounded;
-use super::{Command, Outcome};
+use super::outcome::{Command, Outcome};
 use crate::sys::run_files;
 use line::{Entry, Line};
 

@@ -220,7 +220,7 @@ fn arguments_of_another_type_are_errors_by_their_names() {
         arguments
             .values
             .insert("configdrive".to_owned(), value.clone());
-        let error = validate_image(&arguments, &Options::default()).unwrap_err();
+        let error = ImageInfo::parse(&arguments, &Options::default()).unwrap_err();
         assert_eq!(
             error.to_string(),
             "The argument 'configdrive' must be a string.",
@@ -345,6 +345,86 @@ impl ManagerErrorText {
     fn of(error: DeployError) -> Self {
         Self(farrier_plugin::ManagerError::from(error).chain())
     }
+}
+
+fn verdict(md5_enabled: bool, image: Value) -> Result<(), String> {
+    let options = Options {
+        md5_enabled,
+        ..Options::default()
+    };
+    match ImageInfo::parse(&arguments(image), &options) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(ManagerErrorText::of(error).0),
+    }
+}
+
+#[test]
+fn images_are_refused_with_the_texts_of_the_contract() {
+    const NO_CHECKSUM: &str = "Image checksum is not available, either the 'checksum' field \
+        or the 'os_hash_algo' and 'os_hash_value' fields pair must be set for image \
+        verification.";
+    let urls = json!(["http://192.0.2.1/i"]);
+    for (image, text) in [
+        (json!({"urls": urls}), "Image is missing 'id' field."),
+        (json!({"id": "i"}), "Image is missing 'urls' field."),
+        (
+            json!({"id": "i", "urls": []}),
+            "Image 'urls' must be a list with at least one element.",
+        ),
+        (
+            json!({"id": "i", "urls": "http://192.0.2.1/i"}),
+            "Image 'urls' must be a list with at least one element.",
+        ),
+        (
+            json!({"id": "i", "urls": urls, "checksum": ""}),
+            "Image 'checksum' must be a non-empty string.",
+        ),
+        (
+            json!({"id": "i", "urls": urls, "checksum": 1}),
+            "Image 'checksum' must be a non-empty string.",
+        ),
+        (
+            json!({"id": "i", "urls": urls, "checksum": null}),
+            NO_CHECKSUM,
+        ),
+        (
+            json!({"id": "i", "urls": urls, "os_hash_algo": "sha512"}),
+            "Image 'os_hash_value' must be a non-empty string.",
+        ),
+        (
+            json!({"id": "i", "urls": urls, "os_hash_value": "12"}),
+            "Image 'os_hash_algo' must be a non-empty string.",
+        ),
+        (
+            json!({"id": "i", "urls": urls, "os_hash_algo": 1, "os_hash_value": "12"}),
+            "Image 'os_hash_algo' must be a non-empty string.",
+        ),
+        (json!({"id": "i", "urls": urls}), NO_CHECKSUM),
+        (
+            json!({"id": "i", "urls": urls, "checksum": "d41d8cd98f00b204e9800998ecf8427e"}),
+            &format!("Image checksum is an MD5. {MD5_DISABLED}."),
+        ),
+    ] {
+        assert_eq!(
+            verdict(false, image.clone()),
+            Err(text.to_owned()),
+            "{image}"
+        );
+    }
+}
+
+#[test]
+fn images_with_a_usable_checksum_are_taken() {
+    let image = |name: &str, checksum: &str| json!({"id": "i", "urls": ["http://192.0.2.1/i"], name: checksum});
+    assert_eq!(verdict(false, image("checksum", &"a".repeat(64))), Ok(()));
+    assert_eq!(
+        verdict(false, image("checksum", "https://192.0.2.1/SHA256SUMS")),
+        Ok(())
+    );
+    assert_eq!(verdict(true, image("checksum", &"a".repeat(32))), Ok(()));
+    let mut pair = image("os_hash_algo", "sha512");
+    pair["os_hash_value"] = json!("ab");
+    assert_eq!(verdict(false, pair), Ok(()));
 }
 
 #[test]

@@ -13,6 +13,10 @@ KERNEL = Path(os.environ.get('FARRIER_KERNEL', BUILD / 'ramdisk' / 'vmlinuz'))
 RAMDISK = Path(os.environ.get('FARRIER_RAMDISK', BUILD / 'ramdisk' / 'initrd.img'))
 TEST_IMAGE = Path(os.environ.get('FARRIER_TEST_IMAGE', LAB / 'images' / 'test.img'))
 
+# Where the machine's own packages of QEMU could not be used (see install), the lab's come first.
+if (LAB / 'qemu' / 'bin').is_dir():
+    os.environ['PATH'] = f'{LAB / "qemu" / "bin"}{os.pathsep}{os.environ["PATH"]}'
+
 
 class Run:
     """The folder of one lab: every file it writes, and the names it takes on this machine.

@@ -135,14 +135,16 @@ impl Guard {
             .iter()
             .filter(|holder| self.is_to_go(holder))
             .filter(|holder| {
-                let disks = self.above(holder).into_iter();
-                let mut disks = disks.filter(|below| below.parents.is_empty()).peekable();
+                let disks = self.with_what_carries(holder).into_iter();
+                let mut disks = disks
+                    .filter(|carrier| carrier.parents.is_empty())
+                    .peekable();
                 disks.peek().is_some()
                     && disks.all(|disk| {
                         names.contains(disk.device.name.as_str()) || self.is_path(disk, names)
                     })
             })
-            .map(|holder| (self.above(holder).len(), holder))
+            .map(|holder| (self.with_what_carries(holder).len(), holder))
             .collect();
         // What lies on something has more beneath it.
         found.sort_by_key(|(depth, _)| std::cmp::Reverse(*depth));
@@ -171,11 +173,11 @@ impl Guard {
         if self.is_virtual_media(device) {
             return Verdict::Skip("it is virtual media".to_owned());
         }
-        let below = self.below(device);
-        if let Some(refusal) = self.mounted(device, &below) {
+        let parts = self.with_what_lies_on(device);
+        if let Some(refusal) = self.mounted(device, &parts) {
             return Verdict::Refuse(refusal);
         }
-        if let Some(verdict) = self.raid_member(device, &below) {
+        if let Some(verdict) = self.raid_member(device, &parts) {
             return verdict;
         }
         if device.read_only {
@@ -187,14 +189,14 @@ impl Guard {
             };
         }
         if self.policy.guard_special_filesystems
-            && let Some(what) = below.iter().find_map(|device| self.shared(device))
+            && let Some(what) = parts.iter().find_map(|device| self.shared(device))
         {
             return Verdict::Refuse(EraseError::Protected {
                 device: name.to_owned(),
                 what: what.to_owned(),
             });
         }
-        let holders: Vec<&str> = below
+        let holders: Vec<&str> = parts
             .iter()
             .filter(|holder| is_holder(holder) && holder.device.name != name)
             .map(|holder| holder.kname.as_str())
@@ -209,37 +211,38 @@ impl Guard {
     }
 
     /// The device and everything that lies on it: partitions, arrays, volumes.
-    fn below<'a>(&'a self, device: &'a ListedDevice) -> Vec<&'a ListedDevice> {
-        let mut below = vec![device];
-        let mut next = 0;
-        while let Some(current) = below.get(next).copied() {
-            next += 1;
-            for child in &self.devices {
-                if child.parents.contains(&current.kname)
-                    && !below.iter().any(|known| known.kname == child.kname)
-                {
-                    below.push(child);
-                }
-            }
-        }
-        below
+    fn with_what_lies_on<'a>(&'a self, device: &'a ListedDevice) -> Vec<&'a ListedDevice> {
+        self.reached(device, |current, other| {
+            other.parents.contains(&current.kname)
+        })
     }
 
     /// The device and everything that it lies on, down to disks.
-    fn above<'a>(&'a self, device: &'a ListedDevice) -> Vec<&'a ListedDevice> {
-        let mut above = vec![device];
+    fn with_what_carries<'a>(&'a self, device: &'a ListedDevice) -> Vec<&'a ListedDevice> {
+        self.reached(device, |current, other| {
+            current.parents.contains(&other.kname)
+        })
+    }
+
+    /// The device and all others that are reached from it by this step from one to the next.
+    fn reached<'a>(
+        &'a self,
+        device: &'a ListedDevice,
+        is_next: impl Fn(&ListedDevice, &ListedDevice) -> bool,
+    ) -> Vec<&'a ListedDevice> {
+        let mut reached = vec![device];
         let mut next = 0;
-        while let Some(current) = above.get(next).copied() {
+        while let Some(current) = reached.get(next).copied() {
             next += 1;
-            for parent in &self.devices {
-                if current.parents.contains(&parent.kname)
-                    && !above.iter().any(|known| known.kname == parent.kname)
+            for other in &self.devices {
+                if is_next(current, other)
+                    && !reached.iter().any(|known| known.kname == other.kname)
                 {
-                    above.push(parent);
+                    reached.push(other);
                 }
             }
         }
-        above
+        reached
     }
 
     /// Whether this is a path of a multipath map that is among these.
@@ -255,9 +258,9 @@ impl Guard {
         is_holder(holder)
             && !self.is_kept(holder)
             && !self
-                .below(holder)
+                .with_what_lies_on(holder)
                 .iter()
-                .chain(&self.above(holder))
+                .chain(&self.with_what_carries(holder))
                 .any(|device| self.spared.contains(&device.kname))
     }
 
@@ -265,13 +268,13 @@ impl Guard {
         is_array(array)
             && (self.policy.keep_arrays
                 || self
-                    .above(array)
+                    .with_what_carries(array)
                     .iter()
-                    .any(|below| self.spared.contains(&below.kname)))
+                    .any(|carrier| self.spared.contains(&carrier.kname)))
     }
 
-    fn mounted(&self, device: &ListedDevice, below: &[&ListedDevice]) -> Option<EraseError> {
-        below.iter().find_map(|part| {
+    fn mounted(&self, device: &ListedDevice, parts: &[&ListedDevice]) -> Option<EraseError> {
+        parts.iter().find_map(|part| {
             let place = self.mounts.get(&part.kname)?;
             Some(EraseError::Mounted {
                 device: device.device.name.clone(),
@@ -285,8 +288,8 @@ impl Guard {
     /// in the reference with every array (contract/data-plane 7.4), running or not, so that what lies
     /// on the disks beside the array survives every clean; here all others are stopped, and their
     /// members erased like any disk.
-    fn raid_member(&self, device: &ListedDevice, below: &[&ListedDevice]) -> Option<Verdict> {
-        let array = below
+    fn raid_member(&self, device: &ListedDevice, parts: &[&ListedDevice]) -> Option<Verdict> {
+        let array = parts
             .iter()
             .find(|part| part.kname != device.kname && self.is_kept(part));
         if let Some(array) = array {
@@ -296,7 +299,7 @@ impl Guard {
             )));
         }
         let keeps = self.policy.keep_idle_members
-            && below
+            && parts
                 .iter()
                 .any(|part| (self.contents)(part).kind.as_deref() == Some("linux_raid_member"));
         keeps.then(|| {
@@ -337,7 +340,7 @@ impl Guard {
         }
         virtual_media::is_model(model)
             || self
-                .below(device)
+                .with_what_lies_on(device)
                 .into_iter()
                 .filter_map(|part| (self.contents)(part).label)
                 .any(|label| virtual_media::is_one_of(&label, &labels))

@@ -42,7 +42,6 @@ const KNOWN: &[&[&str]] = &[
         "src/cli/write/mod.rs",
         "src/cli/write/target.rs",
     ],
-    &["src/command/journal/line.rs", "src/command/journal/mod.rs"],
     &[
         "src/erase/plan/drive.rs",
         "src/erase/plan/mod.rs",

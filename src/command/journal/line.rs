@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::JournalError;
+use super::error::JournalError;
 use crate::command::outcome::{ErrorObject, Outcome, Status};
 
 /// The form of the lines.

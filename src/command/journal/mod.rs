@@ -9,12 +9,13 @@
 //! A line is complete when it ends in a newline: the last one may be cut, which means that the
 //! command it speaks of had not started, or that its end was not shown to anybody.
 
+mod error;
 mod line;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -26,6 +27,8 @@ use uuid::Uuid;
 use super::omission::bounded;
 use super::outcome::{Command, Outcome};
 use crate::sys::run_files;
+pub use error::JournalError;
+use error::WriteError;
 use line::{Entry, Line};
 
 /// The file in the state directory.
@@ -52,59 +55,6 @@ const RESULT_LIMIT: usize = 256 * 1024;
 /// How long a lock that somebody holds is tried again, and the pause between.
 const LOCK_LIMIT: Duration = Duration::from_secs(2);
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
-
-/// Why there is no journal. An agent without one must not serve.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// The file or its directory could not be made, opened or read.
-    #[error(
-        "The command journal {path} cannot be used; without it a crash could pass for a finished \
-         step, so nothing is served: power-cycle the machine"
-    )]
-    Access {
-        /// The file.
-        path: PathBuf,
-        /// The kernel's answer.
-        #[source]
-        source: io::Error,
-    },
-    /// Another process has it.
-    #[error("The command journal {path} belongs to another agent that is still running")]
-    InUse {
-        /// The file.
-        path: PathBuf,
-    },
-    /// It has a line that this agent did not write.
-    #[error(
-        "The command journal {path} is damaged in line {line} ({reason}); nothing is served: \
-         power-cycle the machine"
-    )]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
-
-/// Why something could not be written down.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum WriteError {
-    /// It has reached its bound.
-    #[error(
-        "it is full after {length} bytes of commands since the machine was started; reboot the \
-         machine to go on"
-    )]
-    Full {
-        /// Its length.
-        length: u64,
-    },
-    /// The file could not be written.
-    #[error(transparent)]
-    Write(#[from] io::Error),
-}
 
 /// The open journal.
 #[derive(Debug)]
@@ -365,6 +315,7 @@ pub(crate) fn interrupted_in(directory: &Path, end: impl FnOnce()) -> String {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
 
     use farrier_plugin::LARGE_STRING;
     use serde_json::json;

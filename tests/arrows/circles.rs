@@ -21,10 +21,6 @@ const KNOWN: &[&[&str]] = &[
         "hardware_managers/onmetal/src/ports.rs",
         "hardware_managers/onmetal/src/ports/announcement.rs",
     ],
-    &[
-        "hardware_managers/sdk/src/protocol/failure.rs",
-        "hardware_managers/sdk/src/protocol/message.rs",
-    ],
     &["src/agent/discovery.rs", "src/agent/inspection.rs"],
     &["src/agent/life.rs", "src/agent/serving.rs"],
     &["src/block/gpt.rs", "src/block/mbr.rs", "src/block/table.rs"],

@@ -7,6 +7,7 @@ mod device;
 mod failure;
 mod handshake;
 mod message;
+mod message_error;
 mod parameters;
 #[cfg(test)]
 mod schema;
@@ -17,7 +18,8 @@ pub use failure::{
     FAILED, Failure, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR,
 };
 pub use handshake::{Capabilities, Greeting, Introduction};
-pub use message::{Id, Message, MessageError};
+pub use message::{Id, Message};
+pub use message_error::MessageError;
 
 /// The protocol's version. An agent greets with every version that it speaks, the manager answers
 /// with the one that it chose.

@@ -7,7 +7,7 @@ use farrier_plugin::{
 };
 use serde_json::{Value, json};
 
-use self::announcement::Announcement;
+use self::announcement::Place;
 use crate::configuration::{Configuration, SwitchIdentity};
 use crate::failures::{excerpt, failed, together};
 use crate::tool::{status, told};
@@ -17,13 +17,6 @@ const LISTENING_S: u64 = 600;
 
 /// The node's `extra` keys of the 2015 servers.
 const EXTRA: &str = "hardware/interfaces/";
-
-/// A switch port, as it should be or as it is.
-#[derive(Clone, Debug, Eq, PartialEq)]
-struct Place {
-    switch: String,
-    port: String,
-}
 
 /// Compare every port that Ironic has a switch port for; without any, the pairs in the node's
 /// `extra`. Every mismatch is told.
@@ -54,8 +47,8 @@ pub(crate) fn verify(
     let mut failures = Vec::new();
     let mut seen = Vec::new();
     for interface in &interfaces {
-        match Announcement::of(interface, identity) {
-            Ok(Some(announcement)) => seen.push((interface, announcement)),
+        match Place::announced(interface, identity) {
+            Ok(Some(place)) => seen.push((interface, place)),
             Ok(None) => {}
             Err(why) => failures.push(format!("{}: {why}", interface.name)),
         }
@@ -176,7 +169,7 @@ fn expected_of_extra(node: &Node) -> Result<Vec<Place>, ManagerError> {
 fn against_ports(
     expected: &[(String, Place)],
     interfaces: &[NetworkInterface],
-    seen: &[(&NetworkInterface, Announcement)],
+    seen: &[(&NetworkInterface, Place)],
     failures: &mut Vec<String>,
 ) -> Value {
     let mut report = Vec::new();
@@ -211,7 +204,7 @@ fn against_ports(
 
 fn against_extra(
     expected: &[Place],
-    seen: &[(&NetworkInterface, Announcement)],
+    seen: &[(&NetworkInterface, Place)],
     failures: &mut Vec<String>,
 ) -> Value {
     let mut report = Vec::new();
@@ -241,7 +234,7 @@ fn against_extra(
 }
 
 /// What further interfaces see: told, and no mistake. The 2015 module failed for a third card.
-fn others(report: &[Value], seen: &[(&NetworkInterface, Announcement)]) -> Vec<Value> {
+fn others(report: &[Value], seen: &[(&NetworkInterface, Place)]) -> Vec<Value> {
     seen.iter()
         .filter(|(interface, _)| {
             !report
@@ -255,12 +248,6 @@ fn others(report: &[Value], seen: &[(&NetworkInterface, Announcement)]) -> Vec<V
             })
         })
         .collect()
-}
-
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "port {} of {}", self.port, self.switch)
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::fmt;
 
 use farrier_plugin::{LldpTlvs, NetworkInterface};
 
-use super::Place;
 use crate::configuration::SwitchIdentity;
 
 const CHASSIS_ID: u8 = 1;
@@ -16,16 +15,16 @@ const SYSTEM_NAME: u8 = 5;
 const CHASSIS_MAC: u8 = 4;
 const PORT_MAC: u8 = 3;
 
-/// A switch port that announces itself. Texts are in small letters.
+/// A switch port, as it should be or as it announces itself. Texts are in small letters.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Announcement {
+pub(super) struct Place {
     pub(super) switch: String,
     pub(super) port: String,
 }
 
-impl Announcement {
-    /// What this interface heard; `None` where it heard nothing.
-    pub(super) fn of(
+impl Place {
+    /// Where this interface is by what it heard; `None` where it heard nothing.
+    pub(super) fn announced(
         interface: &NetworkInterface,
         identity: SwitchIdentity,
     ) -> Result<Option<Self>, String> {
@@ -45,15 +44,15 @@ impl Announcement {
         }
     }
 
-    /// Whether this is the place. A port is also meant by the form that the 2015 servers have in
+    /// Whether what announces itself is the place that should be. A port is also meant by the form that the 2015 servers have in
     /// `extra`, `eth1/17` for `Ethernet1/17`.
-    pub(super) fn is_at(&self, place: &Place) -> bool {
+    pub(super) fn is_at(&self, place: &Self) -> bool {
         self.switch == place.switch
             && (self.port == place.port || short(&self.port).as_ref() == Some(&place.port))
     }
 }
 
-impl fmt::Display for Announcement {
+impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "port {} of {}", self.port, self.switch)
     }
@@ -157,7 +156,7 @@ mod tests {
         ) {
             let interface = NetworkInterface { lldp: Some(tlvs), ..NetworkInterface::default() };
             for identity in [SwitchIdentity::ChassisId, SwitchIdentity::SystemName] {
-                let _ = Announcement::of(&interface, identity);
+                let _ = Place::announced(&interface, identity);
             }
             let _ = short(&text);
         }

@@ -48,10 +48,6 @@ const KNOWN: &[&[&str]] = &[
         "src/hardware/generic/mod.rs",
     ],
     &[
-        "src/hardware/generic/logs/mod.rs",
-        "src/hardware/generic/logs/storage.rs",
-    ],
-    &[
         "src/init/mod.rs",
         "src/init/shutdown.rs",
         "src/init/supervisor.rs",

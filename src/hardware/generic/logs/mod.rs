@@ -328,12 +328,6 @@ fn udev(root: &Root) -> io::Result<Vec<Member>> {
     Ok(members)
 }
 
-fn pretty(value: &Value) -> String {
-    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
-    text.push('\n');
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::pretty;
 use crate::block::list::ListedDevice;
 use crate::block::udev::UdevRecord;
 use crate::sys::process::Program;
@@ -284,6 +283,12 @@ pub(super) fn udev_properties(record: &str) -> String {
         .map(|(name, value)| (name.to_owned(), json!(value)))
         .collect();
     pretty(&Value::Object(properties))
+}
+
+fn pretty(value: &Value) -> String {
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text.push('\n');
+    text
 }
 
 #[cfg(test)]

@@ -10,14 +10,14 @@ use tracing::{info, warn};
 
 use crate::config::Options;
 use crate::hardware::dispatch::Dispatcher;
-use crate::hardware::generic;
 
 /// Longest wait in all, whatever the options say and however long a look takes. The conductor waits
 /// 60 s for `get_*_steps`, which waits for disks when the node is new (contract/control-plane 7.1);
 /// the rest of that call gets 15 s.
 pub(super) const LIMIT: Duration = Duration::from_secs(45);
 
-/// Let the first manager wait that has a way of its own, or else look for the root disk until it is
+/// Let the first manager wait that has a way of its own, other than the one of this class, which
+/// waits in this way, or else look for the root disk until it is
 /// there, for as long as the options say and at most [`LIMIT`].
 ///
 /// Without a node there are no hints yet, and the default rule may reject every disk of this
@@ -30,6 +30,7 @@ pub(super) fn wait_for_root_disk(
     dispatcher: &Arc<Dispatcher>,
     options: &Options,
     node: Option<&Node>,
+    own: &'static str,
 ) {
     let pace = Pace {
         attempts: options.disk_wait_attempts,
@@ -58,7 +59,7 @@ pub(super) fn wait_for_root_disk(
             })?;
             unchanged(&mut seen, listed).map_or(found, Ok)
         };
-        let waited = dispatcher.others(generic::CLASS_NAME, "wait_for_disks", |manager| {
+        let waited = dispatcher.others(own, "wait_for_disks", |manager| {
             manager.wait_for_disks(node.as_ref())
         });
         // Nobody listens any more when the limit has passed.

@@ -301,7 +301,12 @@ impl Managers {
             is_new
         };
         if is_new {
-            disk_wait::wait_for_root_disk(&self.dispatcher, &self.options.current(), Some(&node));
+            disk_wait::wait_for_root_disk(
+                &self.dispatcher,
+                &self.options.current(),
+                Some(&node),
+                generic::CLASS_NAME,
+            );
         }
     }
 

@@ -40,14 +40,6 @@ const KNOWN: &[&[&str]] = &[
         "src/erase/plan/nvme.rs",
     ],
     &[
-        "src/hardware/disk_wait.rs",
-        "src/hardware/generic/deploy.rs",
-        "src/hardware/generic/erase.rs",
-        "src/hardware/generic/filter.rs",
-        "src/hardware/generic/interfaces.rs",
-        "src/hardware/generic/mod.rs",
-    ],
-    &[
         "src/init/mod.rs",
         "src/init/shutdown.rs",
         "src/init/supervisor.rs",

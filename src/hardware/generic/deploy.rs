@@ -6,7 +6,7 @@ use farrier_plugin::{BlockDevice, Context, ErrorKind, ManagerError, Node, StepAr
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
-use super::GenericHardwareManager;
+use super::manager::GenericHardwareManager;
 use crate::block::hints::is_empty;
 use crate::config::Options;
 use crate::deploy;

@@ -6,7 +6,8 @@ use farrier_plugin::{BlockDevice, Context, ErrorKind, HardwareManager, ManagerEr
 use serde_json::Value;
 use tracing::{info, warn};
 
-use super::GenericHardwareManager;
+use super::CLASS_NAME;
+use super::manager::GenericHardwareManager;
 use crate::block::skip::Purpose;
 use crate::erase::{
     self, EraseError, EraseFlags, EraseRecord, Failure, Guard, Plan, Policy, ReadOnly, Verdict,
@@ -29,7 +30,7 @@ pub(super) fn devices(
     }
     let flags = flags(manager, node)?;
     let (devices, guard, _) = released(manager, context, node, &flags, ReadOnly::Fail, || {
-        manager.list_block_devices_check_skip_list(node, false)
+        manager.unskipped(node, false, Purpose::WholeDevices)
     })?;
     let peers = manager.peers()?;
     manager.scopes.begin();
@@ -45,7 +46,7 @@ pub(super) fn devices(
         let record = EraseRecord::begin(STEP, node.uuid(), Plan::none(device));
         peers.first("erase_block_device", |peer| {
             let answer = peer.erase_block_device(context, node, device);
-            if peer.class_name() == manager.class_name() {
+            if peer.class_name() == CLASS_NAME {
                 return answer;
             }
             by_vendor(manager, peer, record.clone(), answer)
@@ -199,7 +200,7 @@ pub(super) fn block_device(
             let may_erase = |other: &str| {
                 let names: &Vec<BlockDevice> = listed.get_or_init(|| {
                     manager
-                        .list_block_devices_check_skip_list(node, false)
+                        .unskipped(node, false, Purpose::WholeDevices)
                         .unwrap_or_default()
                 });
                 names.iter().any(|device| device.name == other)

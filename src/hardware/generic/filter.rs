@@ -10,22 +10,23 @@ use farrier_plugin::{
 };
 use tracing::{debug, info};
 
-use super::{CLASS_NAME, GenericHardwareManager};
+use super::CLASS_NAME;
 use crate::block::{list, skip};
 use crate::hardware::dispatch::Dispatcher;
+use crate::sys::root::Root;
 
 /// These block devices without the hidden ones and what lies on them: a partition of a hidden disk
 /// or an array with a hidden member cannot be written to without writing to that.
 pub(super) fn block_devices(
-    manager: &GenericHardwareManager,
+    peers: &Dispatcher,
+    root: &Root,
     devices: Vec<BlockDevice>,
 ) -> Result<Vec<BlockDevice>, ManagerError> {
-    let peers = manager.peers()?;
     let mut hidden = BTreeSet::new();
     let mut kept = Vec::with_capacity(devices.len());
     for device in devices {
         let name = device.name.clone();
-        match ask(&peers, Device::Block(device))? {
+        match ask(peers, Device::Block(device))? {
             Some(Device::Block(device)) => kept.push(device),
             _ => {
                 hidden.insert(name);
@@ -33,7 +34,7 @@ pub(super) fn block_devices(
         }
     }
     if !hidden.is_empty() {
-        let all = list::all_devices(&manager.root).unwrap_or_default();
+        let all = list::all_devices(root).unwrap_or_default();
         hidden = skip::with_what_lies_on(&all, &hidden);
         kept.retain(|device| !hidden.contains(&device.name));
     }
@@ -50,17 +51,16 @@ pub(super) fn block_devices(
 
 /// These network interfaces as another manager describes them, without the hidden ones.
 pub(super) fn interfaces(
-    manager: &GenericHardwareManager,
+    peers: &Dispatcher,
     interfaces: Vec<NetworkInterface>,
 ) -> Result<Vec<NetworkInterface>, ManagerError> {
-    let peers = manager.peers()?;
     let mut kept = Vec::with_capacity(interfaces.len());
     for interface in interfaces {
         let described = peers.others(CLASS_NAME, "get_interface_info", |peer| {
             peer.interface_info(&interface.name)
         })?;
         let interface = described.unwrap_or(interface);
-        if let Some(Device::Network(interface)) = ask(&peers, Device::Network(interface))? {
+        if let Some(Device::Network(interface)) = ask(peers, Device::Network(interface))? {
             kept.push(interface);
         }
     }
@@ -69,13 +69,12 @@ pub(super) fn interfaces(
 
 /// These USB devices without the hidden ones.
 pub(super) fn usb_devices(
-    manager: &GenericHardwareManager,
+    peers: &Dispatcher,
     devices: Vec<UsbDevice>,
 ) -> Result<Vec<UsbDevice>, ManagerError> {
-    let peers = manager.peers()?;
     let mut kept = Vec::with_capacity(devices.len());
     for device in devices {
-        if let Some(Device::Usb(device)) = ask(&peers, Device::Usb(device))? {
+        if let Some(Device::Usb(device)) = ask(peers, Device::Usb(device))? {
             kept.push(device);
         }
     }
@@ -108,6 +107,7 @@ mod tests {
     use super::*;
     use crate::config::{Live, Options};
     use crate::hardware::fake::{Answer, FakeManager};
+    use crate::hardware::generic::GenericHardwareManager;
     use crate::sys::recording::Recording;
 
     /// The generic manager of a recorded machine below a vendor's.

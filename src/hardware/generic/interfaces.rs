@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use farrier_plugin::{ErrorKind, LldpData, ManagerError, NetworkInterface};
 
-use super::{FRESH, GenericHardwareManager, filter};
+use super::filter;
+use super::manager::{FRESH, GenericHardwareManager};
 use crate::inventory;
 use crate::inventory::lldp::{Announcements, Neighbour};
 use crate::net::{links, vlans};
@@ -100,7 +101,7 @@ fn found(manager: &GenericHardwareManager) -> Result<Vec<NetworkInterface>, Mana
         )
         .with_source(source)
     })?;
-    filter::interfaces(manager, listed)
+    filter::interfaces(&*manager.peers()?, listed)
 }
 
 fn carrier(interface: &NetworkInterface, heard: &LldpData) -> vlans::Carrier {

@@ -154,6 +154,11 @@ fn a_plugin_that_waits_for_disks_is_let_wait() {
         "properties": { "root_device": { "serial": "none" } },
     }))
     .unwrap();
-    crate::hardware::disk_wait::wait_for_root_disk(&machine.dispatcher, &options, Some(&node));
+    crate::hardware::disk_wait::wait_for_root_disk(
+        &machine.dispatcher,
+        &options,
+        Some(&node),
+        crate::hardware::generic::CLASS_NAME,
+    );
     assert!(started.elapsed() < Duration::from_secs(10));
 }

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::table::TableError;
+use super::table_error::TableError;
 use crate::sys::block_device::Medium;
 
 /// The most clusters of FAT16.

@@ -4,7 +4,9 @@
 use flate2::Crc;
 use uuid::Uuid;
 
-use super::table::{Gap, Partition, PartitionKind, TableError, at_end, gaps};
+use super::gap::{Gap, at_end, gaps};
+use super::partition::{Partition, PartitionKind};
+use super::table_error::TableError;
 use crate::sys::block_device::Medium;
 
 /// Type GUID of an EFI system partition.

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use super::gap::{ALIGNMENT, at_end, gaps};
+use super::partition::{Partition, PartitionKind};
 use super::slices;
-use super::table::{Partition, PartitionKind, TableError, at_end, gaps};
+use super::table_error::TableError;
 use crate::sys::block_device::Medium;
 
 /// Type byte of a FAT32 partition addressed by LBA, what parted's `fat32` becomes.
@@ -168,7 +170,7 @@ impl Mbr {
         let slot = self
             .free_slot()
             .ok_or_else(|| full("all four entries of the table are in use"))?;
-        let align = super::table::ALIGNMENT / self.block;
+        let align = ALIGNMENT / self.block;
         // The end is aligned too, as parted does with -a optimal.
         let reachable = self.blocks.min(u64::from(u32::MAX));
         let end = reachable - reachable % align;

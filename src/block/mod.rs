@@ -7,6 +7,7 @@ pub mod fat_writer;
 pub(crate) mod fixture;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod gap;
 pub mod gpt;
 #[cfg(test)]
 mod hint_cases;
@@ -23,6 +24,7 @@ mod machines;
 pub mod mbr;
 #[cfg(test)]
 mod oracle;
+pub mod partition;
 pub mod probe;
 mod raid_name;
 pub mod rescan;
@@ -30,6 +32,7 @@ pub mod settle;
 pub mod skip;
 mod slices;
 pub mod table;
+pub mod table_error;
 mod transport;
 pub mod udev;
 pub(crate) mod virtual_media;

@@ -12,7 +12,9 @@ use uuid::Uuid;
 
 use super::gpt::{self, Gpt};
 use super::mbr::{self, Mbr};
-use super::table::{Partition, PartitionKind, Table, TableError};
+use super::partition::{Partition, PartitionKind};
+use super::table::Table;
+use super::table_error::TableError;
 use crate::sys::memory_medium::MemoryMedium;
 
 const MIB: usize = 1 << 20;

@@ -5,7 +5,7 @@ use std::error::Error;
 use farrier_plugin::{ErrorKind, ManagerError};
 
 use crate::block::list::BlockError;
-use crate::block::table::TableError;
+use crate::block::table_error::TableError;
 use crate::stream::StreamError;
 use crate::sys::block_device::DiskError;
 use crate::sys::efivars::EfiError;

@@ -3,23 +3,20 @@
 //!
 //! The image is whole in memory. Every number in it comes from outside, so every walk is bounded.
 
+mod error;
+mod item;
 mod links;
 mod rock_ridge;
+mod sector;
 
+pub use self::error::IsoError;
+use self::item::{DEEPEST, Item, MOST_NODES, Stored};
 use self::rock_ridge::{FileType, SystemUse};
+use self::sector::{SECTOR, u32_at};
 use super::fat_writer::Node;
-
-/// Bytes of a logical sector, and of the only block size that is taken.
-const SECTOR: usize = 2048;
 
 /// The first volume descriptor.
 const DESCRIPTORS: usize = 16;
-
-/// Directories deeper than this are an error; ECMA-119 allows 8, Rock Ridge more.
-const DEEPEST: usize = 32;
-
-/// The most files and directories that are taken.
-const MOST_NODES: usize = 65_536;
 
 /// Sectors of directories that are read: as many as the largest config drive has.
 const MOST_DIRECTORY_SECTORS: usize = 32_768;
@@ -34,28 +31,6 @@ const NAME: usize = 33;
 const DIRECTORY: u8 = 0x02;
 const ASSOCIATED: u8 = 0x04;
 const GOES_ON: u8 = 0x80;
-
-/// What is wrong with an image.
-#[derive(Debug, Eq, PartialEq, thiserror::Error)]
-pub enum IsoError {
-    /// It contradicts itself, or is cut off.
-    #[error("the ISO 9660 image is damaged: {0}")]
-    Damaged(&'static str),
-    /// Something lies outside of it.
-    #[error("{0} does not lie in the ISO 9660 image: it is cut off or damaged")]
-    Outside(
-        /// The path from the root, or what it is instead.
-        String,
-    ),
-    /// One of its files is nothing that could be copied.
-    #[error("{path} in the ISO 9660 image {what}")]
-    File {
-        /// The file, from the root.
-        path: String,
-        /// What it is instead.
-        what: String,
-    },
-}
 
 /// The files and directories of an image; `None` where it is no ISO 9660 image.
 ///
@@ -114,21 +89,6 @@ pub fn announced_size(start: &[u8]) -> u64 {
     u32_at(start, DESCRIPTORS * SECTOR + 80).map_or(0, |blocks| u64::from(blocks) * SECTOR as u64)
 }
 
-/// A file, directory or link as it is stored.
-struct Item<'i> {
-    name: String,
-    content: Stored<'i>,
-}
-
-enum Stored<'i> {
-    File(&'i [u8]),
-    Directory(Vec<Item<'i>>),
-    /// Where it leads.
-    Link(String),
-    /// Nothing that could be copied: what it is.
-    Other(&'static str),
-}
-
 struct Reader<'i> {
     image: &'i [u8],
     names: Names,
@@ -184,7 +144,10 @@ impl<'i> Reader<'i> {
     fn content(&self, record: &Record<'_>, path: &str) -> Result<&'i [u8], IsoError> {
         // Unit and gap: a file in pieces, as no tool writes them.
         if record.bytes[26..28] != [0, 0] {
-            return Err(not_read(path, "is stored in pieces (interleaved)"));
+            return Err(IsoError::not_read(
+                path,
+                "is stored in pieces (interleaved)",
+            ));
         }
         // An empty file may lie anywhere.
         if record.size == 0 {
@@ -257,7 +220,7 @@ impl<'i> Reader<'i> {
         if !system_use.name.is_empty() {
             name = String::from_utf8(system_use.name).map_err(|error| {
                 let shown = String::from_utf8_lossy(error.as_bytes());
-                not_read(&format!("{path}/{shown}"), "has a name that is no UTF-8")
+                IsoError::not_read(&format!("{path}/{shown}"), "has a name that is no UTF-8")
             })?;
         }
         let path = format!("{path}/{name}");
@@ -311,7 +274,7 @@ fn joined<'i>(
         && first.extent.checked_add(first.size / SECTOR) == Some(next.extent);
     let size = first.size.checked_add(next.size).filter(|_| is_one);
     let path = format!("{path}/{}", plain(first.name));
-    next.size = size.ok_or_else(|| not_read(&path, "is stored in pieces"))?;
+    next.size = size.ok_or_else(|| IsoError::not_read(&path, "is stored in pieces"))?;
     next.extent = first.extent;
     Ok(next)
 }
@@ -330,18 +293,6 @@ fn plain(name: &[u8]) -> String {
 fn without_version(name: &str) -> String {
     let name = name.split(';').next().unwrap_or_default();
     name.strip_suffix('.').unwrap_or(name).to_owned()
-}
-
-fn not_read(path: &str, what: &str) -> IsoError {
-    IsoError::File {
-        path: path.to_owned(),
-        what: what.to_owned(),
-    }
-}
-
-fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
-    let bytes = bytes.get(offset..offset + 4)?;
-    Some(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Symbolic links of an image, followed as whoever reads through them would.
 
-use super::{DEEPEST, IsoError, Item, MOST_NODES, Stored, not_read};
+use super::error::IsoError;
+use super::item::{DEEPEST, Item, MOST_NODES, Stored};
 use crate::block::fat_writer::Node;
 
 /// Links that are followed on the way to one file, as many as by the kernel.
@@ -43,7 +44,7 @@ impl Copier {
         // A link to a directory above itself has no end.
         if path.matches('/').count() > DEEPEST {
             let what = "is too deep: a symbolic link leads round in a circle";
-            return Err(not_read(path, what));
+            return Err(IsoError::not_read(path, what));
         }
         let mut nodes = Vec::new();
         for item in way.last().copied().unwrap_or_default() {
@@ -55,7 +56,7 @@ impl Copier {
             let place = match &item.content {
                 Stored::File(bytes) => Place::File(bytes),
                 Stored::Directory(children) => Place::Directory([way, &[&children[..]]].concat()),
-                Stored::Other(what) => return Err(not_read(&path, what)),
+                Stored::Other(what) => return Err(IsoError::not_read(&path, what)),
                 Stored::Link(target) => {
                     let mut links = MOST_LINKS;
                     self.resolve(way, target, &mut links).map_err(|why| {
@@ -63,7 +64,7 @@ impl Copier {
                             "is a symbolic link to {target}, {why}: FAT has no links, and there is \
                              nothing to put in its place"
                         );
-                        not_read(&path, &what)
+                        IsoError::not_read(&path, &what)
                     })?
                 }
             };

@@ -1,6 +1,7 @@
 //! The system use of a directory record: the entries of Rock Ridge (IEEE P1282) in it.
 
-use super::{IsoError, SECTOR, u32_at};
+use super::error::IsoError;
+use super::sector::{SECTOR, u32_at};
 
 /// Bytes of a CD-ROM XA's entry, behind which those of Rock Ridge may begin.
 const XA: usize = 14;

@@ -38,14 +38,6 @@ const KNOWN: &[&[&str]] = &[
         "src/init/shutdown.rs",
         "src/init/supervisor.rs",
     ],
-    &[
-        "src/inventory/extra/disks.rs",
-        "src/inventory/extra/memory_banks.rs",
-        "src/inventory/extra/mod.rs",
-        "src/inventory/extra/network.rs",
-        "src/inventory/extra/processors.rs",
-        "src/inventory/extra/system.rs",
-    ],
     &["src/inventory/mask/files.rs", "src/inventory/mask/mod.rs"],
     &[
         "src/net/address.rs",

@@ -1,6 +1,6 @@
 //! Facts of disks.
 
-use super::{Fact, Facts};
+use super::fact::{Fact, Facts};
 use crate::sys::root::Root;
 
 const BLOCK: &str = "/sys/block";

@@ -1,6 +1,6 @@
 //! Facts of the memory: how much, and each module.
 
-use super::{Fact, Facts};
+use super::fact::{Fact, Facts};
 use crate::inventory::dmi::{MOST_STRUCTURES, memory_words};
 use crate::inventory::{Smbios, Structure, memory};
 use crate::sys::root::Root;

@@ -6,29 +6,18 @@
 //! the others with the reason. What is compared was seen with `hardware` 0.33.
 
 mod disks;
+mod fact;
 mod memory_banks;
 mod network;
 mod processors;
 mod system;
 
-use serde::Serialize;
-use serde_json::Value;
 use tracing::warn;
 
+pub use self::fact::Fact;
 use crate::inventory::{InventoryError, Smbios};
 use crate::sys::kernel_parameters;
 use crate::sys::root::Root;
-
-/// A fact: category, item, name and value, a text or a number.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Fact(&'static str, String, String, Value);
-
-/// Facts of one item.
-struct Facts<'l> {
-    list: &'l mut Vec<Fact>,
-    category: &'static str,
-    item: String,
-}
 
 /// All facts, grouped as the reference's are.
 ///
@@ -63,28 +52,6 @@ pub(super) fn firmware_facts(smbios: &Smbios) -> Vec<Fact> {
     system::add_machine(smbios, &mut list);
     memory_banks::add_banks(smbios, &mut list);
     list
-}
-
-impl<'l> Facts<'l> {
-    fn of(list: &'l mut Vec<Fact>, category: &'static str, item: impl Into<String>) -> Self {
-        Self {
-            list,
-            category,
-            item: item.into(),
-        }
-    }
-
-    /// Add a fact; nothing where the value is unknown.
-    fn add(&mut self, name: &str, value: Option<impl Into<Value>>) {
-        if let Some(value) = value {
-            self.list.push(Fact(
-                self.category,
-                self.item.clone(),
-                name.to_owned(),
-                value.into(),
-            ));
-        }
-    }
 }
 
 #[cfg(test)]

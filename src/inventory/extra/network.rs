@@ -1,6 +1,6 @@
 //! Facts of network interfaces.
 
-use super::{Fact, Facts};
+use super::fact::{Fact, Facts};
 use crate::inventory::{InventoryError, interfaces};
 use crate::sys::root::Root;
 

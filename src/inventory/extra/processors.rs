@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Fact, Facts};
+use super::fact::{Fact, Facts};
 use crate::inventory::cpu::{cpu, parse_cpu_list, value};
 use crate::inventory::{Smbios, numa};
 use crate::sys::root::Root;

@@ -1,6 +1,6 @@
 //! Facts of the machine as a whole, its firmware and the kernel.
 
-use super::{Fact, Facts};
+use super::fact::{Fact, Facts};
 use crate::inventory::{Smbios, Structure};
 use crate::sys::kernel_parameters;
 use crate::sys::log::mask;

@@ -38,7 +38,6 @@ const KNOWN: &[&[&str]] = &[
         "src/init/shutdown.rs",
         "src/init/supervisor.rs",
     ],
-    &["src/inventory/mask/files.rs", "src/inventory/mask/mod.rs"],
     &[
         "src/net/address.rs",
         "src/net/error.rs",

@@ -4,9 +4,12 @@
 use std::path::Path;
 
 use super::pass::Pass;
-use super::{HOST_NAME, SMBIOS_TABLE, smbios, udev, vpd};
+use super::{smbios, udev, vpd};
 use crate::sys::kernel_parameters::COMMAND_LINE;
 use crate::sys::run_files;
+
+pub(super) const SMBIOS_TABLE: &str = "/sys/firmware/dmi/tables/DMI";
+pub(super) const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -36,9 +36,6 @@ use crate::sys::witness::{Entry, Seen};
 use pass::Pass;
 use secrets::{Masks, Secrets};
 
-const SMBIOS_TABLE: &str = "/sys/firmware/dmi/tables/DMI";
-const HOST_NAME: &str = "/proc/sys/kernel/hostname";
-
 /// The recording without what names the machine.
 pub fn masked(mut seen: Seen) -> Seen {
     for path in [COMMAND_LINE, run_files::PARAMETERS] {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Map, json};
 
-use super::files::Content;
+use super::files::{Content, HOST_NAME, SMBIOS_TABLE};
 use super::udev::Property;
 use super::*;
 use crate::block::list::all_devices;

@@ -46,7 +46,7 @@ impl Planted {
         ]
         .concat();
         write("/sys/firmware/dmi/tables/smbios_entry_point", &entry);
-        write(super::SMBIOS_TABLE, &table);
+        write(super::files::SMBIOS_TABLE, &table);
         for (path, page) in pages(&mut secrets) {
             write(path, &page);
         }

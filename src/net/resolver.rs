@@ -7,6 +7,7 @@
 //! all servers, which a silent first one uses up; it has no place for the interface of a
 //! link-local server, and remembers that a name was not there.
 
+mod error;
 mod exchange;
 mod hosts;
 mod resolv_conf;
@@ -31,6 +32,7 @@ use self::exchange::{Answer, Query};
 use self::resolv_conf::ResolvConf;
 use super::NetError;
 
+pub use self::error::LookupError;
 pub use self::resolv_conf::domain;
 
 /// Seconds that the addresses of one family wait for those of the other: some servers never answer
@@ -90,41 +92,6 @@ impl Default for System {
             second: Duration::from_secs(1),
         }
     }
-}
-
-/// Why a name has no address.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum LookupError {
-    /// No server can be asked for it.
-    #[error(
-        "it is no host name: a part between dots is empty or longer than 63 bytes, or the whole \
-         is longer than 253"
-    )]
-    NoName,
-    /// A server knows that there is no such name.
-    #[error("{server} says that {name} does not exist")]
-    NotFound {
-        /// The name that was asked for, perhaps with a search domain.
-        name: String,
-        /// The server.
-        server: IpAddr,
-    },
-    /// A server knows the name, but no address of it.
-    #[error("{server} has no address for {name}")]
-    NoAddress {
-        /// The name that was asked for, perhaps with a search domain.
-        name: String,
-        /// The server.
-        server: IpAddr,
-    },
-    /// No server could answer.
-    #[error("no name server could tell about {name}: {complaints}")]
-    NoAnswer {
-        /// The name that was asked for, perhaps with a search domain.
-        name: String,
-        /// Each server, and what came from it.
-        complaints: String,
-    },
 }
 
 /// What the servers made of one question.

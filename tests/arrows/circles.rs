@@ -38,12 +38,6 @@ const KNOWN: &[&[&str]] = &[
         "src/init/shutdown.rs",
         "src/init/supervisor.rs",
     ],
-    &[
-        "src/net/address.rs",
-        "src/net/error.rs",
-        "src/net/resolver.rs",
-        "src/net/resolver/exchange.rs",
-    ],
     &["src/stream/attempt.rs", "src/stream/pipeline.rs"],
     &[
         "src/stream/decode/bzip2.rs",

@@ -16,11 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::sys::hex;
-use crate::sys::witness::Witness;
-
-/// Where a recorded tree keeps the kernel's answers, one JSON file for each interface: `ethtool`,
-/// `addresses`, `ipmi`. Each is an object: what was asked about, and the answer.
-pub const RECORDED: &str = "/recorded";
+use crate::sys::witness::{RECORDED, Witness};
 
 /// The interface under which parts of disks are recorded: `{"/dev/sda1@4096": "fc4e2ba9…"}`.
 const DISKS: &str = "disks";

@@ -12,7 +12,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value};
 
-use crate::sys::root::RECORDED;
+/// Where a recorded tree keeps the kernel's answers, one JSON file for each interface: `ethtool`,
+/// `addresses`, `ipmi`. Each is an object: what was asked about, and the answer.
+pub const RECORDED: &str = "/recorded";
 
 /// Sees what is read through a [`Root`](crate::sys::root::Root).
 #[derive(Debug, Default)]

@@ -57,7 +57,6 @@ const KNOWN: &[&[&str]] = &[
         "src/stream/decode/raw.rs",
     ],
     &["src/sys/block_device.rs", "src/sys/block_device/zeros.rs"],
-    &["src/sys/root.rs", "src/sys/witness.rs"],
 ];
 
 const CRATES: &[&str] = &[

@@ -13,8 +13,8 @@ use serde_json::json;
 use self::secret::Secrets;
 use crate::sys::hex;
 use crate::sys::recording::{Recording, scratch};
-use crate::sys::root::{RECORDED, Root};
-use crate::sys::witness::{Entry, Seen};
+use crate::sys::root::Root;
+use crate::sys::witness::{Entry, RECORDED, Seen};
 
 /// The machine's tree, but for tables and pages.
 const TREE: &str = include_str!("tree.txt");

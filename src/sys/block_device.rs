@@ -4,6 +4,8 @@
 
 mod discard;
 mod error;
+mod kind;
+mod medium;
 mod partitions;
 mod zeros;
 
@@ -20,6 +22,8 @@ use nix::sys::uio::pwritev;
 pub use discard::Discard;
 pub use error::DiskError;
 use error::open_error;
+use kind::Kind;
+pub use medium::Medium;
 use zeros::Zeroing;
 
 use crate::sys::aligned::{ALIGNMENT, AlignedBuffer, is_aligned};
@@ -30,47 +34,6 @@ const BOUNCE: usize = 1 << 20;
 /// Parts that one vectored write takes (IOV_MAX of limits.h).
 pub const MOST_PARTS: usize = 1024;
 
-/// Something that holds bytes at offsets: a disk, a file, or a test's memory with faults in it.
-///
-/// Methods take `&self` because several writes may be under way at once. Two writes at once must
-/// not touch the same block of [`Medium::logical_block_size`] bytes: a write that covers a part of
-/// a block reads, changes and writes it.
-pub trait Medium: Send + Sync {
-    /// Bytes in all.
-    fn size(&self) -> u64;
-
-    /// Bytes in a block, the unit of the device and of its partition table.
-    fn logical_block_size(&self) -> u32;
-
-    /// Fill the buffer from this offset.
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), DiskError>;
-
-    /// Write the data at this offset. Fast where data and offset are aligned, correct anyway.
-    fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), DiskError>;
-
-    /// Write these parts, one behind the other from this offset on; in one go where each of them
-    /// is aligned.
-    fn write_vectored_at(&self, offset: u64, parts: &[IoSlice<'_>]) -> Result<(), DiskError> {
-        let mut at = offset;
-        for part in parts {
-            self.write_at(at, part)?;
-            at += part.len() as u64;
-        }
-        Ok(())
-    }
-
-    /// Make these bytes read as zeros.
-    fn zero_range(&self, offset: u64, length: u64) -> Result<(), DiskError>;
-
-    /// Bring all that was written onto the medium itself.
-    fn flush(&self) -> Result<(), DiskError>;
-
-    /// Whether this is a plain file, whose block size is a convention and not the hardware's.
-    fn is_plain_file(&self) -> bool {
-        false
-    }
-}
-
 /// A block device or a plain file, opened for this process alone.
 #[derive(Debug)]
 pub struct Disk {
@@ -79,19 +42,6 @@ pub struct Disk {
     size: u64,
     logical_block_size: u32,
     zeroing: Zeroing,
-}
-
-#[derive(Debug)]
-enum Kind {
-    /// Every access is direct. The lock keeps udev from probing: it leaves out devices that it
-    /// cannot lock (systemd's BLOCK_DEVICE_LOCKING).
-    Device(Flock<File>),
-    /// Direct where the file system can and the access is aligned, else through the page cache;
-    /// the kernel keeps the two coherent.
-    File {
-        buffered: Flock<File>,
-        direct: Option<File>,
-    },
 }
 
 impl Disk {
@@ -342,7 +292,7 @@ impl Medium for Disk {
     /// the range these do not take. Never a discard: Linux gives no guarantee of zeros after it.
     fn zero_range(&self, offset: u64, length: u64) -> Result<(), DiskError> {
         self.check_range(offset, length)?;
-        self.make_zeros(offset, length)
+        self.zeroing.make_zeros(self, &self.kind, offset, length)
     }
 
     fn flush(&self) -> Result<(), DiskError> {

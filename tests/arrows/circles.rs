@@ -56,7 +56,6 @@ const KNOWN: &[&[&str]] = &[
         "src/stream/decode/qcow2/workers.rs",
         "src/stream/decode/raw.rs",
     ],
-    &["src/sys/block_device.rs", "src/sys/block_device/zeros.rs"],
 ];
 
 const CRATES: &[&str] = &[

@@ -8,9 +8,10 @@ use std::time::Instant;
 
 use nix::fcntl::{FallocateFlags, fallocate};
 
-use super::{Disk, DiskError, Kind};
+use super::error::DiskError;
+use super::kind::Kind;
+use super::medium::Medium;
 use crate::sys::aligned::AlignedBuffer;
-use crate::sys::block_device::Medium;
 
 /// Bytes that one BLKZEROOUT is asked for. The call cannot be interrupted, so that a device which
 /// really writes its zeros is asked in pieces of about a second.
@@ -34,33 +35,39 @@ pub(super) struct Zeroing {
     written: AtomicBool,
 }
 
-impl Disk {
+impl Zeroing {
     /// Make these bytes read as zeros: the blocks' edges written, their inside by BLKZEROOUT on a
     /// device and a punched hole in a file, or written where these do not work.
-    pub(super) fn make_zeros(&self, offset: u64, length: u64) -> Result<(), DiskError> {
-        let block = u64::from(self.logical_block_size());
+    pub(super) fn make_zeros(
+        &self,
+        disk: &dyn Medium,
+        kind: &Kind,
+        offset: u64,
+        length: u64,
+    ) -> Result<(), DiskError> {
+        let block = u64::from(disk.logical_block_size());
         let end = offset + length;
         let first = offset.next_multiple_of(block).min(end);
         let last = (end - end % block).max(first);
-        self.write_zeros(offset, first - offset)?;
+        write_zeros(disk, offset, first - offset)?;
         let mut at = first;
         while at < last {
             let count = PIECE.min(last - at);
-            if !self.zero_natively(at, count) {
-                self.write_zeros(at, count)?;
+            if !self.zero_natively(kind, at, count) {
+                write_zeros(disk, at, count)?;
             }
             at += count;
         }
-        self.write_zeros(last, end - last)
+        write_zeros(disk, last, end - last)
     }
 
     /// Whether the device or file system did it.
-    fn zero_natively(&self, offset: u64, length: u64) -> bool {
-        if self.zeroing.written.load(Ordering::Relaxed) {
+    fn zero_natively(&self, kind: &Kind, offset: u64, length: u64) -> bool {
+        if self.written.load(Ordering::Relaxed) {
             return false;
         }
         let started = Instant::now();
-        let outcome = match &self.kind {
+        let outcome = match kind {
             Kind::Device(file) => zero_out(file, offset, length),
             Kind::File { buffered, .. } => fallocate(
                 &**buffered,
@@ -72,31 +79,31 @@ impl Disk {
         };
         let slow = length >= TIMED && length as f64 / started.elapsed().as_secs_f64() < SLOW;
         if slow || outcome.as_ref().is_err_and(is_final) {
-            self.zeroing.written.store(true, Ordering::Relaxed);
+            self.written.store(true, Ordering::Relaxed);
         }
         outcome.is_ok()
     }
+}
 
-    fn write_zeros(&self, offset: u64, length: u64) -> Result<(), DiskError> {
-        if length == 0 {
-            return Ok(());
-        }
-        let zeros = AlignedBuffer::zeroed(ZEROS.min(length as usize));
-        let end = offset + length;
-        let mut at = offset;
-        while at < end {
-            let mut parts = [IoSlice::new(&[]); ZEROS_AT_ONCE];
-            let mut count = 0;
-            for part in &mut parts {
-                let size = (end - at - count).min(zeros.len() as u64);
-                *part = IoSlice::new(&zeros[..size as usize]);
-                count += size;
-            }
-            self.write_vectored_at(at, &parts)?;
-            at += count;
-        }
-        Ok(())
+fn write_zeros(disk: &dyn Medium, offset: u64, length: u64) -> Result<(), DiskError> {
+    if length == 0 {
+        return Ok(());
     }
+    let zeros = AlignedBuffer::zeroed(ZEROS.min(length as usize));
+    let end = offset + length;
+    let mut at = offset;
+    while at < end {
+        let mut parts = [IoSlice::new(&[]); ZEROS_AT_ONCE];
+        let mut count = 0;
+        for part in &mut parts {
+            let size = (end - at - count).min(zeros.len() as u64);
+            *part = IoSlice::new(&zeros[..size as usize]);
+            count += size;
+        }
+        disk.write_vectored_at(at, &parts)?;
+        at += count;
+    }
+    Ok(())
 }
 
 /// Whether a refusal says that this never works here. Any other failure is that range's own, and
@@ -122,6 +129,7 @@ fn zero_out(file: &File, offset: u64, length: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::block_device::Disk;
 
     #[test]
     fn a_disk_that_cannot_zero_by_itself_is_written() {

@@ -55,7 +55,7 @@ pub fn builder(
 /// A URL for a message, without what may be secret: user, password, query and fragment.
 pub fn shown(url: &Url) -> String {
     let mut url = url.clone();
-    // Neither fails for http and https.
+    // Neither fails for http and https; `file:` has none.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url.set_query(None);

@@ -8,6 +8,7 @@ use reqwest::Url;
 use super::digest::Algorithm;
 use super::error::DownloadError;
 use super::quote::{file_name, quoted};
+use crate::net::http::shown;
 use crate::sys::text_encoding;
 
 /// An image to write.
@@ -168,13 +169,7 @@ impl Location {
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = self.url.scheme();
-        let host = self.url.host_str().unwrap_or_default();
-        write!(f, "{scheme}://{host}")?;
-        if let Some(port) = self.url.port() {
-            write!(f, ":{port}")?;
-        }
-        f.write_str(self.url.path())
+        f.write_str(&shown(&self.url))
     }
 }
 

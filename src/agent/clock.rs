@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use farrier_plugin::{ErrorKind, ManagerError};
+use farrier_plugin::{ErrorKind, ManagerError, chain};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -23,7 +23,6 @@ use crate::config::{Live, Options};
 use crate::net::ntp::{self, NtpError};
 use crate::net::resolver::Resolver;
 use crate::sys::clock::{self, utc_text};
-use crate::sys::log::chain;
 
 /// How often a route is looked for. A look sends nothing.
 const LOOK: Duration = Duration::from_millis(100);

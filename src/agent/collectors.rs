@@ -5,14 +5,14 @@ use std::panic::{self, AssertUnwindSafe};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use farrier_plugin::{ErrorKind, ManagerError};
+use farrier_plugin::{ErrorKind, ManagerError, chain};
 use serde_json::{Map, Value, json};
 use tracing::{info, warn};
 
 use crate::config::Options;
 use crate::hardware::Managers;
 use crate::inventory::Collector;
-use crate::sys::log::{chain, mask};
+use crate::sys::log::mask;
 use crate::sys::root::Root;
 
 /// Where `inspection_collectors` is not set or empty.

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use farrier_plugin::chain;
 use tokio::time::sleep;
 use tracing::{info, warn};
 use url::Url;
@@ -14,7 +15,7 @@ use super::{inspection, network};
 use crate::conductor::{Client, Endpoint, ServiceKind};
 use crate::config::{Live, Options};
 use crate::net::{address, mdns};
-use crate::sys::log::{self, chain};
+use crate::sys::log;
 
 /// How long an attempt listens; the reference's library gives up after the same time.
 const ATTEMPT: Duration = Duration::from_secs(3);

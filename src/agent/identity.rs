@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use farrier_plugin::ErrorKind;
+use farrier_plugin::{ErrorKind, chain};
 use rustls::ServerConfig;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
@@ -24,7 +24,6 @@ use crate::hardware::Managers;
 use crate::net::certificate::Identity;
 use crate::net::resolver::Resolver;
 use crate::net::{NetError, address, tls};
-use crate::sys::log::chain;
 
 /// How often an address is looked for.
 const POLL: Duration = Duration::from_millis(100);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use farrier_plugin::chain;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
@@ -19,7 +20,6 @@ use crate::config::Options;
 use crate::hardware::Managers;
 use crate::net::address::{self, InterfaceAddress};
 use crate::net::resolver::Resolver;
-use crate::sys::log::chain;
 use crate::sys::root::Root;
 
 /// Data that is older is collected anew before it is handed in. A rack may wait for its control

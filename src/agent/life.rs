@@ -375,7 +375,7 @@ pub(super) fn relookup(
                 None
             }
             Err(error) => {
-                warn!(error = %log::chain(&error), "the node could not be looked up again");
+                warn!(error = %farrier_plugin::chain(&error), "the node could not be looked up again");
                 None
             }
         }

@@ -16,7 +16,6 @@ use super::status::Status;
 use crate::conductor::{Client, ConductorError, LookupAnswer, LookupTimes};
 use crate::hardware::Managers;
 use crate::net::links::Links;
-use crate::sys::log;
 use crate::sys::root::Root;
 
 /// What the node is looked up by: the addresses in the inventory, or what the kernel lists where
@@ -127,7 +126,7 @@ pub(super) async fn find_node(
             }
         };
         let progress = |error: &ConductorError| {
-            status.trouble(&format!("{}; trying again", log::chain(error)));
+            status.trouble(&format!("{}; trying again", farrier_plugin::chain(error)));
         };
         let most = || {
             search
@@ -139,7 +138,7 @@ pub(super) async fn find_node(
             Err(error) => {
                 let inspected = search.lock().await.1.inspected().clone();
                 warn!(
-                    error = %log::chain(&error),
+                    error = %farrier_plugin::chain(&error),
                     inspection = inspected.excuse.as_deref().unwrap_or("succeeded"),
                     "Could not look up node info within lookup_timeout; trying on"
                 );

@@ -66,7 +66,7 @@ impl Status {
 
     /// The same for an error with its causes.
     pub(super) fn error(&self, error: &dyn Error) {
-        self.trouble(&log::chain(error));
+        self.trouble(&farrier_plugin::chain(error));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Facts> {

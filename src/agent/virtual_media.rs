@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use farrier_plugin::chain;
+
 use super::network;
 use crate::block::virtual_media::{BOOT_IMAGES, FLOPPY, SIZE_LIMIT, is_model, is_one_of};
 use crate::config::KernelParameters;
 use crate::init;
 use crate::sys::kernel_parameters;
-use crate::sys::log::chain;
 use crate::sys::mounted::Mounted;
 use crate::sys::root::Root;
 use crate::sys::text_encoding;

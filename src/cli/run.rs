@@ -71,7 +71,7 @@ fn load(root: &Path, arguments: Vec<String>) -> Result<(Loaded, Vec<String>), Ex
     let mut notes = prepared.notes;
     if let Some(error) = prepared.failure {
         complain(&error);
-        notes.push(log::chain(&error));
+        notes.push(farrier_plugin::chain(&error));
     }
     let sources = Sources::of_machine(parameters, root, arguments);
     let loaded = config::load(&sources).map_err(|errors| {
@@ -163,12 +163,12 @@ fn runtime() -> Result<Runtime, AgentError> {
 fn failed(error: &AgentError) -> ExitCode {
     log::show(&format!(
         "farrier | {}",
-        printable::line(&log::chain(error))
+        printable::line(&farrier_plugin::chain(error))
     ));
     ExitCode::FAILURE
 }
 
 /// Before there is a log: to the console.
 fn complain(error: &dyn Error) {
-    super::complain(&log::chain(error));
+    super::complain(&farrier_plugin::chain(error));
 }

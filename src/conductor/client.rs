@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use farrier_plugin::chain;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
@@ -19,7 +20,6 @@ use crate::net::http::{self, shown};
 use crate::net::proxy::Proxies;
 use crate::net::redirect::{self, SendError};
 use crate::net::resolver::Resolver;
-use crate::sys::log::chain;
 
 /// Answers larger than this are refused; a lookup's is a few KiB.
 const ANSWER_LIMIT: usize = 4 * 1024 * 1024;

@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use farrier_plugin::chain;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, warn};
 
 use super::ConductorError;
 use super::retry::{between, seconds};
-use crate::sys::log::chain;
 
 /// After a success, the next heartbeat comes after this part of the time-out, at least and at most.
 const PART_OF_TIMEOUT: (f64, f64) = (0.3, 0.6);

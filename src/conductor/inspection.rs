@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use farrier_plugin::chain;
 use reqwest::Method;
 use serde_json::Value;
 use tokio::time::sleep;
@@ -11,7 +12,6 @@ use url::Url;
 use super::answer::is_uuid;
 use super::{Client, ConductorError};
 use crate::net::http::shown;
-use crate::sys::log::chain;
 
 /// Pauses between the tries, in seconds; one more try than pauses.
 const PAUSES: [u64; 4] = [5, 5, 6, 12];

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use farrier_plugin::chain;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::retry::{conflict_pause, lookup_pause};
 use super::{Client, ConductorError, LookupAnswer};
-use crate::sys::log::chain;
 
 /// A lookup by what is known of this machine.
 #[derive(Debug)]

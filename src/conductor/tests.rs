@@ -289,7 +289,7 @@ async fn errors_name_the_url_without_its_query() {
         .unwrap_err();
     // Nothing more is asked of a conductor that tells no version.
     for (error, url) in [(answered, "/v1/lookup"), (absent, "http://127.0.0.1:1/")] {
-        let text = crate::sys::log::chain(&error);
+        let text = farrier_plugin::chain(&error);
         assert!(!text.contains("addresses="), "{text}");
         assert!(text.contains(url), "{text}");
     }
@@ -479,7 +479,7 @@ async fn a_heartbeat_that_is_redirected_elsewhere_is_none() {
             .heartbeat(&beat())
             .await
             .unwrap_err();
-        let text = crate::sys::log::chain(&error);
+        let text = farrier_plugin::chain(&error);
         assert!(text.contains(&format!("the answer is {status}")), "{text}");
         assert!(text.contains(&format!("{}/login,", portal.url())), "{text}");
         assert!(!text.contains("secret") && !text.contains(TOKEN), "{text}");

@@ -13,7 +13,7 @@ mod tests;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use farrier_plugin::Context;
+use farrier_plugin::{Context, chain};
 
 use self::layer::{Layer, READ_LIMIT};
 use super::error::DeployError;
@@ -24,7 +24,6 @@ use crate::block::iso9660::{self, IsoError};
 use crate::block::probe;
 use crate::config::Options;
 use crate::stream::{Credentials, DownloadError, Location, Proxies, describe, fetch};
-use crate::sys::log::chain;
 use crate::sys::read_only::ReadOnly;
 
 /// The largest config drive, in MiB.

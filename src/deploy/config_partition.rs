@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use farrier_plugin::chain;
 use tracing::info;
 use uuid::Uuid;
 
@@ -17,7 +18,6 @@ use crate::block::table::Table;
 use crate::block::table_error::TableError;
 use crate::sys::aligned::AlignedBuffer;
 use crate::sys::block_device::{DiskError, Medium};
-use crate::sys::log::chain;
 
 /// Bytes of a new partition.
 const SIZE: u64 = LIMIT_MIB << 20;

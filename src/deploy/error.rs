@@ -2,14 +2,13 @@
 
 use std::error::Error;
 
-use farrier_plugin::{ErrorKind, ManagerError};
+use farrier_plugin::{ErrorKind, ManagerError, chain};
 
 use crate::block::list::BlockError;
 use crate::block::table_error::TableError;
 use crate::stream::StreamError;
 use crate::sys::block_device::DiskError;
 use crate::sys::efivars::EfiError;
-use crate::sys::log::chain;
 
 /// Why a deploy step failed. The texts are the reference's where it has one.
 #[derive(Debug, thiserror::Error)]

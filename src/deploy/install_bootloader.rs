@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use farrier_plugin::{BlockDevice, Context, Node, StepArguments};
+use farrier_plugin::{BlockDevice, Context, Node, StepArguments, chain};
 use tracing::{info, warn};
 
 use super::boot_entry::{BootEntries, BootEntry, BootPartition, Signature};
@@ -21,7 +21,6 @@ use crate::block::table_error::TableError;
 use crate::config::Options;
 use crate::sys::block_device::Medium;
 use crate::sys::efivars::EfiVariables;
-use crate::sys::log::chain;
 use crate::sys::root::Root;
 
 /// What the conductor passes as root UUID for a whole-disk image without an MBR signature.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use farrier_plugin::{BlockDevice, Context, Node, StepArguments};
+use farrier_plugin::{BlockDevice, Context, Node, StepArguments, chain};
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
@@ -17,7 +17,6 @@ use crate::block::table::Table;
 use crate::config::Options;
 use crate::stream::{ImageRequest, Staged, stage};
 use crate::sys::block_device::Medium;
-use crate::sys::log::chain;
 use crate::sys::root::Root;
 
 /// Where the disk's signature lies in its first block.

@@ -2,14 +2,13 @@
 
 use std::error::Error;
 
-use farrier_plugin::{ErrorKind, ManagerError};
+use farrier_plugin::{ErrorKind, ManagerError, chain};
 use libblkid_rs::BlkidErr;
 
 use crate::block::list::BlockError;
 use crate::erase::drive::error::DriveError;
 use crate::erase::record::DeliveryError;
 use crate::sys::block_device::DiskError;
-use crate::sys::log::chain;
 
 /// Why a device was not erased, or must not be.
 #[derive(Debug, thiserror::Error)]

@@ -36,6 +36,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use farrier_plugin::chain;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -50,7 +51,6 @@ use crate::block::settle;
 use crate::command::LAST_EXIT;
 use crate::config::KernelParameters;
 use crate::sys::boot_times::{self, since_kernel_start};
-use crate::sys::log::chain;
 use crate::sys::root::Root;
 use crate::sys::service::{Ending, Service, dead_children, release, terminate};
 use crate::sys::{kernel_parameters, loopback, power, run_files};

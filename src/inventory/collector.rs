@@ -80,7 +80,7 @@ impl Collector {
                 Ok(topology) => Ok(Some(json!(topology))),
                 // No failure to the reference, whose key is missing then, too.
                 Err(error) => {
-                    warn!(error = %crate::sys::log::chain(&error), "no NUMA topology is reported");
+                    warn!(error = %farrier_plugin::chain(&error), "no NUMA topology is reported");
                     Ok(None)
                 }
             },

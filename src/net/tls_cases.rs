@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use farrier_plugin::chain;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,7 +19,6 @@ use super::tls_hint::Hints;
 use super::{http, tls};
 use crate::config::{Options, TlsVersion};
 use crate::sys::hex;
-use crate::sys::log::chain;
 
 #[tokio::test]
 async fn each_server_is_accepted_or_refused_as_the_table_says() {

@@ -235,7 +235,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::log::chain;
+    use farrier_plugin::chain;
 
     #[test]
     fn the_error_of_tls_is_found_inside_of_others_and_kept_behind_the_hint() {

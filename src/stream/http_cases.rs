@@ -9,7 +9,7 @@ use std::thread;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use farrier_plugin::SilentContext;
+use farrier_plugin::{SilentContext, chain};
 use rustls::ServerConfig;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
@@ -19,7 +19,6 @@ use super::test_server::{Reply, Request, TestServer};
 use super::tests::{MIB, options, request};
 use super::write;
 use crate::config::Options;
-use crate::sys::log::chain;
 use crate::sys::memory_medium::MemoryMedium;
 
 /// Cases that are asked at the same time: they mostly wait.

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use farrier_plugin::Context;
+use farrier_plugin::{Context, chain};
 use tracing::warn;
 
 use super::attempt::Attempt;
@@ -18,7 +18,6 @@ use crate::block::table::Table;
 use crate::block::table_error::TableError;
 use crate::config::Options;
 use crate::sys::block_device::Medium;
-use crate::sys::log::chain;
 use crate::sys::text_encoding;
 
 /// Bytes of a checksum file that are taken: some hundred thousand names. It is in memory, so there

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use farrier_plugin::chain;
 use reqwest::cookie::Jar;
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
@@ -16,7 +17,6 @@ use super::redirect::{self, Trail};
 use super::request::{Credentials, Location, Proxies};
 use super::{client, coding};
 use crate::config::Options;
-use crate::sys::log::chain;
 
 /// The longest pause that a server's `Retry-After` can ask for, in seconds.
 const LONGEST_PAUSE: u64 = 300;

@@ -92,13 +92,12 @@ mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
-    use farrier_plugin::SilentContext;
+    use farrier_plugin::{SilentContext, chain};
     use tracing::Level;
 
     use super::*;
     use crate::stream::test_server::{Reply, Request, TestServer};
     use crate::stream::tests::options;
-    use crate::sys::log::chain;
 
     fn fetched(server: &TestServer, limit: u64) -> Result<Vec<u8>, DownloadError> {
         fetch(

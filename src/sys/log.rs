@@ -2,7 +2,6 @@
 //! secrets masked.
 
 use std::collections::VecDeque;
-use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -53,22 +52,6 @@ pub fn text() -> Vec<u8> {
     STORE.get().map_or_else(Vec::new, |store| {
         store.lock().unwrap_or_else(PoisonError::into_inner).text()
     })
-}
-
-/// An error with all its causes, each once, joined with `: `.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        // Libraries repeat their cause in their own text now and then.
-        if !text.ends_with(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// Show these lines to the person at the console, and keep them in the log. Foreign text that becomes a

@@ -11,7 +11,6 @@ mod library;
 mod refusal;
 
 use std::env;
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -38,7 +37,7 @@ fn main() -> ExitCode {
     };
     let served = match load(Path::new(&path)) {
         Ok(library) => serve_handler(input, output, library),
-        Err(refusal) => serve_handler(input, output, Refused(chain(&refusal))),
+        Err(refusal) => serve_handler(input, output, Refused(farrier_plugin::chain(&refusal))),
     };
     match served {
         Ok(()) => ExitCode::SUCCESS,
@@ -81,15 +80,4 @@ impl Handler for Refused {
     fn call(&self, _agent: &dyn Agent, _method: &str, _params: Value) -> Result<Value, Failure> {
         Err(Failure::new(INTERNAL_ERROR, &self.0))
     }
-}
-
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -1,7 +1,5 @@
 //! Errors of this manager as the conductor sees them.
 
-use std::error::Error;
-
 use farrier_plugin::{ErrorKind, ManagerError};
 
 /// What a program said, cut to what fits into an error.
@@ -15,18 +13,6 @@ pub(crate) fn failed(kind: ErrorKind, details: impl Into<String>) -> ManagerErro
 /// An error for each of several parts of a step, as one; `None` where there is none. All are told.
 pub(crate) fn together(kind: ErrorKind, what: &str, failures: &[String]) -> Option<ManagerError> {
     (!failures.is_empty()).then(|| failed(kind, format!("{what}: {}", failures.join("; "))))
-}
-
-/// An error and its causes in one text.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// The end of a program's output on one line: what went wrong is said last.

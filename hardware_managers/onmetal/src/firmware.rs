@@ -108,7 +108,7 @@ pub(crate) fn update(
                 "card {} at {}: {}",
                 card.id,
                 card.address,
-                crate::failures::chain(&error)
+                farrier_plugin::chain(&error)
             )),
         }
     }

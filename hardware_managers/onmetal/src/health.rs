@@ -41,7 +41,7 @@ pub(crate) fn collect(
                 None => list(configuration, turns, context).map(|opened| &*tool.insert(opened)),
             };
             opened
-                .map_err(|error| crate::failures::chain(&error))
+                .map_err(|error| farrier_plugin::chain(&error))
                 .and_then(|(tool, cards)| card_of(machine, tool, cards, &device, &model))
                 .unwrap_or_else(|why| {
                     failures.push(format!("{}: {why}", device.name));
@@ -88,7 +88,7 @@ fn card_of(
     let card = card_at(cards, address, name, model).map_err(|error| error.chain())?;
     let text = tool
         .health(card.id)
-        .map_err(|error| crate::failures::chain(&error))?;
+        .map_err(|error| farrier_plugin::chain(&error))?;
     let slots = card::parse(&text).map_err(|error| {
         format!(
             "what the tool says about the health of card {} cannot be understood: {error}",

@@ -68,7 +68,7 @@ impl OnMetalHardwareManager {
                 // Displayed once and for all: whoever asks later gets the same text.
                 failed(
                     ErrorKind::HardwareManagerConfiguration,
-                    crate::failures::chain(&error),
+                    farrier_plugin::chain(&error),
                 )
             }),
             machine,

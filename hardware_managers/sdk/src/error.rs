@@ -278,15 +278,24 @@ impl ManagerError {
     /// Details followed by every cause, each once, joined with `: `. This is the text that the
     /// conductor stores as `last_error`.
     pub fn chain(&self) -> String {
-        let mut text = self.details.clone();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
+        chain(self)
     }
+}
+
+/// An error followed by all its causes, joined with `: `. A cause whose words the text already has
+/// is left out: many libraries put their cause into their own text and give it as the source too.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = error.source();
+    }
+    text
 }
 
 impl fmt::Display for ManagerError {
@@ -300,5 +309,45 @@ impl Error for ManagerError {
         self.source
             .as_deref()
             .map(|source| source as &(dyn Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn caused(details: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> ManagerError {
+        ManagerError::new(ErrorKind::BlockDevice, details).with_source(source)
+    }
+
+    #[test]
+    fn a_chain_has_each_cause_once_and_in_order() {
+        let full = io::Error::other("no space left");
+        assert_eq!(
+            caused("cannot write to /dev/sda", caused("the disk is full", full)).chain(),
+            "cannot write to /dev/sda: the disk is full: no space left"
+        );
+    }
+
+    #[test]
+    fn a_cause_that_the_text_already_has_is_not_repeated() {
+        let lost = || io::Error::other("connection lost");
+        for text in [
+            "not sent: connection lost",
+            "connection lost (os error 104)",
+        ] {
+            assert_eq!(caused(text, lost()).chain(), text);
+        }
+        // What lies behind such a cause is still told.
+        assert_eq!(
+            caused(
+                "not sent: connection lost",
+                caused("connection lost", io::Error::other("reset"))
+            )
+            .chain(),
+            "not sent: connection lost: reset"
+        );
     }
 }

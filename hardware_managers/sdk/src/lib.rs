@@ -21,7 +21,7 @@ mod serve;
 mod step;
 
 pub use context::{Context, LogLevel, ProgramOutput, ProgramRequest, Progress, SilentContext};
-pub use error::{ErrorKind, ManagerError};
+pub use error::{ErrorKind, ManagerError, chain};
 pub use inventory::{
     BlockDevice, BootInfo, Cpu, Device, Firmware, Inventory, LldpData, LldpTlvs, Memory,
     NetworkInterface, SystemVendor, TlsCertificate, UsbDevice,

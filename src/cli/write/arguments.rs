@@ -1,12 +1,12 @@
 //! The flags of `farrier write`.
 
+use farrier_plugin::chain;
 use url::Url;
 
 use crate::config::Options;
 use crate::stream::{
     Algorithm, Checksum, Credentials, Format, ImageRequest, Location, MD5_DISABLED, Proxies,
 };
-use crate::sys::log::chain;
 
 /// What is to be written, and how.
 #[derive(Debug, Default, Eq, PartialEq)]

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use farrier_plugin::chain;
 use serde_json::{Value, json};
 
 use self::arguments::Arguments;
@@ -16,7 +17,6 @@ use super::progress_line::ProgressLine;
 use super::{complain, options_of_machine, say, say_json, wrong_usage};
 use crate::config::Options;
 use crate::stream::{self, ImageRequest, Written};
-use crate::sys::log::chain;
 use crate::sys::power;
 
 /// Write the image that the flags name. Ends with 0 where it is on the disk and has the promised

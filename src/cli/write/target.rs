@@ -6,9 +6,10 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use farrier_plugin::chain;
+
 use crate::block::settle;
 use crate::sys::block_device::{Disk, DiskError};
-use crate::sys::log::chain;
 use crate::sys::root::Root;
 
 /// How long udev may take to name the new partitions.

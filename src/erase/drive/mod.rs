@@ -104,14 +104,13 @@ fn take_off(drive: &dyn ScsiDevice, device: &str) -> Result<bool, DriveError> {
 mod tests {
     use std::time::Duration;
 
-    use farrier_plugin::SilentContext;
+    use farrier_plugin::{SilentContext, chain};
 
     use super::*;
     use crate::erase::drive::ata::model::{Drive, ERASE_UNIT, Fault, SANITIZE};
     use crate::erase::drive::scsi::model::Disk as ScsiDisk;
     use crate::erase::method::Sanitize;
     use crate::erase::proof::Proof;
-    use crate::sys::log::chain;
 
     const METHODS: [Method; 5] = [
         Method::AtaSecurityErase { enhanced: false },

@@ -131,7 +131,7 @@ mod tests {
         std::fs::write(file.path(), vec![0x5a; 24 << 20]).unwrap();
         let disk = Disk::open_exclusive(file.path()).unwrap();
         let error = run(&disk, 512).unwrap_err();
-        assert!(crate::sys::log::chain(&error).contains("os error 95"));
+        assert!(farrier_plugin::chain(&error).contains("os error 95"));
         drop(disk);
         let Some(looped) = LoopDevice::over(file.path(), 4096) else {
             return;

@@ -1,12 +1,13 @@
 //! The part of a plan that an ATA drive or a SCSI disk does by itself.
 
+use farrier_plugin::chain;
+
 use crate::erase::drive::ata::{self, Identify};
 use crate::erase::drive::scsi::{self, Abilities};
 use crate::erase::drive::{is_disk, is_usb};
 use crate::erase::flags::EraseFlags;
 use crate::erase::method::{Method, Sanitize};
 use crate::erase::plan::Plan;
-use crate::sys::log::chain;
 use crate::sys::root::Root;
 use crate::sys::scsi::ScsiDevice;
 use crate::sys::sg::SgDevice;

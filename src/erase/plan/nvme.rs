@@ -1,10 +1,11 @@
 //! The part of a plan that an NVMe drive does by itself.
 
+use farrier_plugin::chain;
+
 use crate::erase::drive::nvme::identify::Facts;
 use crate::erase::flags::EraseFlags;
 use crate::erase::method::{Method, Sanitize, Scope};
 use crate::erase::plan::{Plan, Planned};
-use crate::sys::log::chain;
 use crate::sys::root::Root;
 
 /// Add what this namespace's controller can do. `may_erase` says of the device of another namespace

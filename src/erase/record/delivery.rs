@@ -4,6 +4,7 @@
 use std::thread;
 use std::time::Duration;
 
+use farrier_plugin::chain;
 use reqwest::{Method, StatusCode, Url};
 use serde_json::Value;
 use tracing::{info, warn};
@@ -13,7 +14,6 @@ use crate::net::NetError;
 use crate::net::http::{self, shown};
 use crate::net::redirect::{self, RefusedRedirect, SendError};
 use crate::net::resolver::Resolver;
-use crate::sys::log::chain;
 
 /// Tries of one record, and the pause after the first, doubled after each: about half a minute, in
 /// which a receiver that is restarted is back.

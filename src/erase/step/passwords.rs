@@ -1,13 +1,12 @@
 //! Passwords that interrupted erases left on drives.
 
-use farrier_plugin::BlockDevice;
+use farrier_plugin::{BlockDevice, chain};
 use tracing::warn;
 
 use crate::erase::drive;
 use crate::erase::drive::error::DriveError;
 use crate::erase::step::scopes::Scopes;
 use crate::sys::block_device::Disk;
-use crate::sys::log::chain;
 use crate::sys::root::Root;
 
 /// Take the passwords off these disks that interrupted erases left, so that they can be read,

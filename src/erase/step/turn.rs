@@ -4,7 +4,7 @@ use std::error::Error;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use farrier_plugin::{BlockDevice, Context, ManagerError, Progress};
+use farrier_plugin::{BlockDevice, Context, ManagerError, Progress, chain};
 use libblkid_rs::BlkidErr;
 use serde_json::Value;
 use tracing::{info, warn};
@@ -27,7 +27,6 @@ use crate::erase::signatures;
 use crate::erase::step::scopes::{self, Scopes};
 use crate::erase::step::side_by_side::{Failure, Outcome};
 use crate::sys::block_device::{Disk, DiskError, Medium};
-use crate::sys::log::chain;
 use crate::sys::nvme::NvmeDevice;
 use crate::sys::root::Root;
 

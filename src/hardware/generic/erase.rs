@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use farrier_plugin::{BlockDevice, Context, ErrorKind, HardwareManager, ManagerError, Node};
+use farrier_plugin::{BlockDevice, Context, ErrorKind, HardwareManager, ManagerError, Node, chain};
 use serde_json::Value;
 use tracing::{info, warn};
 
@@ -12,7 +12,6 @@ use crate::block::skip::Purpose;
 use crate::erase::{
     self, EraseError, EraseFlags, EraseRecord, Failure, Guard, Plan, Policy, ReadOnly, Verdict,
 };
-use crate::sys::log::chain;
 
 /// The step that erases whole devices.
 const STEP: &str = "erase_devices";

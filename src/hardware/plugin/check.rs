@@ -9,7 +9,7 @@ use farrier_plugin::protocol::{
 };
 use farrier_plugin::{
     BootInfo, Cpu, ErrorKind, Inventory, LldpData, ManagerError, Memory, NetworkInterface,
-    SilentContext, Step, SystemVendor, TlsCertificate, UsbDevice,
+    SilentContext, Step, SystemVendor, TlsCertificate, UsbDevice, chain,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -21,7 +21,6 @@ use super::manager::Log;
 use super::{Found, Limits, PluginError};
 use crate::config::Options;
 use crate::net::certificate::Identity;
-use crate::sys::log::chain;
 
 /// As in the agent, but for steps: the sample step does nothing.
 const LIMITS: Limits = Limits::new(Duration::from_secs(120));

@@ -256,7 +256,7 @@ impl Shared {
 
     fn take(&self, line: &[u8]) -> Result<(), String> {
         let message = Message::parse(line)
-            .map_err(|error| format!("broke the protocol ({})", crate::sys::log::chain(&error)))?;
+            .map_err(|error| format!("broke the protocol ({})", farrier_plugin::chain(&error)))?;
         let (number, event) = match message {
             Message::Answer {
                 id: Id::Number(number),

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use farrier_plugin::{ErrorKind, HardwareManager, ManagerError};
+use farrier_plugin::{ErrorKind, HardwareManager, ManagerError, chain};
 use tracing::{error, warn};
 
 use super::{Devices, Found, Limits, PluginError, PluginManager, find};
 use crate::config::Options;
 use crate::hardware::generic;
 use crate::sys::control_group;
-use crate::sys::log::chain;
 
 /// The plugins that were found, and what became of them.
 #[derive(Default)]

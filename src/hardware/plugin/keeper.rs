@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use farrier_plugin::protocol::{self, Greeting, Introduction};
-use farrier_plugin::{Context, SilentContext};
+use farrier_plugin::{Context, SilentContext, chain};
 use serde_json::{Value, json};
 use tracing::{error, info, warn};
 
@@ -14,7 +14,6 @@ use super::callbacks::{Callbacks, NoCallbacks};
 use super::connection::Connection;
 use super::limits::Deadline;
 use super::{Found, Limits, PluginError};
-use crate::sys::log::chain;
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use farrier_plugin::{
     BlockDevice, Context, Device, ErrorKind, ManagerError, Node, SilentContext, StepArguments,
-    protocol,
+    chain, protocol,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 use super::answers::{Answers, Devices};
 use super::keeper::Keeper;
 use super::{Found, Limits, PluginError};
-use crate::sys::log::chain;
 
 /// A member of the log archive.
 #[derive(serde::Deserialize)]

@@ -80,7 +80,7 @@ fn verdict(request: &ImageRequest, start: &[u8]) -> Result<&'static str, String>
         .map(Kind::name)
         .map_err(|error| {
             assert_eq!(error.kind(), ErrorKind::InvalidImage);
-            ManagerError::new(error.kind(), crate::sys::log::chain(&error)).chain()
+            ManagerError::new(error.kind(), farrier_plugin::chain(&error)).chain()
         })
 }
 

@@ -56,7 +56,7 @@ fn server(answer: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static) -> 
 }
 
 fn text(error: &RangeError) -> String {
-    crate::sys::log::chain(error)
+    farrier_plugin::chain(error)
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use farrier_plugin::{ErrorKind, SilentContext};
+use farrier_plugin::{ErrorKind, SilentContext, chain};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
@@ -14,7 +14,6 @@ use crate::config::Options;
 use crate::stream::http_cases;
 use crate::stream::test_server::{Reply, TestServer};
 use crate::stream::{Credentials, ImageRequest, StreamError, Written, write};
-use crate::sys::log::chain;
 use crate::sys::memory_medium::MemoryMedium;
 
 fn basic() -> Credentials {

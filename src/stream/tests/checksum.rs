@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use farrier_plugin::{ErrorKind, SilentContext};
+use farrier_plugin::{ErrorKind, SilentContext, chain};
 
 use super::{MIB, assert_written, head_is_blank, image, options, request, sha256};
 use crate::stream::test_server::{Reply, TestServer};
@@ -10,7 +10,6 @@ use crate::stream::{
     Algorithm, Checksum, Credentials, ImageRequest, Location, MD5_DISABLED, StreamError, Written,
     write,
 };
-use crate::sys::log::chain;
 use crate::sys::memory_medium::MemoryMedium;
 
 const SIZE: usize = 2 * MIB;

@@ -6,14 +6,13 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use farrier_plugin::SilentContext;
+use farrier_plugin::{SilentContext, chain};
 use serde_json::{Value, json};
 
 use super::{MIB, options, request};
 use crate::config::Options;
 use crate::stream::test_server::{Reply, TestServer};
 use crate::stream::{Algorithm, Checksum, Location, StreamError, write};
-use crate::sys::log::chain;
 use crate::sys::memory_medium::MemoryMedium;
 
 #[test]

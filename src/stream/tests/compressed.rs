@@ -3,14 +3,13 @@
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use farrier_plugin::{ErrorKind, SilentContext};
+use farrier_plugin::{ErrorKind, SilentContext, chain};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::{MIB, assert_written, head_is_blank, image, options, request, run, sha256};
 use crate::stream::test_server::{Reply, TestServer};
 use crate::stream::{Format, ImageRequest, StreamError, Written, write};
-use crate::sys::log::chain;
 use crate::sys::memory_medium::MemoryMedium;
 use crate::sys::process::Program;
 

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use farrier_plugin::{ErrorKind, SilentContext};
+use farrier_plugin::{ErrorKind, SilentContext, chain};
 
 use super::{MIB, assert_written, head_is_blank, image, options, request, run};
 use crate::config::Options;
 use crate::stream::test_server::{self, Reply, TestServer};
 use crate::stream::{StreamError, write};
-use crate::sys::log::chain;
 use crate::sys::memory_medium::{Change, MemoryMedium};
 
 #[test]

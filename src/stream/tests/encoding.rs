@@ -3,12 +3,11 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use farrier_plugin::{ErrorKind, SilentContext};
+use farrier_plugin::{ErrorKind, SilentContext, chain};
 
 use super::{MIB, assert_written, head_is_blank, image, options, request, sha256};
 use crate::stream::test_server::{Reply, Request, TestServer};
 use crate::stream::{Checksum, Format, ImageRequest, StreamError, Written, write};
-use crate::sys::log::chain;
 use crate::sys::memory_medium::MemoryMedium;
 
 fn gzip(content: &[u8]) -> Arc<Vec<u8>> {

@@ -8,14 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
-use farrier_plugin::{Context, ErrorKind, Progress};
+use farrier_plugin::{Context, ErrorKind, Progress, chain};
 use proptest::prelude::*;
 
 use super::{MIB, assert_written, head_is_blank, image, options, request};
 use crate::config::Options;
 use crate::stream::test_server::{Reply, Request, TestServer};
 use crate::stream::{Format, ImageRequest, StreamError, Written, write};
-use crate::sys::log::chain;
 use crate::sys::memory_medium::MemoryMedium;
 
 /// Remembers the threads that asked whether the command is cancelled, which every stage does.

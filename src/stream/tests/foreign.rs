@@ -8,14 +8,13 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use farrier_plugin::{ErrorKind, SilentContext};
+use farrier_plugin::{ErrorKind, SilentContext, chain};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
 use super::{MIB, options, request};
 use crate::stream::test_server::{Reply, TestServer};
 use crate::stream::{Format, describe, write};
-use crate::sys::log::chain;
 use crate::sys::memory_medium::MemoryMedium;
 
 fn table() -> Value {

@@ -110,7 +110,7 @@ fn parts_that_are_not_the_files_are_noticed() {
     });
     let error = outcome.unwrap_err();
     assert!(
-        crate::sys::log::chain(&error).contains("changed while it was read"),
+        farrier_plugin::chain(&error).contains("changed while it was read"),
         "{error}"
     );
     assert!(super::head_is_blank(&medium.content()));

@@ -222,7 +222,7 @@ pub(super) fn is_ata(drive: &dyn ScsiDevice) -> Result<(), String> {
             }
             Err("it is no ATA drive, or one behind an adapter that hides it".to_owned())
         }
-        Err(CommandError::NoAnswer { source, .. }) => Err(crate::sys::log::chain(&source)),
+        Err(CommandError::NoAnswer { source, .. }) => Err(farrier_plugin::chain(&source)),
         Err(error) => Err(error.to_string()),
     }
 }

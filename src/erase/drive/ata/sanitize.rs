@@ -386,7 +386,7 @@ mod tests {
     fn an_adapter_that_hides_registers_is_named() {
         let drive = Drive::new().failing(&[Fault::NoRegisters]);
         let error = run(&drive, Sanitize::Block).unwrap_err();
-        let told = crate::sys::log::chain(&error);
+        let told = farrier_plugin::chain(&error);
         assert!(
             told.contains("keeps the drive's registers to itself"),
             "{told}"

@@ -265,7 +265,7 @@ fn undo(drive: &dyn ScsiDevice, device: &str) -> Aftermath {
         Err(error) => {
             warn!(
                 device,
-                error = crate::sys::log::chain(&error),
+                error = farrier_plugin::chain(&error),
                 "the password stays"
             );
             Aftermath::Password

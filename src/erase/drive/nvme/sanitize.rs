@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(got[1].dword10, 2 | 2 << 9);
         let script = Script::new(vec![Namespace, Status(0x10a)]);
         let error = format(&script, 1, false).unwrap_err();
-        assert!(crate::sys::log::chain(&error).contains("invalid format"));
+        assert!(farrier_plugin::chain(&error).contains("invalid format"));
         // A namespace that is not active answers with zeros.
         let error = format(&Script::new(vec![Done]), 1, false).unwrap_err();
         assert!(matches!(error, NvmeMethodError::Inactive { namespace: 1 }));
@@ -295,7 +295,7 @@ mod tests {
     fn a_refusal_silence_and_nonsense_are_failures() {
         let script = Script::new(vec![Log(65_535, 0), Status(0x001)]);
         let error = run(&script, Sanitize::Block).unwrap_err();
-        assert!(crate::sys::log::chain(&error).contains("invalid command opcode"));
+        assert!(farrier_plugin::chain(&error).contains("invalid command opcode"));
         let script = Script::new(vec![Log(65_535, 0), Done, Log(65_535, 0)]);
         let error = run(&script, Sanitize::Block).unwrap_err();
         assert!(matches!(error, NvmeMethodError::NotBegun));

@@ -10,14 +10,13 @@ pub(crate) mod model;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use farrier_plugin::Progress;
+use farrier_plugin::{Progress, chain};
 use tracing::{info, warn};
 
 use crate::erase::drive::command::{self, CommandError};
 use crate::erase::drive::error::DriveError;
 use crate::erase::drive::watch::Watch;
 use crate::erase::method::Sanitize;
-use crate::sys::log::chain;
 use crate::sys::scsi::{Data, ScsiDevice, Sense};
 
 const SANITIZE: u8 = 0x48;

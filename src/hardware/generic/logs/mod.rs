@@ -17,12 +17,12 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use farrier_plugin::chain;
 use serde_json::{Map, Value};
 
 use crate::block::list::all_devices;
 use crate::sys::kernel_log;
 use crate::sys::kernel_parameters::COMMAND_LINE;
-use crate::sys::log::chain;
 use crate::sys::root::Root;
 use crate::sys::run_files::{self, Archived};
 

@@ -27,7 +27,7 @@ fn watch(context: &dyn Context) -> Watch<'_> {
 }
 
 fn text(error: &DriveError) -> String {
-    crate::sys::log::chain(error)
+    farrier_plugin::chain(error)
 }
 
 #[test]

@@ -182,5 +182,5 @@ fn difference(one: &[u8], other: &[u8]) -> Option<usize> {
 
 /// The whole chain of an error's messages.
 fn message(error: &StreamError) -> String {
-    crate::sys::log::chain(error)
+    farrier_plugin::chain(error)
 }

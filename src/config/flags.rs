@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use super::schema::{ENTRIES, Entry};
+use super::options::{ENTRIES, Entry};
 use super::{ConfigError, Origin};
 
 /// Flags of the reference's logging library; where the log goes is not theirs to say here.
@@ -114,12 +114,8 @@ pub fn help() -> String {
         } else {
             String::new()
         };
-        let kernel = entry
-            .kernel
-            .map(|key| format!("  (kernel: {key})"))
-            .unwrap_or_default();
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "  --{}{no}{value}{kernel}", entry.name);
+        let _ = writeln!(text, "  --{}{no}{value}  {}", entry.name, entry.help());
     }
     text
 }

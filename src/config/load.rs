@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use super::flags::{self, Flags, Place};
-use super::schema::{self, ENTRIES, Entry};
-use super::{ConfigError, KernelParameters, Options, Origin, Secret, ini};
+use super::options::{ENTRIES, Entry};
+use super::{ConfigError, KernelParameters, Options, Origin, Secret, ini, names};
 
 /// Read where no `--config-file` is given: the first of each line that exists.
 const FILES: [&[&str]; 2] = [
@@ -214,7 +214,7 @@ impl Loading {
                 path: path.to_owned(),
                 line: assignment.line,
             };
-            match schema::in_file(&assignment.group, &assignment.name) {
+            match names::in_file(&assignment.group, &assignment.name) {
                 Some(entry) => self.set(entry, &assignment.value, origin),
                 None => self.warnings.push(format!(
                     "[{}] {} in {origin} is no option of this agent",
@@ -481,7 +481,7 @@ mod tests {
                 assert!(!dump.contains(&format!("u:{source}")), "{dump}");
             }
             assert!(
-                schema::secret_names().any(|name| entry.variable().to_lowercase().contains(&name)),
+                names::secret_names().any(|name| entry.variable().to_lowercase().contains(&name)),
                 "{}",
                 entry.name
             );

@@ -1,306 +1,300 @@
-//! Every option, its type and its default (contract/control-plane 1.4).
+//! Every option: its names, its type, its default, how its value is read, and what it is for
+//! (contract/control-plane 1.3.4, 1.4). What `--help` and the manual say of an option is its
+//! documentation here.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
 
 use super::Secret;
+use super::value::{
+    Curve, MAX, TlsVersion, Value, address, addresses, api_version, boolean, curve, directories,
+    list, number, one_of, path, seconds, secret, secret_url, text, tls_version, trimmed, urls,
+};
 
-/// The options as they are in force. Field names are the reference's option names; units are
-/// seconds and MiB.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The conductor's API root URLs, tried in order; `mdns` asks the network.
-    pub api_url: Vec<String>,
-    /// Sent as `X-OpenStack-Request-ID` on every request to the conductor.
-    pub global_request_id: Option<String>,
-    /// Address the command API binds to; `None` is `::` where the kernel has IPv6, else `0.0.0.0`.
-    pub listen_host: Option<IpAddr>,
-    /// Port the command API binds to.
-    pub listen_port: u16,
-    /// Serve TLS with `tls_cert_file` and `tls_key_file` instead of an own certificate.
-    pub listen_tls: bool,
-    /// Server certificate, PEM.
-    pub tls_cert_file: Option<PathBuf>,
-    /// Server key, PEM.
-    pub tls_key_file: Option<PathBuf>,
-    /// Make a self-signed certificate and serve TLS with it.
-    pub enable_auto_tls: bool,
-    /// Seconds taken off the own certificate's notBefore.
-    pub auto_tls_allowed_clock_skew: u64,
-    /// Lowest TLS version, as server and as client.
-    pub tls_min_version: TlsVersion,
-    /// TLS 1.2 cipher suites, OpenSSL's names joined with `:`.
-    pub tls_cipher_suites: Option<String>,
-    /// Curve of the own certificate's key.
-    pub tls_certificate_curve: Curve,
-    /// Address put into the callback URL; `None` finds it by route.
-    pub advertise_host: Option<String>,
-    /// Port put into the callback URL.
-    pub advertise_port: u16,
-    /// Scheme put into the callback URL; an own certificate makes it `https`.
-    pub advertise_protocol: String,
-    /// Rounds of the search for the advertised address, at least 1.
-    pub ip_lookup_attempts: u32,
-    /// Seconds between those rounds.
-    pub ip_lookup_sleep: u64,
-    /// Take the advertised address from this interface.
-    pub network_interface: Option<String>,
-    /// Seconds for all tries of a lookup.
-    pub lookup_timeout: u64,
-    /// Least seconds between two tries of a lookup.
-    pub lookup_interval: u64,
-    /// Seconds to listen for LLDP.
-    pub lldp_timeout: f64,
-    /// Put LLDP into the inventory.
-    pub collect_lldp: bool,
-    /// Where inspection data goes.
-    pub inspection_callback_url: Vec<String>,
-    /// Collectors in order, comma separated; `default,logs` when unset.
-    pub inspection_collectors: Option<String>,
-    /// Seconds to wait for an address before inspection; 0 does not wait.
-    pub inspection_dhcp_wait_timeout: u64,
-    /// Wait for an address on all interfaces.
-    pub inspection_dhcp_all_interfaces: bool,
-    /// Seconds to wait after the managers were initialised.
-    pub hardware_initialization_delay: u64,
-    /// How often the root disk is looked for; 0 does not wait.
-    pub disk_wait_attempts: u32,
-    /// Seconds between two looks.
-    pub disk_wait_delay: u64,
-    /// Do not verify the servers' certificates.
-    pub insecure: bool,
-    /// CA bundle for outbound HTTPS; `None` is the system's.
-    pub cafile: Option<PathBuf>,
-    /// Client certificate for outbound HTTPS.
-    pub certfile: Option<PathBuf>,
-    /// Key of the client certificate.
-    pub keyfile: Option<PathBuf>,
-    /// NTP server for the clock.
-    pub ntp_server: Option<String>,
-    /// A clock that cannot be set is an error.
-    pub fail_if_clock_not_set: bool,
-    /// Token agreed before the boot.
-    pub agent_token: Option<Secret>,
-    /// User for images, with `http_basic`.
-    pub image_server_user: Option<String>,
-    /// Password for images, with `http_basic`.
-    pub image_server_password: Option<Secret>,
-    /// `noauth` or `http_basic`.
-    pub image_server_auth_strategy: String,
-    /// Seconds for a connection or a read, at least 1.
-    pub image_download_connection_timeout: u64,
-    /// Tries after the first.
-    pub image_download_connection_retries: u32,
-    /// Seconds between two tries.
-    pub image_download_connection_retry_interval: u64,
-    /// Seconds for a download in all; 0 sets no limit.
-    pub image_download_max_duration: u64,
-    /// The conductor's API version, `1.N`; `None` asks for it.
-    pub ironic_api_version: Option<String>,
-    /// VLAN interfaces to make.
-    pub enable_vlan_interfaces: String,
-    /// A boot loader that cannot be installed is no error.
-    pub ignore_bootloader_failure: bool,
-    /// Priority of the step inject_files, 0 to 99.
-    pub inject_files_priority: u32,
-    /// Refuse to erase shared cluster file systems.
-    pub guard_special_filesystems: bool,
-    /// Allow a verified discard as an erase.
-    pub enable_discard_erase: bool,
-    /// Let SCSI disks erase themselves with SANITIZE. An option of farrier's own, like the next.
-    pub enable_scsi_sanitize: bool,
-    /// Let SCSI disks erase themselves with FORMAT UNIT.
-    pub enable_scsi_format_unit: bool,
-    /// Where erase records are sent: an `http://` or `https://` URL.
-    pub erase_record_url: Option<Secret>,
-    /// How they are sent: `POST` to the URL, or `PUT` below it.
-    pub erase_record_method: String,
-    /// A device whose record did not arrive is a failure, although it is erased.
-    pub erase_record_required: bool,
-    /// Allow MD5 image checksums.
-    pub md5_enabled: bool,
-    /// Seconds for a request to the conductor, at least 1.
-    pub http_request_timeout: u64,
-    /// Always rebuild the config drive on the disk.
-    pub config_drive_rebuild: bool,
-    /// Do not look into images for what they are.
-    pub disable_deep_image_inspection: bool,
-    /// Read a written image from the disk again and compare it before the disk becomes bootable.
-    /// An option of farrier's own.
-    pub verify_written_image: bool,
-    /// Image formats that may be written.
-    pub permitted_image_formats: Vec<String>,
-    /// Refuse bootc deployments.
-    pub disable_bootc_deploy: bool,
-    /// Allow GRUB to be installed for BIOS.
-    pub enable_bios_bootloader_install: bool,
-    /// Where plugins lie, the first directory first. An option of farrier's own, like the four
-    /// below.
-    pub hardware_manager_directories: Vec<PathBuf>,
-    /// The plugins to start, by name; empty starts all. Their order is that of equal support levels.
-    pub enabled_hardware_managers: Vec<String>,
-    /// Plugins not to start, by name.
-    pub disabled_hardware_managers: Vec<String>,
-    /// Hardware managers without which no step is offered or run: names of plugins, managers or
-    /// classes.
-    pub required_hardware_managers: Vec<String>,
-    /// Seconds that a step of a plugin may take.
-    pub hardware_manager_step_timeout: u64,
-    /// MiB of the EFI system partition of partition images.
-    pub efi_system_partition_size: u64,
-    /// Look for the conductor with mDNS when no `api_url` is set.
-    pub use_mdns: bool,
-    /// Options of the group DEFAULT that an mDNS answer may set.
-    pub mdns_allowed_overrides: Vec<String>,
-    /// How often a service is looked for with mDNS.
-    pub mdns_lookup_attempts: u32,
-    /// Addresses of this machine to ask from with mDNS; empty means all.
-    pub mdns_interfaces: Vec<IpAddr>,
-    /// Log more.
-    pub debug: bool,
-    /// The parameter `BOOTIF` as it stands, of the kernel's line or of virtual media.
-    pub boot_interface: Option<String>,
-    /// Leave the management controller out of inventories, because the conductor knows it better. No
-    /// option, only a lookup says so.
-    pub skip_bmc_detect: bool,
+/// An option.
+pub(super) struct Entry {
+    /// `DEFAULT` or the group's name.
+    pub(super) group: &'static str,
+    /// The option's name in files and, in the group DEFAULT, as a flag.
+    pub(super) name: &'static str,
+    /// The field of [`Options`] that holds it.
+    #[cfg(test)]
+    field: &'static str,
+    /// The kernel parameter that sets its default.
+    pub(super) kernel: Option<&'static str>,
+    /// What it is for: the lines of its documentation, each with the space before it.
+    documentation: &'static [&'static str],
+    /// Whether a flag takes no value, with a second flag `--no<name>`.
+    pub(super) switch: bool,
+    /// Whether the value is kept out of logs, messages and the log archive: it is a [`Secret`] in
+    /// the options, and what reads it is told to hide it, by value and by [`super::secret_names`].
+    pub(super) secret: bool,
+    /// Read the value into the options; the error says what the value should be.
+    pub(super) set: fn(&mut Options, &str) -> Result<(), String>,
+    /// The value in these options, as it could be set; empty where there is none.
+    show: fn(&Options) -> String,
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            api_url: Vec::new(),
-            global_request_id: None,
-            listen_host: None,
-            listen_port: 9999,
-            listen_tls: false,
-            tls_cert_file: None,
-            tls_key_file: None,
-            enable_auto_tls: true,
-            auto_tls_allowed_clock_skew: 3600,
-            tls_min_version: TlsVersion::Tls12,
-            tls_cipher_suites: None,
-            tls_certificate_curve: Curve::P384,
-            advertise_host: None,
-            advertise_port: 9999,
-            advertise_protocol: "http".to_owned(),
-            ip_lookup_attempts: 6,
-            ip_lookup_sleep: 10,
-            network_interface: None,
-            lookup_timeout: 600,
-            lookup_interval: 1,
-            lldp_timeout: 30.0,
-            collect_lldp: false,
-            inspection_callback_url: Vec::new(),
-            inspection_collectors: None,
-            inspection_dhcp_wait_timeout: 60,
-            inspection_dhcp_all_interfaces: false,
-            hardware_initialization_delay: 0,
-            disk_wait_attempts: 10,
-            disk_wait_delay: 3,
-            insecure: false,
-            cafile: None,
-            certfile: None,
-            keyfile: None,
-            ntp_server: None,
-            fail_if_clock_not_set: false,
-            agent_token: None,
-            image_server_user: None,
-            image_server_password: None,
-            image_server_auth_strategy: "noauth".to_owned(),
-            image_download_connection_timeout: 60,
-            image_download_connection_retries: 9,
-            image_download_connection_retry_interval: 10,
-            image_download_max_duration: 0,
-            ironic_api_version: None,
-            enable_vlan_interfaces: String::new(),
-            ignore_bootloader_failure: false,
-            inject_files_priority: 0,
-            guard_special_filesystems: true,
-            enable_discard_erase: false,
-            enable_scsi_sanitize: false,
-            enable_scsi_format_unit: false,
-            erase_record_url: None,
-            erase_record_method: "POST".to_owned(),
-            erase_record_required: false,
-            md5_enabled: false,
-            http_request_timeout: 30,
-            config_drive_rebuild: false,
-            disable_deep_image_inspection: false,
-            verify_written_image: false,
-            permitted_image_formats: ["raw", "gpt", "qcow2"].map(str::to_owned).to_vec(),
-            disable_bootc_deploy: false,
-            enable_bios_bootloader_install: false,
-            hardware_manager_directories: vec!["/opt/farrier/plugins".into()],
-            enabled_hardware_managers: Vec::new(),
-            disabled_hardware_managers: Vec::new(),
-            required_hardware_managers: Vec::new(),
-            hardware_manager_step_timeout: 86_400,
-            efi_system_partition_size: 550,
-            use_mdns: false,
-            mdns_allowed_overrides: ["inspection_callback_url", "ntp_server"]
-                .map(str::to_owned)
-                .to_vec(),
-            mdns_lookup_attempts: 3,
-            mdns_interfaces: Vec::new(),
-            debug: false,
-            boot_interface: None,
-            skip_bmc_detect: false,
+impl Entry {
+    /// The name with its group where that is not DEFAULT.
+    pub(super) fn full_name(&self) -> String {
+        if self.group == "DEFAULT" {
+            self.name.to_owned()
+        } else {
+            format!("[{}] {}", self.group, self.name)
         }
     }
-}
 
-/// A TLS version that can be the lowest allowed.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum TlsVersion {
-    /// TLS 1.2.
-    Tls12,
-    /// TLS 1.3.
-    Tls13,
-}
+    /// The environment variable that sets it.
+    pub(super) fn variable(&self) -> String {
+        format!("FARRIER_{}", self.name.replace('-', "_").to_uppercase())
+    }
 
-impl TlsVersion {
-    /// The version of this name, `1.2` or `1.3`.
-    pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "1.2" => Some(Self::Tls12),
-            "1.3" => Some(Self::Tls13),
-            _ => None,
+    /// What a person reads of it: what it is for, its default, the kernel's name of it.
+    pub(super) fn help(&self) -> String {
+        let mut help = self.documentation.concat().trim_start().to_owned();
+        let default = (self.show)(&Options::default());
+        if !default.is_empty() {
+            help.push_str(&format!(" [default: {default}]"));
         }
+        if let Some(key) = self.kernel {
+            help.push_str(&format!(" (kernel: {key})"));
+        }
+        help
     }
 }
 
-/// The curve of the own certificate's key.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Curve {
-    /// NIST P-256.
-    P256,
-    /// NIST P-384.
-    P384,
-    /// NIST P-521.
-    P521,
+/// Fields of [`Options`] with what else is to know of each: `field as "name": type = default,
+/// reader, "kernel parameter";`. The name is left out where it is the field's, the parameter where
+/// there is none. The fields of `unnamed` are set by no source.
+macro_rules! options {
+    (
+        $([$group:ident] { $(
+            $(#[doc = $documentation:literal])+
+            $field:ident $(as $name:literal)?: $type:ty = $default:expr,
+            $read:expr $(, $kernel:literal)?;
+        )+ })+
+        unnamed { $(
+            $(#[doc = $unnamed_documentation:literal])+
+            $unnamed:ident: $unnamed_type:ty = $unnamed_default:expr;
+        )+ }
+    ) => {
+        /// The options as they are in force. Field names are the reference's option names; units
+        /// are seconds and MiB.
+        #[derive(Clone, Debug)]
+        pub struct Options {
+            $($($(#[doc = $documentation])+ pub $field: $type,)+)+
+            $($(#[doc = $unnamed_documentation])+ pub $unnamed: $unnamed_type,)+
+        }
+
+        impl Default for Options {
+            fn default() -> Self {
+                Self {
+                    $($($field: $default,)+)+
+                    $($unnamed: $unnamed_default,)+
+                }
+            }
+        }
+
+        /// All options, in the contract's order.
+        pub(super) static ENTRIES: &[Entry] = &[$($(Entry {
+            group: stringify!($group),
+            // What may be left out stands before what takes its place.
+            name: [$($name,)? stringify!($field)][0],
+            #[cfg(test)]
+            field: stringify!($field),
+            kernel: [$(Some($kernel),)? None][0],
+            documentation: &[$($documentation),+],
+            switch: <$type as Value>::SWITCH,
+            secret: <$type as Value>::SECRET,
+            set: |options, value| {
+                options.$field = $read(value)?;
+                Ok(())
+            },
+            show: |options| options.$field.shown(),
+        },)+)+];
+
+        #[cfg(test)]
+        const UNNAMED: &[&str] = &[$(stringify!($unnamed)),+];
+    };
 }
 
-/// The options in force, shared by all rooms: a lookup replaces some of them
-/// (contract/control-plane 2.4).
-#[derive(Clone, Debug, Default)]
-pub struct Live(Arc<RwLock<Arc<Options>>>);
-
-impl Live {
-    /// Share these options.
-    pub fn new(options: Options) -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(options))))
+options! {
+    [DEFAULT] {
+        /// The conductor's API root URLs, tried in order; `mdns` asks the network.
+        api_url: Vec<String> = Vec::new(), urls, "ipa-api-url";
+        /// Sent as `X-OpenStack-Request-ID` on every request to the conductor.
+        global_request_id: Option<String> = None, text, "ipa-global-request-id";
+        /// Address the command API binds to; unset: `::` where the kernel has IPv6, else `0.0.0.0`.
+        listen_host: Option<IpAddr> = None, address, "ipa-listen-host";
+        /// Port the command API binds to.
+        listen_port: u16 = 9999, number(0..=65_535), "ipa-listen-port";
+        /// Serve TLS with `tls_cert_file` and `tls_key_file` instead of an own certificate.
+        listen_tls: bool = false, boolean;
+        /// Server certificate, PEM.
+        tls_cert_file: Option<PathBuf> = None, path;
+        /// Server key, PEM.
+        tls_key_file: Option<PathBuf> = None, path;
+        /// Make a self-signed certificate and serve TLS with it.
+        enable_auto_tls: bool = true, boolean;
+        /// Seconds taken off the own certificate's notBefore.
+        auto_tls_allowed_clock_skew: u64 = 3600, number(0..=MAX);
+        /// Lowest TLS version, as server and as client.
+        tls_min_version: TlsVersion = TlsVersion::Tls12, tls_version, "ipa-tls-min-version";
+        /// TLS 1.2 cipher suites, OpenSSL's names joined with `:`.
+        tls_cipher_suites: Option<String> = None, text, "ipa-tls-cipher-suites";
+        /// Curve of the own certificate's key.
+        tls_certificate_curve: Curve = Curve::P384, curve, "ipa-tls-certificate-curve";
+        /// Address put into the callback URL; unset: found by route.
+        advertise_host: Option<String> = None, text, "ipa-advertise-host";
+        /// Port put into the callback URL.
+        advertise_port: u16 = 9999, number(0..=65_535), "ipa-advertise-port";
+        /// Scheme put into the callback URL; an own certificate makes it `https`.
+        advertise_protocol: String = "http".to_owned(),
+            one_of(&["http", "https"]), "ipa-advertise-protocol";
+        /// Rounds of the search for the advertised address, at least 1.
+        ip_lookup_attempts: u32 = 6, number(1..=MAX), "ipa-ip-lookup-attempts";
+        /// Seconds between the rounds of that search.
+        ip_lookup_sleep: u64 = 10, number(0..=MAX), "ipa-ip-lookup-timeout";
+        /// Take the advertised address from this interface.
+        network_interface: Option<String> = None, text, "ipa-network-interface";
+        /// Seconds for all tries of a lookup.
+        lookup_timeout: u64 = 600, number(0..=MAX), "ipa-lookup-timeout";
+        /// Least seconds between two tries of a lookup.
+        lookup_interval: u64 = 1, number(0..=MAX), "ipa-lookup-interval";
+        /// Seconds to listen for LLDP.
+        lldp_timeout: f64 = 30.0, seconds, "ipa-lldp-timeout";
+        /// Put LLDP into the inventory.
+        collect_lldp: bool = false, boolean, "ipa-collect-lldp";
+        /// Where inspection data goes.
+        inspection_callback_url: Vec<String> = Vec::new(), urls, "ipa-inspection-callback-url";
+        /// Collectors in order, comma separated; unset: `default,logs`.
+        inspection_collectors: Option<String> = None, text, "ipa-inspection-collectors";
+        /// Seconds to wait for an address before inspection; 0 does not wait.
+        inspection_dhcp_wait_timeout: u64 = 60, number(0..=MAX), "ipa-inspection-dhcp-wait-timeout";
+        /// Wait for an address on all interfaces.
+        inspection_dhcp_all_interfaces: bool = false, boolean, "ipa-inspection-dhcp-all-interfaces";
+        /// Seconds to wait after the managers were initialised.
+        hardware_initialization_delay: u64 = 0,
+            number(0..=MAX), "ipa-hardware-initialization-delay";
+        /// How often the root disk is looked for; 0 does not wait.
+        disk_wait_attempts: u32 = 10, number(0..=MAX), "ipa-disk-wait-attempts";
+        /// Seconds between two looks for the root disk.
+        disk_wait_delay: u64 = 3, number(0..=MAX), "ipa-disk-wait-delay";
+        /// Do not verify the servers' certificates.
+        insecure: bool = false, boolean, "ipa-insecure";
+        /// CA bundle for outbound HTTPS; unset: the system's.
+        cafile: Option<PathBuf> = None, path;
+        /// Client certificate for outbound HTTPS.
+        certfile: Option<PathBuf> = None, path;
+        /// Key of the client certificate.
+        keyfile: Option<PathBuf> = None, path;
+        /// NTP server for the clock.
+        ntp_server: Option<String> = None, text, "ipa-ntp-server";
+        /// A clock that cannot be set is an error.
+        fail_if_clock_not_set: bool = false, boolean;
+        /// Token agreed before the boot.
+        agent_token: Option<Secret> = None, secret, "ipa-agent-token";
+        /// User for images, with `http_basic`.
+        image_server_user: Option<String> = None, text;
+        /// Password for images, with `http_basic`.
+        image_server_password: Option<Secret> = None, secret;
+        /// How images are asked for: `noauth` or `http_basic`.
+        image_server_auth_strategy: String = "noauth".to_owned(), one_of(&["noauth", "http_basic"]);
+        /// Seconds for a connection or a read of a download, at least 1.
+        image_download_connection_timeout: u64 = 60,
+            number(1..=MAX), "ipa-image-download-connection-timeout";
+        /// Tries of a download after the first.
+        image_download_connection_retries: u32 = 9,
+            number(0..=MAX), "ipa-image-download-connection-retries";
+        /// Seconds between two tries of a download.
+        image_download_connection_retry_interval: u64 = 10,
+            number(0..=MAX), "ipa-image-download-connection-retry-interval";
+        /// Seconds for a download in all; 0 sets no limit.
+        image_download_max_duration: u64 = 0, number(0..=MAX), "ipa-image-download-max-duration";
+        /// The conductor's API version, `1.N`; unset: it is asked for.
+        ironic_api_version: Option<String> = None, api_version, "ipa-ironic-api-version";
+        /// VLAN interfaces to make.
+        enable_vlan_interfaces: String = String::new(), trimmed, "ipa-enable-vlan-interfaces";
+        /// A boot loader that cannot be installed is no error.
+        ignore_bootloader_failure: bool = false, boolean, "ipa-ignore-bootloader-failure";
+        /// Priority of the step inject_files, 0 to 99.
+        inject_files_priority: u32 = 0, number(0..=99), "ipa-inject-files-priority";
+        /// Refuse to erase shared cluster file systems.
+        guard_special_filesystems as "guard-special-filesystems": bool = true,
+            boolean, "ipa-guard-special-filesystems";
+        /// Allow a verified discard as an erase.
+        enable_discard_erase: bool = false, boolean, "ipa-enable-discard-erase";
+        // The reference does not have this one and the next.
+        /// Let SCSI disks erase themselves with SANITIZE.
+        enable_scsi_sanitize: bool = false, boolean, "ipa-enable-scsi-sanitize";
+        /// Let SCSI disks erase themselves with FORMAT UNIT.
+        enable_scsi_format_unit: bool = false, boolean, "ipa-enable-scsi-format-unit";
+        /// Where erase records are sent: an `http://` or `https://` URL.
+        erase_record_url: Option<Secret> = None, secret_url, "ipa-erase-record-url";
+        /// How erase records are sent: `POST` to the URL, or `PUT` below it.
+        erase_record_method: String = "POST".to_owned(),
+            one_of(&["POST", "PUT"]), "ipa-erase-record-method";
+        /// A device whose record did not arrive is a failure, although it is erased.
+        erase_record_required: bool = false, boolean, "ipa-erase-record-required";
+        /// Allow MD5 image checksums.
+        md5_enabled: bool = false, boolean, "ipa-md5-enabled";
+        /// Seconds for a request to the conductor, at least 1.
+        http_request_timeout: u64 = 30, number(1..=MAX), "ipa-http-request-timeout";
+        /// Always rebuild the config drive on the disk.
+        config_drive_rebuild: bool = false, boolean;
+        /// Do not look into images for what they are.
+        disable_deep_image_inspection: bool = false, boolean;
+        // The reference does not have this one.
+        /// Read a written image from the disk again and compare it before the disk becomes bootable.
+        verify_written_image: bool = false, boolean, "ipa-verify-written-image";
+        /// Image formats that may be written.
+        permitted_image_formats: Vec<String> = ["raw", "gpt", "qcow2"].map(str::to_owned).to_vec(),
+            list;
+        /// Refuse bootc deployments.
+        disable_bootc_deploy: bool = false, boolean;
+        /// Allow GRUB to be installed for BIOS.
+        enable_bios_bootloader_install: bool = false, boolean;
+        // The reference does not have this one and the four below.
+        /// Where plugins lie, the first directory first.
+        hardware_manager_directories: Vec<PathBuf> = vec!["/opt/farrier/plugins".into()],
+            directories, "ipa-hardware-manager-directories";
+        /// The plugins to start, by name; empty starts all. Their order is that of equal support levels.
+        enabled_hardware_managers: Vec<String> = Vec::new(), list, "ipa-enabled-hardware-managers";
+        /// Plugins not to start, by name.
+        disabled_hardware_managers: Vec<String> = Vec::new(),
+            list, "ipa-disabled-hardware-managers";
+        /// Hardware managers without which no step is offered or run: names of plugins, managers or
+        /// classes.
+        required_hardware_managers: Vec<String> = Vec::new(),
+            list, "ipa-required-hardware-managers";
+        /// Seconds that a step of a plugin may take.
+        hardware_manager_step_timeout: u64 = 86_400,
+            number(1..=MAX), "ipa-hardware-manager-step-timeout";
+        /// Log more.
+        debug: bool = false, boolean, "ipa-debug";
     }
-
-    /// The options as they are now.
-    pub fn current(&self) -> Arc<Options> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    [disk_utils] {
+        /// MiB of the EFI system partition of partition images.
+        efi_system_partition_size: u64 = 550, number(1..=MAX);
     }
-
-    /// Change some of them; who holds an earlier [`Live::current`] keeps what it had.
-    pub fn change(&self, change: impl FnOnce(&mut Options)) {
-        let mut options = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        change(Arc::make_mut(&mut options));
+    [mdns] {
+        /// Look for the conductor with mDNS when no `api_url` is set.
+        use_mdns: bool = false, boolean, "ipa-use-mdns";
+        /// Options of the group DEFAULT that an mDNS answer may set.
+        mdns_allowed_overrides as "allowed_overrides": Vec<String> =
+            ["inspection_callback_url", "ntp_server"].map(str::to_owned).to_vec(), list;
+        /// How often a service is looked for with mDNS.
+        mdns_lookup_attempts as "lookup_attempts": u32 = 3, number(1..=MAX);
+        /// Addresses of this machine to ask from with mDNS; empty means all.
+        mdns_interfaces as "interfaces": Vec<IpAddr> = Vec::new(), addresses;
+    }
+    unnamed {
+        /// The parameter `BOOTIF` as it stands, of the kernel's line or of virtual media.
+        boot_interface: Option<String> = None;
+        /// Leave the management controller out of inventories, because the conductor knows it better. No
+        /// option, only a lookup says so.
+        skip_bmc_detect: bool = false;
     }
 }
 
@@ -308,6 +302,8 @@ impl Live {
 mod tests {
     use std::fs;
     use std::path::Path;
+
+    use super::{ENTRIES, UNNAMED};
 
     /// Nothing reads these: the first is named where it asks for something, and what the second
     /// forbids is never done.
@@ -336,14 +332,8 @@ mod tests {
             &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
             &mut text,
         );
-        let own = include_str!("options.rs");
-        let structure = own.split("pub struct Options {").nth(1).unwrap();
-        let structure = structure.split("\n}\n").next().unwrap();
-        let fields: Vec<&str> = structure
-            .lines()
-            .filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':'))
-            .map(|(name, _)| name)
-            .collect();
+        let mut fields: Vec<&str> = ENTRIES.iter().map(|entry| entry.field).collect();
+        fields.extend(UNNAMED);
         assert!(fields.len() > 70, "{fields:?}");
         for field in fields {
             let is_read = text.match_indices(&format!(".{field}")).any(|(at, found)| {

@@ -1,21 +1,19 @@
 //! Why a device was not erased.
 
-use std::error::Error;
-
-use farrier_plugin::{ErrorKind, ManagerError, chain};
+use farrier_plugin::{ErrorKind, ManagerError};
 use libblkid_rs::BlkidErr;
 
 use crate::block::list::BlockError;
-use crate::erase::drive::error::DriveError;
+use crate::erase::drive::error::{DriveError, Fault};
 use crate::erase::record::DeliveryError;
 use crate::sys::block_device::DiskError;
 
 /// Why a device was not erased, or must not be.
 #[derive(Debug, thiserror::Error)]
 pub enum EraseError {
-    /// An ATA or SCSI drive did not erase itself.
+    /// The drive did not erase itself.
     #[error(transparent)]
-    AtaOrScsi(DriveError),
+    Drive(DriveError),
     /// The command was cancelled before the end.
     #[error("The erase of {device} was cancelled; what it held can still be there")]
     Cancelled {
@@ -181,17 +179,6 @@ pub enum EraseError {
         /// The device.
         device: String,
     },
-    /// The drive did not erase itself.
-    #[error("{device} is not erased by {method}")]
-    Drive {
-        /// The device.
-        device: String,
-        /// The method.
-        method: String,
-        /// The drive's own error.
-        #[source]
-        source: Box<dyn Error + Send + Sync>,
-    },
     /// The drive did not erase itself, and nothing else is allowed. The text begins as the
     /// reference's (contract/data-plane 7.4).
     #[error(
@@ -239,9 +226,11 @@ impl EraseError {
 
 impl From<DriveError> for EraseError {
     fn from(error: DriveError) -> Self {
-        match error {
-            DriveError::Cancelled { device } => Self::Cancelled { device },
-            error => Self::AtaOrScsi(error),
+        match error.fault {
+            Fault::Cancelled => Self::Cancelled {
+                device: error.device,
+            },
+            _ => Self::Drive(error),
         }
     }
 }
@@ -254,13 +243,12 @@ impl From<EraseError> for ManagerError {
             EraseError::Disk { source, .. }
             | EraseError::Open { source, .. }
             | EraseError::Unwritable { source, .. } => manager_error.with_source(source),
-            EraseError::AtaOrScsi(error) => match error.source() {
-                Some(source) => manager_error.with_source(chain(source)),
-                None => manager_error,
-            },
+            EraseError::Drive(DriveError {
+                source: Some(source),
+                ..
+            }) => manager_error.with_source(source),
             EraseError::List(source) => manager_error.with_source(source),
             EraseError::Undelivered { source, .. } => manager_error.with_source(source),
-            EraseError::Drive { source, .. } => manager_error.with_source(source),
             // Kept as text: libblkid's error type cannot go to another thread.
             EraseError::Search { source, .. } => manager_error.with_source(source.to_string()),
             _ => manager_error,

@@ -21,7 +21,7 @@ mod step;
 pub(crate) mod fuzzing;
 
 pub use drive::command::CommandError;
-pub use drive::error::{Aftermath, DriveError};
+pub use drive::error::{Aftermath, DriveError, Fault};
 pub use drive::nvme::identify::read_capabilities;
 pub use error::EraseError;
 pub use flags::EraseFlags;

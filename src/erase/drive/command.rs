@@ -1,7 +1,9 @@
 //! One command to a drive, and why it was not carried out.
 
+use std::io;
 use std::time::Duration;
 
+use crate::sys::nvme::NvmeError;
 use crate::sys::scsi::{Data, Reply, ScsiDevice, ScsiError, Sense};
 
 /// How often a command is sent again that the drive did not carry out because it had news (a
@@ -11,6 +13,18 @@ const MOST_NEWS: usize = 4;
 /// A command that was not carried out, or not to the end.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
+    /// The device cannot be opened for commands.
+    #[error(transparent)]
+    Open(#[from] io::Error),
+    /// An NVMe command was not carried out.
+    #[error(transparent)]
+    Nvme(#[from] NvmeError),
+    /// The answer makes no sense.
+    #[error("What the drive answered to {command} makes no sense")]
+    Senseless {
+        /// Its name in the standard.
+        command: &'static str,
+    },
     /// The drive's registers say that it failed. The words are the drive's own error.
     #[error(
         "The drive answered {command} with an error: status {status:02x}h, error {error:02x}h{}",

@@ -10,7 +10,7 @@ pub(super) mod watch;
 use farrier_plugin::BlockDevice;
 use tracing::debug;
 
-use crate::erase::drive::error::DriveError;
+use crate::erase::drive::error::{DriveError, Fault};
 use crate::erase::drive::watch::Watch;
 use crate::erase::method::Method;
 use crate::sys::root::Root;
@@ -32,10 +32,7 @@ pub(in crate::erase) fn is_usb(device: &BlockDevice) -> bool {
 
 /// The drive behind this device.
 pub(in crate::erase) fn open(root: &Root, device: &str) -> Result<SgDevice, DriveError> {
-    SgDevice::open(root.path(device)).map_err(|source| DriveError::Open {
-        device: device.to_owned(),
-        source,
-    })
+    SgDevice::open(root.path(device)).map_err(|source| Fault::Open.after(device, source))
 }
 
 /// What must be before a marker can be written: the drive answers reads and writes, and will take
@@ -67,10 +64,7 @@ pub(in crate::erase) fn run(
         Method::AtaSanitize(operation) => ata::sanitize(drive, operation, watch),
         Method::ScsiSanitize(operation) => scsi::sanitize(drive, operation, watch),
         Method::ScsiFormat => scsi::format_unit(drive, watch),
-        _ => Err(DriveError::Unsupported {
-            device: watch.device.to_owned(),
-            feature: "such method",
-        }),
+        _ => Err(Fault::Unsupported("such method").of(watch.device)),
     }
 }
 
@@ -107,7 +101,7 @@ mod tests {
     use farrier_plugin::{SilentContext, chain};
 
     use super::*;
-    use crate::erase::drive::ata::model::{Drive, ERASE_UNIT, Fault, SANITIZE};
+    use crate::erase::drive::ata::model::{Defect, Drive, ERASE_UNIT, SANITIZE};
     use crate::erase::drive::scsi::model::Disk as ScsiDisk;
     use crate::erase::method::Sanitize;
     use crate::erase::proof::Proof;
@@ -190,7 +184,7 @@ mod tests {
                 "{error}"
             );
         }
-        let hidden = Drive::new().failing(&[Fault::NoRegisters]);
+        let hidden = Drive::new().failing(&[Defect::NoRegisters]);
         assert!(proven(&hidden, METHODS[2]).is_err());
         for drive in [frozen, foreign, hidden] {
             assert!(drive.is_untouched());

@@ -156,7 +156,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::erase::drive::ata::model::{Drive, Fault, IDENTIFY};
+    use crate::erase::drive::ata::model::{Defect, Drive, IDENTIFY};
     use crate::erase::drive::scsi::model::Disk;
 
     fn plan(drive: &dyn ScsiDevice, flags: &EraseFlags) -> Plan {
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_drive_that_talks_nonsense_is_not_overwritten_in_silence() {
-        let drive = Drive::new().failing(&[Fault::Short(IDENTIFY)]);
+        let drive = Drive::new().failing(&[Defect::Short(IDENTIFY)]);
         let plan = plan(&drive, &flags());
         let refusal = plan.refusal().unwrap().to_string();
         assert!(refusal.contains("412 bytes instead of 512"), "{refusal}");

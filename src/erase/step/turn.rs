@@ -1,6 +1,5 @@
 //! One device from the guard's verdict to the proof.
 
-use std::error::Error;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,7 @@ use tracing::{info, warn};
 
 use crate::block::holders;
 use crate::erase::drive;
-use crate::erase::drive::error::DriveError;
+use crate::erase::drive::error::{DriveError, Fault};
 use crate::erase::drive::nvme;
 use crate::erase::drive::watch::Watch;
 use crate::erase::error::EraseError;
@@ -157,16 +156,17 @@ fn by_method(
             let watch = Watch::new(context, device, plan.device.size);
             drive::prepare(&drive, method, &watch)?;
             by_itself(root, planned, scopes, context, || {
-                Ok(drive::run(&drive, method, &watch)?)
+                drive::run(&drive, method, &watch)
             })
             .map(Some)
         }
         method @ (Method::NvmeFormat { .. } | Method::NvmeSanitize(_)) => {
             by_itself(root, planned, scopes, context, || {
-                let controller = NvmeDevice::open(root, device)?;
+                let controller = NvmeDevice::open(root, device)
+                    .map_err(|source| Fault::Open.after(device, source))?;
                 if let Method::NvmeSanitize(action) = method {
                     let watch = Watch::new(context, device, plan.device.size);
-                    nvme::sanitize::sanitize(&controller, action, &watch)?;
+                    nvme::sanitize::sanitize(&controller, action, &watch)
                 } else {
                     context.report_progress(Progress {
                         what: format!("erasing {device}: {method}, which tells nothing on its way"),
@@ -175,9 +175,8 @@ fn by_method(
                     });
                     let namespace = plan.namespace.unwrap_or(u32::MAX);
                     let crypto = method == Method::NvmeFormat { crypto: true };
-                    nvme::sanitize::format(&controller, namespace, crypto)?;
+                    nvme::sanitize::format(&controller, namespace, crypto, device)
                 }
-                Ok(())
             })
             .map(Some)
         }
@@ -191,7 +190,7 @@ fn by_itself(
     planned: &Planned,
     scopes: &Scopes,
     context: &dyn Context,
-    run: impl FnOnce() -> Result<(), Box<dyn Error + Send + Sync>>,
+    run: impl FnOnce() -> Result<(), DriveError>,
 ) -> Result<Verification, EraseError> {
     let mut covered = Vec::new();
     for device in &planned.covers {
@@ -201,15 +200,7 @@ fn by_itself(
         covered.push((device, disk, proof));
     }
     let own = planned.covers.first().cloned().unwrap_or_default();
-    run().map_err(|source| match source.downcast::<DriveError>() {
-        // It names the device itself.
-        Ok(error) => EraseError::from(*error),
-        Err(source) => EraseError::Drive {
-            device: own.clone(),
-            method: planned.method.to_string(),
-            source,
-        },
-    })?;
+    run()?;
     let size = covered.first().map_or(0, |(_, disk, _)| disk.size());
     context.report_progress(Progress {
         what: format!("reading {own} back"),
@@ -413,9 +404,9 @@ mod tests {
             let scopes = Scopes::default();
             let root = Root::at(tree.path());
             let outcome = by_itself(&root, &planned, &scopes, &SilentContext, || {
-                fs::write(path(names[0]), vec![0; 12 << 20])?;
+                fs::write(path(names[0]), vec![0; 12 << 20]).unwrap();
                 if !forgets {
-                    fs::write(path(names[1]), vec![0; 12 << 20])?;
+                    fs::write(path(names[1]), vec![0; 12 << 20]).unwrap();
                 }
                 Ok(())
             });

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::erase::drive::ata::command::{BLOCK, Command, SHORT};
 use crate::erase::drive::command::{self, CommandError};
-use crate::erase::drive::error::DriveError;
+use crate::erase::drive::error::{DriveError, Fault};
 use crate::sys::scsi::{Data, ScsiDevice};
 
 /// What a drive says about itself.
@@ -133,17 +133,11 @@ impl Security {
 impl Identify {
     /// Ask the drive. Always the drive itself: the state changes behind the kernel's back.
     pub(super) fn of(drive: &dyn ScsiDevice, device: &str) -> Result<Self, DriveError> {
-        let failed = |source| DriveError::Identify {
-            device: device.to_owned(),
-            source,
-        };
         let mut page = [0; BLOCK];
         Command::new("IDENTIFY DEVICE", 0xec)
             .run(drive, Data::In(&mut page))
-            .map_err(failed)?;
-        Self::parse(&page).ok_or_else(|| DriveError::Garbage {
-            device: device.to_owned(),
-        })
+            .map_err(|source| Fault::Identify.after(device, source))?;
+        Self::parse(&page).ok_or_else(|| Fault::Garbage.of(device))
     }
 
     /// The page of 512 bytes; `None` where it is none: not of an ATA device, with a wrong checksum,

@@ -27,9 +27,10 @@ pub(in crate::erase) fn look(
     }
     match Identify::of(drive, device) {
         Ok(identify) => Ok(Ok(identify)),
-        Err(DriveError::Identify { source, .. }) if source.is_unsupported() => {
-            Ok(Err(source.to_string()))
-        }
+        Err(DriveError {
+            source: Some(source),
+            ..
+        }) if source.is_unsupported() => Ok(Err(source.to_string())),
         Err(error) => Err(error),
     }
 }

@@ -27,7 +27,7 @@ pub(crate) const OLD: u8 = 0x5a;
 
 /// What goes wrong, each with the command at which it does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Fault {
+pub(crate) enum Defect {
     /// It is aborted.
     Aborts(u8),
     /// It is answered with success, and nothing happens.
@@ -75,7 +75,7 @@ struct State {
     sanitize_fails: bool,
     powered: bool,
     garbage: bool,
-    faults: Vec<Fault>,
+    faults: Vec<Defect>,
     commands: Vec<u8>,
     limits: Vec<(u8, Duration)>,
 }
@@ -134,7 +134,7 @@ impl Drive {
         }))
     }
 
-    pub(crate) fn failing(self, faults: &[Fault]) -> Self {
+    pub(crate) fn failing(self, faults: &[Defect]) -> Self {
         self.state().faults = faults.to_vec();
         self
     }
@@ -282,7 +282,7 @@ impl State {
             DISABLE if matches && !self.locked => self.password = None,
             ERASE_PREPARE => {}
             ERASE_UNIT if prepared && matches && (!enhanced || self.word(128) & 0x20 != 0) => {
-                if self.fault(Fault::HalfDone(code)) {
+                if self.fault(Defect::HalfDone(code)) {
                     let half = self.content.len() / 2;
                     self.content[..half].fill(0);
                     return Err(0);
@@ -365,7 +365,7 @@ impl State {
     }
 
     /// Whether there is this fault.
-    fn fault(&self, fault: Fault) -> bool {
+    fn fault(&self, fault: Defect) -> bool {
         self.faults.contains(&fault)
     }
 }
@@ -415,39 +415,39 @@ impl ScsiDevice for Drive {
             _ => return Ok(check(Sense::ILLEGAL_REQUEST, 0x20, 0, None)),
         }
         let code = command[14];
-        if state.fault(Fault::News(code)) {
-            state.faults.retain(|fault| *fault != Fault::News(code));
+        if state.fault(Defect::News(code)) {
+            state.faults.retain(|fault| *fault != Defect::News(code));
             return Ok(check(Sense::UNIT_ATTENTION, 0x29, 0, None));
         }
         if code != IDENTIFY {
             state.commands.push(code);
             state.limits.push((code, timeout));
         }
-        if state.fault(Fault::TimesOut(code)) {
+        if state.fault(Defect::TimesOut(code)) {
             return Err(ScsiError::Timeout { limit: timeout });
         }
-        let outcome = if state.fault(Fault::Aborts(code)) {
+        let outcome = if state.fault(Defect::Aborts(code)) {
             state.prepared = false;
             Err(0)
-        } else if state.fault(Fault::Ignores(code)) {
+        } else if state.fault(Defect::Ignores(code)) {
             Ok(success())
         } else {
             state.command(command, &mut data)
         };
-        state.frozen |= state.fault(Fault::FreezesAfter(code));
-        state.garbage |= state.fault(Fault::GarbageAfter(code));
-        if state.fault(Fault::PowerCutAfter(code)) {
+        state.frozen |= state.fault(Defect::FreezesAfter(code));
+        state.garbage |= state.fault(Defect::GarbageAfter(code));
+        if state.fault(Defect::PowerCutAfter(code)) {
             state.powered = false;
         }
-        if !state.powered || state.fault(Fault::AnswerLost(code)) {
+        if !state.powered || state.fault(Defect::AnswerLost(code)) {
             return Err(ScsiError::Timeout { limit: timeout });
         }
-        let wants_registers = command[2] & 0x20 != 0 && !state.fault(Fault::NoRegisters);
+        let wants_registers = command[2] & 0x20 != 0 && !state.fault(Defect::NoRegisters);
         Ok(match outcome {
             Ok(registers) if wants_registers => {
                 check(Sense::RECOVERED, 0x00, 0x1d, Some(registers))
             }
-            Ok(_) if state.fault(Fault::Short(code)) => Reply {
+            Ok(_) if state.fault(Defect::Short(code)) => Reply {
                 transferred: length.saturating_sub(100),
                 ..good
             },

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use crate::erase::drive::ata::command::Command;
 use crate::erase::drive::command::CommandError;
-use crate::erase::drive::error::DriveError;
+use crate::erase::drive::error::{DriveError, Fault};
 use crate::erase::drive::watch::Watch;
 use crate::erase::method::Sanitize;
 use crate::sys::scsi::{Data, ScsiDevice};
@@ -66,21 +66,14 @@ pub(super) fn erase(
     let device = watch.device;
     ready(drive, watch)?;
     if watch.context.is_cancelled() {
-        return Err(DriveError::Cancelled {
-            device: device.to_owned(),
-        });
+        return Err(Fault::Cancelled.of(device));
     }
     start(drive, operation).map_err(|source| {
         // SANITIZE DEVICE ERROR REASON, ACS-3 table 124.
         if matches!(source, CommandError::Ata { lba, .. } if lba & 0xff == 3) {
-            return DriveError::SanitizeFrozen {
-                device: device.to_owned(),
-            };
+            return Fault::SanitizeFrozen.of(device);
         }
-        DriveError::SanitizeStart {
-            device: device.to_owned(),
-            source,
-        }
+        Fault::SanitizeStart.after(device, source)
     })?;
     info!(
         device,
@@ -93,12 +86,12 @@ pub(super) fn erase(
     };
     match wait(drive, watch, limit, operation.words()) {
         Ok(status) if status.completed => Ok(()),
-        Ok(_) => Err(failed(device, "it stopped without having completed")),
+        Ok(_) => Err(Fault::SanitizeFailed("it stopped without having completed").of(device)),
         Err(Outcome::Failed) => {
             if let Err(error) = clear_failure(drive) {
                 warn!(device, %error, "the drive stays in its failed state");
             }
-            Err(failed(device, "the drive says that the operation failed"))
+            Err(Fault::SanitizeFailed("the drive says that the operation failed").of(device))
         }
         Err(Outcome::Unknown(error)) => Err(error),
     }
@@ -107,9 +100,7 @@ pub(super) fn erase(
 /// Wait for what somebody else began, and see whether the drive takes another operation.
 pub(super) fn ready(drive: &dyn ScsiDevice, watch: &Watch<'_>) -> Result<(), DriveError> {
     if make_ready(drive, watch)?.frozen {
-        return Err(DriveError::SanitizeFrozen {
-            device: watch.device.to_owned(),
-        });
+        return Err(Fault::SanitizeFrozen.of(watch.device));
     }
     Ok(())
 }
@@ -122,10 +113,7 @@ enum Outcome {
 
 /// Wait for what somebody else began, and leave the state in which that failed.
 fn make_ready(drive: &dyn ScsiDevice, watch: &Watch<'_>) -> Result<Status, DriveError> {
-    let status_error = |source| DriveError::SanitizeStatus {
-        device: watch.device.to_owned(),
-        source,
-    };
+    let status_error = |source| Fault::SanitizeStatus.after(watch.device, source);
     let outcome = match status(drive) {
         Ok(status) if status.in_progress => {
             warn!(
@@ -248,31 +236,20 @@ fn wait(
             Err(source) => {
                 silence += 1;
                 if silence >= MOST_SILENCE {
-                    return Err(Outcome::Unknown(DriveError::SanitizeStatus {
-                        device: watch.device.to_owned(),
-                        source,
-                    }));
+                    return Err(Outcome::Unknown(
+                        Fault::SanitizeStatus.after(watch.device, source),
+                    ));
                 }
             }
         }
         thread::sleep(watch.pause);
     }
-    Err(Outcome::Unknown(DriveError::TooLong {
-        device: watch.device.to_owned(),
-        limit,
-    }))
+    Err(Outcome::Unknown(Fault::TooLong(limit).of(watch.device)))
 }
 
 /// The status command fails with the reason 1, "sanitize command unsuccessful", in the failed state.
 fn is_failure(error: &CommandError) -> bool {
     matches!(error, CommandError::Ata { lba, .. } if lba & 0xff == 1)
-}
-
-fn failed(device: &str, reason: &'static str) -> DriveError {
-    DriveError::SanitizeFailed {
-        device: device.to_owned(),
-        reason,
-    }
 }
 
 #[cfg(test)]
@@ -282,7 +259,7 @@ mod tests {
     use farrier_plugin::{Context, SilentContext};
 
     use super::*;
-    use crate::erase::drive::ata::model::{Drive, Fault, SANITIZE};
+    use crate::erase::drive::ata::model::{Defect, Drive, SANITIZE};
 
     const ALL: [Sanitize; 3] = [Sanitize::Block, Sanitize::Crypto, Sanitize::Overwrite];
 
@@ -335,17 +312,15 @@ mod tests {
         let drive = Drive::with(&[(59, 0x9000), (128, 1)]);
         run(&drive, Sanitize::Block).unwrap();
         let error = run(&drive, Sanitize::Crypto).unwrap_err();
-        assert!(matches!(error, DriveError::SanitizeStart { .. }), "{error}");
+        assert!(matches!(error.fault, Fault::SanitizeStart), "{error}");
     }
 
     #[test]
     fn a_frozen_drive_is_told_and_left_alone() {
         let drive = Drive::new();
         drive.freeze_sanitize();
-        assert!(matches!(
-            run(&drive, Sanitize::Block),
-            Err(DriveError::SanitizeFrozen { .. })
-        ));
+        let error = run(&drive, Sanitize::Block).unwrap_err();
+        assert!(matches!(error.fault, Fault::SanitizeFrozen), "{error}");
         assert!(drive.holds_old_data());
         // Frozen by the Security feature set is another thing.
         let drive = Drive::new();
@@ -359,10 +334,7 @@ mod tests {
         drive.fail_sanitize();
         for _ in 0..2 {
             let error = run(&drive, Sanitize::Overwrite).unwrap_err();
-            assert!(
-                matches!(error, DriveError::SanitizeFailed { .. }),
-                "{error}"
-            );
+            assert!(matches!(error.fault, Fault::SanitizeFailed(_)), "{error}");
         }
         assert!(drive.holds_old_data());
     }
@@ -384,7 +356,7 @@ mod tests {
 
     #[test]
     fn an_adapter_that_hides_registers_is_named() {
-        let drive = Drive::new().failing(&[Fault::NoRegisters]);
+        let drive = Drive::new().failing(&[Defect::NoRegisters]);
         let error = run(&drive, Sanitize::Block).unwrap_err();
         let told = farrier_plugin::chain(&error);
         assert!(
@@ -398,12 +370,10 @@ mod tests {
 
     #[test]
     fn silence_ends_the_wait() {
-        let drive = Drive::new().failing(&[Fault::TimesOut(SANITIZE)]);
-        assert!(matches!(
-            run(&drive, Sanitize::Block),
-            Err(DriveError::SanitizeStatus { .. })
-        ));
-        let drive = Drive::new().failing(&[Fault::PowerCutAfter(SANITIZE)]);
+        let drive = Drive::new().failing(&[Defect::TimesOut(SANITIZE)]);
+        let error = run(&drive, Sanitize::Block).unwrap_err();
+        assert!(matches!(error.fault, Fault::SanitizeStatus), "{error}");
+        let drive = Drive::new().failing(&[Defect::PowerCutAfter(SANITIZE)]);
         assert!(run(&drive, Sanitize::Block).is_err());
     }
 }

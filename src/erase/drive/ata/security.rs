@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use crate::erase::drive::ata::command::{BLOCK, Command, SHORT};
 use crate::erase::drive::ata::identify::{Estimate, Identify, Security};
 use crate::erase::drive::command::CommandError;
-use crate::erase::drive::error::{Aftermath, DriveError};
+use crate::erase::drive::error::{Aftermath, DriveError, Fault};
 use crate::erase::drive::watch::Watch;
 use crate::sys::scsi::{Data, ScsiDevice, ScsiError};
 
@@ -44,9 +44,7 @@ pub(super) fn erase(
     let device = watch.device;
     let security = ready(drive, device, enhanced)?;
     if watch.context.is_cancelled() {
-        return Err(DriveError::Cancelled {
-            device: device.to_owned(),
-        });
+        return Err(Fault::Cancelled.of(device));
     }
     set_password(drive, device)?;
     let estimate = if enhanced {
@@ -65,17 +63,10 @@ pub(super) fn erase(
         .run(drive, Data::None)
         .and_then(|_| erase_unit(drive, enhanced, estimate, watch));
     if let Err(source) = outcome {
-        return Err(DriveError::Erase {
-            device: device.to_owned(),
-            aftermath: undo(drive, device),
-            source,
-        });
+        return Err(Fault::Erase(undo(drive, device)).after(device, source));
     }
     if recovered(drive, device)?.security.enabled {
-        return Err(DriveError::StillEnabled {
-            device: device.to_owned(),
-            aftermath: undo(drive, device),
-        });
+        return Err(Fault::StillEnabled(undo(drive, device)).of(device));
     }
     Ok(())
 }
@@ -92,28 +83,21 @@ pub(super) fn release(drive: &dyn ScsiDevice, device: &str) -> Result<bool, Driv
         "the drive has a security password"
     );
     if security.frozen {
-        return Err(DriveError::Frozen {
-            device: device.to_owned(),
-        });
+        return Err(Fault::Frozen.of(device));
     }
     let mut known = KNOWN.to_vec();
     if security.locked {
         let mut tried = KNOWN.iter();
         while security.locked {
             if security.count_expired {
-                return Err(DriveError::CountExpired {
-                    device: device.to_owned(),
-                });
+                return Err(Fault::CountExpired.of(device));
             }
             let Some(password) = tried.next() else {
-                return Err(DriveError::ForeignPassword {
-                    device: device.to_owned(),
-                    locked: true,
-                });
+                return Err(Fault::ForeignPassword { locked: true }.of(device));
             };
             with_password(drive, "SECURITY UNLOCK", 0xf2, 0, password, SHORT)
                 .or_else(refused)
-                .map_err(|source| disable_error(device, source))?;
+                .map_err(|source| Fault::Disable.after(device, source))?;
             security = Identify::of(drive, device)?.security;
             known = vec![password];
         }
@@ -121,7 +105,7 @@ pub(super) fn release(drive: &dyn ScsiDevice, device: &str) -> Result<bool, Driv
     for password in known {
         with_password(drive, "SECURITY DISABLE PASSWORD", 0xf6, 0, password, SHORT)
             .or_else(refused)
-            .map_err(|source| disable_error(device, source))?;
+            .map_err(|source| Fault::Disable.after(device, source))?;
         if !Identify::of(drive, device)?.security.enabled {
             warn!(
                 device,
@@ -131,10 +115,7 @@ pub(super) fn release(drive: &dyn ScsiDevice, device: &str) -> Result<bool, Driv
             return Ok(true);
         }
     }
-    Err(DriveError::ForeignPassword {
-        device: device.to_owned(),
-        locked: false,
-    })
+    Err(Fault::ForeignPassword { locked: false }.of(device))
 }
 
 /// The drive, in the state in which an erase begins: SEC1.
@@ -143,10 +124,7 @@ pub(super) fn ready(
     device: &str,
     enhanced: bool,
 ) -> Result<Security, DriveError> {
-    let unsupported = |feature| DriveError::Unsupported {
-        device: device.to_owned(),
-        feature,
-    };
+    let unsupported = |feature| Fault::Unsupported(feature).of(device);
     let mut security = Identify::of(drive, device)?.security;
     if !security.supported {
         return Err(unsupported("Security feature set"));
@@ -158,9 +136,7 @@ pub(super) fn ready(
         security = Identify::of(drive, device)?.security;
     }
     if security.frozen {
-        return Err(DriveError::Frozen {
-            device: device.to_owned(),
-        });
+        return Err(Fault::Frozen.of(device));
     }
     Ok(security)
 }
@@ -169,11 +145,7 @@ pub(super) fn ready(
 fn set_password(drive: &dyn ScsiDevice, device: &str) -> Result<(), DriveError> {
     let set = with_password(drive, "SECURITY SET PASSWORD", 0xf1, 0, OURS, SHORT);
     if let Err(source) = set {
-        return Err(DriveError::SetPassword {
-            device: device.to_owned(),
-            aftermath: undo(drive, device),
-            source,
-        });
+        return Err(Fault::SetPassword(undo(drive, device)).after(device, source));
     }
     let security = match Identify::of(drive, device) {
         Ok(identify) => identify.security,
@@ -184,12 +156,8 @@ fn set_password(drive: &dyn ScsiDevice, device: &str) -> Result<(), DriveError> 
     };
     match (security.enabled, security.frozen) {
         (true, false) => Ok(()),
-        (true, true) => Err(DriveError::FrozenMeanwhile {
-            device: device.to_owned(),
-        }),
-        (false, _) => Err(DriveError::PasswordIgnored {
-            device: device.to_owned(),
-        }),
+        (true, true) => Err(Fault::FrozenMeanwhile.of(device)),
+        (false, _) => Err(Fault::PasswordIgnored.of(device)),
     }
 }
 
@@ -261,7 +229,7 @@ fn undo(drive: &dyn ScsiDevice, device: &str) -> Aftermath {
         });
     match outcome {
         Ok(_) => Aftermath::Free,
-        Err(DriveError::Identify { .. } | DriveError::Garbage { .. }) => Aftermath::Unknown,
+        Err(error) if matches!(error.fault, Fault::Identify | Fault::Garbage) => Aftermath::Unknown,
         Err(error) => {
             warn!(
                 device,
@@ -278,9 +246,9 @@ fn recovered(drive: &dyn ScsiDevice, device: &str) -> Result<Identify, DriveErro
     let deadline = Instant::now() + RECOVERY;
     loop {
         let outcome = Identify::of(drive, device);
-        let is_gone = matches!(&outcome, Err(DriveError::Identify { source, .. })
-            if matches!(source, CommandError::NoAnswer { source: ScsiError::Kernel(error), .. }
-                if matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENXIO))));
+        let is_gone = matches!(&outcome, Err(DriveError {
+            source: Some(CommandError::NoAnswer { source: ScsiError::Kernel(error), .. }), ..
+        }) if matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENXIO)));
         if outcome.is_ok() || is_gone || Instant::now() >= deadline {
             return outcome;
         }
@@ -313,13 +281,6 @@ fn refused(error: CommandError) -> Result<(), CommandError> {
         Ok(())
     } else {
         Err(error)
-    }
-}
-
-fn disable_error(device: &str, source: CommandError) -> DriveError {
-    DriveError::Disable {
-        device: device.to_owned(),
-        source,
     }
 }
 

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use farrier_plugin::Progress;
 use tracing::{info, warn};
 
+use crate::erase::drive::command::CommandError;
+use crate::erase::drive::error::{DriveError, Fault};
 use crate::erase::drive::nvme::identify::{self, SanitizeState, SanitizeStatus};
 use crate::erase::drive::watch::Watch;
 use crate::erase::method::Sanitize;
@@ -32,31 +34,17 @@ const UNRESTRICTED: u32 = 1 << 3;
 /// One pass (OWPASS); zero would be sixteen.
 const ONE_PASS: u32 = 1 << 4;
 
-/// Why a controller did not erase.
-#[derive(Debug, thiserror::Error)]
-pub(in crate::erase) enum NvmeMethodError {
-    #[error("The controller did not take it")]
-    Command(#[from] NvmeError),
-    #[error("The namespace {namespace} is not active")]
-    Inactive { namespace: u32 },
-    #[error("The controller says that the sanitize failed")]
-    Failed,
-    #[error("The controller took the sanitize and says that it never was sanitized")]
-    NotBegun,
-    #[error("The sanitize log says nothing that makes sense")]
-    Senseless,
-    #[error("The sanitize is not done after {} hours", SANITIZE_LIMIT.as_secs() / 3600)]
-    TooLong,
-}
-
 /// Format a namespace as it is, and erase it: by a new key, or all user data.
 pub(in crate::erase) fn format(
     controller: &dyn NvmeAdmin,
     namespace: u32,
     crypto: bool,
-) -> Result<(), NvmeMethodError> {
-    let now = identify::namespace_of(controller, namespace)?
-        .ok_or(NvmeMethodError::Inactive { namespace })?;
+    device: &str,
+) -> Result<(), DriveError> {
+    let failed = |source| Fault::NvmeFormat.after(device, source);
+    let now = identify::namespace_of(controller, namespace)
+        .map_err(failed)?
+        .ok_or_else(|| Fault::Inactive(namespace).of(device))?;
     let command = AdminCommand {
         opcode: opcode::FORMAT_NVM,
         namespace,
@@ -64,8 +52,7 @@ pub(in crate::erase) fn format(
         dword11: 0,
         timeout: FORMAT_LIMIT,
     };
-    controller.admin(&command, &mut [])?;
-    Ok(())
+    controller.admin(&command, &mut []).map_err(failed)
 }
 
 /// Sanitize the subsystem. One that an earlier agent began is waited for first: nothing stops it,
@@ -76,8 +63,10 @@ pub(in crate::erase) fn sanitize(
     controller: &dyn NvmeAdmin,
     action: Sanitize,
     watch: &Watch<'_>,
-) -> Result<(), NvmeMethodError> {
-    if status(controller)?.state == SanitizeState::Running {
+) -> Result<(), DriveError> {
+    let now =
+        status(controller).map_err(|source| Fault::SanitizeStatus.after(watch.device, source))?;
+    if now.state == SanitizeState::Running {
         warn!(
             device = watch.device,
             "the controller still sanitizes from before; waiting for it"
@@ -91,15 +80,21 @@ pub(in crate::erase) fn sanitize(
             Sanitize::Overwrite => 3 | ONE_PASS,
             Sanitize::Crypto => 4,
         };
-    start(controller, dword10)?;
+    start(controller, dword10)
+        .map_err(|source| Fault::SanitizeStart.after(watch.device, source))?;
     match wait(controller, watch, action.words())? {
         SanitizeState::Done => Ok(()),
-        SanitizeState::Never | SanitizeState::Running => Err(NvmeMethodError::NotBegun),
+        SanitizeState::Never | SanitizeState::Running => {
+            Err(Fault::NeverSanitized.of(watch.device))
+        }
         SanitizeState::Failed => {
             if let Err(error) = start(controller, EXIT_FAILURE) {
                 warn!(device = watch.device, %error, "the controller stays in its failed state");
             }
-            Err(NvmeMethodError::Failed)
+            Err(
+                Fault::SanitizeFailed("the controller says that the operation failed")
+                    .of(watch.device),
+            )
         }
     }
 }
@@ -116,9 +111,11 @@ fn start(controller: &dyn NvmeAdmin, dword10: u32) -> Result<(), NvmeError> {
     controller.admin(&command, &mut [])
 }
 
-fn status(controller: &dyn NvmeAdmin) -> Result<SanitizeStatus, NvmeMethodError> {
+fn status(controller: &dyn NvmeAdmin) -> Result<SanitizeStatus, CommandError> {
     let page = log_page(controller, SanitizeStatus::PAGE, SanitizeStatus::BYTES)?;
-    SanitizeStatus::parse(&page).ok_or(NvmeMethodError::Senseless)
+    SanitizeStatus::parse(&page).ok_or(CommandError::Senseless {
+        command: "Get Log Page (Sanitize Status)",
+    })
 }
 
 /// Until no sanitize is under way.
@@ -126,7 +123,7 @@ fn wait(
     controller: &dyn NvmeAdmin,
     watch: &Watch<'_>,
     what: &str,
-) -> Result<SanitizeState, NvmeMethodError> {
+) -> Result<SanitizeState, DriveError> {
     let started = Instant::now();
     let mut silence = 0;
     let mut told = false;
@@ -141,10 +138,10 @@ fn wait(
                 });
             }
             Ok(status) => return Ok(status.state),
-            Err(error) => {
+            Err(source) => {
                 silence += 1;
                 if silence >= MOST_SILENCE {
-                    return Err(error);
+                    return Err(Fault::SanitizeStatus.after(watch.device, source));
                 }
             }
         }
@@ -157,7 +154,7 @@ fn wait(
         }
         thread::sleep(watch.pause);
     }
-    Err(NvmeMethodError::TooLong)
+    Err(Fault::TooLong(SANITIZE_LIMIT).of(watch.device))
 }
 
 #[cfg(test)]
@@ -168,6 +165,8 @@ mod tests {
     use farrier_plugin::SilentContext;
 
     use super::*;
+
+    const DEVICE: &str = "/dev/nvme0n1";
 
     /// A controller that follows a script, as no emulator has the sanitize command.
     struct Script {
@@ -227,10 +226,10 @@ mod tests {
         }
     }
 
-    fn run(script: &Script, action: Sanitize) -> Result<(), NvmeMethodError> {
+    fn run(script: &Script, action: Sanitize) -> Result<(), DriveError> {
         let watch = Watch {
             context: &SilentContext,
-            device: "/dev/nvme0n1",
+            device: DEVICE,
             size: 1 << 40,
             pause: Duration::from_millis(1),
         };
@@ -242,16 +241,16 @@ mod tests {
     #[test]
     fn a_format_keeps_the_block_size_and_names_the_controllers_error() {
         let script = Script::new(vec![Namespace, Done]);
-        format(&script, 1, true).unwrap();
+        format(&script, 1, true, DEVICE).unwrap();
         let got = script.got.borrow();
         assert_eq!((got[1].opcode, got[1].namespace), (opcode::FORMAT_NVM, 1));
         assert_eq!(got[1].dword10, 2 | 2 << 9);
         let script = Script::new(vec![Namespace, Status(0x10a)]);
-        let error = format(&script, 1, false).unwrap_err();
+        let error = format(&script, 1, false, DEVICE).unwrap_err();
         assert!(farrier_plugin::chain(&error).contains("invalid format"));
         // A namespace that is not active answers with zeros.
-        let error = format(&Script::new(vec![Done]), 1, false).unwrap_err();
-        assert!(matches!(error, NvmeMethodError::Inactive { namespace: 1 }));
+        let error = format(&Script::new(vec![Done]), 1, false, DEVICE).unwrap_err();
+        assert!(matches!(error.fault, Fault::Inactive(1)));
     }
 
     #[test]
@@ -287,7 +286,7 @@ mod tests {
     fn a_failed_sanitize_is_a_failure_and_the_drive_stays_usable() {
         let script = Script::new(vec![Log(65_535, 0), Done, Log(9, 2), Log(65_535, 3), Done]);
         let error = run(&script, Sanitize::Block).unwrap_err();
-        assert!(matches!(error, NvmeMethodError::Failed));
+        assert!(matches!(error.fault, Fault::SanitizeFailed(_)));
         assert_eq!(script.sanitizes(), [2 | 1 << 3, 1]);
     }
 
@@ -298,15 +297,13 @@ mod tests {
         assert!(farrier_plugin::chain(&error).contains("invalid command opcode"));
         let script = Script::new(vec![Log(65_535, 0), Done, Log(65_535, 0)]);
         let error = run(&script, Sanitize::Block).unwrap_err();
-        assert!(matches!(error, NvmeMethodError::NotBegun));
-        assert!(matches!(
-            run(&Script::new(vec![Log(0, 7)]), Sanitize::Block),
-            Err(NvmeMethodError::Senseless)
-        ));
+        assert!(matches!(error.fault, Fault::NeverSanitized));
+        let error = run(&Script::new(vec![Log(0, 7)]), Sanitize::Block).unwrap_err();
+        assert!(matches!(error.source, Some(CommandError::Senseless { .. })));
         let mut answers = vec![Log(65_535, 0), Done];
         answers.extend((0..MOST_SILENCE).map(|_| Status(0x006)));
         let error = run(&Script::new(answers), Sanitize::Block).unwrap_err();
-        assert!(matches!(error, NvmeMethodError::Command(_)));
+        assert!(matches!(error.source, Some(CommandError::Nvme(_))));
         // A few questions without an answer are none: the controller is busy.
         let script = Script::new(vec![
             Log(65_535, 0),

@@ -14,7 +14,7 @@ use farrier_plugin::{Progress, chain};
 use tracing::{info, warn};
 
 use crate::erase::drive::command::{self, CommandError};
-use crate::erase::drive::error::DriveError;
+use crate::erase::drive::error::{DriveError, Fault};
 use crate::erase::drive::watch::Watch;
 use crate::erase::method::Sanitize;
 use crate::sys::scsi::{Data, ScsiDevice, Sense};
@@ -136,12 +136,8 @@ pub(in crate::erase) fn sanitize(
     } else {
         Data::Out(pattern)
     };
-    command::done(drive, "SANITIZE", &command, data, START).map_err(|source| {
-        DriveError::SanitizeStart {
-            device: watch.device.to_owned(),
-            source,
-        }
-    })?;
+    command::done(drive, "SANITIZE", &command, data, START)
+        .map_err(|source| Fault::SanitizeStart.after(watch.device, source))?;
     let limit = match operation {
         Sanitize::Overwrite => limit(watch),
         Sanitize::Block | Sanitize::Crypto => LIMIT,
@@ -156,10 +152,7 @@ pub(in crate::erase) fn sanitize(
             if let Err(error) = left {
                 warn!(device = watch.device, %error, "the disk stays in its failed state");
             }
-            Err(DriveError::SanitizeFailed {
-                device: watch.device.to_owned(),
-                reason: "the disk says that the operation failed",
-            })
+            Err(Fault::SanitizeFailed("the disk says that the operation failed").of(watch.device))
         }
     }
 }
@@ -170,10 +163,7 @@ pub(in crate::erase) fn format_unit(
     watch: &Watch<'_>,
 ) -> Result<(), DriveError> {
     const NAME: &str = "FORMAT UNIT";
-    let failed = |source| DriveError::Format {
-        device: watch.device.to_owned(),
-        source,
-    };
+    let failed = |source| Fault::Format.after(watch.device, source);
     make_ready(drive, watch)?;
     let (information, usage) = protection(drive);
     // FMTDATA with a short header that has IMMED and no list of defects.
@@ -241,9 +231,7 @@ pub(in crate::erase) fn make_ready(
         wait(drive, watch, limit(watch), "an earlier operation")?;
     }
     if watch.context.is_cancelled() {
-        return Err(DriveError::Cancelled {
-            device: watch.device.to_owned(),
-        });
+        return Err(Fault::Cancelled.of(watch.device));
     }
     Ok(())
 }
@@ -324,19 +312,13 @@ fn wait(
             Err(source) => {
                 silence += 1;
                 if silence >= MOST_SILENCE {
-                    return Err(DriveError::SanitizeStatus {
-                        device: watch.device.to_owned(),
-                        source,
-                    });
+                    return Err(Fault::SanitizeStatus.after(watch.device, source));
                 }
             }
         }
         thread::sleep(watch.pause);
     }
-    Err(DriveError::TooLong {
-        device: watch.device.to_owned(),
-        limit,
-    })
+    Err(Fault::TooLong(limit).of(watch.device))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use proptest::prelude::{Just, any, prop_assert, prop_oneof, proptest};
 
 use super::*;
 use crate::erase::drive::ata::model::{
-    DISABLE, Drive, ERASE_PREPARE, ERASE_UNIT, Fault, IDENTIFY, SET_PASSWORD, UNLOCK,
+    DISABLE, Defect, Drive, ERASE_PREPARE, ERASE_UNIT, IDENTIFY, SET_PASSWORD, UNLOCK,
 };
 
 const DEVICE: &str = "/dev/sda";
@@ -49,11 +49,16 @@ fn a_drive_is_erased_and_has_no_password_afterwards() {
 #[test]
 fn a_drive_without_the_feature_is_not_touched() {
     let drive = Drive::with(&[(128, 0)]);
-    assert!(matches!(run(&drive), Err(DriveError::Unsupported { .. })));
+    assert!(matches!(
+        run(&drive).unwrap_err().fault,
+        Fault::Unsupported(_)
+    ));
     let normal_alone = Drive::with(&[(128, 1)]);
     assert!(matches!(
-        erase(&normal_alone, true, &watch(&SilentContext)),
-        Err(DriveError::Unsupported { .. })
+        erase(&normal_alone, true, &watch(&SilentContext))
+            .unwrap_err()
+            .fault,
+        Fault::Unsupported(_)
     ));
     run(&normal_alone).unwrap();
     assert!(drive.commands().is_empty());
@@ -87,7 +92,7 @@ fn a_cancel_before_the_password_leaves_the_drive_alone() {
     }
     let drive = Drive::new();
     let error = erase(&drive, false, &watch(&Cancelled)).unwrap_err();
-    assert!(matches!(error, DriveError::Cancelled { .. }));
+    assert!(matches!(error.fault, Fault::Cancelled));
     assert!(drive.commands().is_empty());
 }
 
@@ -123,14 +128,14 @@ fn a_foreign_password_is_an_error_and_never_replaced() {
     assert_eq!(drive.commands(), [UNLOCK; 3]);
     // A second try exhausts the drive's patience, which is told.
     let error = run(&drive).unwrap_err();
-    assert!(matches!(error, DriveError::CountExpired { .. }), "{error}");
+    assert!(matches!(error.fault, Fault::CountExpired), "{error}");
     assert!(drive.has_password() && drive.holds_old_data());
 
     let unlocked = Drive::new();
     unlocked.set_password(b"somebody's");
     assert!(matches!(
-        run(&unlocked),
-        Err(DriveError::ForeignPassword { locked: false, .. })
+        run(&unlocked).unwrap_err().fault,
+        Fault::ForeignPassword { locked: false }
     ));
     assert_eq!(unlocked.commands(), [DISABLE; 3]);
     assert!(unlocked.has_password() && unlocked.holds_old_data());
@@ -139,15 +144,15 @@ fn a_foreign_password_is_an_error_and_never_replaced() {
 #[test]
 fn a_failure_at_each_command_takes_the_password_off_again() {
     for fault in [
-        Fault::Aborts(SET_PASSWORD),
-        Fault::AnswerLost(SET_PASSWORD),
-        Fault::Aborts(ERASE_PREPARE),
+        Defect::Aborts(SET_PASSWORD),
+        Defect::AnswerLost(SET_PASSWORD),
+        Defect::Aborts(ERASE_PREPARE),
         // The drive then aborts the erase.
-        Fault::Ignores(ERASE_PREPARE),
-        Fault::Aborts(ERASE_UNIT),
-        Fault::HalfDone(ERASE_UNIT),
-        Fault::TimesOut(ERASE_UNIT),
-        Fault::Ignores(ERASE_UNIT),
+        Defect::Ignores(ERASE_PREPARE),
+        Defect::Aborts(ERASE_UNIT),
+        Defect::HalfDone(ERASE_UNIT),
+        Defect::TimesOut(ERASE_UNIT),
+        Defect::Ignores(ERASE_UNIT),
     ] {
         let drive = Drive::new().failing(&[fault]);
         let error = run(&drive).unwrap_err();
@@ -156,8 +161,8 @@ fn a_failure_at_each_command_takes_the_password_off_again() {
         let told = text(&error);
         assert!(told.contains("no password is left on it"), "{told}");
         let own = match fault {
-            Fault::AnswerLost(_) | Fault::TimesOut(_) => "did not answer within",
-            Fault::Ignores(ERASE_UNIT) => "its password is still set",
+            Defect::AnswerLost(_) | Defect::TimesOut(_) => "did not answer within",
+            Defect::Ignores(ERASE_UNIT) => "its password is still set",
             _ => "status 51h, error 04h (command aborted)",
         };
         assert!(told.contains(own), "{fault:?}: {told}");
@@ -166,17 +171,17 @@ fn a_failure_at_each_command_takes_the_password_off_again() {
 
 #[test]
 fn a_password_that_is_taken_and_not_there_is_no_erase() {
-    let drive = Drive::new().failing(&[Fault::Ignores(SET_PASSWORD)]);
+    let drive = Drive::new().failing(&[Defect::Ignores(SET_PASSWORD)]);
     assert!(matches!(
-        run(&drive),
-        Err(DriveError::PasswordIgnored { .. })
+        run(&drive).unwrap_err().fault,
+        Fault::PasswordIgnored
     ));
     assert_eq!(drive.commands(), [SET_PASSWORD]);
 }
 
 #[test]
 fn an_erase_whose_answer_was_lost_is_no_success() {
-    let drive = Drive::new().failing(&[Fault::AnswerLost(ERASE_UNIT)]);
+    let drive = Drive::new().failing(&[Defect::AnswerLost(ERASE_UNIT)]);
     let error = run(&drive).unwrap_err();
     assert!(text(&error).contains("no password is left"), "{error}");
     assert!(!drive.has_password());
@@ -184,7 +189,7 @@ fn an_erase_whose_answer_was_lost_is_no_success() {
 
 #[test]
 fn a_password_that_does_not_come_off_is_told_and_comes_off_the_next_time() {
-    let drive = Drive::new().failing(&[Fault::Aborts(ERASE_UNIT), Fault::Aborts(DISABLE)]);
+    let drive = Drive::new().failing(&[Defect::Aborts(ERASE_UNIT), Defect::Aborts(DISABLE)]);
     let error = run(&drive).unwrap_err();
     assert!(text(&error).contains("still set"), "{}", text(&error));
     assert!(drive.has_password());
@@ -197,7 +202,7 @@ fn a_password_that_does_not_come_off_is_told_and_comes_off_the_next_time() {
 #[test]
 fn a_power_cut_at_any_command_never_locks_a_drive_for_good() {
     for code in [SET_PASSWORD, ERASE_PREPARE, ERASE_UNIT] {
-        let drive = Drive::new().failing(&[Fault::PowerCutAfter(code)]);
+        let drive = Drive::new().failing(&[Defect::PowerCutAfter(code)]);
         run(&drive).unwrap_err();
         drive.power_cycle();
         assert_eq!(drive.is_locked(), code != ERASE_UNIT);
@@ -209,14 +214,11 @@ fn a_power_cut_at_any_command_never_locks_a_drive_for_good() {
 
 #[test]
 fn a_drive_that_freezes_in_the_middle_is_told_so() {
-    let drive = Drive::new().failing(&[Fault::FreezesAfter(SET_PASSWORD)]);
+    let drive = Drive::new().failing(&[Defect::FreezesAfter(SET_PASSWORD)]);
     let error = run(&drive).unwrap_err();
-    assert!(
-        matches!(error, DriveError::FrozenMeanwhile { .. }),
-        "{error}"
-    );
+    assert!(matches!(error.fault, Fault::FrozenMeanwhile), "{error}");
     // Frozen with our password: told, and free after a power cycle.
-    assert!(matches!(run(&drive), Err(DriveError::Frozen { .. })));
+    assert!(matches!(run(&drive).unwrap_err().fault, Fault::Frozen));
     drive.power_cycle();
     run(&drive).unwrap();
     assert!(!drive.has_password());
@@ -224,12 +226,12 @@ fn a_drive_that_freezes_in_the_middle_is_told_so() {
 
 #[test]
 fn garbage_and_short_identities_are_errors() {
-    let drive = Drive::new().failing(&[Fault::GarbageAfter(IDENTIFY)]);
+    let drive = Drive::new().failing(&[Defect::GarbageAfter(IDENTIFY)]);
     let first = run(&drive);
     // The first one is still good; the next is not.
     assert!(first.is_err());
-    assert!(matches!(run(&drive), Err(DriveError::Garbage { .. })));
-    let drive = Drive::new().failing(&[Fault::Short(IDENTIFY)]);
+    assert!(matches!(run(&drive).unwrap_err().fault, Fault::Garbage));
+    let drive = Drive::new().failing(&[Defect::Short(IDENTIFY)]);
     let error = run(&drive).unwrap_err();
     assert!(
         text(&error).contains("412 bytes instead of 512"),
@@ -237,7 +239,7 @@ fn garbage_and_short_identities_are_errors() {
         text(&error)
     );
     assert!(drive.commands().is_empty());
-    let drive = Drive::new().failing(&[Fault::GarbageAfter(SET_PASSWORD)]);
+    let drive = Drive::new().failing(&[Defect::GarbageAfter(SET_PASSWORD)]);
     run(&drive).unwrap_err();
     assert!(!drive.commands().contains(&ERASE_UNIT));
     drive.power_cycle();
@@ -247,7 +249,7 @@ fn garbage_and_short_identities_are_errors() {
 #[test]
 fn news_of_the_drive_are_no_failure() {
     for code in [IDENTIFY, SET_PASSWORD, ERASE_PREPARE, ERASE_UNIT] {
-        let drive = Drive::new().failing(&[Fault::News(code)]);
+        let drive = Drive::new().failing(&[Defect::News(code)]);
         run(&drive).unwrap();
         assert!(!drive.holds_old_data());
     }
@@ -310,13 +312,13 @@ proptest! {
         faults in proptest::collection::vec(
             (
                 prop_oneof![
-                    Just(Fault::Aborts as fn(u8) -> Fault), Just(Fault::Ignores as fn(u8) -> Fault),
-                    Just(Fault::AnswerLost as fn(u8) -> Fault),
-                    Just(Fault::TimesOut as fn(u8) -> Fault),
-                    Just(Fault::HalfDone as fn(u8) -> Fault),
-                    Just(Fault::FreezesAfter as fn(u8) -> Fault),
-                    Just(Fault::PowerCutAfter as fn(u8) -> Fault),
-                    Just(Fault::News as fn(u8) -> Fault),
+                    Just(Defect::Aborts as fn(u8) -> Defect), Just(Defect::Ignores as fn(u8) -> Defect),
+                    Just(Defect::AnswerLost as fn(u8) -> Defect),
+                    Just(Defect::TimesOut as fn(u8) -> Defect),
+                    Just(Defect::HalfDone as fn(u8) -> Defect),
+                    Just(Defect::FreezesAfter as fn(u8) -> Defect),
+                    Just(Defect::PowerCutAfter as fn(u8) -> Defect),
+                    Just(Defect::News as fn(u8) -> Defect),
                 ],
                 prop_oneof![
                     Just(SET_PASSWORD), Just(UNLOCK), Just(ERASE_PREPARE), Just(ERASE_UNIT),
@@ -332,7 +334,7 @@ proptest! {
         if locked {
             drive = drive.locked_with(b"farrier");
         }
-        let faults: Vec<Fault> = faults.into_iter().map(|(fault, code)| fault(code)).collect();
+        let faults: Vec<Defect> = faults.into_iter().map(|(fault, code)| fault(code)).collect();
         let drive = drive.failing(&faults);
         if erase(&drive, enhanced, &watch(&SilentContext)).is_ok() {
             prop_assert!(!drive.holds_old_data() && !drive.has_password());

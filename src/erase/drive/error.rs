@@ -85,7 +85,11 @@ impl Fault {
     }
 
     /// The error of the drive that has this, for a command that failed.
-    pub(in crate::erase) fn after(self, device: &str, source: impl Into<CommandError>) -> DriveError {
+    pub(in crate::erase) fn after(
+        self,
+        device: &str,
+        source: impl Into<CommandError>,
+    ) -> DriveError {
         DriveError {
             source: Some(source.into()),
             ..self.of(device)

@@ -4,16 +4,12 @@
 //! and goes on after a power cut. Unlike the Security feature set it needs no password and is not
 //! frozen by firmware, and NIST SP 800-88 prefers it.
 
-use std::thread;
-use std::time::{Duration, Instant};
-
-use farrier_plugin::Progress;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::erase::drive::ata::command::Command;
 use crate::erase::drive::command::CommandError;
 use crate::erase::drive::error::{DriveError, Fault};
-use crate::erase::drive::watch::Watch;
+use crate::erase::drive::watch::{Standing, Watch};
 use crate::erase::method::Sanitize;
 use crate::sys::scsi::{Data, ScsiDevice};
 
@@ -38,15 +34,7 @@ const COMPLETED: u16 = 0x8000;
 const IN_PROGRESS: u16 = 0x4000;
 const FROZEN: u16 = 0x2000;
 
-/// A drive gives no estimate. Block erase and crypto scramble take minutes; an overwrite reaches
-/// every sector, for which no disk needs longer than at a quarter of the speed of a slow one.
-const LIMIT: Duration = Duration::from_secs(8 * 3600);
-const SLOWEST_OVERWRITE: u64 = 20 << 20;
-
-/// Unanswered questions in a row that are too many: the kernel may reset the drive meanwhile.
-const MOST_SILENCE: u32 = 30;
-
-/// How a drive is.
+/// What a drive says of its sanitize operation.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 struct Status {
     completed: bool,
@@ -65,9 +53,7 @@ pub(super) fn erase(
 ) -> Result<(), DriveError> {
     let device = watch.device;
     ready(drive, watch)?;
-    if watch.context.is_cancelled() {
-        return Err(Fault::Cancelled.of(device));
-    }
+    watch.demand_wanted()?;
     start(drive, operation).map_err(|source| {
         // SANITIZE DEVICE ERROR REASON, ACS-3 table 124.
         if matches!(source, CommandError::Ata { lba, .. } if lba & 0xff == 3) {
@@ -75,25 +61,19 @@ pub(super) fn erase(
         }
         Fault::SanitizeStart.after(device, source)
     })?;
-    info!(
-        device,
-        operation = operation.words(),
-        "the drive erases itself; it cannot be stopped"
-    );
-    let limit = match operation {
-        Sanitize::Overwrite => LIMIT + Duration::from_secs(watch.size / SLOWEST_OVERWRITE),
-        Sanitize::Block | Sanitize::Crypto => LIMIT,
-    };
-    match wait(drive, watch, limit, operation.words()) {
-        Ok(status) if status.completed => Ok(()),
-        Ok(_) => Err(Fault::SanitizeFailed("it stopped without having completed").of(device)),
-        Err(Outcome::Failed) => {
+    watch.begun(operation.words());
+    let ended = watch.until_ended(operation.words(), watch.limit(operation), || {
+        standing(drive)
+    })?;
+    match ended {
+        Some(status) if status.completed => Ok(()),
+        Some(_) => Err(Fault::SanitizeFailed("it stopped without having completed").of(device)),
+        None => {
             if let Err(error) = clear_failure(drive) {
                 warn!(device, %error, "the drive stays in its failed state");
             }
             Err(Fault::SanitizeFailed("the drive says that the operation failed").of(device))
         }
-        Err(Outcome::Unknown(error)) => Err(error),
     }
 }
 
@@ -105,33 +85,14 @@ pub(super) fn ready(drive: &dyn ScsiDevice, watch: &Watch<'_>) -> Result<(), Dri
     Ok(())
 }
 
-/// Why waiting ended without a status.
-enum Outcome {
-    Failed,
-    Unknown(DriveError),
-}
-
 /// Wait for what somebody else began, and leave the state in which that failed.
 fn make_ready(drive: &dyn ScsiDevice, watch: &Watch<'_>) -> Result<Status, DriveError> {
     let status_error = |source| Fault::SanitizeStatus.after(watch.device, source);
-    let outcome = match status(drive) {
-        Ok(status) if status.in_progress => {
-            warn!(
-                device = watch.device,
-                "the drive still sanitizes itself from before; waiting for it"
-            );
-            let limit = LIMIT + Duration::from_secs(watch.size / SLOWEST_OVERWRITE);
-            match wait(drive, watch, limit, "an earlier sanitize operation") {
-                Ok(status) => return Ok(status),
-                Err(Outcome::Unknown(error)) => return Err(error),
-                Err(Outcome::Failed) => Ok(()),
-            }
-        }
-        Ok(status) => return Ok(status),
-        Err(error) if is_failure(&error) => Ok(()),
-        Err(error) => Err(error),
-    };
-    outcome.map_err(status_error)?;
+    let standing = || standing(drive);
+    let now = standing().map_err(status_error)?;
+    if let Some(status) = watch.wait_for_earlier(now, watch.longest(), standing)? {
+        return Ok(status);
+    }
     warn!(
         device = watch.device,
         "an earlier sanitize operation of this drive failed"
@@ -211,40 +172,14 @@ fn command(name: &'static str, feature: u16, count: u16, lba: u64) -> Command {
     }
 }
 
-/// Until the drive sanitizes itself no longer.
-fn wait(
-    drive: &dyn ScsiDevice,
-    watch: &Watch<'_>,
-    limit: Duration,
-    what: &str,
-) -> Result<Status, Outcome> {
-    let started = Instant::now();
-    let mut silence = 0;
-    while started.elapsed() < limit {
-        match status(drive) {
-            Ok(status) if status.in_progress => {
-                silence = 0;
-                let done = u128::from(watch.size) * u128::from(status.progress) / 65_536;
-                watch.context.report_progress(Progress {
-                    what: format!("erasing {}: {what}, which cannot be stopped", watch.device),
-                    done: done as u64,
-                    total: Some(watch.size),
-                });
-            }
-            Ok(status) => return Ok(status),
-            Err(error) if is_failure(&error) => return Err(Outcome::Failed),
-            Err(source) => {
-                silence += 1;
-                if silence >= MOST_SILENCE {
-                    return Err(Outcome::Unknown(
-                        Fault::SanitizeStatus.after(watch.device, source),
-                    ));
-                }
-            }
-        }
-        thread::sleep(watch.pause);
+/// How the drive is: its status, and none in the failed state.
+fn standing(drive: &dyn ScsiDevice) -> Result<Standing<Option<Status>>, CommandError> {
+    match status(drive) {
+        Ok(status) if status.in_progress => Ok(Standing::Running(status.progress)),
+        Ok(status) => Ok(Standing::Ended(Some(status))),
+        Err(error) if is_failure(&error) => Ok(Standing::Ended(None)),
+        Err(error) => Err(error),
     }
-    Err(Outcome::Unknown(Fault::TooLong(limit).of(watch.device)))
 }
 
 /// The status command fails with the reason 1, "sanitize command unsuccessful", in the failed state.
@@ -255,8 +190,9 @@ fn is_failure(error: &CommandError) -> bool {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+    use std::time::Duration;
 
-    use farrier_plugin::{Context, SilentContext};
+    use farrier_plugin::{Context, Progress, SilentContext};
 
     use super::*;
     use crate::erase::drive::ata::model::{Defect, Drive, SANITIZE};

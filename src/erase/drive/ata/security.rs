@@ -8,7 +8,6 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use farrier_plugin::Progress;
 use tracing::{info, warn};
 
 use crate::erase::drive::ata::command::{BLOCK, Command, SHORT};
@@ -43,9 +42,7 @@ pub(super) fn erase(
 ) -> Result<(), DriveError> {
     let device = watch.device;
     let security = ready(drive, device, enhanced)?;
-    if watch.context.is_cancelled() {
-        return Err(Fault::Cancelled.of(device));
-    }
+    watch.demand_wanted()?;
     set_password(drive, device)?;
     let estimate = if enhanced {
         security.enhanced_time
@@ -172,10 +169,6 @@ fn erase_unit(
     const NAME: &str = "SECURITY ERASE UNIT";
     let control = if enhanced { 0x0002 } else { 0 };
     let limit = estimate.limit();
-    let what = format!(
-        "erasing {}: the drive erases itself, which cannot be stopped",
-        watch.device
-    );
     let started = Instant::now();
     let broken = |source| CommandError::NoAnswer {
         command: NAME,
@@ -197,11 +190,10 @@ fn erase_unit(
                 Err(RecvTimeoutError::Disconnected) => {
                     return Err(broken(std::io::ErrorKind::BrokenPipe.into()));
                 }
-                Err(RecvTimeoutError::Timeout) => watch.context.report_progress(Progress {
-                    what: what.clone(),
-                    done: share(watch.size, started.elapsed(), estimate),
-                    total: Some(watch.size),
-                }),
+                Err(RecvTimeoutError::Timeout) => {
+                    let done = share(watch.size, started.elapsed(), estimate);
+                    watch.report("the drive erases itself", done);
+                }
             }
         }
     })

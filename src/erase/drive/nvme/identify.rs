@@ -3,6 +3,7 @@
 //! Field positions are those of the NVM Express base specification 1.4, figures 247 (controller) and
 //! 245 (namespace), which later versions keep.
 
+use crate::erase::drive::watch::Standing;
 use crate::sys::nvme::{self, NvmeError};
 use crate::sys::root::Root;
 
@@ -41,19 +42,11 @@ pub(in crate::erase) struct Namespace {
     protection_first: bool,
 }
 
-/// Where a sanitize stands (figure 214, log page 0x81).
+/// How the last sanitize ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(in crate::erase) struct SanitizeStatus {
-    /// Of 65536; 65535 where none is under way.
-    pub(in crate::erase) progress: u16,
-    pub(in crate::erase) state: SanitizeState,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(in crate::erase) enum SanitizeState {
+pub(in crate::erase) enum SanitizeEnd {
     Never,
     Done,
-    Running,
     Failed,
 }
 
@@ -127,24 +120,16 @@ impl Namespace {
     }
 }
 
-impl SanitizeStatus {
-    /// Bytes of the log page that are of use.
-    pub(in crate::erase) const BYTES: usize = 32;
-    pub(in crate::erase) const PAGE: u8 = 0x81;
-
-    /// `None` for an answer that makes no sense.
-    pub(in crate::erase) fn parse(data: &[u8]) -> Option<Self> {
-        Some(Self {
-            progress: le16(data, 0)?,
-            state: match le16(data, 2)? & 0b111 {
-                0 => SanitizeState::Never,
-                // 4: and deallocated, although it was asked not to.
-                1 | 4 => SanitizeState::Done,
-                2 => SanitizeState::Running,
-                3 => SanitizeState::Failed,
-                _ => return None,
-            },
-        })
+/// Where a sanitize stands, by its log page (figure 214). `None` for an answer that makes no sense.
+pub(in crate::erase) fn sanitize_standing(data: &[u8]) -> Option<Standing<SanitizeEnd>> {
+    let progress = le16(data, 0)?;
+    match le16(data, 2)? & 0b111 {
+        0 => Some(Standing::Ended(SanitizeEnd::Never)),
+        // 4: and deallocated, although it was asked not to.
+        1 | 4 => Some(Standing::Ended(SanitizeEnd::Done)),
+        2 => Some(Standing::Running(progress)),
+        3 => Some(Standing::Ended(SanitizeEnd::Failed)),
+        _ => None,
     }
 }
 
@@ -243,7 +228,7 @@ pub(in crate::erase) fn fuzz(data: &[u8]) {
         assert_eq!(dword >> 14, 0, "only fields that exist");
         assert_eq!(dword >> 9 & 0b111, 2);
     }
-    let _ = SanitizeStatus::parse(data);
+    let _ = sanitize_standing(data);
     assert!(namespace_list(data).iter().all(|number| *number != 0));
 }
 

@@ -1,15 +1,13 @@
 //! Format NVM and Sanitize as ways to erase.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use farrier_plugin::Progress;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::erase::drive::command::CommandError;
 use crate::erase::drive::error::{DriveError, Fault};
-use crate::erase::drive::nvme::identify::{self, SanitizeState, SanitizeStatus};
-use crate::erase::drive::watch::Watch;
+use crate::erase::drive::nvme::identify::{self, SanitizeEnd};
+use crate::erase::drive::watch::{Standing, Watch};
 use crate::erase::method::Sanitize;
 use crate::sys::nvme::{AdminCommand, NvmeAdmin, NvmeError, log_page, opcode};
 
@@ -23,8 +21,9 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 /// How long a sanitize may go on; the largest disks overwrite themselves in two days.
 const SANITIZE_LIMIT: Duration = Duration::from_secs(96 * 3600);
 
-/// How many unanswered questions in a row are too many.
-const MOST_SILENCE: u32 = 30;
+/// The log page that says where a sanitize stands, and how many bytes of it are of use.
+const SANITIZE_STATUS: u8 = 0x81;
+const SANITIZE_STATUS_BYTES: usize = 32;
 
 /// Sanitize action (SANACT, figure 325): leave the failed state.
 const EXIT_FAILURE: u32 = 1;
@@ -64,16 +63,10 @@ pub(in crate::erase) fn sanitize(
     action: Sanitize,
     watch: &Watch<'_>,
 ) -> Result<(), DriveError> {
-    let now =
-        status(controller).map_err(|source| Fault::SanitizeStatus.after(watch.device, source))?;
-    if now.state == SanitizeState::Running {
-        warn!(
-            device = watch.device,
-            "the controller still sanitizes from before; waiting for it"
-        );
-        // How it ends is of no interest: another one follows.
-        wait(controller, watch, "an earlier sanitize")?;
-    }
+    let standing = || standing(controller);
+    let now = standing().map_err(|source| Fault::SanitizeStatus.after(watch.device, source))?;
+    // How it ends is of no interest: another one follows.
+    watch.wait_for_earlier(now, SANITIZE_LIMIT, standing)?;
     let dword10 = UNRESTRICTED
         | match action {
             Sanitize::Block => 2,
@@ -82,19 +75,16 @@ pub(in crate::erase) fn sanitize(
         };
     start(controller, dword10)
         .map_err(|source| Fault::SanitizeStart.after(watch.device, source))?;
-    match wait(controller, watch, action.words())? {
-        SanitizeState::Done => Ok(()),
-        SanitizeState::Never | SanitizeState::Running => {
-            Err(Fault::NeverSanitized.of(watch.device))
-        }
-        SanitizeState::Failed => {
+    watch.begun(action.words());
+    match watch.until_ended(action.words(), SANITIZE_LIMIT, standing)? {
+        SanitizeEnd::Done => Ok(()),
+        SanitizeEnd::Never => Err(Fault::NeverSanitized.of(watch.device)),
+        SanitizeEnd::Failed => {
             if let Err(error) = start(controller, EXIT_FAILURE) {
                 warn!(device = watch.device, %error, "the controller stays in its failed state");
             }
-            Err(
-                Fault::SanitizeFailed("the controller says that the operation failed")
-                    .of(watch.device),
-            )
+            let reason = "the controller says that the operation failed";
+            Err(Fault::SanitizeFailed(reason).of(watch.device))
         }
     }
 }
@@ -111,50 +101,11 @@ fn start(controller: &dyn NvmeAdmin, dword10: u32) -> Result<(), NvmeError> {
     controller.admin(&command, &mut [])
 }
 
-fn status(controller: &dyn NvmeAdmin) -> Result<SanitizeStatus, CommandError> {
-    let page = log_page(controller, SanitizeStatus::PAGE, SanitizeStatus::BYTES)?;
-    SanitizeStatus::parse(&page).ok_or(CommandError::Senseless {
+fn standing(controller: &dyn NvmeAdmin) -> Result<Standing<SanitizeEnd>, CommandError> {
+    let page = log_page(controller, SANITIZE_STATUS, SANITIZE_STATUS_BYTES)?;
+    identify::sanitize_standing(&page).ok_or(CommandError::Senseless {
         command: "Get Log Page (Sanitize Status)",
     })
-}
-
-/// Until no sanitize is under way.
-fn wait(
-    controller: &dyn NvmeAdmin,
-    watch: &Watch<'_>,
-    what: &str,
-) -> Result<SanitizeState, DriveError> {
-    let started = Instant::now();
-    let mut silence = 0;
-    let mut told = false;
-    while started.elapsed() < SANITIZE_LIMIT {
-        match status(controller) {
-            Ok(status) if status.state == SanitizeState::Running => {
-                silence = 0;
-                watch.context.report_progress(Progress {
-                    what: format!("erasing {}: {what}", watch.device),
-                    done: (u128::from(watch.size) * u128::from(status.progress) / 65_536) as u64,
-                    total: Some(watch.size),
-                });
-            }
-            Ok(status) => return Ok(status.state),
-            Err(source) => {
-                silence += 1;
-                if silence >= MOST_SILENCE {
-                    return Err(Fault::SanitizeStatus.after(watch.device, source));
-                }
-            }
-        }
-        if watch.context.is_cancelled() && !told {
-            told = true;
-            info!(
-                device = watch.device,
-                "the drive erases itself and cannot be stopped; the cancel has no effect on it"
-            );
-        }
-        thread::sleep(watch.pause);
-    }
-    Err(Fault::TooLong(SANITIZE_LIMIT).of(watch.device))
 }
 
 #[cfg(test)]
@@ -165,6 +116,7 @@ mod tests {
     use farrier_plugin::SilentContext;
 
     use super::*;
+    use crate::erase::drive::watch::MOST_SILENCE;
 
     const DEVICE: &str = "/dev/nvme0n1";
 

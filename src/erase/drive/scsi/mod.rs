@@ -7,15 +7,14 @@
 #[cfg(test)]
 pub(crate) mod model;
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use farrier_plugin::{Progress, chain};
-use tracing::{info, warn};
+use farrier_plugin::chain;
+use tracing::warn;
 
 use crate::erase::drive::command::{self, CommandError};
 use crate::erase::drive::error::{DriveError, Fault};
-use crate::erase::drive::watch::Watch;
+use crate::erase::drive::watch::{Standing, Watch};
 use crate::erase::method::Sanitize;
 use crate::sys::scsi::{Data, ScsiDevice, Sense};
 
@@ -43,13 +42,6 @@ const BROKEN: u8 = 0x31;
 const SHORT: Duration = Duration::from_secs(60);
 /// What begins an operation may take longer.
 const START: Duration = Duration::from_secs(180);
-
-/// See `erase::drive::ata::sanitize`: the same disks with another plug.
-const LIMIT: Duration = Duration::from_secs(8 * 3600);
-const SLOWEST_WRITE: u64 = 20 << 20;
-
-/// Unanswered questions in a row that are too many.
-const MOST_SILENCE: u32 = 30;
 
 /// What a SCSI disk can do to erase itself.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -138,12 +130,10 @@ pub(in crate::erase) fn sanitize(
     };
     command::done(drive, "SANITIZE", &command, data, START)
         .map_err(|source| Fault::SanitizeStart.after(watch.device, source))?;
-    let limit = match operation {
-        Sanitize::Overwrite => limit(watch),
-        Sanitize::Block | Sanitize::Crypto => LIMIT,
-    };
-    begun(watch, operation.words());
-    match wait(drive, watch, limit, operation.words())? {
+    watch.begun(operation.words());
+    match watch.until_ended(operation.words(), watch.limit(operation), || {
+        standing(drive)
+    })? {
         None => Ok(()),
         Some(sense) => {
             warn!(device = watch.device, %sense, "the sanitize operation failed");
@@ -170,8 +160,8 @@ pub(in crate::erase) fn format_unit(
     let command = [FORMAT_UNIT, information << 6 | 0x10, 0, 0, 0, 0];
     let header = [usage, 0x02, 0, 0];
     command::done(drive, NAME, &command, Data::Out(&header), START).map_err(failed)?;
-    begun(watch, "format");
-    match wait(drive, watch, limit(watch), "format")? {
+    watch.begun("format");
+    match watch.until_ended("format", watch.longest(), || standing(drive))? {
         None => Ok(()),
         Some(sense) => Err(failed(CommandError::Sense {
             command: NAME,
@@ -222,103 +212,46 @@ pub(in crate::erase) fn make_ready(
     drive: &dyn ScsiDevice,
     watch: &Watch<'_>,
 ) -> Result<(), DriveError> {
-    if let Ok(State::Running(_)) = state(drive) {
-        warn!(
-            device = watch.device,
-            "the disk still erases itself from before; waiting for it"
-        );
+    // A disk that does not say how it is, is told to begin all the same, and answers that.
+    if let Ok(now) = standing(drive) {
         // How it ends is of no interest: another one follows.
-        wait(drive, watch, limit(watch), "an earlier operation")?;
+        watch.wait_for_earlier(now, watch.longest(), || standing(drive))?;
     }
-    if watch.context.is_cancelled() {
-        return Err(Fault::Cancelled.of(watch.device));
-    }
-    Ok(())
+    watch.demand_wanted()
 }
 
-fn begun(watch: &Watch<'_>, what: &str) {
-    info!(
-        device = watch.device,
-        what, "the disk erases itself; it cannot be stopped"
-    );
-}
-
-fn limit(watch: &Watch<'_>) -> Duration {
-    LIMIT + Duration::from_secs(watch.size / SLOWEST_WRITE)
-}
-
-/// How a disk is.
-enum State {
-    /// In 65536ths, where it says so.
-    Running(Option<u16>),
-    /// What was begun has failed.
-    Failed(Sense),
-    Idle,
-}
-
-fn state(drive: &dyn ScsiDevice) -> Result<State, CommandError> {
+/// How the disk is: once it erases itself no longer, with the sense data of what has failed.
+fn standing(drive: &dyn ScsiDevice) -> Result<Standing<Option<Sense>>, CommandError> {
     const LENGTH: usize = 252;
     let mut data = [0; LENGTH];
     let request = [0x03, 0, 0, 0, LENGTH as u8, 0];
     let length = command::done(drive, "REQUEST SENSE", &request, Data::In(&mut data), SHORT)?;
     let sense = Sense::parse(&data[..length.min(LENGTH)]);
-    if let Some(state) = sense.and_then(told) {
-        return Ok(state);
+    if let Some(standing) = sense.and_then(told) {
+        return Ok(standing);
     }
     // Some disks have nothing to say there, and say it here.
     let reply = command::send(drive, "TEST UNIT READY", &[0; 6], Data::None, SHORT)?;
     if reply.is_done() {
-        return Ok(State::Idle);
+        return Ok(Standing::Ended(None));
     }
     match reply.sense.clone().and_then(told) {
-        Some(state) => Ok(state),
+        Some(standing) => Ok(standing),
         None => Err(command::refusal("TEST UNIT READY", reply)),
     }
 }
 
 /// What sense data says about a long operation.
-fn told(sense: Sense) -> Option<State> {
+fn told(sense: Sense) -> Option<Standing<Option<Sense>>> {
     // With NO SENSE too: SBC-4 4.11.2 allows it in answer to REQUEST SENSE.
     let is_quiet = matches!(sense.key, Sense::NONE | Sense::NOT_READY);
     match (sense.code, sense.qualifier) {
-        FORMATTING | SANITIZING if is_quiet => Some(State::Running(sense.progress)),
-        (BROKEN, _) => Some(State::Failed(sense)),
+        FORMATTING | SANITIZING if is_quiet => {
+            Some(Standing::Running(sense.progress.unwrap_or_default()))
+        }
+        (BROKEN, _) => Some(Standing::Ended(Some(sense))),
         _ => None,
     }
-}
-
-/// Until the disk is idle: `Some` is the sense data of a failure.
-fn wait(
-    drive: &dyn ScsiDevice,
-    watch: &Watch<'_>,
-    limit: Duration,
-    what: &str,
-) -> Result<Option<Sense>, DriveError> {
-    let started = Instant::now();
-    let mut silence = 0;
-    while started.elapsed() < limit {
-        match state(drive) {
-            Ok(State::Running(progress)) => {
-                silence = 0;
-                let part = u128::from(progress.unwrap_or_default());
-                watch.context.report_progress(Progress {
-                    what: format!("erasing {}: {what}, which cannot be stopped", watch.device),
-                    done: (u128::from(watch.size) * part / 65_536) as u64,
-                    total: Some(watch.size),
-                });
-            }
-            Ok(State::Idle) => return Ok(None),
-            Ok(State::Failed(sense)) => return Ok(Some(sense)),
-            Err(source) => {
-                silence += 1;
-                if silence >= MOST_SILENCE {
-                    return Err(Fault::SanitizeStatus.after(watch.device, source));
-                }
-            }
-        }
-        thread::sleep(watch.pause);
-    }
-    Err(Fault::TooLong(limit).of(watch.device))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use std::sync::Mutex;
 
-use farrier_plugin::{Context, SilentContext};
+use farrier_plugin::{Context, Progress, SilentContext};
 
 use super::model::{Disk, Faults};
 use super::*;

@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use farrier_plugin::{Context, SilentContext};
+use farrier_plugin::{Context, Progress, SilentContext};
 use proptest::prelude::{Just, any, prop_assert, prop_oneof, proptest};
 
 use super::*;

@@ -5,6 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use farrier_plugin::protocol::Method;
 use farrier_plugin::{BlockDevice, ErrorKind, ManagerError, Node};
 use tracing::{info, warn};
 
@@ -48,18 +49,18 @@ pub(super) fn wait_for_root_disk(
     thread::spawn(move || {
         let mut seen = Vec::new();
         let find = || {
-            let found = dispatcher.first("get_os_install_device", |manager| {
+            let found = dispatcher.first(Method::GetOsInstallDevice, |manager| {
                 manager.os_install_device(node.as_ref(), false)
             });
             if node.is_some() || found.is_ok() {
                 return found;
             }
-            let listed = dispatcher.first("list_block_devices", |manager| {
+            let listed = dispatcher.first(Method::ListBlockDevices, |manager| {
                 manager.list_block_devices(false)
             })?;
             unchanged(&mut seen, listed).map_or(found, Ok)
         };
-        let waited = dispatcher.others(own, "wait_for_disks", |manager| {
+        let waited = dispatcher.others(own, Method::WaitForDisks, |manager| {
             manager.wait_for_disks(node.as_ref())
         });
         // Nobody listens any more when the limit has passed.

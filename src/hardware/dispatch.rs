@@ -74,9 +74,10 @@ impl Dispatcher {
     /// it was more than that: the reference loses it (contract/control-plane 7.5).
     pub(super) fn first<T>(
         &self,
-        method: &str,
+        method: impl AsRef<str>,
         mut call: impl FnMut(&dyn HardwareManager) -> Result<T, ManagerError>,
     ) -> Result<T, ManagerError> {
+        let method = method.as_ref();
         let mut refusals = Vec::new();
         for Ranked { manager, .. } in self.ranked() {
             match call(manager.as_ref()) {
@@ -92,9 +93,10 @@ impl Dispatcher {
     pub(super) fn others<T>(
         &self,
         class_name: &str,
-        method: &str,
+        method: impl AsRef<str>,
         mut call: impl FnMut(&dyn HardwareManager) -> Result<T, ManagerError>,
     ) -> Result<Option<T>, ManagerError> {
+        let method = method.as_ref();
         for Ranked { manager, .. } in self.ranked() {
             if manager.class_name() == class_name {
                 continue;
@@ -123,10 +125,11 @@ impl Dispatcher {
     /// The answers of all managers that do not decline, in order. One failure fails the whole.
     pub(super) fn all<T>(
         &self,
-        method: &str,
+        method: impl AsRef<str>,
         mut call: impl FnMut(&dyn HardwareManager) -> Result<T, ManagerError>,
     ) -> Result<Vec<(&Ranked, T)>, ManagerError> {
         let mut answers = Vec::new();
+        let method = method.as_ref();
         let mut refusals = Vec::new();
         for ranked in self.ranked() {
             let manager = &ranked.manager;

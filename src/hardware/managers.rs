@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Instant, SystemTime};
 
+use farrier_plugin::protocol::Method;
 use farrier_plugin::{
     BlockDevice, Context, ErrorKind, HardwareManager, Inventory, LldpData, ManagerError, Node,
     Port, Step, StepArguments, StepKind, TlsCertificate, UsbDevice,
@@ -215,10 +216,10 @@ impl Managers {
         ports: &[Port],
     ) -> Result<BTreeMap<String, Vec<Step>>, ManagerError> {
         self.require()?;
-        let method = format!("get_{}_steps", kind.word());
+        let method = Method::steps_of(kind);
         let offers = self
             .dispatcher
-            .all(&method, |manager| manager.steps(kind, node, ports))?
+            .all(method, |manager| manager.steps(kind, node, ports))?
             .into_iter()
             .map(|(ranked, steps)| Offer {
                 class_name: ranked.manager.class_name(),
@@ -335,9 +336,9 @@ impl Managers {
 
     /// The inventory as it is now.
     pub fn inventory_uncached(&self) -> Result<Inventory, ManagerError> {
-        let mut inventory = self
-            .dispatcher
-            .first("list_hardware_info", |manager| manager.list_hardware_info())?;
+        let mut inventory = self.dispatcher.first(Method::ListHardwareInfo, |manager| {
+            manager.list_hardware_info()
+        })?;
         // Not kept with the node, as in the reference: the next command replaces the node by one that
         // says nothing of it.
         if self.options.current().skip_bmc_detect {
@@ -351,7 +352,7 @@ impl Managers {
     /// What switches announce by LLDP. The first caller waits for it, as long as the options let
     /// it.
     pub fn collect_lldp_data(&self) -> Result<LldpData, ManagerError> {
-        self.dispatcher.first("collect_lldp_data", |manager| {
+        self.dispatcher.first(Method::CollectLldpData, |manager| {
             manager.collect_lldp_data(None)
         })
     }
@@ -359,7 +360,7 @@ impl Managers {
     /// USB devices of no common kind.
     pub fn usb_devices(&self) -> Result<Vec<UsbDevice>, ManagerError> {
         self.dispatcher
-            .first("get_usb_devices", |manager| manager.usb_devices())
+            .first(Method::GetUsbDevices, |manager| manager.usb_devices())
     }
 
     /// A certificate for the agent's API at this address, valid by the conductor's time.
@@ -369,7 +370,7 @@ impl Managers {
         now: SystemTime,
     ) -> Result<TlsCertificate, ManagerError> {
         self.dispatcher
-            .first("generate_tls_certificate", |manager| {
+            .first(Method::GenerateTlsCertificate, |manager| {
                 manager.generate_tls_certificate(ip_address, now)
             })
     }
@@ -379,9 +380,10 @@ impl Managers {
     /// `DeviceNotFound` where no disk fits.
     pub fn os_install_device(&self) -> Result<BlockDevice, ManagerError> {
         let node = self.node();
-        self.dispatcher.first("get_os_install_device", |manager| {
-            manager.os_install_device(node.as_ref(), false)
-        })
+        self.dispatcher
+            .first(Method::GetOsInstallDevice, |manager| {
+                manager.os_install_device(node.as_ref(), false)
+            })
     }
 
     /// Make the installed system bootable.
@@ -391,7 +393,7 @@ impl Managers {
         arguments: &StepArguments,
     ) -> Result<(), ManagerError> {
         let node = self.node().unwrap_or_default();
-        self.dispatcher.first("install_bootloader", |manager| {
+        self.dispatcher.first(Method::InstallBootloader, |manager| {
             manager.install_bootloader(context, &node, arguments)
         })
     }
@@ -463,7 +465,7 @@ impl Managers {
     /// Bring everything that was written onto the media, on all managers.
     pub fn full_sync(&self) -> Result<(), ManagerError> {
         self.dispatcher
-            .all("full_sync", |manager| manager.full_sync())?;
+            .all(Method::FullSync, |manager| manager.full_sync())?;
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::protocol::Method;
 use crate::{BlockDevice, ManagerError};
 
 /// How far a long method has come.
@@ -105,7 +106,7 @@ pub trait Context: Send + Sync {
     /// The machine's disks, with their partitions where asked for, as the agent's own manager lists
     /// them. Declines by default.
     fn block_devices(&self, _include_partitions: bool) -> Result<Vec<BlockDevice>, ManagerError> {
-        Err(ManagerError::unsupported("list_block_devices"))
+        Err(ManagerError::unsupported(Method::ListBlockDevices))
     }
 
     /// Run a program by the agent's rules: absolute path, no shell, time limit, bounded and logged

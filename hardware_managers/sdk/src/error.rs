@@ -253,10 +253,10 @@ impl ManagerError {
     }
 
     /// This manager has no such method, or not for this hardware: ask the next one.
-    pub fn unsupported(method: &str) -> Self {
+    pub fn unsupported(method: impl AsRef<str>) -> Self {
         Self::new(
             ErrorKind::IncompatibleHardwareMethod,
-            format!("This hardware manager does not offer {method}"),
+            format!("This hardware manager does not offer {}", method.as_ref()),
         )
     }
 

@@ -239,6 +239,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::protocol::METHOD_NOT_FOUND;
     use crate::{Context, ManagerError, ManagerVersion, Node, Port, Progress, StepArguments};
 
     struct Manager;
@@ -384,6 +385,18 @@ mod tests {
         assert_eq!(
             (status, &failure["code"]),
             (abi::FAILED, &json!(INVALID_PARAMS))
+        );
+    }
+    #[test]
+    fn a_method_that_is_not_in_the_table_is_not_found() {
+        let (status, failure) = call("of_a_later_version", r#"{"node": {}}"#);
+        assert_eq!(
+            (status, failure),
+            (
+                abi::FAILED,
+                json!({ "code": METHOD_NOT_FOUND,
+                        "message": "There is no method of_a_later_version" })
+            )
         );
     }
 }

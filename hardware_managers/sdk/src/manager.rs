@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::protocol::Method;
 use crate::{
     BlockDevice, BootInfo, Context, Cpu, Device, Inventory, LldpData, ManagerError, Memory,
     NetworkInterface, Node, Port, Step, StepArguments, StepKind, SystemVendor, TlsCertificate,
@@ -61,18 +62,18 @@ pub trait HardwareManager: Send + Sync {
     /// Asked for every disk, network interface and USB device at every listing, so it has to be
     /// quick. A device is what its name says: the name has to stay.
     fn filter_device(&self, _device: &Device) -> Result<Option<Device>, ManagerError> {
-        Err(ManagerError::unsupported("filter_device"))
+        Err(ManagerError::unsupported(Method::FilterDevice))
     }
 
     /// Network interfaces.
     fn list_network_interfaces(&self) -> Result<Vec<NetworkInterface>, ManagerError> {
-        Err(ManagerError::unsupported("list_network_interfaces"))
+        Err(ManagerError::unsupported(Method::ListNetworkInterfaces))
     }
 
     /// One network interface, described better than the kernel does it: asked for each that is
     /// listed.
     fn interface_info(&self, _interface_name: &str) -> Result<NetworkInterface, ManagerError> {
-        Err(ManagerError::unsupported("get_interface_info"))
+        Err(ManagerError::unsupported(Method::GetInterfaceInfo))
     }
 
     /// What switches announce by LLDP on these interfaces, or on all, as long as the options let
@@ -81,17 +82,17 @@ pub trait HardwareManager: Send + Sync {
         &self,
         _interface_names: Option<&[String]>,
     ) -> Result<LldpData, ManagerError> {
-        Err(ManagerError::unsupported("collect_lldp_data"))
+        Err(ManagerError::unsupported(Method::CollectLldpData))
     }
 
     /// Processors.
     fn cpus(&self) -> Result<Cpu, ManagerError> {
-        Err(ManagerError::unsupported("get_cpus"))
+        Err(ManagerError::unsupported(Method::GetCpus))
     }
 
     /// Memory.
     fn memory(&self) -> Result<Memory, ManagerError> {
-        Err(ManagerError::unsupported("get_memory"))
+        Err(ManagerError::unsupported(Method::GetMemory))
     }
 
     /// Disks, with their partitions where asked for.
@@ -99,7 +100,7 @@ pub trait HardwareManager: Send + Sync {
         &self,
         _include_partitions: bool,
     ) -> Result<Vec<BlockDevice>, ManagerError> {
-        Err(ManagerError::unsupported("list_block_devices"))
+        Err(ManagerError::unsupported(Method::ListBlockDevices))
     }
 
     /// Disks without those that the node's `skip_block_devices` names.
@@ -109,7 +110,7 @@ pub trait HardwareManager: Send + Sync {
         _include_partitions: bool,
     ) -> Result<Vec<BlockDevice>, ManagerError> {
         Err(ManagerError::unsupported(
-            "list_block_devices_check_skip_list",
+            Method::ListBlockDevicesCheckSkipList,
         ))
     }
 
@@ -122,7 +123,7 @@ pub trait HardwareManager: Send + Sync {
         _devices: Option<&[BlockDevice]>,
     ) -> Result<Option<BTreeSet<String>>, ManagerError> {
         Err(ManagerError::unsupported(
-            "get_skip_list_from_node_for_disks",
+            Method::GetSkipListFromNodeForDisks,
         ))
     }
 
@@ -130,7 +131,7 @@ pub trait HardwareManager: Send + Sync {
     /// there are none. They too are only ever added.
     fn skip_list_for_raids(&self, _node: &Node) -> Result<Option<BTreeSet<String>>, ManagerError> {
         Err(ManagerError::unsupported(
-            "get_skip_list_from_node_for_raids",
+            Method::GetSkipListFromNodeForRaids,
         ))
     }
 
@@ -144,18 +145,18 @@ pub trait HardwareManager: Send + Sync {
         _node: Option<&Node>,
         _permit_refresh: bool,
     ) -> Result<BlockDevice, ManagerError> {
-        Err(ManagerError::unsupported("get_os_install_device"))
+        Err(ManagerError::unsupported(Method::GetOsInstallDevice))
     }
 
     /// Wait until the disks of this node are there. Where all managers decline, the agent looks for
     /// the root disk as often as its options say (contract/control-plane 8.7).
     fn wait_for_disks(&self, _node: Option<&Node>) -> Result<(), ManagerError> {
-        Err(ManagerError::unsupported("wait_for_disks"))
+        Err(ManagerError::unsupported(Method::WaitForDisks))
     }
 
     /// USB devices of no common kind.
     fn usb_devices(&self) -> Result<Vec<UsbDevice>, ManagerError> {
-        Err(ManagerError::unsupported("get_usb_devices"))
+        Err(ManagerError::unsupported(Method::GetUsbDevices))
     }
 
     /// The certificate of the agent's API, with its key, for this address. It has to be valid
@@ -165,37 +166,37 @@ pub trait HardwareManager: Send + Sync {
         _ip_address: IpAddr,
         _now: SystemTime,
     ) -> Result<TlsCertificate, ManagerError> {
-        Err(ManagerError::unsupported("generate_tls_certificate"))
+        Err(ManagerError::unsupported(Method::GenerateTlsCertificate))
     }
 
     /// The management controller's IPv4 address.
     fn bmc_address(&self) -> Result<Option<String>, ManagerError> {
-        Err(ManagerError::unsupported("get_bmc_address"))
+        Err(ManagerError::unsupported(Method::GetBmcAddress))
     }
 
     /// The management controller's IPv6 address.
     fn bmc_v6address(&self) -> Result<Option<String>, ManagerError> {
-        Err(ManagerError::unsupported("get_bmc_v6address"))
+        Err(ManagerError::unsupported(Method::GetBmcV6address))
     }
 
     /// The management controller's MAC.
     fn bmc_mac(&self) -> Result<Option<String>, ManagerError> {
-        Err(ManagerError::unsupported("get_bmc_mac"))
+        Err(ManagerError::unsupported(Method::GetBmcMac))
     }
 
     /// Boot mode and boot interface.
     fn boot_info(&self) -> Result<BootInfo, ManagerError> {
-        Err(ManagerError::unsupported("get_boot_info"))
+        Err(ManagerError::unsupported(Method::GetBootInfo))
     }
 
     /// Maker and firmware.
     fn system_vendor_info(&self) -> Result<SystemVendor, ManagerError> {
-        Err(ManagerError::unsupported("get_system_vendor_info"))
+        Err(ManagerError::unsupported(Method::GetSystemVendorInfo))
     }
 
     /// The whole inventory.
     fn list_hardware_info(&self) -> Result<Inventory, ManagerError> {
-        Err(ManagerError::unsupported("list_hardware_info"))
+        Err(ManagerError::unsupported(Method::ListHardwareInfo))
     }
 
     /// Erase one device. May run for several devices at once.
@@ -208,7 +209,7 @@ pub trait HardwareManager: Send + Sync {
         _node: &Node,
         _device: &BlockDevice,
     ) -> Result<Value, ManagerError> {
-        Err(ManagerError::unsupported("erase_block_device"))
+        Err(ManagerError::unsupported(Method::EraseBlockDevice))
     }
 
     /// Erase all devices that are not to be skipped: the step of this name, in a manager's own way.
@@ -220,7 +221,7 @@ pub trait HardwareManager: Send + Sync {
         _node: &Node,
         _ports: &[Port],
     ) -> Result<Value, ManagerError> {
-        Err(ManagerError::unsupported("erase_devices"))
+        Err(ManagerError::unsupported(Method::EraseDevices))
     }
 
     /// The steps of one kind that this manager offers. None by default.
@@ -244,7 +245,7 @@ pub trait HardwareManager: Send + Sync {
         _arguments: &StepArguments,
     ) -> Result<Value, ManagerError> {
         match step {
-            "erase_devices" => self.erase_devices(context, node, ports),
+            _ if step == Method::EraseDevices.as_str() => self.erase_devices(context, node, ports),
             _ => Err(ManagerError::unsupported(step)),
         }
     }
@@ -256,7 +257,7 @@ pub trait HardwareManager: Send + Sync {
         _node: &Node,
         _arguments: &StepArguments,
     ) -> Result<(), ManagerError> {
-        Err(ManagerError::unsupported("install_bootloader"))
+        Err(ManagerError::unsupported(Method::InstallBootloader))
     }
 
     /// What was written in this run of the agent (`standby.get_partition_uuids`,
@@ -272,6 +273,6 @@ pub trait HardwareManager: Send + Sync {
 
     /// Bring everything written onto the media. Called on all managers.
     fn full_sync(&self) -> Result<(), ManagerError> {
-        Err(ManagerError::unsupported("full_sync"))
+        Err(ManagerError::unsupported(Method::FullSync))
     }
 }

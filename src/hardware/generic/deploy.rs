@@ -2,6 +2,7 @@
 
 use std::sync::PoisonError;
 
+use farrier_plugin::protocol::Method;
 use farrier_plugin::{BlockDevice, Context, ErrorKind, ManagerError, Node, StepArguments};
 use serde_json::{Value, json};
 use tracing::{info, warn};
@@ -73,7 +74,7 @@ fn check_wishes(node: &Node, options: &Options) -> Result<(), ManagerError> {
 
 /// The disk that the image goes to, where this process may write to it at all.
 fn root_device(manager: &GenericHardwareManager, node: &Node) -> Result<BlockDevice, ManagerError> {
-    let device = manager.peers()?.first("get_os_install_device", |peer| {
+    let device = manager.peers()?.first(Method::GetOsInstallDevice, |peer| {
         peer.os_install_device(Some(node), true)
     })?;
     // The device of a recorded tree is not the one of this name here.

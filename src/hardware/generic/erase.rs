@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 
+use farrier_plugin::protocol::Method;
 use farrier_plugin::{BlockDevice, Context, ErrorKind, HardwareManager, ManagerError, Node, chain};
 use serde_json::Value;
 use tracing::{info, warn};
@@ -14,7 +15,7 @@ use crate::erase::{
 };
 
 /// The step that erases whole devices.
-const STEP: &str = "erase_devices";
+pub(super) const STEP: &str = Method::EraseDevices.as_str();
 
 /// `erase_devices`: all disks and arrays, side by side, each by the first manager that does not
 /// decline it (contract/data-plane 7.3).
@@ -43,7 +44,7 @@ pub(super) fn devices(
     erase::in_parallel(&names, flags.concurrency, context, |context, index| {
         let device = &devices[index];
         let record = EraseRecord::begin(STEP, node.uuid(), Plan::none(device));
-        peers.first("erase_block_device", |peer| {
+        peers.first(Method::EraseBlockDevice, |peer| {
             let answer = peer.erase_block_device(context, node, device);
             if peer.class_name() == CLASS_NAME {
                 return answer;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use farrier_plugin::protocol::Method;
 use farrier_plugin::{
     BlockDevice, Device, HardwareManager, ManagerError, NetworkInterface, UsbDevice,
 };
@@ -56,7 +57,7 @@ pub(super) fn interfaces(
 ) -> Result<Vec<NetworkInterface>, ManagerError> {
     let mut kept = Vec::with_capacity(interfaces.len());
     for interface in interfaces {
-        let described = peers.others(CLASS_NAME, "get_interface_info", |peer| {
+        let described = peers.others(CLASS_NAME, Method::GetInterfaceInfo, |peer| {
             peer.interface_info(&interface.name)
         })?;
         let interface = described.unwrap_or(interface);
@@ -84,9 +85,11 @@ pub(super) fn usb_devices(
 /// The device to show. A failure is no opinion and fails the listing: the device may be one that
 /// must not be erased.
 fn ask(peers: &Dispatcher, device: Device) -> Result<Option<Device>, ManagerError> {
-    let opinion = peers.others(CLASS_NAME, "filter_device", |peer: &dyn HardwareManager| {
-        peer.filter_device(&device)
-    })?;
+    let opinion = peers.others(
+        CLASS_NAME,
+        Method::FilterDevice,
+        |peer: &dyn HardwareManager| peer.filter_device(&device),
+    )?;
     Ok(match opinion {
         None => Some(device),
         Some(None) => {

@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
+use farrier_plugin::protocol::Method;
 use farrier_plugin::{ErrorKind, LldpData, ManagerError, NetworkInterface};
 
 use super::filter;
@@ -22,7 +23,7 @@ pub(super) fn list(
             .iter()
             .map(|interface| interface.name.clone())
             .collect();
-        manager.peers()?.first("collect_lldp_data", |peer| {
+        manager.peers()?.first(Method::CollectLldpData, |peer| {
             peer.collect_lldp_data(Some(&names))
         })?
     } else {

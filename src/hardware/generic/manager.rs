@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use farrier_plugin::protocol::Method;
 use farrier_plugin::{BlockDevice, ErrorKind, HardwareManager, LldpData, ManagerError, Node};
 use serde_json::Value;
 
@@ -96,7 +97,7 @@ impl GenericHardwareManager {
     /// The answer of another manager, where one has any.
     pub(super) fn another<T>(
         &self,
-        method: &str,
+        method: Method,
         call: fn(&dyn HardwareManager) -> Result<T, ManagerError>,
     ) -> Result<Option<T>, ManagerError> {
         self.peers()?.others(CLASS_NAME, method, call)
@@ -143,12 +144,12 @@ impl GenericHardwareManager {
     ) -> Result<SkipList, ManagerError> {
         let mut list = own_skip_list(node)?;
         let peers = self.peers()?;
-        let method = "get_skip_list_from_node_for_disks";
+        let method = Method::GetSkipListFromNodeForDisks;
         let names = peers.others(CLASS_NAME, method, |peer| {
             peer.skip_list_for_disks(node, devices)
         })?;
         list.add_devices(names.flatten().into_iter().flatten());
-        let method = "get_skip_list_from_node_for_raids";
+        let method = Method::GetSkipListFromNodeForRaids;
         let names = peers.others(CLASS_NAME, method, |peer| peer.skip_list_for_raids(node))?;
         list.add_volumes(names.flatten().into_iter().flatten());
         Ok(list)

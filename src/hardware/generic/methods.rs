@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
+use farrier_plugin::protocol::Method;
 use farrier_plugin::{
     BlockDevice, BootInfo, Context, Cpu, Device, ErrorKind, HardwareManager, Inventory, LldpData,
     ManagerError, ManagerVersion, Memory, NetworkInterface, Node, Port, Step, StepArguments,
@@ -209,13 +210,15 @@ impl HardwareManager for GenericHardwareManager {
     fn list_hardware_info(&self) -> Result<Inventory, ManagerError> {
         // What another manager knows better is its own; the reference asks itself alone, and such a
         // method of a vendor's manager is never called there.
-        let cpu = self.another("get_cpus", |peer| peer.cpus())?;
-        let memory = self.another("get_memory", |peer| peer.memory())?;
-        let vendor = self.another("get_system_vendor_info", |peer| peer.system_vendor_info())?;
-        let boot = self.another("get_boot_info", |peer| peer.boot_info())?;
-        let address = self.another("get_bmc_address", |peer| peer.bmc_address())?;
-        let v6address = self.another("get_bmc_v6address", |peer| peer.bmc_v6address())?;
-        let mac = self.another("get_bmc_mac", |peer| peer.bmc_mac())?;
+        let cpu = self.another(Method::GetCpus, |peer| peer.cpus())?;
+        let memory = self.another(Method::GetMemory, |peer| peer.memory())?;
+        let vendor = self.another(Method::GetSystemVendorInfo, |peer| {
+            peer.system_vendor_info()
+        })?;
+        let boot = self.another(Method::GetBootInfo, |peer| peer.boot_info())?;
+        let address = self.another(Method::GetBmcAddress, |peer| peer.bmc_address())?;
+        let v6address = self.another(Method::GetBmcV6address, |peer| peer.bmc_v6address())?;
+        let mac = self.another(Method::GetBmcMac, |peer| peer.bmc_mac())?;
         // Read once for the three that want it.
         let smbios = self.smbios();
         let smbios = smbios.as_ref();
@@ -272,7 +275,7 @@ impl HardwareManager for GenericHardwareManager {
             steps::check_arguments(step, arguments)?;
         }
         match step {
-            "erase_devices" => self.erase_devices(context, node, ports),
+            erase::STEP => self.erase_devices(context, node, ports),
             "erase_devices_express" => erase::devices_express(self, context, node),
             "erase_devices_metadata" => erase::devices_metadata(self, context, node),
             "erase_pstore" => pstore::erase(&self.root),

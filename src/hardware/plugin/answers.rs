@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use farrier_plugin::protocol::{self, Failure, INVALID_PARAMS, METHOD_NOT_FOUND};
+use farrier_plugin::protocol::{self, Failure, INVALID_PARAMS, METHOD_NOT_FOUND, Method};
 use farrier_plugin::{BlockDevice, ErrorKind, ManagerError, ProgramOutput, ProgramRequest};
 use serde_json::{Value, json};
 use tracing::warn;
@@ -46,7 +46,7 @@ impl Callbacks for Answers<'_> {
         stop: &AtomicBool,
     ) -> Result<Value, Failure> {
         match method {
-            "list_block_devices" => {
+            _ if method == Method::ListBlockDevices.as_str() => {
                 let partitions =
                     params.get("include_partitions").and_then(Value::as_bool) == Some(true);
                 let snapshot = &mut self.snapshots[usize::from(partitions)];

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use farrier_plugin::protocol::{
-    FAILED, Introduction, METHOD_NOT_FOUND, METHODS, Message, device_from_wire,
+    FAILED, Introduction, METHOD_NOT_FOUND, Message, Method, device_from_wire,
 };
 use farrier_plugin::{
-    BootInfo, Cpu, ErrorKind, Inventory, LldpData, ManagerError, Memory, NetworkInterface,
-    SilentContext, Step, SystemVendor, TlsCertificate, UsbDevice, chain,
+    ErrorKind, ManagerError, NetworkInterface, SilentContext, Step, TlsCertificate, UsbDevice,
+    chain,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 use super::callbacks::NoCallbacks;
 use super::connection::Connection;
 use super::keeper::greet;
-use super::manager::Log;
 use super::{Found, Limits, PluginError};
 use crate::config::Options;
 use crate::net::certificate::Identity;
@@ -41,11 +40,11 @@ const SAMPLE_INTERFACE: &str = "farrier0";
 const LARGE: usize = 1 << 20;
 
 /// Methods that a manager has for some devices or steps, and not for the samples.
-const DECLINING: [&str; 4] = [
-    "execute_step",
-    "erase_block_device",
-    "filter_device",
-    "get_interface_info",
+const DECLINING: [Method; 4] = [
+    Method::ExecuteStep,
+    Method::EraseBlockDevice,
+    Method::FilterDevice,
+    Method::GetInterfaceInfo,
 ];
 
 /// The interfaces that own steps (contract/control-plane 7.2).
@@ -94,7 +93,7 @@ pub fn check(path: &Path) -> Vec<Finding> {
                 &format!("the method {method}"),
                 Some("it is declared twice".to_owned()),
             );
-        } else if METHODS.contains(&method.as_str()) {
+        } else if let Ok(method) = method.parse() {
             check.method(&connection, method);
         } else {
             check.tell(
@@ -123,15 +122,15 @@ struct Check {
 }
 
 impl Check {
-    fn method(&mut self, connection: &Connection, method: &str) {
+    fn method(&mut self, connection: &Connection, method: Method) {
         let what = format!("the method {method}");
-        if method == "erase_devices" {
+        if method == Method::EraseDevices {
             // It takes no sample: it would erase what this machine has.
             self.tell(&format!("{what} is left to a real erase"), None);
             return;
         }
         let devices = match method {
-            "filter_device" => vec![
+            Method::FilterDevice => vec![
                 ("block_device", sample_disk()),
                 ("network_interface", sample_interface()),
                 (
@@ -143,25 +142,25 @@ impl Check {
         };
         for (kind, device) in devices {
             let what = match method {
-                "filter_device" => format!("{what} with a {kind}"),
+                Method::FilterDevice => format!("{what} with a {kind}"),
                 _ => what.clone(),
             };
             let params = sample(kind, &device);
             self.asked = Some(Instant::now());
             let answer = connection.call(
-                method,
+                method.as_str(),
                 params,
                 LIMITS.of(method),
                 &SilentContext,
                 &mut NoCallbacks,
             );
             let fault = match answer {
-                Ok(_) if method == "execute_step" => Some(format!(
+                Ok(_) if method == Method::ExecuteStep => Some(format!(
                     "it ran the step {SAMPLE_STEP}, which it does not offer, instead of answering \
                      {METHOD_NOT_FOUND}"
                 )),
-                Ok(Value::Null) if method == "filter_device" => None,
-                Ok(result) if method == "filter_device" => {
+                Ok(Value::Null) if method == Method::FilterDevice => None,
+                Ok(result) if method == Method::FilterDevice => {
                     (result.get("name").or(result.get("handle"))
                         != device.get("name").or(device.get("handle")))
                     .then(|| "it gave the device another name".to_owned())
@@ -170,8 +169,8 @@ impl Check {
                 Ok(result) => fits(method, &result).err(),
                 // An error that the protocol has a form for is an answer.
                 Err(PluginError::Failed { failure, .. }) => {
-                    let error = failure.into_error(method, ErrorKind::CommandExecution);
-                    let must_decline = method == "execute_step" && !error.declines();
+                    let error = failure.into_error(method.as_str(), ErrorKind::CommandExecution);
+                    let must_decline = method == Method::ExecuteStep && !error.declines();
                     let lacks = !DECLINING.contains(&method)
                         && error.to_string() == ManagerError::unsupported(method).to_string();
                     must_decline
@@ -203,7 +202,7 @@ impl Check {
         self.asked = Some(Instant::now());
         let fault = connection
             .call(
-                "evaluate_hardware_support",
+                Method::EvaluateHardwareSupport.as_str(),
                 json!({ "a member of a later version": "x".repeat(LARGE) }),
                 LIMITS.question,
                 &SilentContext,
@@ -233,7 +232,7 @@ impl Check {
         });
         let answered = sent.and_then(|()| {
             connection.call(
-                "evaluate_hardware_support",
+                Method::EvaluateHardwareSupport.as_str(),
                 json!({}),
                 LIMITS.question,
                 &SilentContext,
@@ -334,32 +333,13 @@ fn filtered(kind: &str, result: &Value) -> Result<(), String> {
 }
 
 /// Whether a result is what the method gives.
-fn fits(method: &str, result: &Value) -> Result<(), String> {
+fn fits(method: Method, result: &Value) -> Result<(), String> {
     match method {
-        "evaluate_hardware_support" => typed::<u32>(result),
-        "list_network_interfaces" => typed::<Vec<NetworkInterface>>(result),
-        "collect_lldp_data" => typed::<LldpData>(result),
-        "get_cpus" => typed::<Cpu>(result),
-        "get_memory" => typed::<Memory>(result),
-        "get_boot_info" => typed::<BootInfo>(result),
-        "get_system_vendor_info" => typed::<SystemVendor>(result),
-        "list_hardware_info" => typed::<Inventory>(result),
-        "get_bmc_address" | "get_bmc_v6address" | "get_bmc_mac" => typed::<Option<String>>(result),
-        "get_clean_steps" | "get_deploy_steps" | "get_service_steps" => steps(result),
-        "get_interface_info" => typed::<NetworkInterface>(result),
-        "get_usb_devices" => typed::<Vec<UsbDevice>>(result),
-        "get_skip_list_from_node_for_disks" | "get_skip_list_from_node_for_raids" => {
-            typed::<Option<BTreeSet<String>>>(result)
-        }
-        "generate_tls_certificate" => certificate(result),
-        "collect_system_logs" => typed::<Vec<Log>>(result),
-        "get_os_install_device" if result.is_string() => Ok(()),
-        "get_os_install_device" => device(result),
-        "list_block_devices" | "list_block_devices_check_skip_list" => match result {
-            Value::Array(devices) => devices.iter().try_for_each(device),
-            _ => Err("the result is not a list".to_owned()),
-        },
-        _ => Ok(()),
+        Method::GetCleanSteps | Method::GetDeploySteps | Method::GetServiceSteps => steps(result),
+        Method::GenerateTlsCertificate => certificate(result),
+        _ => method
+            .check_answer(result)
+            .map_err(|error| format!("the result is not what the method gives: {error}")),
     }
 }
 

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use farrier_plugin::protocol::{self, Greeting, Introduction};
+use farrier_plugin::protocol::parameters::Nothing;
+use farrier_plugin::protocol::{self, Greeting, Introduction, Method};
 use farrier_plugin::{Context, SilentContext, chain};
 use serde_json::{Value, json};
 use tracing::{error, info, warn};
 
 use super::callbacks::{Callbacks, NoCallbacks};
 use super::connection::Connection;
-use super::limits::Deadline;
 use super::{Found, Limits, PluginError};
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -80,19 +80,24 @@ impl Keeper {
     /// Call a method of it, starting it again first where it has ended.
     pub(super) fn call(
         &self,
-        method: &str,
+        method: Method,
         params: Value,
-        deadline: Deadline,
         context: &dyn Context,
         callbacks: &mut dyn Callbacks,
     ) -> Result<Value, PluginError> {
         let connection = self.running()?;
-        let result = connection.call(method, params, deadline, context, callbacks);
+        let result = connection.call(
+            method.as_str(),
+            params,
+            self.limits.of(method),
+            context,
+            callbacks,
+        );
         let mut state = self.state();
         if connection.ended().is_none() {
             state.ends = 0;
         }
-        if method == "initialize" && result.is_ok() {
+        if method == Method::Initialize && result.is_ok() {
             state.is_initialized = true;
         }
         result
@@ -153,8 +158,8 @@ impl Keeper {
     }
 
     /// Whether it has this method.
-    pub(super) fn has(&self, method: &str) -> bool {
-        self.introduction.methods.iter().any(|own| own == method)
+    pub(super) fn has(&self, method: Method) -> bool {
+        self.introduction.has(method)
     }
 
     fn drop_for(&self, state: &mut State, error: PluginError) -> PluginError {
@@ -187,7 +192,7 @@ pub(super) fn greet(
     });
     let answer = connection
         .call(
-            "handshake",
+            protocol::HANDSHAKE,
             greeting,
             limits.greeting,
             &SilentContext,
@@ -219,14 +224,9 @@ pub(super) fn greet(
             )));
         }
     }
-    if !introduction
-        .methods
-        .iter()
-        .any(|method| method == "evaluate_hardware_support")
-    {
-        return Err(refused(
-            "it lacks the method evaluate_hardware_support".to_owned(),
-        ));
+    let first = Method::EvaluateHardwareSupport;
+    if !introduction.has(first) {
+        return Err(refused(format!("it lacks the method {first}")));
     }
     connection.allow(introduction.capabilities.concurrent_calls);
     info!(
@@ -241,9 +241,9 @@ pub(super) fn greet(
 fn initialize(connection: &Connection, limits: Limits) -> Result<(), PluginError> {
     connection
         .call(
-            "initialize",
-            json!({}),
-            limits.initialization,
+            Method::Initialize.as_str(),
+            json!(Nothing {}),
+            limits.of(Method::Initialize),
             &SilentContext,
             &mut NoCallbacks,
         )

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use farrier_plugin::protocol::Method;
+use farrier_plugin::protocol::method::LimitClass;
+
 /// How long one call may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline {
@@ -60,16 +63,13 @@ impl Limits {
     }
 
     /// The limit of this method.
-    pub(super) fn of(&self, method: &str) -> Deadline {
-        match method {
-            "handshake" => self.greeting,
-            "initialize" => self.initialization,
-            "filter_device" | "get_interface_info" => self.device,
-            "wait_for_disks" => self.disk_wait,
-            "execute_step" | "erase_block_device" | "erase_devices" | "install_bootloader" => {
-                self.step
-            }
-            _ => self.question,
+    pub(super) const fn of(&self, method: Method) -> Deadline {
+        match method.limit() {
+            LimitClass::Initialization => self.initialization,
+            LimitClass::Device => self.device,
+            LimitClass::DiskWait => self.disk_wait,
+            LimitClass::Question => self.question,
+            LimitClass::Work => self.step,
         }
     }
 }

@@ -3,28 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use farrier_plugin::protocol::answers::{FilteredDevice, RootDisk};
+use farrier_plugin::protocol::method::{Call, EvaluateHardwareSupport, FilterDevice};
+use farrier_plugin::protocol::parameters::{Filter, Nothing};
+use farrier_plugin::protocol::{self, Method, WireDevice};
 use farrier_plugin::{
     BlockDevice, Context, Device, ErrorKind, ManagerError, Node, SilentContext, StepArguments,
-    chain, protocol,
+    chain,
 };
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::answers::{Answers, Devices};
 use super::keeper::Keeper;
 use super::{Found, Limits, PluginError};
 
-/// A member of the log archive.
-#[derive(serde::Deserialize)]
-pub(super) struct Log {
-    pub(super) name: String,
-    pub(super) text: String,
-}
-
 /// A hardware manager in a process of its own.
 pub(in crate::hardware) struct PluginManager {
     pub(super) keeper: Keeper,
-    limits: Limits,
     devices: Devices,
     /// What it last said of each device, by name. What it hid stays hidden when it is dropped: a
     /// disk that it protected must not be erased because it crashed once too often.
@@ -55,12 +50,11 @@ impl PluginManager {
     ) -> Result<Self, PluginError> {
         let manager = Self {
             keeper: Keeper::start(found, limits)?,
-            limits,
             devices,
             opinions: Mutex::default(),
             level: OnceLock::new(),
         };
-        let level = manager.question::<u32>("evaluate_hardware_support");
+        let level = manager.question::<EvaluateHardwareSupport>();
         let _ = manager.level.set(level.map_err(|error| error.chain()));
         Ok(manager)
     }
@@ -91,81 +85,34 @@ impl PluginManager {
         self.keeper.dropped()
     }
 
-    /// Call a method. `fallback` is the class of an error that has none.
-    pub(super) fn call(
+    /// The plugin's answer to this method, which is asked where it has it.
+    pub(super) fn ask<M: Call>(
         &self,
-        method: &str,
-        params: Value,
         context: &dyn Context,
-        fallback: ErrorKind,
-    ) -> Result<Value, ManagerError> {
+        arguments: impl FnOnce() -> M::Arguments,
+    ) -> Result<M::Answer, ManagerError> {
+        let method = M::METHOD;
         if !self.keeper.has(method) || self.keeper.dropped().is_some() {
             return Err(ManagerError::unsupported(method));
         }
         let mut callbacks = Answers::new(self.keeper.name(), &self.devices);
-        self.keeper
-            .call(
-                method,
-                params,
-                self.limits.of(method),
-                context,
-                &mut callbacks,
-            )
-            .map_err(|error| match error {
-                PluginError::Failed {
-                    name,
-                    method,
-                    failure,
-                } => {
-                    // The wire's text names the manager; a refusal stays one.
-                    let error = failure.into_error(&method, fallback);
-                    if error.declines() {
-                        return error;
-                    }
-                    let named = ManagerError::new(error.kind(), format!("{name}: {error}"));
-                    match error.is_unexpected() {
-                        true => named.unexpected(),
-                        false => named,
-                    }
-                }
-                error => ManagerError::new(fallback, chain(&error)).unexpected(),
-            })
+        let answer = self
+            .keeper
+            .call(method, json!(arguments()), context, &mut callbacks)
+            .map_err(|error| failed(error, method))?;
+        serde_json::from_value(answer).map_err(|source| self.strange(method, source))
     }
 
-    pub(super) fn question<T: DeserializeOwned>(&self, method: &str) -> Result<T, ManagerError> {
-        self.question_with(method, json!({}))
-    }
-
-    pub(super) fn question_with<T: DeserializeOwned>(
-        &self,
-        method: &str,
-        params: Value,
-    ) -> Result<T, ManagerError> {
-        let result = self.call(method, params, &SilentContext, ErrorKind::CommandExecution)?;
-        serde_json::from_value(result).map_err(|source| self.strange(method, source))
-    }
-
-    pub(super) fn devices_of(
-        &self,
-        method: &str,
-        params: Value,
-    ) -> Result<Vec<BlockDevice>, ManagerError> {
-        let listed: Vec<Value> = self.question_with(method, params)?;
-        listed
-            .iter()
-            .map(protocol::device_from_wire)
-            .collect::<Result<_, _>>()
-            .map_err(|source| self.strange(method, source))
+    /// The answer to a question without parameters.
+    pub(super) fn question<M: Call<Arguments = Nothing>>(&self) -> Result<M::Answer, ManagerError> {
+        self.ask::<M>(&SilentContext, || Nothing {})
     }
 
     /// A root device, told as an object or, as the reference's managers do it, by its name alone.
-    pub(super) fn device_of(
-        &self,
-        method: &str,
-        wire: &Value,
-    ) -> Result<BlockDevice, ManagerError> {
-        let Some(name) = wire.as_str() else {
-            return protocol::device_from_wire(wire).map_err(|source| self.strange(method, source));
+    pub(super) fn device_of(&self, disk: RootDisk) -> Result<BlockDevice, ManagerError> {
+        let name = match disk {
+            RootDisk::Device(WireDevice(device)) => return Ok(device),
+            RootDisk::Name(name) => name,
         };
         (self.devices)(true)?
             .into_iter()
@@ -174,8 +121,9 @@ impl PluginManager {
                 ManagerError::new(
                     ErrorKind::DeviceNotFound,
                     format!(
-                        "{}: {method} gave {name}, which this machine does not have",
-                        self.keeper.name()
+                        "{}: {} gave {name}, which this machine does not have",
+                        self.keeper.name(),
+                        Method::GetOsInstallDevice
                     ),
                 )
             })
@@ -184,7 +132,7 @@ impl PluginManager {
     /// What it says of a device of a listing. In the middle of a long step, and once it is dropped,
     /// it cannot be asked; then what it said last holds.
     pub(super) fn filter(&self, device: &Device) -> Result<Option<Device>, ManagerError> {
-        const METHOD: &str = "filter_device";
+        const METHOD: Method = Method::FilterDevice;
         // First of all: most managers do not have it, and a listing asks for every device.
         if !self.keeper.has(METHOD) {
             return Err(ManagerError::unsupported(METHOD));
@@ -205,14 +153,9 @@ impl PluginManager {
                 None => Err(ManagerError::unsupported(METHOD)),
             };
         }
-        let answer = self.call(
-            METHOD,
-            protocol::filter_to_wire(device),
-            &SilentContext,
-            ErrorKind::CommandExecution,
-        );
+        let answer = self.ask::<FilterDevice>(&SilentContext, || Filter(device.clone()));
         let said = match answer {
-            Ok(wire) => Ok(protocol::filtered_from_wire(device, &wire)
+            Ok(FilteredDevice(wire)) => Ok(protocol::filtered_from_wire(device, &wire)
                 .map_err(|source| self.strange(METHOD, source))?),
             Err(error) if error.declines() => Err(error),
             Err(error) => return Err(error),
@@ -229,10 +172,10 @@ impl PluginManager {
         self.opinions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn strange(&self, method: &str, source: serde_json::Error) -> ManagerError {
+    pub(super) fn strange(&self, method: Method, source: serde_json::Error) -> ManagerError {
         let error = PluginError::Result {
             name: self.keeper.name().to_owned(),
-            method: method.to_owned(),
+            method: method.to_string(),
             source,
         };
         ManagerError::new(ErrorKind::CommandExecution, chain(&error)).unexpected()
@@ -240,21 +183,22 @@ impl PluginManager {
 
     /// The node as this manager may see it: without the tenant's config drive, unless it says that
     /// it needs it.
-    pub(super) fn node(&self, node: &Node, arguments: Option<&StepArguments>) -> Value {
-        let mut fields = node.0.clone();
+    pub(super) fn node(&self, node: &Node) -> Node {
+        let mut node = node.clone();
         if !self.keeper.introduction().capabilities.config_drive
-            && let Some(Value::Object(instance)) = fields.get_mut("instance_info")
+            && let Some(Value::Object(instance)) = node.0.get_mut("instance_info")
         {
             instance.remove("configdrive");
         }
-        let fields = Value::Object(fields);
-        match arguments {
-            Some(arguments) => self.large(&fields, arguments),
-            None => fields,
-        }
+        node
     }
 
-    pub(super) fn arguments(&self, arguments: &StepArguments) -> Value {
+    /// The same in a step, whose large strings stand in the node as marks.
+    pub(super) fn node_of_step(&self, node: &Node, arguments: &StepArguments) -> Node {
+        Node(self.large(self.node(node).0, arguments))
+    }
+
+    pub(super) fn arguments(&self, arguments: &StepArguments) -> Map<String, Value> {
         let mut values = arguments.values.clone();
         if !self.keeper.introduction().capabilities.config_drive {
             values.remove("configdrive");
@@ -262,14 +206,49 @@ impl PluginManager {
                 image.remove("configdrive");
             }
         }
-        self.large(&Value::Object(values), arguments)
+        self.large(values, arguments)
     }
 
-    fn large(&self, value: &Value, arguments: &StepArguments) -> Value {
-        if self.keeper.introduction().capabilities.config_drive {
-            arguments.large.restore(value)
+    fn large(&self, values: Map<String, Value>, arguments: &StepArguments) -> Map<String, Value> {
+        let values = Value::Object(values);
+        let values = if self.keeper.introduction().capabilities.config_drive {
+            arguments.large.restore(&values)
         } else {
-            arguments.large.elide(value)
+            arguments.large.elide(&values)
+        };
+        match values {
+            Value::Object(values) => values,
+            // Strings alone are replaced.
+            _ => Map::new(),
         }
+    }
+}
+
+/// The error of a call that gave no result. A failure without a class gets that of the method.
+fn failed(error: PluginError, method: Method) -> ManagerError {
+    let fallback = match method {
+        Method::Initialize => ErrorKind::HardwareManagerConfiguration,
+        Method::WaitForDisks => ErrorKind::DeviceNotFound,
+        Method::EraseBlockDevice | Method::EraseDevices => ErrorKind::BlockDeviceErase,
+        _ => ErrorKind::CommandExecution,
+    };
+    match error {
+        PluginError::Failed {
+            name,
+            method,
+            failure,
+        } => {
+            // The wire's text names the manager; a refusal stays one.
+            let error = failure.into_error(&method, fallback);
+            if error.declines() {
+                return error;
+            }
+            let named = ManagerError::new(error.kind(), format!("{name}: {error}"));
+            match error.is_unexpected() {
+                true => named.unexpected(),
+                false => named,
+            }
+        }
+        error => ManagerError::new(fallback, chain(&error)).unexpected(),
     }
 }

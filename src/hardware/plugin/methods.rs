@@ -4,16 +4,22 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
+use farrier_plugin::protocol::answers::{Done, ErasedDevices};
+use farrier_plugin::protocol::method as call;
+use farrier_plugin::protocol::parameters::{
+    Certificate, DeviceErase, DiskWait, Execution, Installation, Interface, Listing, Lldp,
+    NodeListing, Nothing, OfNode, OfPorts, RootDevice, SkipList,
+};
+use farrier_plugin::protocol::{Method, WireDevice};
 use farrier_plugin::{
     BlockDevice, BootInfo, Context, Cpu, Device, ErrorKind, HardwareManager, Inventory, LldpData,
     ManagerError, ManagerVersion, Memory, NetworkInterface, Node, Port, SilentContext, Step,
-    StepArguments, StepKind, SystemVendor, TlsCertificate, UsbDevice, protocol,
+    StepArguments, StepKind, SystemVendor, TlsCertificate, UsbDevice,
 };
 use serde::de::Error as _;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::PluginManager;
-use super::manager::Log;
 
 impl HardwareManager for PluginManager {
     fn class_name(&self) -> &str {
@@ -32,21 +38,16 @@ impl HardwareManager for PluginManager {
         match self.level.get() {
             Some(Ok(level)) => Ok(*level),
             Some(Err(why)) => Err(ManagerError::new(ErrorKind::CommandExecution, why.clone())),
-            None => self.question("evaluate_hardware_support"),
+            None => self.question::<call::EvaluateHardwareSupport>(),
         }
     }
 
     fn initialize(&self, context: &dyn Context) -> Result<(), ManagerError> {
-        if !self.keeper.has("initialize") {
+        if !self.keeper.has(Method::Initialize) {
             return Ok(());
         }
-        self.call(
-            "initialize",
-            json!({}),
-            context,
-            ErrorKind::HardwareManagerConfiguration,
-        )
-        .map(|_| ())
+        let Done = self.ask::<call::Initialize>(context, || Nothing {})?;
+        Ok(())
     }
 
     fn filter_device(&self, device: &Device) -> Result<Option<Device>, ManagerError> {
@@ -54,22 +55,17 @@ impl HardwareManager for PluginManager {
     }
 
     fn list_network_interfaces(&self) -> Result<Vec<NetworkInterface>, ManagerError> {
-        self.question("list_network_interfaces")
+        self.question::<call::ListNetworkInterfaces>()
     }
 
     fn interface_info(&self, interface_name: &str) -> Result<NetworkInterface, ManagerError> {
-        const METHOD: &str = "get_interface_info";
-        let answer = self.call(
-            METHOD,
-            json!({ "interface_name": interface_name }),
-            &SilentContext,
-            ErrorKind::CommandExecution,
-        )?;
-        let interface: NetworkInterface =
-            serde_json::from_value(answer).map_err(|source| self.strange(METHOD, source))?;
+        let interface = self.ask::<call::GetInterfaceInfo>(&SilentContext, || Interface {
+            interface_name: interface_name.to_owned(),
+        })?;
         if interface.name != interface_name {
             let other = format!("it described {} as {}", interface_name, interface.name);
-            return Err(self.strange(METHOD, serde_json::Error::custom(other)));
+            let source = serde_json::Error::custom(other);
+            return Err(self.strange(Method::GetInterfaceInfo, source));
         }
         Ok(interface)
     }
@@ -78,28 +74,25 @@ impl HardwareManager for PluginManager {
         &self,
         interface_names: Option<&[String]>,
     ) -> Result<LldpData, ManagerError> {
-        self.question_with(
-            "collect_lldp_data",
-            json!({ "interface_names": interface_names }),
-        )
+        self.ask::<call::CollectLldpData>(&SilentContext, || Lldp {
+            interface_names: interface_names.map(<[String]>::to_vec),
+        })
     }
 
     fn cpus(&self) -> Result<Cpu, ManagerError> {
-        self.question("get_cpus")
+        self.question::<call::GetCpus>()
     }
 
     fn memory(&self) -> Result<Memory, ManagerError> {
-        self.question("get_memory")
+        self.question::<call::GetMemory>()
     }
 
     fn list_block_devices(
         &self,
         include_partitions: bool,
     ) -> Result<Vec<BlockDevice>, ManagerError> {
-        self.devices_of(
-            "list_block_devices",
-            json!({ "include_partitions": include_partitions }),
-        )
+        self.ask::<call::ListBlockDevices>(&SilentContext, || Listing { include_partitions })
+            .map(devices)
     }
 
     fn list_block_devices_check_skip_list(
@@ -107,10 +100,11 @@ impl HardwareManager for PluginManager {
         node: &Node,
         include_partitions: bool,
     ) -> Result<Vec<BlockDevice>, ManagerError> {
-        self.devices_of(
-            "list_block_devices_check_skip_list",
-            json!({ "node": self.node(node, None), "include_partitions": include_partitions }),
-        )
+        self.ask::<call::ListBlockDevicesCheckSkipList>(&SilentContext, || NodeListing {
+            node: self.node(node),
+            include_partitions,
+        })
+        .map(devices)
     }
 
     fn skip_list_for_disks(
@@ -118,23 +112,16 @@ impl HardwareManager for PluginManager {
         node: &Node,
         devices: Option<&[BlockDevice]>,
     ) -> Result<Option<BTreeSet<String>>, ManagerError> {
-        const METHOD: &str = "get_skip_list_from_node_for_disks";
-        if !self.keeper.has(METHOD) {
-            return Err(ManagerError::unsupported(METHOD));
-        }
-        let devices: Option<Vec<Value>> =
-            devices.map(|devices| devices.iter().map(protocol::device_to_wire).collect());
-        self.question_with(
-            METHOD,
-            json!({ "node": self.node(node, None), "block_devices": devices }),
-        )
+        self.ask::<call::GetSkipListFromNodeForDisks>(&SilentContext, || SkipList {
+            node: self.node(node),
+            block_devices: devices.map(|devices| devices.iter().cloned().map(WireDevice).collect()),
+        })
     }
 
     fn skip_list_for_raids(&self, node: &Node) -> Result<Option<BTreeSet<String>>, ManagerError> {
-        self.question_with(
-            "get_skip_list_from_node_for_raids",
-            json!({ "node": self.node(node, None) }),
-        )
+        self.ask::<call::GetSkipListFromNodeForRaids>(&SilentContext, || OfNode {
+            node: self.node(node),
+        })
     }
 
     fn os_install_device(
@@ -142,28 +129,22 @@ impl HardwareManager for PluginManager {
         node: Option<&Node>,
         permit_refresh: bool,
     ) -> Result<BlockDevice, ManagerError> {
-        const METHOD: &str = "get_os_install_device";
-        let node = node.map(|node| self.node(node, None));
-        let answer: Value = self.question_with(
-            METHOD,
-            json!({ "node": node, "permit_refresh": permit_refresh }),
-        )?;
-        self.device_of(METHOD, &answer)
+        let disk = self.ask::<call::GetOsInstallDevice>(&SilentContext, || RootDevice {
+            node: node.map(|node| self.node(node)),
+            permit_refresh,
+        })?;
+        self.device_of(disk)
     }
 
     fn wait_for_disks(&self, node: Option<&Node>) -> Result<(), ManagerError> {
-        let node = node.map(|node| self.node(node, None));
-        self.call(
-            "wait_for_disks",
-            json!({ "node": node }),
-            &SilentContext,
-            ErrorKind::DeviceNotFound,
-        )
-        .map(|_| ())
+        let Done = self.ask::<call::WaitForDisks>(&SilentContext, || DiskWait {
+            node: node.map(|node| self.node(node)),
+        })?;
+        Ok(())
     }
 
     fn usb_devices(&self) -> Result<Vec<UsbDevice>, ManagerError> {
-        self.question("get_usb_devices")
+        self.question::<call::GetUsbDevices>()
     }
 
     fn generate_tls_certificate(
@@ -173,35 +154,33 @@ impl HardwareManager for PluginManager {
     ) -> Result<TlsCertificate, ManagerError> {
         let now = now
             .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        self.question_with(
-            "generate_tls_certificate",
-            json!({ "ip_address": ip_address, "now": now.as_secs() }),
-        )
+            .unwrap_or_default()
+            .as_secs();
+        self.ask::<call::GenerateTlsCertificate>(&SilentContext, || Certificate { ip_address, now })
     }
 
     fn bmc_address(&self) -> Result<Option<String>, ManagerError> {
-        self.question("get_bmc_address")
+        self.question::<call::GetBmcAddress>()
     }
 
     fn bmc_v6address(&self) -> Result<Option<String>, ManagerError> {
-        self.question("get_bmc_v6address")
+        self.question::<call::GetBmcV6address>()
     }
 
     fn bmc_mac(&self) -> Result<Option<String>, ManagerError> {
-        self.question("get_bmc_mac")
+        self.question::<call::GetBmcMac>()
     }
 
     fn boot_info(&self) -> Result<BootInfo, ManagerError> {
-        self.question("get_boot_info")
+        self.question::<call::GetBootInfo>()
     }
 
     fn system_vendor_info(&self) -> Result<SystemVendor, ManagerError> {
-        self.question("get_system_vendor_info")
+        self.question::<call::GetSystemVendorInfo>()
     }
 
     fn list_hardware_info(&self) -> Result<Inventory, ManagerError> {
-        self.question("list_hardware_info")
+        self.question::<call::ListHardwareInfo>()
     }
 
     fn erase_block_device(
@@ -210,14 +189,10 @@ impl HardwareManager for PluginManager {
         node: &Node,
         device: &BlockDevice,
     ) -> Result<Value, ManagerError> {
-        self.call(
-            "erase_block_device",
-            json!({
-                "node": self.node(node, None), "block_device": protocol::device_to_wire(device),
-            }),
-            context,
-            ErrorKind::BlockDeviceErase,
-        )
+        self.ask::<call::EraseBlockDevice>(context, || DeviceErase {
+            node: self.node(node),
+            block_device: WireDevice(device.clone()),
+        })
     }
 
     fn erase_devices(
@@ -226,12 +201,9 @@ impl HardwareManager for PluginManager {
         node: &Node,
         ports: &[Port],
     ) -> Result<Value, ManagerError> {
-        self.call(
-            "erase_devices",
-            json!({ "node": self.node(node, None), "ports": ports }),
-            context,
-            ErrorKind::BlockDeviceErase,
-        )
+        let ErasedDevices(devices) =
+            self.ask::<call::EraseDevices>(context, || self.of_ports(node, ports))?;
+        Ok(devices)
     }
 
     /// A manager without steps of this kind has none; it need not have the method.
@@ -241,14 +213,15 @@ impl HardwareManager for PluginManager {
         node: &Node,
         ports: &[Port],
     ) -> Result<Vec<Step>, ManagerError> {
-        let method = format!("get_{}_steps", kind.word());
-        if !self.keeper.has(&method) {
+        if !self.keeper.has(Method::steps_of(kind)) {
             return Ok(Vec::new());
         }
-        let steps: Vec<Step> = self.question_with(
-            &method,
-            json!({ "node": self.node(node, None), "ports": ports }),
-        )?;
+        let (context, arguments) = (&SilentContext, || self.of_ports(node, ports));
+        let steps = match kind {
+            StepKind::Clean => self.ask::<call::GetCleanSteps>(context, arguments),
+            StepKind::Deploy => self.ask::<call::GetDeploySteps>(context, arguments),
+            StepKind::Service => self.ask::<call::GetServiceSteps>(context, arguments),
+        }?;
         for (index, step) in steps.iter().enumerate() {
             if steps[..index].iter().any(|other| other.step == step.step) {
                 return Err(ManagerError::new(
@@ -272,24 +245,18 @@ impl HardwareManager for PluginManager {
         ports: &[Port],
         arguments: &StepArguments,
     ) -> Result<Value, ManagerError> {
-        if step == "erase_devices" && self.keeper.has(step) {
+        if step == Method::EraseDevices.as_str() && self.keeper.has(Method::EraseDevices) {
             return self.erase_devices(context, node, ports);
         }
-        if !self.keeper.has("execute_step") {
-            return Err(ManagerError::unsupported(step));
-        }
-        self.call(
-            "execute_step",
-            json!({
-                "step": step, "node": self.node(node, Some(arguments)), "ports": ports,
-                "arguments": self.arguments(arguments),
-            }),
-            context,
-            ErrorKind::CommandExecution,
-        )
+        self.ask::<call::ExecuteStep>(context, || Execution {
+            step: step.to_owned(),
+            node: self.node_of_step(node, arguments),
+            ports: ports.to_vec(),
+            arguments: self.arguments(arguments),
+        })
         .map_err(|error| {
             // A plain refusal is told by the step's name, not by the protocol's.
-            if error.to_string() == ManagerError::unsupported("execute_step").to_string() {
+            if error.to_string() == ManagerError::unsupported(Method::ExecuteStep).to_string() {
                 ManagerError::unsupported(step)
             } else {
                 error
@@ -303,19 +270,15 @@ impl HardwareManager for PluginManager {
         node: &Node,
         arguments: &StepArguments,
     ) -> Result<(), ManagerError> {
-        self.call(
-            "install_bootloader",
-            json!({
-                "node": self.node(node, Some(arguments)), "arguments": self.arguments(arguments),
-            }),
-            context,
-            ErrorKind::CommandExecution,
-        )
-        .map(|_| ())
+        let Done = self.ask::<call::InstallBootloader>(context, || Installation {
+            node: self.node_of_step(node, arguments),
+            arguments: self.arguments(arguments),
+        })?;
+        Ok(())
     }
 
     fn collect_system_logs(&self) -> Result<Vec<(String, Vec<u8>)>, ManagerError> {
-        let logs: Vec<Log> = self.question("collect_system_logs")?;
+        let logs = self.question::<call::CollectSystemLogs>()?;
         Ok(logs
             .into_iter()
             // A name that could lead out of the archive's folder is made harmless.
@@ -330,12 +293,23 @@ impl HardwareManager for PluginManager {
     }
 
     fn full_sync(&self) -> Result<(), ManagerError> {
-        self.call(
-            "full_sync",
-            json!({}),
-            &SilentContext,
-            ErrorKind::CommandExecution,
-        )
-        .map(|_| ())
+        let Done = self.question::<call::FullSync>()?;
+        Ok(())
     }
+}
+
+impl PluginManager {
+    fn of_ports(&self, node: &Node, ports: &[Port]) -> OfPorts {
+        OfPorts {
+            node: self.node(node),
+            ports: ports.to_vec(),
+        }
+    }
+}
+
+fn devices(listed: Vec<WireDevice>) -> Vec<BlockDevice> {
+    listed
+        .into_iter()
+        .map(|WireDevice(device)| device)
+        .collect()
 }

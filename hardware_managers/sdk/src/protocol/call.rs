@@ -1,55 +1,21 @@
 //! The methods of a manager by their names, with their parameters and results as JSON.
 
-use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use super::answers::{Done, ErasedDevices, FilteredDevice, LogMember, RootDisk};
+use super::device::{WireDevice, filtered_to_wire};
+use super::method::{self, Call, Method, UnknownMethod};
 use super::parameters::{
     Certificate, DeviceErase, DiskWait, Execution, Filter, Installation, Interface, Listing, Lldp,
-    NodeListing, OfNode, OfPorts, RootDevice, SkipList,
+    NodeListing, Nothing, OfNode, OfPorts, RootDevice, SkipList,
 };
-use super::{Failure, INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, device};
+use super::{Failure, INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND};
 use crate::{
-    BlockDevice, Context, HardwareManager, LargeStrings, ManagerError, StepArguments, StepKind,
+    BlockDevice, Context, HardwareManager, LargeStrings, ManagerError, Step, StepArguments,
+    StepKind,
 };
-
-/// Every method that a manager can have, by its name in the contract (contract/control-plane 8.9).
-/// `execute_step` stands for all steps.
-pub const METHODS: [&str; 31] = [
-    "evaluate_hardware_support",
-    "initialize",
-    "filter_device",
-    "list_network_interfaces",
-    "get_interface_info",
-    "collect_lldp_data",
-    "get_cpus",
-    "get_memory",
-    "list_block_devices",
-    "list_block_devices_check_skip_list",
-    "get_skip_list_from_node_for_disks",
-    "get_skip_list_from_node_for_raids",
-    "get_os_install_device",
-    "wait_for_disks",
-    "get_usb_devices",
-    "get_bmc_address",
-    "get_bmc_v6address",
-    "get_bmc_mac",
-    "get_boot_info",
-    "get_system_vendor_info",
-    "list_hardware_info",
-    "generate_tls_certificate",
-    "erase_block_device",
-    "erase_devices",
-    "get_clean_steps",
-    "get_deploy_steps",
-    "get_service_steps",
-    "execute_step",
-    "install_bootloader",
-    "collect_system_logs",
-    "full_sync",
-];
 
 /// The year 9999: what a date in a certificate can hold, and every clock.
 const MOST_SECONDS: u64 = 253_402_300_799;
@@ -61,140 +27,163 @@ pub fn call(
     method: &str,
     params: Value,
 ) -> Result<Value, Failure> {
+    let method: Method = method
+        .parse()
+        .map_err(|unknown: UnknownMethod| Failure::new(METHOD_NOT_FOUND, unknown.to_string()))?;
     match method {
-        "evaluate_hardware_support" => answer(manager.evaluate_hardware_support()),
-        "initialize" => answer(manager.initialize(context)),
-        "list_network_interfaces" => answer(manager.list_network_interfaces()),
-        "filter_device" => {
-            let filter: Filter = read(method, params)?;
-            let device = device::filter_from_wire(&filter.kind, &filter.device)
-                .map_err(|error| unreadable(method, &error))?;
+        Method::EvaluateHardwareSupport => {
+            answer::<method::EvaluateHardwareSupport>(params, |Nothing {}| {
+                manager.evaluate_hardware_support()
+            })
+        }
+        Method::Initialize => answer::<method::Initialize>(params, |Nothing {}| {
+            manager.initialize(context).map(Done::from)
+        }),
+        Method::FilterDevice => answer::<method::FilterDevice>(params, |Filter(device)| {
             let kept = manager.filter_device(&device)?;
-            Ok(device::filtered_to_wire(kept.as_ref()))
+            Ok(FilteredDevice(filtered_to_wire(kept.as_ref())))
+        }),
+        Method::ListNetworkInterfaces => {
+            answer::<method::ListNetworkInterfaces>(params, |Nothing {}| {
+                manager.list_network_interfaces()
+            })
         }
-        "get_interface_info" => {
-            let Interface { interface_name } = read(method, params)?;
-            answer(manager.interface_info(&interface_name))
+        Method::GetInterfaceInfo => {
+            answer::<method::GetInterfaceInfo>(params, |Interface { interface_name }| {
+                manager.interface_info(&interface_name)
+            })
         }
-        "collect_lldp_data" => {
-            let Lldp { interface_names } = read(method, params)?;
-            answer(manager.collect_lldp_data(interface_names.as_deref()))
+        Method::CollectLldpData => {
+            answer::<method::CollectLldpData>(params, |Lldp { interface_names }| {
+                manager.collect_lldp_data(interface_names.as_deref())
+            })
         }
-        "get_cpus" => answer(manager.cpus()),
-        "get_memory" => answer(manager.memory()),
-        "list_block_devices" => {
-            let Listing { include_partitions } = read(method, params)?;
-            devices(manager.list_block_devices(include_partitions))
+        Method::GetCpus => answer::<method::GetCpus>(params, |Nothing {}| manager.cpus()),
+        Method::GetMemory => answer::<method::GetMemory>(params, |Nothing {}| manager.memory()),
+        Method::ListBlockDevices => {
+            answer::<method::ListBlockDevices>(params, |Listing { include_partitions }| {
+                manager.list_block_devices(include_partitions).map(on_wire)
+            })
         }
-        "list_block_devices_check_skip_list" => {
-            let listing: NodeListing = read(method, params)?;
-            devices(
+        Method::ListBlockDevicesCheckSkipList => {
+            answer::<method::ListBlockDevicesCheckSkipList>(params, |listing: NodeListing| {
                 manager
-                    .list_block_devices_check_skip_list(&listing.node, listing.include_partitions),
-            )
+                    .list_block_devices_check_skip_list(&listing.node, listing.include_partitions)
+                    .map(on_wire)
+            })
         }
-        "get_skip_list_from_node_for_disks" => {
-            let SkipList {
-                node,
-                block_devices,
-            } = read(method, params)?;
-            let among = block_devices
-                .map(|devices| {
+        Method::GetSkipListFromNodeForDisks => {
+            answer::<method::GetSkipListFromNodeForDisks>(params, |list: SkipList| {
+                let among: Option<Vec<BlockDevice>> = list.block_devices.map(|devices| {
                     devices
-                        .iter()
-                        .map(|device| block_device(method, device))
+                        .into_iter()
+                        .map(|WireDevice(device)| device)
                         .collect()
-                })
-                .transpose()?;
-            let among: Option<Vec<BlockDevice>> = among;
-            answer(manager.skip_list_for_disks(&node, among.as_deref()))
+                });
+                manager.skip_list_for_disks(&list.node, among.as_deref())
+            })
         }
-        "get_skip_list_from_node_for_raids" => {
-            let OfNode { node } = read(method, params)?;
-            answer(manager.skip_list_for_raids(&node))
+        Method::GetSkipListFromNodeForRaids => {
+            answer::<method::GetSkipListFromNodeForRaids>(params, |OfNode { node }| {
+                manager.skip_list_for_raids(&node)
+            })
         }
-        "get_os_install_device" => {
-            let RootDevice {
-                node,
-                permit_refresh,
-            } = read(method, params)?;
-            let device = manager.os_install_device(node.as_ref(), permit_refresh)?;
-            Ok(device::device_to_wire(&device))
+        Method::GetOsInstallDevice => {
+            answer::<method::GetOsInstallDevice>(params, |root: RootDevice| {
+                manager
+                    .os_install_device(root.node.as_ref(), root.permit_refresh)
+                    .map(|device| RootDisk::Device(WireDevice(device)))
+            })
         }
-        "wait_for_disks" => {
-            let DiskWait { node } = read(method, params)?;
-            answer(manager.wait_for_disks(node.as_ref()))
+        Method::WaitForDisks => answer::<method::WaitForDisks>(params, |DiskWait { node }| {
+            manager.wait_for_disks(node.as_ref()).map(Done::from)
+        }),
+        Method::GetUsbDevices => {
+            answer::<method::GetUsbDevices>(params, |Nothing {}| manager.usb_devices())
         }
-        "get_usb_devices" => answer(manager.usb_devices()),
-        "get_bmc_address" => answer(manager.bmc_address()),
-        "get_bmc_v6address" => answer(manager.bmc_v6address()),
-        "get_bmc_mac" => answer(manager.bmc_mac()),
-        "get_boot_info" => answer(manager.boot_info()),
-        "get_system_vendor_info" => answer(manager.system_vendor_info()),
-        "list_hardware_info" => answer(manager.list_hardware_info()),
-        "generate_tls_certificate" => {
-            let Certificate { ip_address, now } = read(method, params)?;
-            let address: IpAddr = ip_address.parse().map_err(|_| {
-                Failure::new(INVALID_PARAMS, format!("{ip_address} is no IP address"))
-            })?;
-            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(now.min(MOST_SECONDS));
-            answer(manager.generate_tls_certificate(address, now))
+        Method::GetBmcAddress => {
+            answer::<method::GetBmcAddress>(params, |Nothing {}| manager.bmc_address())
         }
-        "erase_block_device" => {
-            let erase: DeviceErase = read(method, params)?;
-            let device = block_device(method, &erase.block_device)?;
-            answer(manager.erase_block_device(context, &erase.node, &device))
+        Method::GetBmcV6address => {
+            answer::<method::GetBmcV6address>(params, |Nothing {}| manager.bmc_v6address())
         }
-        "erase_devices" => {
-            let OfPorts { node, ports } = read(method, params)?;
-            answer(manager.erase_devices(context, &node, &ports))
+        Method::GetBmcMac => answer::<method::GetBmcMac>(params, |Nothing {}| manager.bmc_mac()),
+        Method::GetBootInfo => {
+            answer::<method::GetBootInfo>(params, |Nothing {}| manager.boot_info())
         }
-        "get_clean_steps" => steps(manager, StepKind::Clean, method, params),
-        "get_deploy_steps" => steps(manager, StepKind::Deploy, method, params),
-        "get_service_steps" => steps(manager, StepKind::Service, method, params),
-        "execute_step" => {
-            let execution: Execution = read(method, params)?;
-            answer(manager.execute_step(
+        Method::GetSystemVendorInfo => {
+            answer::<method::GetSystemVendorInfo>(params, |Nothing {}| manager.system_vendor_info())
+        }
+        Method::ListHardwareInfo => {
+            answer::<method::ListHardwareInfo>(params, |Nothing {}| manager.list_hardware_info())
+        }
+        Method::GenerateTlsCertificate => {
+            answer::<method::GenerateTlsCertificate>(params, |Certificate { ip_address, now }| {
+                let now = SystemTime::UNIX_EPOCH + Duration::from_secs(now.min(MOST_SECONDS));
+                manager.generate_tls_certificate(ip_address, now)
+            })
+        }
+        Method::EraseBlockDevice => {
+            answer::<method::EraseBlockDevice>(params, |erase: DeviceErase| {
+                let WireDevice(device) = erase.block_device;
+                manager.erase_block_device(context, &erase.node, &device)
+            })
+        }
+        Method::EraseDevices => {
+            answer::<method::EraseDevices>(params, |OfPorts { node, ports }| {
+                manager
+                    .erase_devices(context, &node, &ports)
+                    .map(ErasedDevices)
+            })
+        }
+        Method::GetCleanSteps => steps::<method::GetCleanSteps>(manager, StepKind::Clean, params),
+        Method::GetDeploySteps => {
+            steps::<method::GetDeploySteps>(manager, StepKind::Deploy, params)
+        }
+        Method::GetServiceSteps => {
+            steps::<method::GetServiceSteps>(manager, StepKind::Service, params)
+        }
+        Method::ExecuteStep => answer::<method::ExecuteStep>(params, |execution: Execution| {
+            manager.execute_step(
                 context,
                 &execution.step,
                 &execution.node,
                 &execution.ports,
                 &arguments(execution.arguments),
-            ))
+            )
+        }),
+        Method::InstallBootloader => {
+            answer::<method::InstallBootloader>(params, |installation: Installation| {
+                let arguments = arguments(installation.arguments);
+                manager
+                    .install_bootloader(context, &installation.node, &arguments)
+                    .map(Done::from)
+            })
         }
-        "install_bootloader" => {
-            let installation: Installation = read(method, params)?;
-            answer(manager.install_bootloader(
-                context,
-                &installation.node,
-                &arguments(installation.arguments),
-            ))
-        }
-        "collect_system_logs" => {
+        Method::CollectSystemLogs => answer::<method::CollectSystemLogs>(params, |Nothing {}| {
             let logs = manager.collect_system_logs()?;
             Ok(logs
                 .into_iter()
-                .map(|(name, content)| {
-                    json!({ "name": name, "text": String::from_utf8_lossy(&content) })
+                .map(|(name, content)| LogMember {
+                    name,
+                    text: String::from_utf8_lossy(&content).into_owned(),
                 })
                 .collect())
+        }),
+        Method::FullSync => {
+            answer::<method::FullSync>(params, |Nothing {}| manager.full_sync().map(Done::from))
         }
-        "full_sync" => answer(manager.full_sync()),
-        _ => Err(Failure::new(
-            METHOD_NOT_FOUND,
-            format!("There is no method {method}"),
-        )),
     }
 }
 
-fn steps(
+fn steps<M: Call<Arguments = OfPorts, Answer = Vec<Step>>>(
     manager: &dyn HardwareManager,
     kind: StepKind,
-    method: &str,
     params: Value,
 ) -> Result<Value, Failure> {
-    let OfPorts { node, ports } = read(method, params)?;
-    answer(manager.steps(kind, &node, &ports))
+    answer::<M>(params, |OfPorts { node, ports }| {
+        manager.steps(kind, &node, &ports)
+    })
 }
 
 fn arguments(values: Map<String, Value>) -> StepArguments {
@@ -204,32 +193,26 @@ fn arguments(values: Map<String, Value>) -> StepArguments {
     }
 }
 
-fn block_device(method: &str, wire: &Value) -> Result<BlockDevice, Failure> {
-    device::device_from_wire(wire).map_err(|error| unreadable(method, &error))
+fn on_wire(devices: Vec<BlockDevice>) -> Vec<WireDevice> {
+    devices.into_iter().map(WireDevice).collect()
 }
 
-fn devices(listed: Result<Vec<BlockDevice>, ManagerError>) -> Result<Value, Failure> {
-    Ok(listed?.iter().map(device::device_to_wire).collect())
-}
-
-/// Parameters that are absent are an empty object.
-fn read<T: DeserializeOwned>(method: &str, params: Value) -> Result<T, Failure> {
+/// The answer of a method to these parameters. Absent ones are an empty object.
+fn answer<M: Call>(
+    params: Value,
+    run: impl FnOnce(M::Arguments) -> Result<M::Answer, ManagerError>,
+) -> Result<Value, Failure> {
     let params = match params {
         Value::Null => json!({}),
         params => params,
     };
-    serde_json::from_value(params).map_err(|error| unreadable(method, &error))
-}
-
-fn unreadable(method: &str, error: &serde_json::Error) -> Failure {
-    Failure::new(
-        INVALID_PARAMS,
-        format!("The parameters of {method} cannot be read: {error}"),
-    )
-}
-
-fn answer<T: serde::Serialize>(result: Result<T, ManagerError>) -> Result<Value, Failure> {
-    serde_json::to_value(result?).map_err(|error| {
+    let arguments = serde_json::from_value(params).map_err(|error| {
+        Failure::new(
+            INVALID_PARAMS,
+            format!("The parameters of {} cannot be read: {error}", M::METHOD),
+        )
+    })?;
+    serde_json::to_value(run(arguments)?).map_err(|error| {
         Failure::new(
             INTERNAL_ERROR,
             format!("The result cannot be written as JSON: {error}"),

@@ -1,10 +1,11 @@
 //! A block device between two processes: the wire form of the inventory and what the agent knows
 //! beyond it.
 
-use serde::de::Error as _;
+use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use crate::{BlockDevice, Device};
+use crate::{BlockDevice, Device, NetworkInterface, UsbDevice};
 
 /// Members that a device has here and not in the inventory.
 const FURTHER: [&str; 5] = ["uuid", "partuuid", "all_serials", "all_wwns", "extra"];
@@ -65,24 +66,48 @@ pub fn device_from_wire(wire: &Value) -> Result<BlockDevice, serde_json::Error> 
     Ok(device)
 }
 
-/// The parameters of `filter_device` for this device.
-pub fn filter_to_wire(device: &Device) -> Value {
-    // Structs of numbers, texts and truth values always serialise.
-    match device {
-        Device::Block(device) => json!({
-            "kind": "block_device", "device": device_to_wire(device),
-        }),
-        Device::Network(interface) => json!({ "kind": "network_interface", "device": interface }),
-        Device::Usb(device) => json!({ "kind": "usb_device", "device": device }),
+/// A block device as it travels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WireDevice(pub BlockDevice);
+
+impl Serialize for WireDevice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        device_to_wire(&self.0).serialize(serializer)
     }
 }
 
-/// The device of such parameters.
-pub(super) fn filter_from_wire(kind: &str, wire: &Value) -> Result<Device, serde_json::Error> {
+impl<'de> Deserialize<'de> for WireDevice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        device_from_wire(&Value::deserialize(deserializer)?)
+            .map(Self)
+            .map_err(D::Error::custom)
+    }
+}
+
+/// The word for a device's kind in the parameters of `filter_device`.
+pub(super) fn kind_of(device: &Device) -> &'static str {
+    match device {
+        Device::Block(_) => "block_device",
+        Device::Network(_) => "network_interface",
+        Device::Usb(_) => "usb_device",
+    }
+}
+
+/// A device of any kind as an object.
+pub(super) fn device_to_value(device: &Device) -> Value {
+    match device {
+        Device::Block(device) => device_to_wire(device),
+        Device::Network(interface) => json!(interface),
+        Device::Usb(device) => json!(device),
+    }
+}
+
+/// The device of this kind of such an object.
+pub(super) fn of_kind(kind: &str, wire: &Value) -> Result<Device, serde_json::Error> {
     match kind {
         "block_device" => device_from_wire(wire).map(Device::Block),
-        "network_interface" => serde_json::from_value(wire.clone()).map(Device::Network),
-        "usb_device" => serde_json::from_value(wire.clone()).map(Device::Usb),
+        "network_interface" => NetworkInterface::deserialize(wire).map(Device::Network),
+        "usb_device" => UsbDevice::deserialize(wire).map(Device::Usb),
         _ => Err(serde_json::Error::custom(format!(
             "there is no device of the kind {kind}"
         ))),
@@ -91,9 +116,7 @@ pub(super) fn filter_from_wire(kind: &str, wire: &Value) -> Result<Device, serde
 
 /// The result of `filter_device`.
 pub(super) fn filtered_to_wire(device: Option<&Device>) -> Value {
-    device.map_or(Value::Null, |device| {
-        filter_to_wire(device)["device"].take()
-    })
+    device.map_or(Value::Null, device_to_value)
 }
 
 /// What a manager answered to `filter_device`: a device of the same kind and name, or null.
@@ -104,12 +127,7 @@ pub fn filtered_from_wire(
     if wire.is_null() {
         return Ok(None);
     }
-    let kind = match asked {
-        Device::Block(_) => "block_device",
-        Device::Network(_) => "network_interface",
-        Device::Usb(_) => "usb_device",
-    };
-    let device = filter_from_wire(kind, wire)?;
+    let device = of_kind(kind_of(asked), wire)?;
     if device.name() != asked.name() {
         return Err(serde_json::Error::custom(format!(
             "{} was answered for {}; a device keeps its name",
@@ -122,20 +140,19 @@ pub fn filtered_from_wire(
 
 #[cfg(test)]
 mod tests {
+    use super::super::parameters::Filter;
     use super::*;
 
     #[test]
     fn a_filtered_device_is_of_its_kind_and_keeps_its_name() {
-        let asked = Device::Network(crate::NetworkInterface {
+        let asked = Device::Network(NetworkInterface {
             name: "eno1".to_owned(),
-            ..crate::NetworkInterface::default()
+            ..NetworkInterface::default()
         });
-        let wire = filter_to_wire(&asked);
+        let wire = json!(Filter(asked.clone()));
         assert_eq!(wire["kind"], "network_interface");
-        assert_eq!(
-            filter_from_wire("network_interface", &wire["device"]).unwrap(),
-            asked
-        );
+        let Filter(back) = serde_json::from_value(wire.clone()).unwrap();
+        assert_eq!(back, asked);
         assert_eq!(
             filtered_from_wire(&asked, &filtered_to_wire(Some(&asked))).unwrap(),
             Some(asked.clone())
@@ -146,7 +163,7 @@ mod tests {
         let error = filtered_from_wire(&asked, &other).unwrap_err();
         assert!(error.to_string().contains("keeps its name"), "{error}");
         assert!(filtered_from_wire(&asked, &json!({"name": "eno1"})).is_err());
-        assert!(filter_from_wire("camera", &json!({})).is_err());
+        assert!(of_kind("camera", &json!({})).is_err());
     }
 
     #[test]

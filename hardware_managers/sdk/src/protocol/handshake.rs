@@ -2,6 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Method;
+
+/// The name of the first request. It is no method of a manager: it comes before there is one.
+pub const HANDSHAKE: &str = "handshake";
+
 /// Parameters of the agent's first request, `handshake`.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -26,11 +31,18 @@ pub struct Introduction {
     pub name: String,
     /// Its version; the conductor compares it for equality.
     pub version: String,
-    /// The methods that it has, of [`super::METHODS`]; others are never called.
+    /// The methods that it has, by their names; others are never called.
     pub methods: Vec<String>,
     /// What else the agent should know of it.
     #[serde(default)]
     pub capabilities: Capabilities,
+}
+
+impl Introduction {
+    /// Whether the manager has this method.
+    pub fn has(&self, method: Method) -> bool {
+        self.methods.iter().any(|own| own == method.as_str())
+    }
 }
 
 /// What a manager can do, and what it needs.

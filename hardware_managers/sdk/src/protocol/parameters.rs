@@ -1,151 +1,190 @@
 //! What the requests of the agent carry. A member that is left out has its default, and a member of
 //! a later version is ignored.
 
-use serde::Deserialize;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Node, Port};
+use super::device::{WireDevice, device_to_value, kind_of, of_kind};
+use crate::{Device, Node, Port};
+
+/// Of a method without parameters.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct Nothing {}
 
 /// Of `list_block_devices`.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Deserialize)]
-pub(super) struct Listing {
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Listing {
     /// Whether partitions are wanted, too.
     #[serde(default)]
-    pub(super) include_partitions: bool,
+    pub include_partitions: bool,
 }
 
 /// Of `list_block_devices_check_skip_list`.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Deserialize)]
-pub(super) struct NodeListing {
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct NodeListing {
+    /// As the conductor describes it.
     #[serde(default)]
-    pub(super) node: Node,
+    pub node: Node,
     /// Whether partitions are wanted, too.
     #[serde(default)]
-    pub(super) include_partitions: bool,
+    pub include_partitions: bool,
 }
 
 /// Of `get_os_install_device`.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Deserialize)]
-pub(super) struct RootDevice {
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct RootDevice {
     /// Null before the agent knows it.
     #[serde(default)]
-    pub(super) node: Option<Node>,
+    pub node: Option<Node>,
     /// Whether an image is about to be written.
     #[serde(default)]
-    pub(super) permit_refresh: bool,
+    pub permit_refresh: bool,
 }
 
 /// Of `wait_for_disks`.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Deserialize)]
-pub(super) struct DiskWait {
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct DiskWait {
     /// Null before the agent knows it.
     #[serde(default)]
-    pub(super) node: Option<Node>,
+    pub node: Option<Node>,
 }
 
 /// Of `get_skip_list_from_node_for_disks`.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Deserialize)]
-pub(super) struct SkipList {
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct SkipList {
+    /// As the conductor describes it.
     #[serde(default)]
-    pub(super) node: Node,
+    pub node: Node,
     /// The devices that are being listed; null for all.
     #[serde(default)]
-    #[cfg_attr(test, schemars(with = "Option<Vec<crate::BlockDevice>>"))]
-    pub(super) block_devices: Option<Vec<Value>>,
+    pub block_devices: Option<Vec<WireDevice>>,
 }
 
 /// Of `get_skip_list_from_node_for_raids`.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Deserialize)]
-pub(super) struct OfNode {
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct OfNode {
+    /// As the conductor describes it.
     #[serde(default)]
-    pub(super) node: Node,
+    pub node: Node,
 }
 
 /// Of `filter_device`.
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Deserialize)]
-pub(super) struct Filter {
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(into = "KindAndDevice", try_from = "KindAndDevice")]
+pub struct Filter(pub Device);
+
+/// Of `filter_device`.
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Filter"))]
+#[derive(Deserialize, Serialize)]
+pub(super) struct KindAndDevice {
     /// `block_device`, `network_interface` or `usb_device`.
-    pub(super) kind: String,
+    kind: String,
     /// The device, with the members of its kind.
-    pub(super) device: Value,
+    device: Value,
+}
+
+impl From<Filter> for KindAndDevice {
+    fn from(Filter(device): Filter) -> Self {
+        Self {
+            kind: kind_of(&device).to_owned(),
+            device: device_to_value(&device),
+        }
+    }
+}
+
+impl TryFrom<KindAndDevice> for Filter {
+    type Error = serde_json::Error;
+
+    fn try_from(wire: KindAndDevice) -> Result<Self, Self::Error> {
+        of_kind(&wire.kind, &wire.device).map(Self)
+    }
 }
 
 /// Of `get_interface_info`.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Deserialize)]
-pub(super) struct Interface {
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Interface {
     /// The kernel's name: `eno1`.
-    pub(super) interface_name: String,
+    pub interface_name: String,
 }
 
 /// Of `collect_lldp_data`.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Deserialize)]
-pub(super) struct Lldp {
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Lldp {
     /// The interfaces to listen at; null for all.
     #[serde(default)]
-    pub(super) interface_names: Option<Vec<String>>,
+    pub interface_names: Option<Vec<String>>,
 }
 
 /// Of `generate_tls_certificate`.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Deserialize)]
-pub(super) struct Certificate {
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Certificate {
     /// The address of the agent's API.
-    pub(super) ip_address: String,
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub ip_address: IpAddr,
     /// The conductor's time, in seconds since 1970-01-01 UTC.
-    pub(super) now: u64,
+    pub now: u64,
 }
 
 /// Of `erase_block_device`.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Deserialize)]
-pub(super) struct DeviceErase {
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct DeviceErase {
+    /// As the conductor describes it.
     #[serde(default)]
-    pub(super) node: Node,
-    #[cfg_attr(test, schemars(with = "crate::BlockDevice"))]
-    pub(super) block_device: Value,
+    pub node: Node,
+    /// What to erase.
+    pub block_device: WireDevice,
 }
 
 /// Of `get_clean_steps`, `get_deploy_steps`, `get_service_steps` and `erase_devices`.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Deserialize)]
-pub(super) struct OfPorts {
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct OfPorts {
+    /// As the conductor describes it.
     #[serde(default)]
-    pub(super) node: Node,
+    pub node: Node,
+    /// The node's ports, as the conductor describes them.
     #[serde(default)]
-    pub(super) ports: Vec<Port>,
+    pub ports: Vec<Port>,
 }
 
 /// Of `execute_step`.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Deserialize)]
-pub(super) struct Execution {
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Execution {
     /// The step's name.
-    pub(super) step: String,
+    pub step: String,
+    /// As the conductor describes it.
     #[serde(default)]
-    pub(super) node: Node,
+    pub node: Node,
+    /// The node's ports, as the conductor describes them.
     #[serde(default)]
-    pub(super) ports: Vec<Port>,
+    pub ports: Vec<Port>,
     /// By name.
     #[serde(default)]
-    pub(super) arguments: Map<String, Value>,
+    pub arguments: Map<String, Value>,
 }
 
 /// Of `install_bootloader`.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Deserialize)]
-pub(super) struct Installation {
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Installation {
+    /// As the conductor describes it.
     #[serde(default)]
-    pub(super) node: Node,
+    pub node: Node,
     /// By name.
     #[serde(default)]
-    pub(super) arguments: Map<String, Value>,
+    pub arguments: Map<String, Value>,
 }

@@ -2,38 +2,18 @@
 //! sides use. The test below fails where the committed document is another one;
 //! `FARRIER_WRITE_SCHEMA=1 cargo test -p farrier-plugin schema` writes it.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
 
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use schemars::{JsonSchema, Schema, json_schema};
 use serde_json::{Map, Value, json};
 
-use super::parameters::{
-    Certificate, DeviceErase, DiskWait, Execution, Filter, Installation, Interface, Listing, Lldp,
-    NodeListing, OfNode, OfPorts, RootDevice, SkipList,
-};
-use super::{Greeting, Introduction, METHODS, VERSION};
+use super::answers::{Done, ErasedDevices, FilteredDevice, RootDisk};
+use super::parameters::{Filter, KindAndDevice, Listing, Nothing};
+use super::{Greeting, HANDSHAKE, Introduction, Method, VERSION, WireDevice};
 use crate::{
-    BlockDevice, BootInfo, Cpu, Inventory, LldpData, LogLevel, Memory, NetworkInterface,
-    ProgramOutput, ProgramRequest, Progress, Step, SystemVendor, TlsCertificate, UsbDevice,
+    BlockDevice, LogLevel, NetworkInterface, ProgramOutput, ProgramRequest, Progress, UsbDevice,
 };
-
-/// The class of whatever a step gives.
-type Any = Value;
-
-/// Of a method without parameters.
-#[derive(JsonSchema)]
-struct Nothing {}
-
-/// A member of the log archive.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "only its schema is used")]
-struct LogMember {
-    /// The name of the file.
-    name: String,
-    /// Its content.
-    text: String,
-}
 
 /// Of `cancel`.
 #[derive(JsonSchema)]
@@ -61,7 +41,7 @@ fn document() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let methods = methods(&mut generator);
     let callbacks = json!({
-        "list_block_devices": {
+        Method::ListBlockDevices.as_str(): {
             "params": with_call(&mut generator, Generator::subschema_for::<Listing>),
             "result": { "type": "array", "items": device() },
         },
@@ -102,71 +82,61 @@ fn document() -> Value {
 type Generator = SchemaGenerator;
 
 fn methods(generator: &mut Generator) -> Map<String, Value> {
-    let mut methods = Map::new();
-    let mut add = |name: &str, params: Schema, result: Schema| {
-        methods.insert(
-            name.to_owned(),
-            json!({ "params": params, "result": result }),
-        );
+    let greeting = (
+        generator.subschema_for::<Greeting>(),
+        generator.subschema_for::<Introduction>(),
+    );
+    let methods = Method::ALL
+        .iter()
+        .map(|method| (method.as_str(), method.schemas(generator)));
+    let mut described: Map<String, Value> = methods
+        .map(|(name, (params, result))| {
+            (
+                name.to_owned(),
+                json!({ "params": params, "result": result }),
+            )
+        })
+        .collect();
+    let (params, result) = greeting;
+    described.insert(
+        HANDSHAKE.to_owned(),
+        json!({ "params": params, "result": result }),
+    );
+    described
+}
+
+/// Types whose schema stands in its place, with an expression for it.
+macro_rules! inline_schemas {
+    ($($kind:ty: $schema:expr;)*) => {
+        $(impl JsonSchema for $kind {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($kind).into()
+            }
+
+            fn json_schema(generator: &mut Generator) -> Schema {
+                let schema: fn(&mut Generator) -> Schema = $schema;
+                schema(generator)
+            }
+        })*
     };
-    macro_rules! method {
-        ($name:expr, $params:ty, $result:expr) => {
-            add($name, generator.subschema_for::<$params>(), $result)
-        };
-        ($name:expr, $params:ty => $result:ty) => {{
-            let params = generator.subschema_for::<$params>();
-            add($name, params, generator.subschema_for::<$result>())
-        }};
-    }
-    let devices = || json_schema!({ "type": "array", "items": device() });
-    method!("handshake", Greeting => Introduction);
-    method!("evaluate_hardware_support", Nothing => u32);
-    method!("initialize", Nothing => ());
-    method!(
-        "filter_device",
-        Filter,
-        json_schema!({
-            "anyOf": [
-                device(), generator.subschema_for::<NetworkInterface>(),
-                generator.subschema_for::<UsbDevice>(), { "type": "null" },
-            ],
-        })
-    );
-    method!("list_network_interfaces", Nothing => Vec<NetworkInterface>);
-    method!("get_interface_info", Interface => NetworkInterface);
-    method!("collect_lldp_data", Lldp => LldpData);
-    method!("get_cpus", Nothing => Cpu);
-    method!("get_memory", Nothing => Memory);
-    method!("list_block_devices", Listing, devices());
-    method!("list_block_devices_check_skip_list", NodeListing, devices());
-    method!("get_skip_list_from_node_for_disks", SkipList => Option<BTreeSet<String>>);
-    method!("get_skip_list_from_node_for_raids", OfNode => Option<BTreeSet<String>>);
-    method!(
-        "get_os_install_device",
-        RootDevice,
-        json_schema!({
-            "anyOf": [device(), { "type": "string" }],
-        })
-    );
-    method!("wait_for_disks", DiskWait => ());
-    method!("get_usb_devices", Nothing => Vec<UsbDevice>);
-    method!("get_bmc_address", Nothing => Option<String>);
-    method!("get_bmc_v6address", Nothing => Option<String>);
-    method!("get_bmc_mac", Nothing => Option<String>);
-    method!("get_boot_info", Nothing => BootInfo);
-    method!("get_system_vendor_info", Nothing => SystemVendor);
-    method!("list_hardware_info", Nothing => Inventory);
-    method!("generate_tls_certificate", Certificate => TlsCertificate);
-    method!("erase_block_device", DeviceErase => Any);
-    method!("erase_devices", OfPorts => Map<String, Any>);
-    method!("get_clean_steps", OfPorts => Vec<Step>);
-    method!("get_deploy_steps", OfPorts => Vec<Step>);
-    method!("get_service_steps", OfPorts => Vec<Step>);
-    method!("execute_step", Execution => Any);
-    method!("install_bootloader", Installation => ());
-    method!("collect_system_logs", Nothing => Vec<LogMember>);
-    method!("full_sync", Nothing => ());
-    methods
+}
+
+inline_schemas! {
+    WireDevice: |_| device().try_into().expect("an object");
+    Done: <()>::json_schema;
+    ErasedDevices: <Map<String, Value>>::json_schema;
+    RootDisk: |_| json_schema!({ "anyOf": [device(), { "type": "string" }] });
+    Filter: Generator::subschema_for::<KindAndDevice>;
+    FilteredDevice: |generator| json_schema!({
+        "anyOf": [
+            device(), generator.subschema_for::<NetworkInterface>(),
+            generator.subschema_for::<UsbDevice>(), { "type": "null" },
+        ],
+    });
 }
 
 /// The parameters of what a plugin sends in the middle of a call: these, and the call's number.
@@ -282,15 +252,6 @@ fn messages() -> Map<String, Value> {
 #[test]
 fn the_committed_document_is_that_of_the_types() {
     let document = document();
-    let methods: BTreeSet<&str> = METHODS.into_iter().chain(["handshake"]).collect();
-    let described: BTreeSet<&str> = document["methods"]
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
-    assert_eq!(described, methods);
-
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../docs/plugin-protocol.schema.json"

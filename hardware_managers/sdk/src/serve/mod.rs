@@ -21,7 +21,7 @@ use crate::protocol::{self, Capabilities, Failure, Introduction};
 ///
 /// Afterwards `println!` and everything else that writes to stdout goes to stderr, which is the
 /// agent's log, and stdin is empty: see [`private_streams`]. `methods` are those of
-/// [`protocol::METHODS`] that this manager has. A panic in a method is an error of that call.
+/// [`protocol::Method`] that this manager has. A panic in a method is an error of that call.
 pub fn serve(
     manager: impl HardwareManager + 'static,
     methods: &[&str],

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::Agent;
-use crate::protocol;
+use crate::protocol::parameters::Listing;
+use crate::protocol::{Method, WireDevice};
 use crate::{
     BlockDevice, Context, ErrorKind, LogLevel, ManagerError, ProgramOutput, ProgramRequest,
     Progress,
@@ -44,16 +45,14 @@ impl Context for Remote<'_> {
 
     fn block_devices(&self, include_partitions: bool) -> Result<Vec<BlockDevice>, ManagerError> {
         let listed = self.ask(
-            "list_block_devices",
-            json!({ "include_partitions": include_partitions }),
+            Method::ListBlockDevices.as_str(),
+            json!(Listing { include_partitions }),
         )?;
-        listed
-            .as_array()
+        let devices: Vec<WireDevice> = serde_json::from_value(listed).map_err(unreadable)?;
+        Ok(devices
             .into_iter()
-            .flatten()
-            .map(protocol::device_from_wire)
-            .collect::<Result<_, _>>()
-            .map_err(unreadable)
+            .map(|WireDevice(device)| device)
+            .collect())
     }
 
     fn run_program(&self, program: &ProgramRequest) -> Result<ProgramOutput, ManagerError> {

@@ -120,7 +120,7 @@ impl Server {
     }
 
     fn run(&self, id: &Id, method: &str, params: Value) -> Result<Value, Failure> {
-        if method == "handshake" {
+        if method == protocol::HANDSHAKE {
             return self.greet(params);
         }
         let introduction = self.introduction.as_ref().map_err(Clone::clone)?;

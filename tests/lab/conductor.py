@@ -29,6 +29,9 @@ HEARTBEAT_TIMEOUT = 60
 # would be left with an error.
 DISCOVERY_DRIVER = 'manual-management'
 
+# What Ironic's Python does at its start: sitecustomize.py.
+SITE = Path(__file__).parent / 'site'
+
 # Where the boot loader of Ironic's virtual media looks for its configuration.
 GRUB_CONFIG = 'EFI/BOOT/grub.cfg'
 
@@ -115,7 +118,7 @@ class Conductor:
         self._ironic = Process.start(
             'ironic', [paths.VENV / 'bin' / 'ironic', '--config-file', folder / 'ironic.conf'],
             self._run.namespace, self._run.logs / 'ironic.log', outlive=self._outlive,
-            env={'PATH': f'{folder}/bin:{os.environ["PATH"]}'})
+            env={'PATH': f'{folder}/bin:{os.environ["PATH"]}', 'PYTHONPATH': str(SITE)})
         self._ironic.wait_until(self.answers, 90, f'answer on port {PORT}')
 
 

@@ -28,7 +28,7 @@ class Machine:
 
     def hardware(self):
         """For `Lab.enrolled`."""
-        return dict(firmware=self.firmware, boot='direct', memory_mib=MEMORY_MIB, cpus=2,
+        return dict(firmware=self.firmware, boot='direct', as_shipped=True, memory_mib=MEMORY_MIB, cpus=2,
                     disks=self.disks, card_model=self.cards, arguments=self.arguments,
                     parameters=self.parameters)
 

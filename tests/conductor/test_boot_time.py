@@ -25,8 +25,9 @@ PHASES = {
 @pytest.mark.alone
 def test_first_heartbeat_comes_soon(lab, record_property):
     """At most 20 s after power on (direct boot, 2 vCPU, inspection included)."""
-    with lab.enrolled('boot-time', boot='direct', memory_mib=512,
-                      disks=[Disk('virtio', 256)], node={'clean': False, 'fast_track': True}) as node:
+    with lab.enrolled('boot-time', boot='direct', cpus=2, memory_mib=512,
+                      as_shipped=True, disks=[Disk('virtio', 256)],
+                      node={'clean': False, 'fast_track': True}) as node:
         for _ in range(STARTS):
             load = Load(lab.network)
             started = len(node.server.console.starts())

@@ -7,7 +7,7 @@ from lab import Disk
 def test_bios_server_booted_over_the_network(lab, image):
     """Enrol, inspect, clean, deploy, run, undeploy, clean: as on a real site."""
     disks = [Disk('virtio', 256, serial='ROOT'), Disk('sata', 64, serial='DATA')]
-    with lab.enrolled('bios', firmware='bios', boot='network', disks=disks) as node:
+    with lab.enrolled('bios', firmware='bios', boot='network', cpus=2, disks=disks) as node:
         server = node.server
 
         inventory = node.inspect()['inventory']

@@ -37,8 +37,8 @@ def node(lab, receiver):
     """A server with five disks of five kinds, full of secrets, that stays up between actions."""
     parameters = f'ipa-erase-record-url={receiver.url} ipa-erase-record-required=true'
     with lab.conductor.configured(FULL), \
-            lab.enrolled('erase', boot='direct', disks=list(KINDS.values()), parameters=parameters,
-                         node={'fast_track': True}) as node:
+            lab.enrolled('erase', boot='direct', cpus=2, disks=list(KINDS.values()),
+                         parameters=parameters, node={'fast_track': True}) as node:
         for disk in node.server.disks:
             disk.fill(SECRET)
             assert disk.find(SECRET) == 0

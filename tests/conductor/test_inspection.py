@@ -43,7 +43,7 @@ def stranger(lab):
 def inspected(lab, stranger):
     """Node and what the conductor stored, of a server with two cards at a switch; booted from the
     first."""
-    with lab.enrolled('inspected', boot='direct', cards=2, memory_mib=MEMORY_MIB,
+    with lab.enrolled('inspected', boot='direct', cards=2, cpus=2, memory_mib=MEMORY_MIB,
                       disks=[Disk('virtio', 3 * 1024), Disk('sata', 64)],
                       parameters=f'ipa-inspection-collectors={COLLECTORS} ipa-collect-lldp=1 '
                                  'ipa-lldp-timeout=20 ipa-enable-vlan-interfaces=all',

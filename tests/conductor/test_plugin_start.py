@@ -22,7 +22,8 @@ def test_three_plugins_start_within_a_second(lab, record_property):
                 pack(SCRIPT, 'example_script', 'python3-minimal'),
                 pack(LIBRARY, 'example')]
     ramdisk = with_archives(lab, archives, 'plugin-start.img')
-    with lab.enrolled('plugin-start', boot='direct', memory_mib=512, disks=[Disk('virtio', 256)],
+    with lab.enrolled('plugin-start', boot='direct', cpus=2, memory_mib=512,
+                      as_shipped=True, disks=[Disk('virtio', 256)],
                       node={'clean': False, 'ramdisk': ramdisk}) as node:
         for _ in range(STARTS):
             load = Load(lab.network)

@@ -37,7 +37,8 @@ def test_qcow2_larger_than_the_memory(lab, large):
     subprocess.run(['qemu-img', 'convert', '-O', 'qcow2', raw, path], check=True)
     assert path.stat().st_size > MEMORY_MIB * MIB
     image = Image.publish(lab, path, disk_format='qcow2')
-    with lab.enrolled('large', boot='direct', memory_mib=MEMORY_MIB, disks=[Disk('virtio', 768)],
+    with lab.enrolled('large', boot='direct', memory_mib=MEMORY_MIB, as_shipped=True,
+                      disks=[Disk('virtio', 768)],
                       node={'clean': False}) as node:
         node.provide()
         node.deploy(image, config_drive('larger than memory'))

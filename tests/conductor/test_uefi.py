@@ -9,8 +9,8 @@ def test_uefi_server_with_512_mib(lab, image):
     """Direct boot, with little memory. First onto a mirror, of which this firmware sees two disks:
     that is refused before a byte is written. Then, without a reboot, onto a disk."""
     disks = [Disk('nvme', 256), Disk('sata', 64), Disk('sata', 64)]
-    with lab.enrolled('uefi-direct', firmware='uefi', boot='direct', memory_mib=512,
-                      disks=disks, node={'clean': False, 'fast_track': True}) as node:
+    with lab.enrolled('uefi-direct', firmware='uefi', boot='direct', as_shipped=True,
+                      memory_mib=512, disks=disks, node={'clean': False, 'fast_track': True}) as node:
         members = [1, 2]
         make_mirror([node.server.disks[number] for number in members], 'web:root')
         before = [node.server.disk_digest(number) for number in members]
@@ -29,7 +29,7 @@ def test_uefi_server_with_512_mib(lab, image):
 def test_uefi_server_booted_over_the_network(lab, compressed_image):
     """The firmware's own PXE fetches iPXE over TFTP, iPXE the rest over HTTP."""
     with lab.enrolled('uefi-network', firmware='uefi', boot='network', firmware_pxe=True,
-                      disks=[Disk('sata', 256)], node={'clean': False}) as node:
+                      cpus=2, disks=[Disk('sata', 256)], node={'clean': False}) as node:
         node.provide()
         node.deploy(compressed_image, config_drive('by PXE'))
         expect_deployed_system(node.server, 'by PXE', node.server.console.mark_of_last_start())

@@ -89,7 +89,7 @@ class Demo:
         """The story."""
         say = self._display.line
         image = Image.publish(self._lab, IMAGE)
-        server = self._lab.server('demo', firmware='bios', boot='network', memory_mib=MEMORY_MIB,
+        server = self._lab.server('demo', firmware='bios', boot='network', cpus=2, memory_mib=MEMORY_MIB,
                                   disks=[Disk(bus, size * 1024) for bus, size in DISKS])
         # With fast track the agent stays up between inspection, cleaning and deployment.
         self._node = node = self._lab.enrol(server, fast_track=True)

@@ -68,6 +68,8 @@ class Lab:
         for service in (self.bmc, self.conductor, self.dhcp, self.web):
             service.stop()
         self.network.down()
+        # 120 MiB for each ramdisk, which nobody reads any more.
+        shutil.rmtree(self.run.unpacked, ignore_errors=True)
         if self._lock:
             self._lock.close()
             self._lock = None

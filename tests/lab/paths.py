@@ -35,6 +35,7 @@ class Run:
         self.tftp = self.folder / 'tftp'
         self.images = self.folder / 'images'
         self.boot = self.folder / 'boot'
+        self.unpacked = self.folder / 'unpacked'
         self.servers = self.folder / 'servers'
         self.conductor = self.folder / 'conductor'
         self.etc = self.folder / 'etc'
@@ -44,6 +45,6 @@ class Run:
     def make(self):
         """Creates all folders, readable for the HTTP server."""
         for folder in (self.logs, self.agent_logs, self.http, self.tftp, self.images,
-                       self.boot, self.servers, self.conductor, self.etc, self.tmp):
+                       self.boot, self.unpacked, self.servers, self.conductor, self.etc, self.tmp):
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o755)

@@ -47,7 +47,7 @@ class QemuDriver(AbstractSystemsDriver):
         for path in self.run.servers.glob('*/server.json'):
             hardware = json.loads(path.read_text())
             if hardware['uuid'] not in self.guests:
-                self.guests[hardware['uuid']] = Guest(path.parent, self.run.http, self._logger)
+                self.guests[hardware['uuid']] = Guest(path.parent, self.run, self._logger)
         return [uuid for uuid, guest in self.guests.items()
                 if (guest.folder / 'server.json').exists()]
 

@@ -24,12 +24,13 @@ class Server:
 
     `boot` says how the ramdisk gets in: `network` (the card's iPXE, DHCP, HTTP), `direct` (QEMU
     loads what Ironic's iPXE script names) or `vmedia` (an ISO image that Ironic builds).
-    `card_model` is QEMU's name of a network card, or one for each card.
+    A direct boot under BIOS gets both without their compression (see `lab.unpacked`), unless they
+    are to be as they are shipped. `card_model` is QEMU's name of a network card, or one for each card.
     """
 
     def __init__(self, lab, name, *, disks=None, firmware='bios', boot='direct', cards=1,
-                 card_model='virtio-net-pci', memory_mib=768, cpus=2, firmware_pxe=False,
-                 parameters='', arguments=(), cpu=None):
+                 card_model='virtio-net-pci', memory_mib=768, cpus=1, firmware_pxe=False,
+                 parameters='', arguments=(), cpu=None, as_shipped=False):
         if firmware not in FIRMWARES or boot not in BOOTS:
             raise ValueError(f'firmware is one of {FIRMWARES}, boot one of {BOOTS}')
         self.name = name
@@ -43,7 +44,7 @@ class Server:
         self._parameters = parameters
         self._direct = None
         self._hardware = dict(memory_mib=memory_mib, cpus=cpus, arguments=list(arguments),
-                              cpu=cpu)
+                              cpu=cpu, as_shipped=as_shipped)
         models = [card_model] * cards if isinstance(card_model, str) else card_model
         self.cards = [self._card(number, model, firmware_pxe)
                       for number, model in enumerate(models)]

@@ -20,7 +20,7 @@
 //! head. A wrong image, a kill or a power cut at any moment before that leaves a disk that does not
 //! boot.
 
-mod attempt;
+mod attempts;
 mod buffer;
 mod checksum_file;
 mod client;
@@ -56,11 +56,12 @@ mod text;
 mod unpack;
 mod version;
 
+pub use attempts::{stage, write};
 pub use digest::{Algorithm, MD5_DISABLED};
 pub use error::{Conversion, DownloadError, StreamError};
 pub use format::describe;
 pub use gunzip::Gunzip;
-pub use pipeline::{Written, stage, write};
+pub use pipeline::Written;
 pub use request::{Checksum, Credentials, Format, ImageRequest, Location, Proxies};
 pub use staged::{HEAD_SIZE, Staged};
 pub use text::fetch;

@@ -1,28 +1,31 @@
-//! An image onto a medium: its locations in turn, and what is tried again when one fails.
+//! The pipeline of one attempt at an image: its stages, once for each pass over the file that the
+//! format needs.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::mpsc;
+use std::thread::{self, Builder, Scope, ScopedJoinHandle};
+use std::time::Instant;
 
-use farrier_plugin::{Context, chain};
-use tracing::warn;
+use farrier_plugin::Progress;
+use tracing::info;
 
-use super::attempt::Attempt;
-use super::checksum_file::Wanted;
-use super::digest::{Algorithm, MD5_DISABLED};
+use super::buffer::Pool;
+use super::decode::{self, Decoder, INPUT_BUFFER, INPUT_BUFFERS, Input, Outcome, Pass};
+use super::digest::{Algorithm, verify};
 use super::error::{DownloadError, StreamError};
-use super::halt::{Halt, LOOK};
-use super::request::{Checksum, ImageRequest, Location};
+use super::halt::Halt;
+use super::patience::Patience;
+use super::ranges;
+use super::request::{ImageRequest, Location};
+use super::sink::{Sink, WRITERS};
+use super::source::{self, Outlet};
 use super::staged::Staged;
-use super::{checksum_file, format, text};
-use crate::block::table::Table;
-use crate::block::table_error::TableError;
+use super::unpack::Sent;
+use super::version::Version;
 use crate::config::Options;
 use crate::sys::block_device::Medium;
-use crate::sys::text_encoding;
 
-/// Bytes of a checksum file that are taken: some hundred thousand names. It is in memory, so there
-/// is a limit, and a mirror's list of all its files stays below it.
-const CHECKSUM_FILE_LIMIT: u64 = 16 << 20;
+/// The digest that is computed where none was promised: it tells whether two passes read the same.
+const UNASKED: Algorithm = Algorithm::Sha256;
 
 /// What is on the medium now.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -40,232 +43,379 @@ pub struct Written {
     pub digest: Option<String>,
 }
 
-/// Write an image and make it bootable at once: [`stage`], the backup of a GPT moved to the end of
-/// the disk, then [`Staged::commit`].
-pub fn write(
-    request: &ImageRequest,
-    options: &Options,
-    medium: &dyn Medium,
-    context: &dyn Context,
-) -> Result<Written, StreamError> {
-    let (staged, written) = stage_image(request, options, medium, context)?;
-    fit_to_disk(&staged, &request.id);
-    staged.commit()?;
-    Ok(written)
+/// Write all of an image but its head, from one location.
+pub(super) struct Pipeline<'a, 'm> {
+    pub(super) request: &'a ImageRequest,
+    pub(super) options: &'a Options,
+    pub(super) medium: &'m dyn Medium,
+    pub(super) location: &'a Location,
+    /// Algorithm and digest that the file must have.
+    pub(super) expected: Option<&'a (Algorithm, String)>,
+    /// When the download of this image began; its time is limited.
+    pub(super) started: Instant,
+    /// Leave a content coding on: the digest was found to be of the bytes as they are stored.
+    pub(super) as_stored: bool,
+    pub(super) halt: Halt<'a>,
 }
 
-/// Move the backup of an image's GPT to the end of its disk, as a deploy does. A plain file keeps
-/// the image's own bytes.
-fn fit_to_disk(staged: &Staged<'_>, image: &str) {
-    if staged.is_plain_file() {
-        return;
-    }
-    let fitted = Table::read(staged).and_then(|mut table| table.fit_to_disk(staged));
-    match fitted {
-        // An image need not have partitions.
-        Ok(()) | Err(TableError::Absent { .. }) => {}
-        Err(error) => warn!(
-            image,
-            error = %chain(&error),
-            "the backup of the partition table stays where the image has it"
-        ),
-    }
+/// What was found out by the first buffer, and outlives the pass that it came in.
+struct Plan<'m> {
+    format: &'static str,
+    decoder: Box<dyn Decoder>,
+    /// All passes are over this version of the file.
+    version: Version,
+    staged: Staged<'m>,
 }
 
-/// Write all of an image except its head, verified and flushed.
-///
-/// Called from a plain thread, never from an asynchronous task. Memory is constant: the buffers'
-/// 32 MiB and some. Nothing is touched on the medium before the server has answered and the image
-/// is known to fit, as far as the server tells its size.
-pub fn stage<'m>(
-    request: &ImageRequest,
-    options: &Options,
-    medium: &'m dyn Medium,
-    context: &dyn Context,
-) -> Result<Staged<'m>, StreamError> {
-    stage_image(request, options, medium, context).map(|(staged, _)| staged)
+/// How a pass over the file ended.
+struct Passed {
+    outcome: Outcome,
+    digests: Digests,
+    /// Bytes of the file.
+    read: u64,
 }
 
-fn stage_image<'m>(
-    request: &ImageRequest,
-    options: &Options,
-    medium: &'m dyn Medium,
-    context: &dyn Context,
-) -> Result<(Staged<'m>, Written), StreamError> {
-    format::check_declared(request)?;
-    let run = Run {
-        request,
-        options,
-        medium,
-        context,
-        expected: expected(request, options, context)?,
-        started: Instant::now(),
-    };
-    let mut tried = Vec::new();
-    for location in &request.locations {
-        let began = Instant::now();
-        match run.location(location) {
-            Err(StreamError::Download {
-                source: source @ DownloadError::Deadline { .. },
-                image,
-            }) => return Err(StreamError::Download { image, source }),
-            Err(StreamError::Download { source, .. }) => tried.push((location, began, source)),
-            outcome => return outcome,
-        }
-    }
-    let image = request.id.clone();
-    match <[_; 1]>::try_from(tried) {
-        Ok([(_, _, source)]) => Err(StreamError::Download { image, source }),
-        Err(tried) => Err(StreamError::DownloadEverywhere {
-            image,
-            tried: tried
-                .iter()
-                .map(|(location, began, error)| {
-                    let seconds = began.elapsed().as_secs();
-                    format!(
-                        "URL: {location}; time: {seconds} s. Error: {}",
-                        chain(error)
-                    )
-                })
-                .collect::<Vec<_>>()
-                .join("\n "),
-        }),
-    }
+/// What the promised digest may be of.
+struct Digests {
+    /// The file.
+    file: String,
+    /// What was sent, where the file came out of a content coding.
+    sent: Option<Sent>,
 }
 
-/// One call of [`stage`].
-struct Run<'a, 'm> {
-    request: &'a ImageRequest,
-    options: &'a Options,
-    medium: &'m dyn Medium,
-    context: &'a dyn Context,
-    expected: Option<(Algorithm, String)>,
-    started: Instant,
-}
-
-impl<'m> Run<'_, 'm> {
-    /// One location, until it gives the image or an error that trying again does not mend.
-    ///
-    /// A wrong digest is tried again, since something on the way may have damaged the bytes; the
-    /// same wrong digest twice is the image's own.
-    fn location(&self, location: &Location) -> Result<(Staged<'m>, Written), StreamError> {
-        let mut left = self.options.image_download_connection_retries;
-        let mut seen = None;
-        let mut as_stored = false;
-        loop {
-            let error = match self.attempt(location, as_stored) {
-                Ok(staged) => return Ok(staged),
-                Err(error) => error,
-            };
-            let again = match &error {
-                StreamError::Checksum { computed, .. } => {
-                    let same = seen.as_ref() == Some(computed);
-                    seen = Some(computed.clone());
-                    !same
-                }
-                StreamError::Download {
-                    source: DownloadError::Changed { .. },
-                    ..
-                } => true,
-                StreamError::Download {
-                    source: DownloadError::AsStored { .. },
-                    ..
-                } if !as_stored => {
-                    warn!(error = %chain(&error), "writing the image again as it is stored");
-                    as_stored = true;
-                    continue;
-                }
-                _ => false,
-            };
-            if !again || left == 0 {
-                return Err(error);
+impl<'m> Pipeline<'_, 'm> {
+    /// All passes, the flush and the comparison of digests.
+    pub(super) fn run(&self) -> Result<(Staged<'m>, Written), StreamError> {
+        let mut plan = None;
+        let mut seen: Option<String> = None;
+        for number in 1.. {
+            let passed = self.pass(number, &mut plan)?;
+            if seen.is_some_and(|digest| digest != passed.digests.file) {
+                return Err(self.download_error(DownloadError::Changed {
+                    location: self.location.to_string(),
+                }));
             }
-            left -= 1;
-            warn!(error = %chain(&error), "writing the image again from its start");
-            self.pause(Duration::from_secs(
-                self.options.image_download_connection_retry_interval,
-            ))?;
+            match (passed.outcome, plan) {
+                (Outcome::Done { size }, Some(plan)) => {
+                    let digest = self.finish(&plan.staged, size, &passed.digests)?;
+                    let written = Written {
+                        size,
+                        read: passed.read,
+                        format: plan.format,
+                        checksum: format!("{}:{digest}", self.algorithm()),
+                        digest: self.expected.map(|_| digest),
+                    };
+                    return Ok((plan.staged, written));
+                }
+                (_, again) => plan = again,
+            }
+            seen = Some(passed.digests.file);
         }
+        unreachable!("the passes end with an outcome or an error")
     }
 
-    fn attempt(
+    /// The flush, and all that is compared before the head may follow. Tells the digest that the
+    /// promise was kept with.
+    fn finish(
         &self,
-        location: &Location,
-        as_stored: bool,
-    ) -> Result<(Staged<'m>, Written), StreamError> {
-        let attempt = Attempt {
-            request: self.request,
-            options: self.options,
-            medium: self.medium,
-            location,
-            expected: self.expected.as_ref(),
-            started: self.started,
-            as_stored,
-            halt: Halt::new(self.context),
-        };
-        attempt.run()
+        staged: &Staged<'_>,
+        size: u64,
+        digests: &Digests,
+    ) -> Result<String, StreamError> {
+        // A disk with a large cache may take minutes, and the bar would stand at 100 %.
+        self.halt.context().report_progress(Progress {
+            what: self.stage("flushing"),
+            done: 0,
+            total: None,
+        });
+        staged.flush().map_err(|source| StreamError::Disk {
+            image: self.request.id.clone(),
+            source,
+        })?;
+        let digest = self.compare(digests)?;
+        staged.check_sector_size()?;
+        staged.read_back(size, &self.halt, &self.stage("reading back"))?;
+        info!(
+            image = %self.request.id,
+            location = %self.location,
+            size,
+            "the image is staged and verified"
+        );
+        Ok(digest.to_owned())
     }
 
-    fn pause(&self, length: Duration) -> Result<(), StreamError> {
-        let end = Instant::now() + length;
-        while !self.context.is_cancelled() {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(());
+    /// The file once, from its first to its last byte.
+    fn pass(&self, number: u32, plan: &mut Option<Plan<'m>>) -> Result<Passed, StreamError> {
+        thread::scope(|scope| {
+            let passed = self.stages(scope, number, plan);
+            if passed.is_err() {
+                self.halt.stop();
             }
-            thread::sleep(left.min(LOOK));
-        }
-        Err(StreamError::Cancelled {
-            image: self.request.id.clone(),
+            passed
         })
     }
+
+    fn stages<'scope, 'env>(
+        &'env self,
+        scope: &'scope Scope<'scope, 'env>,
+        number: u32,
+        plan: &mut Option<Plan<'m>>,
+    ) -> Result<Passed, StreamError> {
+        let (opened, announced) = mpsc::channel();
+        let (to_verify, received) = mpsc::channel();
+        let (to_decode, verified) = mpsc::channel();
+        let pool = Pool::new(INPUT_BUFFER, INPUT_BUFFERS);
+        let buffers = pool.limit();
+        let outlet = Outlet {
+            opened,
+            buffers: to_verify,
+            pool,
+            halt: &self.halt,
+        };
+        let version = plan.as_ref().map(|plan| plan.version.clone());
+        let algorithm = self.algorithm();
+        let unpacking = (!self.as_stored).then_some(algorithm);
+        let patience = || Patience::new(self.options, &self.halt, self.started);
+        let source = self.start(scope, "image-source", move || {
+            source::read(
+                self.location,
+                self.request,
+                self.options,
+                patience(),
+                version,
+                unpacking,
+                outlet,
+            )
+        })?;
+        // Without an announcement the source has ended, with an error that says why.
+        let Ok(version) = announced.recv() else {
+            return Err(self.source_error(finish(source).err()));
+        };
+        let length = version.length();
+        let verifier = self.start(scope, "image-verify", move || {
+            verify(algorithm, received, to_decode)
+        })?;
+
+        let mut what = self.request.what.clone();
+        if number > 1 {
+            what.push_str(&format!(" (pass {number})"));
+        }
+        let mut input = Input::new(verified, what, length, &self.halt);
+        let Plan {
+            decoder, staged, ..
+        } = match plan {
+            Some(plan) => plan,
+            None => {
+                let start = input.start();
+                if start.is_empty() {
+                    // Whether there is nothing or nothing came is the source's to say.
+                    let sent = match finish(source) {
+                        Ok(sent) if !self.halt.is_set() => sent,
+                        outcome => return Err(self.source_error(outcome.err())),
+                    };
+                    let file = finish(verifier).unwrap_or_default();
+                    return self.empty(plan, &version, Digests { file, sent });
+                }
+                plan.insert(self.plan(start, &version)?)
+            }
+        };
+        buffers.raise(decoder.input_buffers());
+
+        let (output, extents) = mpsc::channel();
+        let sink = Sink::new(extents, staged, &self.halt, &self.request.id);
+        let ranges = ranges::of(
+            self.location,
+            self.request,
+            self.options,
+            patience(),
+            version,
+        );
+        let (decoded, written, read) = thread::scope(|inner| {
+            let writers: Vec<_> = (0..WRITERS)
+                .map(|_| self.start(inner, "image-write", || sink.write()))
+                .collect();
+            let writers = writers
+                .into_iter()
+                .collect::<Result<Vec<_>, _>>()
+                .inspect_err(|_| self.halt.stop())?;
+            let mut pass = Pass {
+                input,
+                output,
+                ranges: &*ranges,
+                halt: &self.halt,
+                request: self.request,
+                device: self.medium,
+            };
+            let decoded = decoder.pass(&mut pass);
+            match &decoded {
+                // What came may have been damaged on the way: the digest tells.
+                Err(StreamError::Damaged { .. }) | Ok(_) => pass.input.drain(),
+                Err(_) => self.halt.stop(),
+            }
+            let read = pass.input.read();
+            drop(pass);
+            let written = writers.into_iter().map(finish).collect::<Vec<_>>();
+            Ok::<_, StreamError>((decoded, written, read))
+        })?;
+
+        // The error nearest the disk comes first: it is what stopped the others. Then what the
+        // source says, unless it was only stopped itself.
+        for outcome in written {
+            outcome?;
+        }
+        let sent = match finish(source) {
+            outcome if self.halt.is_cancelled() => return Err(self.source_error(outcome.err())),
+            Ok(sent) => Ok(sent),
+            Err(error @ DownloadError::Interrupted { .. }) => Err(error),
+            Err(error) => return Err(self.source_error(Some(error))),
+        };
+        let digests = match (sent, finish(verifier)) {
+            (Ok(sent), Some(file)) => Digests { file, sent },
+            (sent, _) => {
+                decoded?;
+                return Err(self.source_error(sent.err()));
+            }
+        };
+        let unpacked = digests
+            .sent
+            .as_ref()
+            .is_none_or(|sent| sent.failure.is_none());
+        if !unpacked || matches!(decoded, Err(StreamError::Damaged { .. })) {
+            self.compare(&digests)?;
+        }
+        Ok(Passed {
+            outcome: decoded?,
+            digests,
+            read,
+        })
+    }
+
+    /// A file without a byte: the medium's ends are blanked as for any image, and nothing follows.
+    fn empty(
+        &self,
+        plan: &mut Option<Plan<'m>>,
+        version: &Version,
+        digests: Digests,
+    ) -> Result<Passed, StreamError> {
+        *plan = Some(self.plan(&[], version)?);
+        Ok(Passed {
+            outcome: Outcome::Done { size: 0 },
+            digests,
+            read: 0,
+        })
+    }
+
+    /// What to do with the image that starts like this; and once it is known to fit, as far as it
+    /// tells its size, blank the medium's ends.
+    fn plan(&self, start: &[u8], version: &Version) -> Result<Plan<'m>, StreamError> {
+        // No byte came of what is empty, whether or not that was announced.
+        let length = if start.is_empty() {
+            Some(0)
+        } else {
+            version.length()
+        };
+        let decode::Plan { kind, decoder } = decode::plan(self.request, start, length)?;
+        let size = decoder.least_size();
+        if size > self.medium.size() {
+            return Err(StreamError::TooLarge {
+                image: self.request.id.clone(),
+                size,
+                device_size: self.medium.size(),
+            });
+        }
+        Ok(Plan {
+            format: kind.name(),
+            decoder,
+            version: version.clone(),
+            staged: Staged::begin(self.medium, &self.request.id, self.request.read_back)?,
+        })
+    }
+
+    /// What is being done at another stage than the writing.
+    fn stage(&self, name: &str) -> String {
+        self.request.what.replacen("writing", name, 1)
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        self.expected.map_or(UNASKED, |(algorithm, _)| *algorithm)
+    }
+
+    /// The digest that the promise is kept with. A file that came out of a content coding may be
+    /// vouched for as it is, or as it was sent.
+    fn compare<'d>(&self, digests: &'d Digests) -> Result<&'d str, StreamError> {
+        let Digests { file, sent } = digests;
+        let Some((_, expected)) = self.expected else {
+            return Ok(file);
+        };
+        if file == expected {
+            return Ok(file);
+        }
+        let computed = match sent {
+            Some(sent) if sent.digest == *expected => {
+                if let Some(failure) = &sent.failure {
+                    return Err(StreamError::Damaged {
+                        image: self.request.id.clone(),
+                        source: failure.clone().into(),
+                    });
+                }
+                // What is stored is a compressed image, and the disk is the same; unless nobody is to
+                // look into it, and what is stored is the disk.
+                if !self.request.inspect {
+                    return Err(self.download_error(DownloadError::AsStored {
+                        location: self.location.to_string(),
+                    }));
+                }
+                return Ok(&sent.digest);
+            }
+            Some(sent) if sent.failure.is_some() => &sent.digest,
+            _ => file,
+        };
+        Err(StreamError::Checksum {
+            location: self.location.to_string(),
+            image: self.request.id.clone(),
+            expected: expected.clone(),
+            computed: computed.clone(),
+        })
+    }
+
+    fn source_error(&self, error: Option<DownloadError>) -> StreamError {
+        if self.halt.is_cancelled() {
+            return StreamError::Cancelled {
+                image: self.request.id.clone(),
+            };
+        }
+        self.download_error(error.unwrap_or_else(|| DownloadError::Interrupted {
+            location: self.location.to_string(),
+        }))
+    }
+
+    fn download_error(&self, source: DownloadError) -> StreamError {
+        StreamError::Download {
+            image: self.request.id.clone(),
+            source,
+        }
+    }
+
+    fn start<'scope, T: Send + 'scope>(
+        &self,
+        scope: &'scope Scope<'scope, '_>,
+        name: &str,
+        stage: impl FnOnce() -> T + Send + 'scope,
+    ) -> Result<ScopedJoinHandle<'scope, T>, StreamError> {
+        Builder::new()
+            .name(name.to_owned())
+            .spawn_scoped(scope, stage)
+            .map_err(|source| StreamError::Stages {
+                image: self.request.id.clone(),
+                source,
+            })
+    }
 }
 
-/// Algorithm and digest that the image must have, fetched where it stands in a file.
-fn expected(
-    request: &ImageRequest,
-    options: &Options,
-    context: &dyn Context,
-) -> Result<Option<(Algorithm, String)>, StreamError> {
-    let (location, algorithm, md5_allowed) = match &request.checksum {
-        None => return Ok(None),
-        Some(Checksum::Value { algorithm, digest }) => {
-            return Ok(Some((*algorithm, digest.clone())));
-        }
-        Some(Checksum::File {
-            location,
-            algorithm,
-            md5_allowed,
-        }) => (location, *algorithm, *md5_allowed),
-    };
-    let content = text::fetch(
-        location,
-        &request.credentials,
-        &request.proxies,
-        CHECKSUM_FILE_LIMIT,
-        options,
-        context,
-    )
-    .map_err(|source| StreamError::Download {
-        image: location.to_string(),
-        source,
-    })?;
-    let image = request.locations.first();
-    let wanted = Wanted {
-        path: &image.map(Location::decoded_path).unwrap_or_default(),
-        encoded_name: image.map(Location::file_name).unwrap_or_default(),
-        algorithm,
-    };
-    let found = checksum_file::digest_of(&wanted, &text_encoding::decode(&content));
-    let (algorithm, digest) = found.map_err(|reason| StreamError::ChecksumFile {
-        location: location.to_string(),
-        reason,
-    })?;
-    if algorithm == Algorithm::Md5 && !md5_allowed {
-        return Err(StreamError::ChecksumUnusable {
-            image: request.id.clone(),
-            reason: MD5_DISABLED.to_owned(),
-        });
-    }
-    Ok(Some((algorithm, digest)))
+/// What a stage ended with. A panic in one is a defect of ours and goes on in the thread that runs
+/// the command, where it ends that command alone.
+fn finish<T>(stage: ScopedJoinHandle<'_, T>) -> T {
+    stage
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

@@ -38,7 +38,6 @@ const KNOWN: &[&[&str]] = &[
         "src/init/shutdown.rs",
         "src/init/supervisor.rs",
     ],
-    &["src/stream/attempt.rs", "src/stream/pipeline.rs"],
     &[
         "src/stream/decode/bzip2.rs",
         "src/stream/decode/codec.rs",

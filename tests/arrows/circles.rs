@@ -39,14 +39,6 @@ const KNOWN: &[&[&str]] = &[
         "src/init/supervisor.rs",
     ],
     &[
-        "src/stream/decode/bzip2.rs",
-        "src/stream/decode/codec.rs",
-        "src/stream/decode/gzip.rs",
-        "src/stream/decode/members.rs",
-        "src/stream/decode/xz.rs",
-        "src/stream/decode/zstd.rs",
-    ],
-    &[
         "src/stream/decode/compressed.rs",
         "src/stream/decode/mod.rs",
         "src/stream/decode/qcow2/mod.rs",

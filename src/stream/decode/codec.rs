@@ -1,23 +1,9 @@
 //! What the adapters of the compression formats have in common.
 
-use super::bzip2::Bzip2;
-use super::gzip::Gzip;
-use super::xz::Xz;
-use super::zstd::Zstd;
-
 /// The largest window (the bytes that a decompressor must keep to look back at), in bytes. It is
 /// memory that the image's maker decides about, so it has an end: 128 MiB is what the zstd tool
 /// takes unasked, and twice what `xz -9` needs.
 pub(super) const WINDOW_LIMIT: u64 = 128 << 20;
-
-/// A compression format that may be around an image.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(in crate::stream) enum Compression {
-    Bzip2,
-    Gzip,
-    Xz,
-    Zstd,
-}
 
 /// A decompressor, fed piece by piece. It goes on from one member, stream or frame to the next by
 /// itself, up to the end of the file.
@@ -68,27 +54,5 @@ impl CompressionError {
         } else {
             Self::Corrupt("it cannot be read on".to_owned())
         }
-    }
-}
-
-impl Compression {
-    /// The format's name.
-    pub(in crate::stream) fn name(self) -> &'static str {
-        match self {
-            Self::Bzip2 => "bzip2",
-            Self::Gzip => "gzip",
-            Self::Xz => "xz",
-            Self::Zstd => "zstd",
-        }
-    }
-
-    /// A decompressor at the start of a file.
-    pub(in crate::stream) fn codec(self) -> Result<Box<dyn Codec>, CompressionError> {
-        Ok(match self {
-            Self::Bzip2 => Box::new(Bzip2::default()),
-            Self::Gzip => Box::new(Gzip::default()),
-            Self::Xz => Box::new(Xz::default()),
-            Self::Zstd => Box::new(Zstd::new()?),
-        })
     }
 }

@@ -1,6 +1,7 @@
 //! The bytes of a disk, compressed as a whole.
 
-use super::codec::{Compression, CompressionError, Step};
+use super::codec::{CompressionError, Step};
+use super::compression::Compression;
 use super::{Content, Decoder, Extent, INPUT_BUFFER, Outcome, Pass, zstd};
 use crate::stream::buffer::Pool;
 use crate::stream::error::StreamError;

@@ -6,6 +6,7 @@
 mod bzip2;
 mod codec;
 mod compressed;
+mod compression;
 mod deflate;
 mod gzip;
 mod input;
@@ -20,7 +21,8 @@ mod zstd;
 
 use std::sync::mpsc::Sender;
 
-pub(super) use codec::{Codec, Compression, CompressionError, Step};
+pub(super) use codec::{Codec, CompressionError, Step};
+pub(super) use compression::Compression;
 pub(super) use deflate::Deflate;
 pub(super) use input::Input;
 pub(super) use lzma::is_lzma;

@@ -5,7 +5,8 @@ use std::io::Read;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::codec::{Compression, CompressionError};
+use super::codec::CompressionError;
+use super::compression::Compression;
 
 const COMPRESSIONS: [Compression; 4] = [
     Compression::Bzip2,

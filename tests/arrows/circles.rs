@@ -38,15 +38,6 @@ const KNOWN: &[&[&str]] = &[
         "src/init/shutdown.rs",
         "src/init/supervisor.rs",
     ],
-    &[
-        "src/stream/decode/compressed.rs",
-        "src/stream/decode/mod.rs",
-        "src/stream/decode/qcow2/mod.rs",
-        "src/stream/decode/qcow2/output.rs",
-        "src/stream/decode/qcow2/pass.rs",
-        "src/stream/decode/qcow2/workers.rs",
-        "src/stream/decode/raw.rs",
-    ],
 ];
 
 const CRATES: &[&str] = &[

@@ -7,6 +7,7 @@ mod bzip2;
 mod codec;
 mod compressed;
 mod compression;
+mod decoder;
 mod deflate;
 mod gzip;
 mod input;
@@ -19,10 +20,9 @@ mod tests;
 mod xz;
 mod zstd;
 
-use std::sync::mpsc::Sender;
-
 pub(super) use codec::{Codec, CompressionError, Step};
 pub(super) use compression::Compression;
+pub(super) use decoder::{Content, Decoder, Extent, INPUT_BUFFER, INPUT_BUFFERS, Outcome, Pass};
 pub(super) use deflate::Deflate;
 pub(super) use input::Input;
 pub(super) use lzma::is_lzma;
@@ -30,82 +30,9 @@ pub(super) use lzma::is_lzma;
 use self::compressed::Compressed;
 use self::qcow2::Qcow2;
 use self::raw::Raw;
-use super::buffer::Buffer;
 use super::error::StreamError;
 use super::format::{self, Kind};
-use super::halt::Halt;
-use super::ranges::Ranges;
 use super::request::ImageRequest;
-use crate::sys::block_device::Medium;
-
-/// Bytes in a buffer of the image's file: enough that a stage's hand-over costs nothing, few
-/// enough that the stages overlap early.
-pub(super) const INPUT_BUFFER: usize = 1 << 20;
-
-/// Buffers of the file for a format with buffers of its own for the disk's bytes.
-pub(super) const INPUT_BUFFERS: usize = 8;
-
-/// Bytes that belong at an offset of the disk. Extents come in any order, with any length and
-/// alignment, and none says anything of a byte that another one spoke of.
-pub(super) struct Extent {
-    pub(super) offset: u64,
-    pub(super) content: Content,
-}
-
-/// What an extent holds.
-pub(super) enum Content {
-    /// These bytes.
-    Data(Buffer),
-    /// So many zeros. None at all say that the decoder waits for buffers, so that there is no point
-    /// in waiting for neighbours of what came.
-    Zeros(u64),
-}
-
-/// What a decoder works with during one pass over the file.
-pub(super) struct Pass<'a> {
-    /// The file's bytes from the first to the last, hashed already.
-    pub(super) input: Input<'a>,
-    /// Takes the extents.
-    pub(super) output: Sender<Extent>,
-    /// Any place of the same file, where the server offers that.
-    pub(super) ranges: &'a dyn Ranges,
-    pub(super) halt: &'a Halt<'a>,
-    pub(super) request: &'a ImageRequest,
-    /// What the extents are written to.
-    pub(super) device: &'a dyn Medium,
-}
-
-/// The decoder of one format, in use from an image's first pass to its last.
-pub(super) trait Decoder: Send {
-    /// Bytes of the disk that the image makes, where that is known beforehand.
-    fn size(&self) -> Option<u64>;
-
-    /// Bytes of the disk that it makes at least.
-    fn least_size(&self) -> u64 {
-        self.size().unwrap_or(0)
-    }
-
-    /// Buffers of [`INPUT_BUFFER`] bytes that the file may take up.
-    fn input_buffers(&self) -> usize {
-        INPUT_BUFFERS
-    }
-
-    /// Decode the file. All of it is read, whatever the format says about its end, because the
-    /// digest is that of all bytes; [`Input::drain`] takes what a decoder has no use for.
-    ///
-    /// Where the pipeline stops or a later stage is gone, any outcome will do: the stage that
-    /// failed has said why.
-    fn pass(&mut self, pass: &mut Pass<'_>) -> Result<Outcome, StreamError>;
-}
-
-/// How a pass ended.
-#[derive(Debug, Eq, PartialEq)]
-pub(super) enum Outcome {
-    /// The image is decoded: so many bytes of the disk.
-    Done { size: u64 },
-    /// The file is needed once more, from its first byte.
-    Again,
-}
 
 /// What an image is, and what decodes it.
 pub(super) struct Plan {

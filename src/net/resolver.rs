@@ -95,7 +95,7 @@ impl Default for System {
 }
 
 /// What the servers made of one question.
-enum Outcome {
+enum Verdict {
     Found(Vec<IpAddr>),
     NoAddress(SocketAddr),
     NotFound(SocketAddr),
@@ -182,10 +182,10 @@ impl Resolver {
                 continue;
             }
             let error = match self.ask(&configuration, &candidate.name).await {
-                Outcome::Found(addresses) => return Ok(addresses),
+                Verdict::Found(addresses) => return Ok(addresses),
                 outcome => {
                     // Servers that say nothing say nothing about the next domain either.
-                    searching &= !matches!(outcome, Outcome::Failed { said_so: false, .. });
+                    searching &= !matches!(outcome, Verdict::Failed { said_so: false, .. });
                     error(&candidate.name, outcome)
                 }
             };
@@ -201,7 +201,7 @@ impl Resolver {
     }
 
     /// Both families' addresses of one name.
-    async fn ask(&self, configuration: &ResolvConf, name: &DnsName) -> Outcome {
+    async fn ask(&self, configuration: &ResolvConf, name: &DnsName) -> Verdict {
         let turn = if configuration.rotate {
             self.shared.turn.fetch_add(1, Ordering::Relaxed)
         } else {
@@ -225,7 +225,7 @@ impl Resolver {
         configuration: &ResolvConf,
         turn: usize,
         query: Query<'_>,
-    ) -> Outcome {
+    ) -> Verdict {
         let servers = &configuration.servers;
         let second = self.shared.system.second;
         let mut complaints: Vec<(SocketAddr, String)> = Vec::new();
@@ -240,9 +240,9 @@ impl Resolver {
                     exchange::ask(server, &query, configuration.tcp, second),
                 );
                 let complaint = match answer.await {
-                    Ok(Ok(Answer::Addresses(addresses))) => return Outcome::Found(addresses),
-                    Ok(Ok(Answer::NoAddress)) => return Outcome::NoAddress(server),
-                    Ok(Ok(Answer::NotFound)) => return Outcome::NotFound(server),
+                    Ok(Ok(Answer::Addresses(addresses))) => return Verdict::Found(addresses),
+                    Ok(Ok(Answer::NoAddress)) => return Verdict::NoAddress(server),
+                    Ok(Ok(Answer::NotFound)) => return Verdict::NotFound(server),
                     Ok(Ok(Answer::Failed(what))) => {
                         said_so = true;
                         what
@@ -254,7 +254,7 @@ impl Resolver {
                 complaints.push((server, complaint));
             }
         }
-        Outcome::Failed {
+        Verdict::Failed {
             complaints,
             said_so,
         }
@@ -262,15 +262,15 @@ impl Resolver {
 }
 
 /// Both outcomes; where the first to come has addresses, the other is not waited for as long.
-async fn side_by_side<F: Future<Output = Outcome>>(v4: F, v6: F, patience: Duration) -> Outcome {
+async fn side_by_side<F: Future<Output = Verdict>>(v4: F, v6: F, patience: Duration) -> Verdict {
     let (mut v4, mut v6) = (pin!(v4), pin!(v6));
     select! {
         first = &mut v4 => match first {
-            Outcome::Found(_) => both(first, timeout(patience, v6).await.ok()),
+            Verdict::Found(_) => both(first, timeout(patience, v6).await.ok()),
             _ => both(first, Some(v6.await)),
         },
         first = &mut v6 => match first {
-            Outcome::Found(_) => match timeout(patience, v4).await {
+            Verdict::Found(_) => match timeout(patience, v4).await {
                 Ok(v4) => both(v4, Some(first)),
                 Err(_) => first,
             },
@@ -281,39 +281,39 @@ async fn side_by_side<F: Future<Output = Outcome>>(v4: F, v6: F, patience: Durat
 
 /// One outcome of both families'. What a server knows counts more than that another could not
 /// answer for the other family, except that "no address" needs both.
-fn both(v4: Outcome, v6: Option<Outcome>) -> Outcome {
+fn both(v4: Verdict, v6: Option<Verdict>) -> Verdict {
     match (v4, v6) {
-        (Outcome::Found(mut addresses), Some(Outcome::Found(more))) => {
+        (Verdict::Found(mut addresses), Some(Verdict::Found(more))) => {
             addresses.extend(more);
-            Outcome::Found(addresses)
+            Verdict::Found(addresses)
         }
-        (Outcome::Found(addresses), _) | (_, Some(Outcome::Found(addresses))) => {
-            Outcome::Found(addresses)
+        (Verdict::Found(addresses), _) | (_, Some(Verdict::Found(addresses))) => {
+            Verdict::Found(addresses)
         }
         (first, None) => first,
-        (_, Some(not_found @ Outcome::NotFound(_)))
-        | (Outcome::NoAddress(_), Some(not_found @ Outcome::Failed { .. })) => not_found,
+        (_, Some(not_found @ Verdict::NotFound(_)))
+        | (Verdict::NoAddress(_), Some(not_found @ Verdict::Failed { .. })) => not_found,
         (first, Some(_)) => first,
     }
 }
 
-fn error(name: &DnsName, outcome: Outcome) -> LookupError {
+fn error(name: &DnsName, outcome: Verdict) -> LookupError {
     let name = exchange::text(name);
     match outcome {
-        Outcome::NotFound(server) => LookupError::NotFound {
+        Verdict::NotFound(server) => LookupError::NotFound {
             name,
             server: server.ip(),
         },
-        Outcome::NoAddress(server) => LookupError::NoAddress {
+        Verdict::NoAddress(server) => LookupError::NoAddress {
             name,
             server: server.ip(),
         },
-        Outcome::Failed { complaints, .. } => LookupError::NoAnswer {
+        Verdict::Failed { complaints, .. } => LookupError::NoAnswer {
             name,
             complaints: joined(&complaints),
         },
         // A caller that has addresses makes no error of them.
-        Outcome::Found(_) => LookupError::NoName,
+        Verdict::Found(_) => LookupError::NoName,
     }
 }
 

@@ -77,15 +77,15 @@ pub(crate) fn image(data: &[u8]) {
     }
     let start = &file[..file.len().min(INPUT_BUFFER)];
     let length = (first & 8 == 0).then_some(file.len() as u64);
-    let Ok(mut plan) = decode::plan(&request, start, length) else {
+    let Ok(mut image) = decode::recognise(&request, start, length) else {
         return;
     };
     let ranges = Parts(file, first & 16 == 0);
     let device = MemoryMedium::of(vec![0; 1 << 20], 512);
     for _ in 0..MOST_PASSES {
         if !matches!(
-            pass(&mut *plan.decoder, file, &request, &ranges, &device),
-            Some(decode::Outcome::Again)
+            pass(&mut *image.decoder, file, &request, &ranges, &device),
+            Some(decode::PassOutcome::Again)
         ) {
             return;
         }
@@ -100,7 +100,7 @@ fn pass(
     request: &ImageRequest,
     ranges: &Parts<'_>,
     device: &MemoryMedium,
-) -> Option<decode::Outcome> {
+) -> Option<decode::PassOutcome> {
     let halt = Halt::new(&SilentContext);
     let (to_decoder, from) = mpsc::channel();
     let (output, extents) = mpsc::channel::<Extent>();

@@ -10,7 +10,7 @@
 //!    └──────────────── the pool takes written buffers back ◀────────┘
 //! ```
 //!
-//! The format is found by the first buffer (`decode::plan`), before anything is written; a format
+//! The format is found by the first buffer (`decode::recognise`), before anything is written; a format
 //! that needs the file more than once is given it again, and both times must have one digest.
 //!
 //! The order on the medium is the point of it all: the first and last MiB are zeroed and flushed

@@ -9,7 +9,7 @@ use farrier_plugin::Progress;
 use tracing::info;
 
 use super::buffer::Pool;
-use super::decode::{self, Decoder, INPUT_BUFFER, INPUT_BUFFERS, Input, Outcome, Pass};
+use super::decode::{self, Decoder, INPUT_BUFFER, INPUT_BUFFERS, Input, Pass, PassOutcome};
 use super::digest::{Algorithm, verify};
 use super::error::{DownloadError, StreamError};
 use super::halt::Halt;
@@ -59,7 +59,7 @@ pub(super) struct Pipeline<'a, 'm> {
 }
 
 /// What was found out by the first buffer, and outlives the pass that it came in.
-struct Plan<'m> {
+struct Begun<'m> {
     format: &'static str,
     decoder: Box<dyn Decoder>,
     /// All passes are over this version of the file.
@@ -69,7 +69,7 @@ struct Plan<'m> {
 
 /// How a pass over the file ended.
 struct Passed {
-    outcome: Outcome,
+    outcome: PassOutcome,
     digests: Digests,
     /// Bytes of the file.
     read: u64,
@@ -86,28 +86,28 @@ struct Digests {
 impl<'m> Pipeline<'_, 'm> {
     /// All passes, the flush and the comparison of digests.
     pub(super) fn run(&self) -> Result<(Staged<'m>, Written), StreamError> {
-        let mut plan = None;
+        let mut begun = None;
         let mut seen: Option<String> = None;
         for number in 1.. {
-            let passed = self.pass(number, &mut plan)?;
+            let passed = self.pass(number, &mut begun)?;
             if seen.is_some_and(|digest| digest != passed.digests.file) {
                 return Err(self.download_error(DownloadError::Changed {
                     location: self.location.to_string(),
                 }));
             }
-            match (passed.outcome, plan) {
-                (Outcome::Done { size }, Some(plan)) => {
-                    let digest = self.finish(&plan.staged, size, &passed.digests)?;
+            match (passed.outcome, begun) {
+                (PassOutcome::Done { size }, Some(begun)) => {
+                    let digest = self.finish(&begun.staged, size, &passed.digests)?;
                     let written = Written {
                         size,
                         read: passed.read,
-                        format: plan.format,
+                        format: begun.format,
                         checksum: format!("{}:{digest}", self.algorithm()),
                         digest: self.expected.map(|_| digest),
                     };
-                    return Ok((plan.staged, written));
+                    return Ok((begun.staged, written));
                 }
-                (_, again) => plan = again,
+                (_, again) => begun = again,
             }
             seen = Some(passed.digests.file);
         }
@@ -145,9 +145,9 @@ impl<'m> Pipeline<'_, 'm> {
     }
 
     /// The file once, from its first to its last byte.
-    fn pass(&self, number: u32, plan: &mut Option<Plan<'m>>) -> Result<Passed, StreamError> {
+    fn pass(&self, number: u32, begun: &mut Option<Begun<'m>>) -> Result<Passed, StreamError> {
         thread::scope(|scope| {
-            let passed = self.stages(scope, number, plan);
+            let passed = self.stages(scope, number, begun);
             if passed.is_err() {
                 self.halt.stop();
             }
@@ -159,7 +159,7 @@ impl<'m> Pipeline<'_, 'm> {
         &'env self,
         scope: &'scope Scope<'scope, 'env>,
         number: u32,
-        plan: &mut Option<Plan<'m>>,
+        begun: &mut Option<Begun<'m>>,
     ) -> Result<Passed, StreamError> {
         let (opened, announced) = mpsc::channel();
         let (to_verify, received) = mpsc::channel();
@@ -172,7 +172,7 @@ impl<'m> Pipeline<'_, 'm> {
             pool,
             halt: &self.halt,
         };
-        let version = plan.as_ref().map(|plan| plan.version.clone());
+        let version = begun.as_ref().map(|begun| begun.version.clone());
         let algorithm = self.algorithm();
         let unpacking = (!self.as_stored).then_some(algorithm);
         let patience = || Patience::new(self.options, &self.halt, self.started);
@@ -201,10 +201,10 @@ impl<'m> Pipeline<'_, 'm> {
             what.push_str(&format!(" (pass {number})"));
         }
         let mut input = Input::new(verified, what, length, &self.halt);
-        let Plan {
+        let Begun {
             decoder, staged, ..
-        } = match plan {
-            Some(plan) => plan,
+        } = match begun {
+            Some(begun) => begun,
             None => {
                 let start = input.start();
                 if start.is_empty() {
@@ -214,9 +214,9 @@ impl<'m> Pipeline<'_, 'm> {
                         outcome => return Err(self.source_error(outcome.err())),
                     };
                     let file = finish(verifier).unwrap_or_default();
-                    return self.empty(plan, &version, Digests { file, sent });
+                    return self.empty(begun, &version, Digests { file, sent });
                 }
-                plan.insert(self.plan(start, &version)?)
+                begun.insert(self.begin(start, &version)?)
             }
         };
         buffers.raise(decoder.input_buffers());
@@ -293,13 +293,13 @@ impl<'m> Pipeline<'_, 'm> {
     /// A file without a byte: the medium's ends are blanked as for any image, and nothing follows.
     fn empty(
         &self,
-        plan: &mut Option<Plan<'m>>,
+        begun: &mut Option<Begun<'m>>,
         version: &Version,
         digests: Digests,
     ) -> Result<Passed, StreamError> {
-        *plan = Some(self.plan(&[], version)?);
+        *begun = Some(self.begin(&[], version)?);
         Ok(Passed {
-            outcome: Outcome::Done { size: 0 },
+            outcome: PassOutcome::Done { size: 0 },
             digests,
             read: 0,
         })
@@ -307,14 +307,14 @@ impl<'m> Pipeline<'_, 'm> {
 
     /// What to do with the image that starts like this; and once it is known to fit, as far as it
     /// tells its size, blank the medium's ends.
-    fn plan(&self, start: &[u8], version: &Version) -> Result<Plan<'m>, StreamError> {
+    fn begin(&self, start: &[u8], version: &Version) -> Result<Begun<'m>, StreamError> {
         // No byte came of what is empty, whether or not that was announced.
         let length = if start.is_empty() {
             Some(0)
         } else {
             version.length()
         };
-        let decode::Plan { kind, decoder } = decode::plan(self.request, start, length)?;
+        let decode::Recognised { kind, decoder } = decode::recognise(self.request, start, length)?;
         let size = decoder.least_size();
         if size > self.medium.size() {
             return Err(StreamError::TooLarge {
@@ -323,7 +323,7 @@ impl<'m> Pipeline<'_, 'm> {
                 device_size: self.medium.size(),
             });
         }
-        Ok(Plan {
+        Ok(Begun {
             format: kind.name(),
             decoder,
             version: version.clone(),

@@ -2,7 +2,7 @@
 
 use super::codec::{CompressionError, Step};
 use super::compression::Compression;
-use super::{Content, Decoder, Extent, INPUT_BUFFER, Outcome, Pass, zstd};
+use super::{Content, Decoder, Extent, INPUT_BUFFER, Pass, PassOutcome, zstd};
 use crate::stream::buffer::Pool;
 use crate::stream::error::StreamError;
 use crate::stream::format;
@@ -109,7 +109,7 @@ impl Decoder for Compressed {
         self.least
     }
 
-    fn pass(&mut self, pass: &mut Pass<'_>) -> Result<Outcome, StreamError> {
+    fn pass(&mut self, pass: &mut Pass<'_>) -> Result<PassOutcome, StreamError> {
         let mut codec = self
             .compression
             .codec()
@@ -118,7 +118,7 @@ impl Decoder for Compressed {
         let mut from = pass.input.next();
         let mut taken = 0;
         let mut offset = 0;
-        let stopped = Ok(Outcome::Done { size: 0 });
+        let stopped = Ok(PassOutcome::Done { size: 0 });
         let Some(mut to) = pool.take(pass.halt) else {
             return stopped;
         };
@@ -157,7 +157,7 @@ impl Decoder for Compressed {
             }
             offset = size;
             if step.finished {
-                return Ok(Outcome::Done { size });
+                return Ok(PassOutcome::Done { size });
             }
             let Some(next) = pool.take(pass.halt) else {
                 return stopped;

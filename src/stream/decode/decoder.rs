@@ -67,12 +67,12 @@ pub(in crate::stream) trait Decoder: Send {
     ///
     /// Where the pipeline stops or a later stage is gone, any outcome will do: the stage that
     /// failed has said why.
-    fn pass(&mut self, pass: &mut Pass<'_>) -> Result<Outcome, StreamError>;
+    fn pass(&mut self, pass: &mut Pass<'_>) -> Result<PassOutcome, StreamError>;
 }
 
 /// How a pass ended.
 #[derive(Debug, Eq, PartialEq)]
-pub(in crate::stream) enum Outcome {
+pub(in crate::stream) enum PassOutcome {
     /// The image is decoded: so many bytes of the disk.
     Done { size: u64 },
     /// The file is needed once more, from its first byte.

@@ -1,6 +1,6 @@
 //! The bytes of the disk as they are.
 
-use super::{Content, Decoder, Extent, Outcome, Pass};
+use super::{Content, Decoder, Extent, Pass, PassOutcome};
 use crate::stream::error::StreamError;
 
 /// The file's buffers go to the disk themselves, so there may be as many as other formats have
@@ -28,7 +28,7 @@ impl Decoder for Raw {
         BUFFERS
     }
 
-    fn pass(&mut self, pass: &mut Pass<'_>) -> Result<Outcome, StreamError> {
+    fn pass(&mut self, pass: &mut Pass<'_>) -> Result<PassOutcome, StreamError> {
         let mut offset = 0;
         while let Some(data) = pass.input.next() {
             let length = data.len() as u64;
@@ -38,6 +38,6 @@ impl Decoder for Raw {
             }
             offset += length;
         }
-        Ok(Outcome::Done { size: offset })
+        Ok(PassOutcome::Done { size: offset })
     }
 }

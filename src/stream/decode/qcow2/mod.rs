@@ -44,9 +44,9 @@ use self::fetched::Fetched;
 use self::look_back::LookBack;
 use self::output::{Failure, Output, Pools};
 use self::pass::Reader;
-use self::plan::Plan;
+use self::plan::PassPlan;
 use self::workers::Workers;
-use super::{Decoder, Outcome, Pass};
+use super::{Decoder, Pass, PassOutcome};
 use crate::stream::error::StreamError;
 
 /// Large, small and tiny buffers for data that is not compressed: 12 MiB for long runs, 6 MiB for
@@ -57,7 +57,7 @@ const BUFFERS: [usize; 3] = [12, 96, 1024];
 pub(super) struct Qcow2 {
     /// The image's id.
     image: String,
-    plan: Plan,
+    plan: PassPlan,
     pools: Pools,
     worker_pools: Vec<Pools>,
 }
@@ -65,7 +65,7 @@ pub(super) struct Qcow2 {
 impl Qcow2 {
     /// The decoder for the file of `length` bytes that starts with these.
     pub(super) fn new(image: &str, start: &[u8], length: Option<u64>) -> Result<Self, StreamError> {
-        let plan = Plan::new(start, length).map_err(|error| refused(image, error))?;
+        let plan = PassPlan::new(start, length).map_err(|error| refused(image, error))?;
         let cluster = plan.header.geometry.cluster() as usize;
         Ok(Self {
             image: image.to_owned(),
@@ -81,7 +81,7 @@ impl Decoder for Qcow2 {
         Some(self.plan.header.geometry.size)
     }
 
-    fn pass(&mut self, pass: &mut Pass<'_>) -> Result<Outcome, StreamError> {
+    fn pass(&mut self, pass: &mut Pass<'_>) -> Result<PassOutcome, StreamError> {
         let Self {
             image,
             plan,
@@ -114,9 +114,9 @@ impl Decoder for Qcow2 {
             reader.run(input)
         });
         match outcome {
-            Ok(false) => Ok(Outcome::Done { size }),
+            Ok(false) => Ok(PassOutcome::Done { size }),
             // Where the pipeline stops, any outcome will do.
-            Ok(true) | Err(Failure::Gone) => Ok(Outcome::Again),
+            Ok(true) | Err(Failure::Gone) => Ok(PassOutcome::Again),
             Err(Failure::Image(error)) => Err(damaged(image, error)),
             Err(Failure::Download(source)) => Err(StreamError::Download {
                 image: image.clone(),

@@ -8,7 +8,7 @@ use super::geometry::SECTOR;
 use super::look_back::LookBack;
 use super::map::{Mapping, Source, append};
 use super::output::{Failure, Output};
-use super::plan::Plan;
+use super::plan::PassPlan;
 use super::tables::{Table, Words};
 use super::workers::Workers;
 use crate::stream::buffer::Buffer;
@@ -18,7 +18,7 @@ use crate::stream::ranges::Ranges;
 
 /// What is at hand during a pass, beside the plan.
 pub(super) struct Reader<'r, 'scope, 'env> {
-    pub(super) plan: &'r mut Plan,
+    pub(super) plan: &'r mut PassPlan,
     pub(super) ranges: &'r dyn Ranges,
     pub(super) output: Output<'r>,
     pub(super) workers: Workers<'scope, 'env>,

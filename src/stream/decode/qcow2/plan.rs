@@ -35,7 +35,7 @@ pub(super) const LIMITS: Limits = Limits {
 
 /// An image's layout as far as it is known, and what is still to be done with it.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct PassPlan {
     pub(super) header: Header,
     /// Bytes of the file, where the server told.
     pub(super) length: Option<u64>,
@@ -59,7 +59,7 @@ pub(super) struct Plan {
     passes: u32,
 }
 
-impl Plan {
+impl PassPlan {
     /// The plan for the file that starts with these bytes.
     pub(super) fn new(start: &[u8], length: Option<u64>) -> Result<Self, Qcow2Error> {
         let header = Header::parse(start)?;

@@ -14,7 +14,7 @@ use farrier_plugin::SilentContext;
 use super::Qcow2;
 use super::plan::{LIMITS, Limits};
 use crate::stream::buffer::Pool;
-use crate::stream::decode::{Content, Decoder, Extent, INPUT_BUFFER, Input, Outcome, Pass};
+use crate::stream::decode::{Content, Decoder, Extent, INPUT_BUFFER, Input, Pass, PassOutcome};
 use crate::stream::error::StreamError;
 use crate::stream::halt::Halt;
 use crate::stream::ranges::{RangeError, Ranges};
@@ -124,7 +124,7 @@ fn extents(
             }
             outcome
         })?;
-        if let Outcome::Done { size } = outcome {
+        if let PassOutcome::Done { size } = outcome {
             let requests = ranges.requests.load(Ordering::Relaxed);
             return Ok((size, Effort { passes, requests }));
         }

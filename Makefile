@@ -9,7 +9,7 @@ CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help build ramdisk plugin-initrd demo test unit lab check bench compare fuzz fuzz-briefly findings docs clean tools FORCE
+.PHONY: help build ramdisk plugin-initrd demo test unit lab lab-full check bench compare fuzz fuzz-build fuzz-briefly findings docs clean tools FORCE
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,15 +64,22 @@ lab: ramdisk ## What the lab needs: packages, conductor, images
 	@tests/lab/images/build-test-image
 
 # The unit tests wait more than they compute, and the last step of compiling the agent has one
-# thread; so they go side by side, and so do two labs with a server each.
+# thread; so all that is built and the unit tests go side by side, and so do three labs, of which each
+# waits for a third of its time.
 test: ## Everything: unit tests, then the real conductor with virtual servers
-	@$(MAKE) --no-print-directory -j 2 unit lab
+	@$(MAKE) --no-print-directory -j 3 unit lab fuzz-build
 	@$(MAKE) --no-print-directory fuzz-briefly
 	@echo "== a real conductor hears of a virtual server"
-	build/lab/venv/bin/python -m pytest -q -m alone tests/conductor
+	$(PYTEST) -m alone tests/conductor
 	@echo "== a real conductor deploys virtual servers"
-	build/lab/venv/bin/python -m pytest -q -m "not alone" -n 2 --dist loadfile \
-	    --no-loadscope-reorder --durations=20 tests/conductor
+	$(PYTEST) -m "not alone and not full" $(SIDE_BY_SIDE) tests/conductor
+
+lab-full: lab ## All cases with a conductor: also variations that make test leaves out, and 20 power cuts
+	$(PYTEST) -m alone tests/conductor
+	MOMENTS=$(or $(MOMENTS),20) $(PYTEST) -m "not alone" $(SIDE_BY_SIDE) tests/conductor
+
+PYTEST = build/lab/venv/bin/python -m pytest -q
+SIDE_BY_SIDE = -n 3 --dist loadfile --no-loadscope-reorder --durations=20
 
 demo: lab ## A real Ironic network-boots, inspects, cleans and deploys a virtual server
 	@tests/lab/images/build-demo-image
@@ -80,6 +87,10 @@ demo: lab ## A real Ironic network-boots, inspects, cleans and deploys a virtual
 
 fuzz: tools ## Arbitrary bytes for every parser, SECONDS=60 each
 	@fuzz/run $(or $(SECONDS),60)
+
+fuzz-build: tools
+	@echo "== compiling the fuzz targets"
+	@nice fuzz/build
 
 # A fixed time in all: a new target must not make the suite longer.
 fuzz-briefly: tools

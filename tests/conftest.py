@@ -1,4 +1,4 @@
-"""One lab for all tests of a run; with pytest-xdist (`-n 2`) one for each of its workers."""
+"""One lab for all tests of a run; with pytest-xdist (`-n 3`) one for each of its workers."""
 
 import os
 import subprocess
@@ -14,6 +14,7 @@ from lab import Image, Lab, paths  # noqa: E402  (needs the path above)
 
 def pytest_configure(config):
     config.addinivalue_line('markers', 'alone: measures time, so nothing may run beside it')
+    config.addinivalue_line('markers', 'full: a variation of other cases, for make lab-full alone')
 
 
 @pytest.fixture(scope='session')

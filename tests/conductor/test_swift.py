@@ -147,6 +147,7 @@ def test_url_that_expires_on_the_way(lab, swift, content, target):
     assert target.read_bytes()[:MIB] == bytes(MIB)
 
 
+@pytest.mark.full
 def test_deployment_through_a_temporary_url(lab, swift, image):
     """A real conductor, a real Swift, and a link that breaks three times."""
     swift.put_static('system.img', (lab.run.images / 'test.img').read_bytes(), parts=4)

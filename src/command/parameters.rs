@@ -1,10 +1,13 @@
 //! The parameters of one command: which it takes, and reading them.
 
 use std::fmt::{self, Display};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use farrier_plugin::{ErrorKind, LargeStrings, ManagerError, Node, Port, StepArguments};
 use serde_json::{Map, Value};
+
+use crate::config::Options;
+use crate::deploy::ImageInfo;
 
 /// Which parameters a command takes. The messages are the reference's, which are Python's own
 /// words about a call with the wrong arguments: operators search for them.
@@ -65,6 +68,7 @@ impl Signature {
 pub(super) struct Parameters {
     values: Map<String, Value>,
     large: Arc<LargeStrings>,
+    image: OnceLock<Arc<ImageInfo>>,
 }
 
 /// Names alone: a rescue password and a config drive are values.
@@ -77,7 +81,11 @@ impl fmt::Debug for Parameters {
 impl Parameters {
     /// These values, whose large strings are in that table.
     pub(super) fn new(values: Map<String, Value>, large: Arc<LargeStrings>) -> Self {
-        Self { values, large }
+        Self {
+            values,
+            large,
+            image: OnceLock::new(),
+        }
     }
 
     /// All of them.
@@ -152,6 +160,15 @@ impl Parameters {
     pub(super) fn ports(&self) -> Result<Vec<Port>, ManagerError> {
         let ports = self.list("ports")?.iter();
         Ok(ports.map(|port| self.large.elide(port)).collect())
+    }
+
+    /// The image that they describe, taken apart when it is asked for first.
+    pub(super) fn image(&self, options: &Options) -> Result<Arc<ImageInfo>, ManagerError> {
+        if let Some(image) = self.image.get() {
+            return Ok(Arc::clone(image));
+        }
+        let image = Arc::new(ImageInfo::parse(&self.to_arguments(), options)?);
+        Ok(Arc::clone(self.image.get_or_init(|| image)))
     }
 
     /// All of them, as the arguments of a step.

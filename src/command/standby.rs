@@ -11,7 +11,7 @@ use super::definition::{Definition, Mode, no_validation};
 use super::environment::Environment;
 use super::parameters::{Parameters, Signature};
 use super::steps::find_hints;
-use crate::deploy::ImageInfo;
+use crate::hardware::StepCall;
 use crate::sys::power::Transition;
 
 /// The commands of this extension.
@@ -21,8 +21,7 @@ pub(super) const COMMANDS: &[Definition] = &[
         mode: Mode::Async,
         signature: Signature::of(&["image_info"], &["configdrive"]),
         validate: |environment, parameters| {
-            ImageInfo::parse(&parameters.to_arguments(), &environment.options.current())?;
-            Ok(())
+            parameters.image(&environment.options.current()).map(drop)
         },
         run: prepare_image,
     },
@@ -93,14 +92,16 @@ fn prepare_image(
 ) -> Result<Value, ManagerError> {
     let mut node = environment.managers.node().unwrap_or_default();
     find_hints(environment, &mut node);
-    environment.managers.execute_step(
-        context,
-        StepKind::Deploy,
-        "write_image",
-        &node,
-        &[],
-        &parameters.to_arguments(),
-    )
+    let step = StepCall {
+        name: "write_image",
+        node: &node,
+        ports: &[],
+        arguments: &parameters.to_arguments(),
+        image: Some(&*parameters.image(&environment.options.current())?),
+    };
+    environment
+        .managers
+        .execute_step(context, StepKind::Deploy, &step)
 }
 
 /// Reboot or power off (contract/control-plane 10.6).

@@ -13,6 +13,7 @@ use super::outcome::panic_text;
 use super::parameters::{Parameters, Signature};
 use crate::block::hints;
 use crate::deploy::ImageInfo;
+use crate::hardware::StepCall;
 
 /// What `get_*_steps` takes.
 pub(super) const GET: Signature = Signature::of(&["node", "ports"], &[]);
@@ -69,16 +70,27 @@ pub(super) fn execute(
     };
     let arguments = arguments(kind, parameters, step)?;
     echo::hide_secrets(&arguments.values, parameters.large());
+    let mut image = None;
     if IMAGE_STEPS.contains(&name.as_str()) {
         if arguments.values.contains_key("image_info") {
-            ImageInfo::parse(&arguments, &environment.options.current())?;
+            image = Some(ImageInfo::parse(
+                &arguments,
+                &environment.options.current(),
+            )?);
         }
         find_hints(environment, &mut node);
     }
 
     info!(step = name, "{word} step starts");
+    let call = StepCall {
+        name,
+        node: &node,
+        ports: &ports,
+        arguments: &arguments,
+        image: image.as_ref(),
+    };
     let ran = catch_unwind(AssertUnwindSafe(|| {
-        managers.execute_step(context, kind, name, &node, &ports, &arguments)
+        managers.execute_step(context, kind, &call)
     }));
     let result = ran
         .unwrap_or_else(|panic| {
@@ -203,6 +215,7 @@ mod tests {
 
     use super::*;
     use crate::command::fake::{self, FakeManager};
+    use crate::command::registry;
     use crate::sys::log;
 
     fn parameters(values: Value, large: LargeStrings) -> Parameters {
@@ -383,6 +396,86 @@ mod tests {
         // None, for the reference.
         for args in [json!([]), json!(""), json!(0), json!(null), json!({})] {
             run(args).unwrap();
+        }
+    }
+
+    /// `standby.prepare_image` and the step `write_image` judge an image alike, and a manager that is not the
+    /// agent's own gets what was sent.
+    #[test]
+    fn both_commands_that_write_an_image_judge_it_alike() {
+        let sha256 = "a".repeat(64);
+        let with = |changes: Value| {
+            let mut info = json!({"id": "i", "urls": ["http://192.0.2.1/i"], "checksum": sha256});
+            for (name, value) in changes.as_object().unwrap() {
+                info[name] = value.clone();
+            }
+            info
+        };
+        let urls = "Image 'urls' must be a list of strings.";
+        for (info, expected) in [
+            (with(json!({})), None),
+            (with(json!({"checksum": "http://192.0.2.1/s"})), None),
+            (with(json!({"checksum": "HTTP://192.0.2.1/s"})), None),
+            (
+                with(json!({"checksum": "a"})),
+                Some("Image checksum is not available"),
+            ),
+            (
+                with(json!({"checksum": "a".repeat(32)})),
+                Some("Image checksum is an MD5."),
+            ),
+            (
+                with(json!({"checksum": 7})),
+                Some("Image 'checksum' must be a non-empty string."),
+            ),
+            (
+                with(json!({"checksum": null, "os_hash_algo": "sha256"})),
+                Some("Image 'os_hash_value' must be a non-empty string."),
+            ),
+            (with(json!({"id": 7})), None),
+            (with(json!({"id": 7, "urls": [7]})), Some(urls)),
+            (
+                with(json!({"id": []})),
+                Some("Image 'id' must be a string."),
+            ),
+            (
+                with(json!({"urls": []})),
+                Some("Image 'urls' must be a list with at least"),
+            ),
+            (
+                with(json!({"proxies": "http://p"})),
+                Some("Image 'proxies' must be an object."),
+            ),
+            (json!({}), Some("Image is missing 'id' field.")),
+            (
+                json!(5),
+                Some("The argument 'image_info' must be an object."),
+            ),
+        ] {
+            let (environment, manager, _state) = environment(|| None);
+            let sent = json!({"image_info": info, "configdrive": null});
+            let command = registry::find("standby.prepare_image").unwrap();
+            let prepared = parameters(sent.clone(), LargeStrings::default());
+            let prepared = (command.validate)(&environment, &prepared)
+                .and_then(|()| (command.run)(&environment, &SilentContext, &prepared));
+            let step = json!({"node": {"uuid": "1be2"}, "ports": [],
+                              "step": {"step": "write_image", "args": sent}});
+            let step = parameters(step, LargeStrings::default());
+            let written = execute(StepKind::Deploy, &environment, &SilentContext, &step);
+
+            let details = |ran: Result<Value, ManagerError>| ran.err().map(|error| error.chain());
+            let (prepared, written) = (details(prepared), details(written));
+            assert_eq!(prepared, written, "{info}");
+            match (prepared, expected) {
+                (None, None) => {}
+                (Some(said), Some(expected)) if said.starts_with(expected) => {}
+                other => panic!("{info}: {other:?}"),
+            }
+            let calls = manager.calls.lock().unwrap();
+            assert_eq!(calls.len(), if expected.is_none() { 2 } else { 0 });
+            for call in calls.iter() {
+                assert_eq!(Value::Object(call.arguments.values.clone()), sent);
+            }
         }
     }
 

@@ -142,6 +142,6 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn missing(name: &str) -> DeployError {
+pub(super) fn missing(name: &str) -> DeployError {
     DeployError::Arguments(format!("Image is missing '{name}' field."))
 }

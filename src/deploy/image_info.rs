@@ -97,6 +97,11 @@ impl ImageInfo {
         Ok(info)
     }
 
+    /// The error of a step that came without a description of an image.
+    pub fn missing() -> DeployError {
+        super::fields::missing("id")
+    }
+
     /// The id, without a query.
     pub(super) fn id(&self) -> &str {
         &self.id

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use farrier_plugin::{BlockDevice, Context, Node, StepArguments, chain};
+use farrier_plugin::{BlockDevice, Context, chain};
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
@@ -35,7 +35,7 @@ pub struct Deployed {
     pub partition_uuids: Value,
 }
 
-/// Write the image that the step's arguments describe, and its config drive, to this disk.
+/// Write this image and its config drive to this disk.
 ///
 /// Nothing is written where firmware could not read it, unless `ignore_bootloader_failure` says that
 /// this machine boots by other means.
@@ -46,13 +46,12 @@ pub struct Deployed {
 /// earlier, however, does not boot.
 pub fn write_image(
     context: &dyn Context,
-    _node: &Node,
     device: &BlockDevice,
-    arguments: &StepArguments,
+    image: &ImageInfo,
     options: &Options,
 ) -> Result<Deployed, DeployError> {
     reach::check(&Root::system(), device, options.ignore_bootloader_failure)?;
-    let job = Job::prepare(context, &device.name, arguments, options)?;
+    let job = Job::prepare(context, &device.name, image, options)?;
     let disk = target::open(&device.name, context)?;
     let (deployed, table) = job.run(context, &disk, options)?;
     if let Err(error) = take_partitions(&Root::system(), &disk, &table) {
@@ -71,7 +70,7 @@ pub fn write_image(
 
 /// A deploy that was found sound as far as that can be seen without the disk.
 struct Job<'a> {
-    info: ImageInfo,
+    info: &'a ImageInfo,
     request: ImageRequest,
     drive: Option<ConfigDrive>,
     device: &'a str,
@@ -81,10 +80,9 @@ impl<'a> Job<'a> {
     fn prepare(
         context: &dyn Context,
         device: &'a str,
-        arguments: &StepArguments,
+        info: &'a ImageInfo,
         options: &Options,
     ) -> Result<Self, DeployError> {
-        let info = ImageInfo::parse(arguments, options)?;
         if info.is_partition_image() {
             return Err(DeployError::NotOffered {
                 what: "Partition images are",

@@ -18,3 +18,4 @@ mod fake;
 
 pub use managers::{Managers, RosterEntry};
 pub use plugin::{Finding, Refused, check as check_plugin};
+pub use steps::StepCall;

@@ -1,9 +1,27 @@
-//! Which manager's step is reported when several offer one of the same name
+//! A step as it is called, and which manager's is reported when several offer one of the same name
 //! (contract/control-plane 7.4).
 
 use std::collections::BTreeMap;
 
-use farrier_plugin::Step;
+use farrier_plugin::{Node, Port, Step, StepArguments};
+
+use crate::deploy::ImageInfo;
+
+/// One step as the conductor asks for it.
+#[derive(Clone, Copy)]
+pub struct StepCall<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The node that this machine is.
+    pub node: &'a Node,
+    /// The node's ports.
+    pub ports: &'a [Port],
+    /// What it is given, as it came: a plugin reads this alone.
+    pub arguments: &'a StepArguments,
+    /// The `image_info` among the arguments, already taken apart; the agent's own manager reads this alone.
+    /// `None` where there is none.
+    pub image: Option<&'a ImageInfo>,
+}
 
 /// The steps that one manager offers.
 pub(super) struct Offer<'a> {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use farrier_plugin::{ErrorKind, ManagerError, SilentContext};
+use farrier_plugin::{ErrorKind, ManagerError, SilentContext, StepArguments};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
@@ -70,7 +70,8 @@ impl Image {
     fn deploy(&self, medium: &MemoryMedium) -> Result<Deployed, DeployError> {
         let options = Options::default();
         let context = SilentContext;
-        let job = Job::prepare(&context, "/dev/vda", &self.arguments, &options)?;
+        let info = ImageInfo::parse(&self.arguments, &options)?;
+        let job = Job::prepare(&context, "/dev/vda", &info, &options)?;
         job.run(&context, medium, &options).map(|done| done.0)
     }
 }
@@ -511,14 +512,9 @@ fn a_block_device_is_deployed_and_its_config_drive_mounted() {
         name: device.path().to_owned(),
         ..BlockDevice::default()
     };
-    let deployed = write_image(
-        &SilentContext,
-        &Node::default(),
-        &block_device,
-        &image.arguments,
-        &Options::default(),
-    )
-    .unwrap();
+    let options = Options::default();
+    let info = ImageInfo::parse(&image.arguments, &options).unwrap();
+    let deployed = write_image(&SilentContext, &block_device, &info, &options).unwrap();
     assert!(deployed.message.contains(device.path()), "{deployed:?}");
 
     let root = Root::system();

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use super::manager::GenericHardwareManager;
 use crate::block::hints::is_empty;
 use crate::config::Options;
-use crate::deploy;
+use crate::deploy::{self, ImageInfo};
 use crate::erase::EraseError;
 
 /// `write_image`: onto the disk that the first manager chooses (contract/data-plane 1.1).
@@ -18,13 +18,14 @@ pub(super) fn write_image(
     manager: &GenericHardwareManager,
     context: &dyn Context,
     node: &Node,
-    arguments: &StepArguments,
+    image: Option<&ImageInfo>,
 ) -> Result<Value, ManagerError> {
     let options = manager.options.current();
     check_wishes(node, &options)?;
     let device = root_device(manager, node)?;
     info!(device = device.name, size = device.size, "root device");
-    let deployed = deploy::write_image(context, node, &device, arguments, &options)?;
+    let image = image.ok_or_else(ImageInfo::missing)?;
+    let deployed = deploy::write_image(context, &device, image, &options)?;
     *manager
         .written
         .lock()

@@ -18,10 +18,39 @@ use super::{CLASS_NAME, NAME, deploy, erase, filter, interfaces, logs, pstore, s
 use crate::block::hints::{self, RootDeviceHints};
 use crate::block::skip::Purpose;
 use crate::hardware::disk_wait;
+use crate::hardware::steps::StepCall;
 use crate::inventory;
 use crate::net::certificate::Identity;
 use crate::sys::page_cache;
 use crate::sys::process::Program;
+
+impl GenericHardwareManager {
+    /// Run a step of this manager's, with what the image is to be where it writes one.
+    pub(in crate::hardware) fn run(
+        &self,
+        context: &dyn Context,
+        step: &StepCall<'_>,
+    ) -> Result<Value, ManagerError> {
+        let StepCall {
+            name,
+            node,
+            ports,
+            arguments,
+            image,
+        } = *step;
+        if steps::is_offered(name) {
+            steps::check_arguments(name, arguments)?;
+        }
+        match name {
+            erase::STEP => self.erase_devices(context, node, ports),
+            "erase_devices_express" => erase::devices_express(self, context, node),
+            "erase_devices_metadata" => erase::devices_metadata(self, context, node),
+            "erase_pstore" => pstore::erase(&self.root),
+            "write_image" => deploy::write_image(self, context, node, image),
+            _ => Err(steps::refusal(name)),
+        }
+    }
+}
 
 impl HardwareManager for GenericHardwareManager {
     fn class_name(&self) -> &str {
@@ -271,17 +300,14 @@ impl HardwareManager for GenericHardwareManager {
         ports: &[Port],
         arguments: &StepArguments,
     ) -> Result<Value, ManagerError> {
-        if steps::is_offered(step) {
-            steps::check_arguments(step, arguments)?;
-        }
-        match step {
-            erase::STEP => self.erase_devices(context, node, ports),
-            "erase_devices_express" => erase::devices_express(self, context, node),
-            "erase_devices_metadata" => erase::devices_metadata(self, context, node),
-            "erase_pstore" => pstore::erase(&self.root),
-            "write_image" => deploy::write_image(self, context, node, arguments),
-            _ => Err(steps::refusal(step)),
-        }
+        let step = StepCall {
+            name: step,
+            node,
+            ports,
+            arguments,
+            image: None,
+        };
+        self.run(context, &step)
     }
 
     fn install_bootloader(

@@ -33,10 +33,13 @@ fn execute(managers: &Managers, step: &str) -> Result<Value, ManagerError> {
     managers.execute_step(
         &SilentContext,
         StepKind::Clean,
-        step,
-        &node("1"),
-        &[],
-        &StepArguments::default(),
+        &StepCall {
+            name: step,
+            node: &node("1"),
+            ports: &[],
+            arguments: &StepArguments::default(),
+            image: None,
+        },
     )
 }
 

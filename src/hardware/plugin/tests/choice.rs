@@ -1,6 +1,7 @@
 //! Which plugins a site starts, and which it cannot do without.
 
 use super::*;
+use crate::hardware::StepCall;
 
 #[test]
 fn a_required_manager_that_is_missing_stops_the_steps_by_name() {
@@ -13,10 +14,13 @@ fn a_required_manager_that_is_missing_stops_the_steps_by_name() {
             .execute_step(
                 &SilentContext,
                 StepKind::Clean,
-                "erase_devices",
-                &Node::default(),
-                &[],
-                &StepArguments::default(),
+                &StepCall {
+                    name: "erase_devices",
+                    node: &Node::default(),
+                    ports: &[],
+                    arguments: &StepArguments::default(),
+                    image: None,
+                },
             )
             .err()
             .map(|error| error.to_string());

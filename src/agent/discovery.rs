@@ -10,8 +10,8 @@ use tokio::time::sleep;
 use tracing::{info, warn};
 use url::Url;
 
+use super::network;
 use super::status::Status;
-use super::{inspection, network};
 use crate::conductor::{Client, Endpoint, ServiceKind};
 use crate::config::{Live, Options};
 use crate::net::{address, mdns};
@@ -56,9 +56,13 @@ impl<L: Look> Discovery<L> {
     }
 
     /// Ask again, one round for each service that was found so, since what was announced has led
-    /// nowhere. Where somebody announces another URL, it is taken; returned is where inspection data
-    /// goes then.
-    pub(super) async fn again(&self, client: &Client, status: &Arc<Status>) -> Option<Vec<Url>> {
+    /// nowhere. Where somebody announces another URL, it is taken; returned are the options that are in
+    /// force then.
+    pub(super) async fn again(
+        &self,
+        client: &Client,
+        status: &Arc<Status>,
+    ) -> Option<Arc<Options>> {
         if self.found.is_empty() {
             return None;
         }
@@ -75,7 +79,7 @@ impl<L: Look> Discovery<L> {
         endpoints: &[(ServiceKind, Endpoint)],
         client: &Client,
         status: &Status,
-    ) -> Option<Vec<Url>> {
+    ) -> Option<Arc<Options>> {
         let before = self.live.current();
         for (kind, endpoint) in endpoints {
             adopt(*kind, endpoint, &self.live, status);
@@ -89,7 +93,7 @@ impl<L: Look> Discovery<L> {
         }
         let changed = options.api_url != before.api_url
             || options.inspection_callback_url != before.inspection_callback_url;
-        changed.then(|| inspection::urls(&options))
+        changed.then_some(options)
     }
 }
 
@@ -241,7 +245,7 @@ mod tests {
         let client = Client::new(&options, Resolver::default()).unwrap();
         assert_eq!(client.urls()[0].as_str(), "http://192.0.2.1:6385/");
         assert_eq!(
-            inspection::urls(&options)[0].as_str(),
+            crate::agent::inspection::urls(&options)[0].as_str(),
             "http://192.0.2.1:6385/v1/continue_inspection"
         );
         // Not among what may be set by default.
@@ -260,7 +264,7 @@ mod tests {
         assert_eq!(live.current().api_url, ["http://h/"]);
         // Nor later, when that leads nowhere.
         let client = Client::new(&live.current(), Resolver::default()).unwrap();
-        assert_eq!(discovery.again(&client, &Arc::default()).await, None);
+        assert!(discovery.again(&client, &Arc::default()).await.is_none());
         assert_eq!(client.urls()[0].as_str(), "http://h/");
     }
 }

@@ -161,8 +161,8 @@ impl Inspection {
     /// that says from now on.
     pub(super) async fn look_again(&mut self, discovery: &Discovery<impl Look>) {
         self.fruitless = 0;
-        if let Some(urls) = discovery.again(&self.client, &self.status).await {
-            self.urls = urls;
+        if let Some(options) = discovery.again(&self.client, &self.status).await {
+            self.urls = urls(&options);
         }
     }
 

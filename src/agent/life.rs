@@ -1,6 +1,6 @@
 //! The agent from start to end (contract/control-plane 1.2, with the repairs of section 13).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use tracing::{error, warn};
 
 use super::clock::{self, Clock};
+use super::ending::End;
 use super::identity::{self, Callback};
 use super::inspection::{self, Inspection};
 use super::lookup::{Addresses, find_node};
@@ -57,17 +58,6 @@ pub struct Setup {
     pub shutdown: Box<dyn Fn(Transition) -> Result<(), PowerError> + Send + Sync>,
 }
 
-/// How an agent ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum End {
-    /// The network is to be taken down, and nothing may happen any more.
-    LockedDown,
-    /// The machine is a rescue system, and no agent serves in it.
-    Rescued,
-    /// The system asked the agent to end.
-    Terminated,
-}
-
 /// Live until the end. The conductor being away, busy or of another opinion never is one.
 pub async fn live(setup: Setup) -> Result<End, AgentError> {
     let Setup {
@@ -77,7 +67,7 @@ pub async fn live(setup: Setup) -> Result<End, AgentError> {
         shutdown,
     } = setup;
     let started = Instant::now();
-    boot_phase("agent", "");
+    boot_times::reached("agent", "");
     let status = Arc::new(Status::default());
     match Marker::found(&root) {
         Some(Marker::LockedDown) => return Ok(End::LockedDown),
@@ -230,13 +220,6 @@ async fn wait_for_route(options: &Options, client: &Client, resolver: &Resolver,
     }
 }
 
-/// Record for the table of boot phases that one is reached; outside a ramdisk there is none.
-pub(super) fn boot_phase(phase: &str, detail: &str) {
-    if Path::new(boot_times::PATH).exists() {
-        let _ = boot_times::mark(phase, detail);
-    }
-}
-
 async fn discover(
     discover: Box<dyn FnOnce(Live) -> Result<Managers, ManagerError> + Send>,
     options: Live,
@@ -305,7 +288,7 @@ async fn apply(
     }
     let node = answer.node.clone();
     state.change(|kept| kept.node = Some(node.clone()));
-    boot_phase("lookup", &answer.uuid);
+    boot_times::reached("lookup", &answer.uuid);
     let managers = Arc::clone(managers);
     // Waits for the root disk that the node's hints name.
     if let Err(panic) = spawn_blocking(move || managers.set_node(node)).await {

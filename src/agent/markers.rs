@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tracing::error;
 
-use crate::init::{LOCKED_DOWN, RESCUED};
+use crate::sys::run_files::{LOCKED_DOWN, RESCUED};
 
 /// Why no agent may start any more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -12,6 +12,7 @@
 mod clock;
 mod collectors;
 mod discovery;
+mod ending;
 mod error;
 mod identity;
 mod inspection;
@@ -28,8 +29,9 @@ mod virtual_media;
 #[cfg(test)]
 mod tests;
 
+pub use ending::End;
 pub use error::AgentError;
-pub use life::{End, Setup, live};
+pub use life::{Setup, live};
 pub use virtual_media::{Prepared, VirtualMediaError, prepare as prepare_virtual_media};
 
 /// The agent's version on the wire: the level of the contract, with our own version as its local

@@ -9,12 +9,13 @@ use tracing::{info, warn};
 use url::{Host, Url};
 
 use super::status::Status;
-use crate::init::{self, SETTLED};
+use crate::init;
 use crate::net::address::{self, InterfaceAddress};
 use crate::net::links::{Link, Links};
 use crate::net::resolver::Resolver;
 use crate::sys::boot_times;
 use crate::sys::root::Root;
+use crate::sys::run_files::SETTLED;
 
 /// How often the kernel is asked. A round costs some system calls; a netlink subscription would
 /// save them and bring a parser along.

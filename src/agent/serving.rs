@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
 use super::AgentError;
-use super::life::{End, boot_phase};
+use super::ending::End;
 use super::markers;
 use super::progress;
 use super::status::Status;
@@ -21,6 +21,7 @@ use crate::api::{self, Settings, Token};
 use crate::command::{CommandTable, Signal};
 use crate::conductor::{Beat, Client, Heartbeats, News};
 use crate::config::Options;
+use crate::sys::boot_times;
 
 /// How long open requests may take at the end; the server cuts them off after five seconds.
 const END: Duration = Duration::from_secs(6);
@@ -129,7 +130,7 @@ async fn beat(heartbeats: Heartbeats, pulse: Arc<Pulse>, status: Arc<Status>) {
     };
     let tell = |news: News<'_>| match news {
         News::Accepted => {
-            first.call_once(|| boot_phase("heartbeat", &pulse.beat.callback_url));
+            first.call_once(|| boot_times::reached("heartbeat", &pulse.beat.callback_url));
             if let Some(url) = pulse.client.urls().first() {
                 status.conductor(url.as_str());
             }

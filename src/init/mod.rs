@@ -52,25 +52,13 @@ use crate::command::LAST_EXIT;
 use crate::config::KernelParameters;
 use crate::sys::boot_times::{self, since_kernel_start};
 use crate::sys::root::Root;
+use crate::sys::run_files::{self, DIRECTORY, LOCKED_DOWN, RESCUED, SETTLED};
 use crate::sys::service::{Ending, Service, dead_children, release, terminate};
-use crate::sys::{kernel_parameters, loopback, power, run_files};
-
-/// The agent's marker of a machine that is locked down. Its network stays down from then on.
-pub const LOCKED_DOWN: &str = run_files::LOCKED_DOWN;
-
-/// The reference's marker of a rescue system, which other parts of a ramdisk may write: this agent
-/// makes none.
-pub const RESCUED: &str = "/etc/.rescued";
+use crate::sys::{kernel_parameters, loopback, power};
 
 /// Markers after which nothing starts an agent again: in rescue the machine is the rescue user's,
 /// and after a lock-down a second agent would reopen what was closed.
 const HANDED_OVER: &[&str] = &[LOCKED_DOWN, RESCUED];
-
-/// There once udev has handled every device that was there at boot.
-pub const SETTLED: &str = run_files::SETTLED;
-
-/// Only root looks in here: journal and token lie here too.
-const DIRECTORY: &str = run_files::DIRECTORY;
 
 /// How often the dead are looked for if their signals cannot be received.
 const WITHOUT_SIGNALS: Duration = Duration::from_millis(50);

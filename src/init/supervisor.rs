@@ -4,7 +4,6 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::RESCUED;
 use super::console::Console;
 use super::log::{self, LogFile};
 use super::restart::BackOff;
@@ -179,7 +178,7 @@ impl Program {
     /// has left its token.
     fn over(&mut self, marker: &str) {
         self.state = State::Over;
-        if marker == RESCUED {
+        if marker == run_files::RESCUED {
             run_files::forget_secrets(Path::new("/"));
         }
     }

@@ -29,6 +29,13 @@ pub fn mark(phase: &str, detail: &str) -> io::Result<Duration> {
     mark_in(Path::new(PATH), phase, detail)
 }
 
+/// The same where there is such a table, and nothing outside a ramdisk.
+pub fn reached(phase: &str, detail: &str) {
+    if Path::new(PATH).exists() {
+        let _ = mark(phase, detail);
+    }
+}
+
 fn mark_in(path: &Path, phase: &str, detail: &str) -> io::Result<Duration> {
     #[derive(Serialize)]
     struct Phase<'a> {

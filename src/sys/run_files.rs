@@ -50,8 +50,12 @@ pub const LAST_EXIT: &str = "/run/farrier/state/last-exit";
 /// There once udev has handled every device that was there at boot.
 pub const SETTLED: &str = "/run/farrier/settled";
 
-/// There once the agent has locked the machine down.
+/// There once the agent has locked the machine down. Its network stays down from then on.
 pub const LOCKED_DOWN: &str = "/run/farrier/locked-down";
+
+/// The reference's marker of a rescue system, the one file here that lies elsewhere: other parts of a
+/// ramdisk may write it, this agent makes none.
+pub const RESCUED: &str = "/etc/.rescued";
 
 /// Where PID 1 hears messages.
 pub const INIT_SOCKET: &str = "/run/farrier/init.sock";

@@ -20,6 +20,31 @@ pub enum EraseError {
         /// The device.
         device: String,
     },
+    /// The method would erase another device, too, which must not be touched by now.
+    #[error("{device} is not erased by {method}: it would erase {other} too, but {reason}")]
+    Reaches {
+        /// The device.
+        device: String,
+        /// The method.
+        method: String,
+        /// The other device.
+        other: String,
+        /// Why that one must not be touched.
+        reason: String,
+    },
+    /// Another device has its name now.
+    #[error(
+        "{device} is not erased: when all disks were looked at, this was {then}, and now it is \
+         {now}; let the disks come to rest and erase again"
+    )]
+    Exchanged {
+        /// The device.
+        device: String,
+        /// Size, serial number and WWN in the survey, or `no device`.
+        then: String,
+        /// The same at its turn.
+        now: String,
+    },
     /// The device cannot be used.
     #[error("{device} is not erased")]
     Disk {
@@ -140,11 +165,13 @@ pub enum EraseError {
     /// The record of the erase did not reach its place, and it must.
     #[error(
         "{device} is erased, but its erase record was not delivered, which erase_record_required \
-         demands; it is in the log archive"
+         demands{kept}"
     )]
     Undelivered {
         /// The device.
         device: String,
+        /// Where it is all the same; may be empty.
+        kept: &'static str,
         /// What failed.
         #[source]
         source: DeliveryError,
@@ -219,7 +246,10 @@ impl EraseError {
     pub fn stops_all(&self) -> bool {
         matches!(
             self,
-            Self::Mounted { .. } | Self::NotInRamdisk { .. } | Self::Protected { .. }
+            Self::Exchanged { .. }
+                | Self::Mounted { .. }
+                | Self::NotInRamdisk { .. }
+                | Self::Protected { .. }
         )
     }
 }

@@ -1,9 +1,10 @@
 //! Erasing disks.
 //!
-//! The guard says whether a device may be touched at all ([`Guard`]), the plan says how and why
-//! ([`Plan`]), a method does it and proves it ([`overwrite()`], `metadata`), and the record keeps
-//! what was done ([`EraseRecord`], [`Records`], [`deliver`]). Several devices run side by side in [`in_parallel`], which
-//! collects every failure: nothing that failed is ever reported as erased.
+//! A step ([`EraseStep`]) begins with a look at all devices: the guard says whether each may be touched at
+//! all ([`Policy`]), the plan says how and why ([`Plan`]). In a device's turn a method erases it and proves
+//! that ([`overwrite()`], `metadata`), and the record keeps what was done ([`EraseRecord`]). Several
+//! devices run side by side in [`in_parallel`], which collects every failure: nothing that failed is ever
+//! reported as erased.
 
 mod drive;
 mod error;
@@ -25,14 +26,13 @@ pub use drive::error::{Aftermath, DriveError, Fault};
 pub use drive::nvme::identify::read_capabilities;
 pub use error::EraseError;
 pub use flags::EraseFlags;
-pub use guard::{Guard, Policy, ReadOnly, Verdict};
+pub use guard::{Policy, ReadOnly};
 pub use medium::overwrite::{Passes, overwrite};
 pub use method::category::{Category, Storage};
 pub use method::{Method, Sanitize, Scope};
 pub use plan::{LeftOut, Plan, Planned};
 pub use proof::Verification;
-pub use record::{DeliveryError, EraseRecord, Records, deliver, identity};
-pub use step::{
-    Failure, Outcome, Plans, Scopes, erase_device, erase_metadata, in_parallel, release,
-    take_passwords_off,
-};
+#[cfg(test)]
+pub(crate) use record::fake_receiver;
+pub use record::{DeliveryError, EraseRecord, RecordStore, identity};
+pub use step::{Aim, EraseStep, Foreseen, Order, Outcome, in_parallel};

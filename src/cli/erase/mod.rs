@@ -4,18 +4,19 @@ mod arguments;
 mod table;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use farrier_plugin::{BlockDevice, ErrorKind, ManagerError, Node};
 use serde_json::{Value, json};
 
 use self::arguments::Arguments;
-use self::table::Row;
 use super::progress_line::ProgressLine;
 use super::{complain, options_of_machine, say, say_json, wrong_usage};
 use crate::block::list;
+use crate::block::skip::SkipList;
+use crate::config::Options;
 use crate::erase::{
-    self, EraseError, EraseFlags, EraseRecord, Guard, Plan, Policy, ReadOnly, Scopes, Storage,
-    Verdict,
+    Aim, EraseError, EraseFlags, EraseStep, Foreseen, Order, Policy, ReadOnly, RecordStore,
 };
 use crate::sys::root::Root;
 use crate::sys::{power, printable};
@@ -44,7 +45,7 @@ pub(super) fn main(arguments: &[String]) -> ExitCode {
 fn show_plan(arguments: &Arguments) -> Result<ExitCode, ManagerError> {
     let rows = rows(arguments)?;
     Ok(if arguments.json {
-        let devices: Vec<Value> = rows.iter().map(Row::to_json).collect();
+        let devices: Vec<Value> = rows.iter().map(table::to_json).collect();
         say_json(&format!("{:#}\n", json!({ "devices": devices })))
     } else {
         say(&table::for_person(&rows))
@@ -52,13 +53,11 @@ fn show_plan(arguments: &Arguments) -> Result<ExitCode, ManagerError> {
 }
 
 /// The plan of each disk, or of those that are named.
-fn rows(arguments: &Arguments) -> Result<Vec<Row>, ManagerError> {
+fn rows(arguments: &Arguments) -> Result<Vec<Foreseen>, ManagerError> {
     let root = arguments
         .replay
         .as_ref()
         .map_or_else(Root::system, Root::at);
-    // What a plan is for does not depend on where it is made.
-    let setting = Setting::new(&root, arguments, true)?;
     let devices = if arguments.devices.is_empty() {
         let mut devices = list::list_block_devices(&root, false).map_err(EraseError::from)?;
         // Named, so that nobody wonders where they are.
@@ -70,134 +69,96 @@ fn rows(arguments: &Arguments) -> Result<Vec<Row>, ManagerError> {
         devices.extend(others.map(|other| other.device));
         devices
     } else {
-        arguments
-            .devices
-            .iter()
-            .map(|name| device(&root, name))
-            .collect::<Result<_, _>>()?
+        named(&root, &arguments.devices)?
     };
-    Ok(devices
-        .iter()
-        .map(|device| {
-            let (plan, not) = match setting.verdict(device) {
-                Verdict::Erase => match setting.plan(device) {
-                    Ok(plan) => (plan, None),
-                    Err(error) => (Plan::none(device), Some(error.to_string())),
-                },
-                Verdict::Skip(reason) => (Plan::none(device), Some(reason)),
-                Verdict::Refuse(error) => (Plan::none(device), Some(error.to_string())),
-            };
-            Row {
-                storage: Storage::of(device),
-                plan,
-                not,
-            }
-        })
-        .collect())
+    // What a plan is for does not depend on where it is made.
+    EraseStep::foresee(order(root, arguments, true, options_of_machine())?, devices)
 }
 
 fn erase(arguments: &Arguments) -> Result<ExitCode, ManagerError> {
-    let root = Root::system();
     let may_destroy = arguments.force || power::root_is_in_memory();
-    let mut setting = Setting::new(&root, arguments, may_destroy)?;
-    let devices: Vec<BlockDevice> = arguments
-        .devices
-        .iter()
-        .map(|name| device(&root, name))
-        .collect::<Result<_, _>>()?;
-    setting.devices = devices.iter().map(|device| device.name.clone()).collect();
-    let scopes = Scopes::default();
-    // All of them before the first is touched.
-    let mut plans = Vec::new();
-    for device in &devices {
-        match setting.verdict(device) {
-            Verdict::Erase => plans.push(setting.plan(device)?),
-            Verdict::Refuse(error) => return Err(error.into()),
-            Verdict::Skip(reason) => {
-                return Err(ManagerError::new(
-                    ErrorKind::BlockDeviceErase,
-                    format!("{} is not erased, and nothing else: {reason}", device.name),
-                ));
-            }
-        }
-    }
+    let order = order(Root::system(), arguments, may_destroy, options_of_machine())?;
+    erase_as(order, arguments)
+}
+
+fn erase_as(order: Order, arguments: &Arguments) -> Result<ExitCode, ManagerError> {
+    let root = order.root.clone();
+    let devices = named(&root, &arguments.devices)?;
+    // Links are followed anew each time: what they lead to can change, and those to an array go with it.
+    let list = |taken_apart: &[String]| {
+        let names = arguments.devices.iter().zip(&devices);
+        let names = names.filter(|(_, device)| !taken_apart.contains(&device.name));
+        names.map(|(name, _)| device(&root, name)).collect()
+    };
     let line = ProgressLine::new();
     line.hear_interrupts();
-    let mut code = ExitCode::SUCCESS;
-    let mut records = Vec::new();
-    for plan in plans {
-        let mut record = EraseRecord::begin("by hand", None, plan);
-        if erase::erase_device(&root, &mut record, &scopes, &line).is_err() {
-            code = ExitCode::FAILURE;
+    let step = EraseStep::begin(order, list, &line)?;
+    if !arguments.json {
+        for name in step.taken_apart() {
+            say(&format!("{name}: taken apart, and erased with its disks\n"));
         }
+    }
+    let mut records = Vec::new();
+    let outcome = step.one_by_one(&line, |record| {
         line.clear();
         if !arguments.json {
             say(&format!("{}\n", printable::line(&record.line())));
         }
         records.push(record.to_json());
-    }
+    });
     if arguments.json {
         say_json(&format!("{:#}\n", json!({ "records": records })));
     }
-    Ok(code)
+    let is_erased = outcome.erased.len() == records.len();
+    for failure in outcome.failures {
+        complain(&failure.error.chain());
+    }
+    Ok(if is_erased {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
-/// What holds for all devices of one call.
-struct Setting {
-    guard: Guard,
-    flags: EraseFlags,
-    metadata: bool,
+/// What a person wants of a step.
+fn order(
     root: Root,
-    /// Names of the devices that are to be erased; none for all.
-    devices: Vec<String>,
-}
-
-impl Setting {
-    fn new(root: &Root, arguments: &Arguments, may_destroy: bool) -> Result<Self, ManagerError> {
-        let options = options_of_machine();
-        let flags = EraseFlags {
+    arguments: &Arguments,
+    may_destroy: bool,
+    options: Options,
+) -> Result<Order, ManagerError> {
+    let policy = Policy {
+        may_destroy,
+        guard_special_filesystems: options.guard_special_filesystems
+            && !arguments.wipe_special_filesystems,
+        read_only: ReadOnly::Fail,
+        keep_idle_members: false,
+        keep_arrays: false,
+    };
+    Ok(Order {
+        name: "by hand",
+        node: None,
+        aim: if arguments.metadata {
+            Aim::Metadata
+        } else {
+            Aim::Data
+        },
+        flags: EraseFlags {
             iterations: arguments.passes,
             zeroize: !arguments.no_zeros,
             ..EraseFlags::from_node(&Node::default())?
-        };
-        let policy = Policy {
-            may_destroy,
-            guard_special_filesystems: options.guard_special_filesystems
-                && !arguments.wipe_special_filesystems,
-            read_only: ReadOnly::Fail,
-            keep_idle_members: false,
-            keep_arrays: false,
-        };
-        Ok(Self {
-            guard: Guard::survey(root, policy)?,
-            flags,
-            metadata: arguments.metadata,
-            root: root.clone(),
-            devices: Vec::new(),
-        })
-    }
-
-    fn verdict(&self, device: &BlockDevice) -> Verdict {
-        // A file is what its owner says; the guard knows devices.
-        if is_file(device) {
-            return Verdict::Erase;
-        }
-        self.guard.verdict(&device.name)
-    }
-
-    fn plan(&self, device: &BlockDevice) -> Result<Plan, EraseError> {
-        if self.metadata {
-            return Ok(Plan::for_metadata(device));
-        }
-        let may_erase = |other: &str| {
-            self.devices.is_empty() || self.devices.iter().any(|device| device == other)
-        };
-        Plan::for_device(&self.root, device, &self.flags, &may_erase)
-    }
+        },
+        policy,
+        skipped: SkipList::default(),
+        all_or_none: true,
+        options: Arc::new(options),
+        records: power::root_is_in_memory().then(|| RecordStore::of(&root)),
+        root,
+    })
 }
 
-fn is_file(device: &BlockDevice) -> bool {
-    device.extra["type"] == "file"
+fn named(root: &Root, names: &[String]) -> Result<Vec<BlockDevice>, ManagerError> {
+    names.iter().map(|name| device(root, name)).collect()
 }
 
 /// The device of this name or link, or the file.
@@ -237,7 +198,11 @@ fn missing(name: &str, source: std::io::Error) -> ManagerError {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+
     use super::*;
+    use crate::erase::fake_receiver::receive;
     use crate::sys::recording::{Recording, machines};
 
     fn run(line: &[&str]) -> Result<ExitCode, String> {
@@ -268,6 +233,38 @@ mod tests {
     }
 
     #[test]
+    fn the_record_of_an_erase_by_hand_is_delivered_and_a_required_one_that_is_not_is_a_failure() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let receiver = thread::spawn(move || {
+            ["201 Created", "403 Forbidden"].map(|status| receive(&listener, status))
+        });
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap();
+        let line = [path, "--destroy-data"].map(str::to_owned);
+        let arguments = Arguments::parse(&line).unwrap();
+        let erased = |options: &Options| {
+            std::fs::write(path, vec![0x5a; 3 << 20]).unwrap();
+            let order = order(Root::system(), &arguments, false, options.clone())?;
+            erase_as(order, &arguments)
+        };
+        let mut options = Options {
+            erase_record_required: true,
+            ..Options::default()
+        };
+        let error = erased(&options).unwrap_err().to_string();
+        assert!(error.contains("erase_record_url is not"), "{error}");
+        options.erase_record_url = Some(url.into());
+        assert_eq!(erased(&options).unwrap(), ExitCode::SUCCESS);
+        assert_eq!(erased(&options).unwrap(), ExitCode::FAILURE);
+        for record in receiver.join().unwrap() {
+            assert_eq!(record["step"], "by hand");
+            assert_eq!(record["device"]["name"], path);
+            assert_eq!(record["result"], "erased");
+        }
+    }
+
+    #[test]
     fn nothing_is_erased_where_one_of_the_names_is_wrong() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), [0x5a; 4096]).unwrap();
@@ -290,7 +287,7 @@ mod tests {
             for row in &rows {
                 let name = &row.plan.device.name;
                 assert!(text.contains(name.as_str()), "{machine}: {text}");
-                let json = row.to_json();
+                let json = table::to_json(row);
                 assert_eq!(json["device"]["name"], name.as_str());
                 let planned = json["plan"]["methods"].as_array().unwrap().len();
                 assert!(
@@ -321,7 +318,7 @@ mod tests {
             let rows = rows(&arguments).unwrap();
             let kept: Vec<_> = rows
                 .iter()
-                .map(|row| (row.plan.device.name.as_str(), row.not.is_some()))
+                .map(|row| (row.plan.device.name.as_str(), row.not_erased.is_some()))
                 .collect();
             assert_eq!(
                 kept,

@@ -4,29 +4,21 @@ use std::fmt::Display;
 
 use serde_json::{Value, json};
 
-use crate::erase::{self, Category, Plan, Storage};
+use crate::erase::{self, Category, Foreseen};
 use crate::sys::printable;
 
-/// One device.
-pub(super) struct Row {
-    pub(super) storage: Storage,
-    pub(super) plan: Plan,
-    /// Why it would not be erased.
-    pub(super) not: Option<String>,
-}
-
-impl Row {
-    pub(super) fn to_json(&self) -> Value {
-        json!({
-            "device": erase::identity(&self.plan.device, self.storage),
-            "plan": self.plan.to_json(),
-            "not_erased": self.not,
-        })
-    }
+/// One device, for a program.
+pub(super) fn to_json(row: &Foreseen) -> Value {
+    json!({
+        "device": erase::identity(&row.plan.device, row.plan.storage),
+        "plan": row.plan.to_json(),
+        "not_erased": row.not_erased,
+        "taken_apart": row.taken_apart,
+    })
 }
 
 /// For each device a line, and below it the methods in their order with the reasons.
-pub(super) fn for_person(rows: &[Row]) -> String {
+pub(super) fn for_person(rows: &[Foreseen]) -> String {
     let mut text = String::new();
     if rows.is_empty() {
         text.push_str("This machine has no disks.\n");
@@ -39,16 +31,22 @@ pub(super) fn for_person(rows: &[Row]) -> String {
                 "{:<14} {:>12} {:<22} {}, serial {}",
                 device.name,
                 size(device.size),
-                row.storage.word(),
+                row.plan.storage.word(),
                 device.model.as_deref().unwrap_or("-"),
                 device.serial.as_deref().unwrap_or("-"),
             ),
         );
-        if let Some(reason) = &row.not {
+        if let Some(reason) = &row.not_erased {
             add(&mut text, format_args!("    protected: {reason}"));
+        } else if !row.taken_apart.is_empty() {
+            let names = row.taken_apart.join(", ");
+            add(
+                &mut text,
+                format_args!("    first: {names} on it is taken apart"),
+            );
         }
         for (index, planned) in row.plan.methods.iter().enumerate() {
-            let (category, section) = Category::reached(&planned.method, row.storage);
+            let (category, section) = Category::reached(&planned.method, row.plan.storage);
             let section = section.map_or_else(String::new, |section| {
                 format!(" (NIST SP 800-88 Rev. 1, {section})")
             });
@@ -103,7 +101,7 @@ mod tests {
     use farrier_plugin::{BlockDevice, Node};
 
     use super::*;
-    use crate::erase::EraseFlags;
+    use crate::erase::{EraseFlags, Plan};
     use crate::sys::root::Root;
 
     #[test]
@@ -118,16 +116,16 @@ mod tests {
         };
         let flags = EraseFlags::from_node(&Node::default()).unwrap();
         let rows = [
-            Row {
-                storage: Storage::of(&device),
+            Foreseen {
                 plan: Plan::for_device(&Root::at("/nonexistent"), &device, &flags, &|_| true)
                     .unwrap(),
-                not: None,
+                not_erased: None,
+                taken_apart: Vec::new(),
             },
-            Row {
-                storage: Storage::of(&device),
+            Foreseen {
                 plan: Plan::none(&device),
-                not: Some("it is mounted".to_owned()),
+                not_erased: Some("it is mounted".to_owned()),
+                taken_apart: Vec::new(),
             },
         ];
         assert_eq!(
@@ -141,6 +139,6 @@ mod tests {
     protected: it is mounted
 "
         );
-        assert_eq!(rows[1].to_json()["not_erased"], "it is mounted");
+        assert_eq!(to_json(&rows[1])["not_erased"], "it is mounted");
     }
 }

@@ -1,6 +1,7 @@
 //! Which devices must not be touched, decided for all of them before the first one is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use tracing::warn;
 
@@ -58,7 +59,7 @@ pub enum ReadOnly {
 
 /// What is to happen to a device.
 #[derive(Debug)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// It may be erased.
     Erase,
     /// It is left out, which is no failure, for this reason.
@@ -69,7 +70,7 @@ pub enum Verdict {
 }
 
 /// All devices of this machine and what uses them, as they were at one moment.
-pub struct Guard {
+pub(super) struct Guard {
     policy: Policy,
     devices: Vec<ListedDevice>,
     /// Mount points by kernel name.
@@ -79,14 +80,16 @@ pub struct Guard {
     from_virtual_media: bool,
     /// Kernel names of what the node's skip list protects.
     spared: BTreeSet<String>,
+    /// Kernel names of what is still there and will be taken apart first.
+    taken_apart: BTreeSet<String>,
 }
 
 /// Looks at what a device holds.
-type Look = Box<dyn Fn(&ListedDevice) -> Contents + Send + Sync>;
+type Look = Arc<dyn Fn(&ListedDevice) -> Contents + Send + Sync>;
 
 impl Guard {
     /// Look at all devices.
-    pub fn survey(root: &Root, policy: Policy) -> Result<Self, EraseError> {
+    pub(super) fn survey(root: &Root, policy: Policy) -> Result<Self, EraseError> {
         let root_of_contents = root.clone();
         Self::survey_with(root, policy, move |device| {
             let path = root_of_contents.path(&device.device.name);
@@ -113,16 +116,105 @@ impl Guard {
             policy,
             devices,
             mounts,
-            contents: Box::new(contents),
+            contents: Arc::new(contents),
             from_virtual_media: kernel_parameters::of_command_line(root).is_virtual_media_boot(),
             spared: BTreeSet::new(),
+            taken_apart: BTreeSet::new(),
         })
     }
 
     /// The same guard for a node that wants devices left alone: what lies on them is not taken apart.
-    pub fn sparing(mut self, list: &SkipList) -> Result<Self, SkipError> {
+    pub(super) fn sparing(mut self, list: &SkipList) -> Result<Self, SkipError> {
         self.spared = list.protected(&self.devices)?;
         Ok(self)
+    }
+
+    /// The same guard for a step that takes apart what is in the way of these devices before it
+    /// touches them: none of it keeps them from being erased.
+    pub(super) fn taking_apart(mut self, names: &BTreeSet<&str>) -> Self {
+        let holders = self.in_the_way(names).into_iter();
+        self.taken_apart = holders.map(|holder| holder.kname.clone()).collect();
+        self
+    }
+
+    /// Names of what will be taken apart of this device: what lies on it, or the device itself.
+    pub(super) fn taken_apart_of(&self, name: &str) -> Vec<&str> {
+        let Some(device) = self.listed(name) else {
+            return Vec::new();
+        };
+        self.with_what_lies_on(device)
+            .into_iter()
+            .filter(|part| self.taken_apart.contains(&part.kname))
+            .map(|part| part.device.name.as_str())
+            .collect()
+    }
+
+    /// The verdict by the same rules at this moment: something can have been mounted, assembled or
+    /// exchanged since the survey. All devices are listed anew, since what lies on one is found with the
+    /// others only.
+    pub(super) fn verdict_now(&self, root: &Root, name: &str) -> Verdict {
+        let now = match self.renewed(root) {
+            Ok(now) => now,
+            Err(error) => return Verdict::Refuse(error),
+        };
+        if self.is_same(&now, name) {
+            return now.verdict(name);
+        }
+        Verdict::Refuse(EraseError::Exchanged {
+            device: name.to_owned(),
+            then: self.marks(name),
+            now: now.marks(name),
+        })
+    }
+
+    fn renewed(&self, root: &Root) -> Result<Self, EraseError> {
+        let devices = all_devices(root)?;
+        Ok(Self {
+            policy: self.policy,
+            mounts: mounts(root, &devices),
+            devices,
+            contents: Arc::clone(&self.contents),
+            from_virtual_media: self.from_virtual_media,
+            spared: self.spared.clone(),
+            taken_apart: BTreeSet::new(),
+        })
+    }
+
+    /// Whether the device of this name is one and the same in both surveys: kernel names are given anew
+    /// where disks come and go. udev can have learnt of a serial number in between.
+    fn is_same(&self, now: &Self, name: &str) -> bool {
+        let differ = |then: &Option<String>, now: &Option<String>| matches!((then, now), (Some(then), Some(now)) if then != now);
+        match (self.listed(name), now.listed(name)) {
+            (None, None) => true,
+            (Some(then), Some(now)) => {
+                let (then, now) = (&then.device, &now.device);
+                then.size == now.size
+                    && !differ(&then.serial, &now.serial)
+                    && !differ(&then.wwn, &now.wwn)
+            }
+            _ => false,
+        }
+    }
+
+    /// What tells the device of this name from others, in words.
+    fn marks(&self, name: &str) -> String {
+        let Some(listed) = self.listed(name) else {
+            return "no device".to_owned();
+        };
+        let device = &listed.device;
+        let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
+        format!(
+            "a device of {} bytes, serial number {}, WWN {}",
+            device.size,
+            or_none(&device.serial),
+            or_none(&device.wwn)
+        )
+    }
+
+    fn listed(&self, name: &str) -> Option<&ListedDevice> {
+        self.devices
+            .iter()
+            .find(|device| device.device.name == name)
     }
 
     /// What has to be taken apart before these devices can be erased whole, what lies on top first:
@@ -154,17 +246,13 @@ impl Guard {
     /// What is to happen to the device of this name.
     ///
     /// A device that the kernel does not list is a vendor's own; its manager knows it.
-    pub fn verdict(&self, name: &str) -> Verdict {
+    pub(super) fn verdict(&self, name: &str) -> Verdict {
         if !self.policy.may_destroy {
             return Verdict::Refuse(EraseError::NotInRamdisk {
                 device: name.to_owned(),
             });
         }
-        let Some(device) = self
-            .devices
-            .iter()
-            .find(|device| device.device.name == name)
-        else {
+        let Some(device) = self.listed(name) else {
             return Verdict::Erase;
         };
         if let Some(reason) = device.firmware_memory() {
@@ -199,6 +287,7 @@ impl Guard {
         let holders: Vec<&str> = parts
             .iter()
             .filter(|holder| is_holder(holder) && holder.device.name != name)
+            .filter(|holder| !self.taken_apart.contains(&holder.kname))
             .map(|holder| holder.kname.as_str())
             .collect();
         if !holders.is_empty() {

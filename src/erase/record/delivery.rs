@@ -63,7 +63,7 @@ pub enum DeliveryError {
 /// Send this record to `erase_record_url`, if there is one; tried for about half a minute. It is
 /// delivered when the receiver answers 200, 201, 202 or 204 and nothing else. Must not be called on a
 /// thread that drives a runtime.
-pub fn deliver(options: &Options, record: &Value) -> Result<(), DeliveryError> {
+pub(in crate::erase) fn deliver(options: &Options, record: &Value) -> Result<(), DeliveryError> {
     deliver_with(options, record, FIRST_PAUSE)
 }
 

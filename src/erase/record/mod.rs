@@ -1,6 +1,8 @@
 //! The erase record: what was planned for a device, what was done, what it is worth, as JSON.
 
 mod delivery;
+#[cfg(test)]
+pub(crate) mod fake_receiver;
 mod store;
 
 use std::time::{Duration, Instant, SystemTime};
@@ -14,8 +16,9 @@ use crate::erase::plan::Plan;
 use crate::erase::proof::Verification;
 use crate::sys::clock::utc_text;
 
-pub use self::delivery::{DeliveryError, deliver};
-pub use self::store::Records;
+pub use self::delivery::DeliveryError;
+pub(super) use self::delivery::deliver;
+pub use self::store::RecordStore;
 
 /// The form of the record; a number that grows when a member changes its meaning.
 const VERSION: u32 = 1;

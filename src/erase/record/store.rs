@@ -17,11 +17,11 @@ const MOST_BYTES: u64 = 1 << 20;
 
 /// The directory of records, by step and kernel name; a tmpfs in the ramdisk.
 #[derive(Debug)]
-pub struct Records {
+pub struct RecordStore {
     directory: PathBuf,
 }
 
-impl Records {
+impl RecordStore {
     /// Those of this machine. Nothing is made before the first record.
     pub fn of(root: &Root) -> Self {
         Self {
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn a_record_replaces_the_last_and_an_unfinished_one_is_found() {
         let tree = tempfile::tempdir().unwrap();
-        let records = Records::of(&Root::at(tree.path()));
+        let records = RecordStore::of(&Root::at(tree.path()));
         let device = BlockDevice {
             name: "/dev/cciss/c0d0".to_owned(),
             ..BlockDevice::default()

@@ -1,15 +1,13 @@
-//! One running step: each device has its turn, and what several turns share is here.
+//! One running step: what holds for all of its devices, and the turn of each.
 
 mod passwords;
-mod plans;
 mod release;
+mod running;
 mod scopes;
 mod side_by_side;
+#[cfg(test)]
+mod tests;
 mod turn;
 
-pub use passwords::take_passwords_off;
-pub use plans::Plans;
-pub use release::release;
-pub use scopes::Scopes;
-pub use side_by_side::{Failure, Outcome, in_parallel};
-pub use turn::{erase_device, erase_metadata};
+pub use running::{Aim, EraseStep, Foreseen, Order};
+pub use side_by_side::{Outcome, in_parallel};

@@ -4,30 +4,27 @@ use farrier_plugin::{BlockDevice, chain};
 use tracing::warn;
 
 use crate::erase::drive;
-use crate::erase::drive::error::DriveError;
-use crate::erase::step::scopes::Scopes;
+use crate::erase::error::EraseError;
+use crate::erase::step::side_by_side::Failure;
 use crate::sys::block_device::Disk;
 use crate::sys::root::Root;
 
 /// Take the passwords off these disks that interrupted erases left, so that they can be read,
-/// looked at and written: before a step looks for what it must not touch. The records of their
-/// next erases tell of it.
+/// looked at and written: before a step looks for what it must not touch.
 ///
-/// Whether there was one, and the drives that stay locked, and why. Everything else that is the matter with a
-/// drive is left to its erase to find.
-pub fn take_passwords_off(
+/// The names of the drives that had one, of which the records of their erases are to tell, and the drives
+/// that stay locked, and why. Everything else that is the matter with a drive is left to its erase to find.
+pub(super) fn take_passwords_off(
     root: &Root,
     devices: &[BlockDevice],
-    scopes: &Scopes,
-) -> (bool, Vec<(String, DriveError)>) {
-    let mut freed = false;
+) -> (Vec<String>, Vec<Failure>) {
+    let mut freed = Vec::new();
     let mut locked = Vec::new();
     for device in devices {
         match drive::take_password_off(root, device) {
             Ok(false) => {}
             Ok(true) => {
-                freed = true;
-                scopes.freed(&device.name);
+                freed.push(device.name.clone());
                 // What lies on it could not be read before.
                 let path = root.path(&device.name);
                 let outcome = Disk::open_exclusive(path).and_then(|disk| disk.reread_partitions());
@@ -42,7 +39,10 @@ pub fn take_passwords_off(
                     "the password stays"
                 );
                 if error.is_locked() {
-                    locked.push((device.name.clone(), error));
+                    locked.push(Failure {
+                        device: device.name.clone(),
+                        error: EraseError::from(error).into(),
+                    });
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use farrier_plugin::{BlockDevice, Context};
+use farrier_plugin::Context;
 use tracing::{info, warn};
 
 use crate::block::list::ListedDevice;
@@ -24,15 +24,18 @@ const VOLUME_LIMIT: Duration = Duration::from_secs(3);
 /// Stop the arrays and remove the volumes that lie on these devices, and on no others: what is to be
 /// erased must be free, and what lies on a member beside the array has to go too.
 ///
-/// Returns whether there was anything, so that the devices are to be listed anew. What could not be
-/// taken apart stays, and the guard refuses the devices under it then. In a recorded tree there is
-/// nothing to take apart.
-pub fn release(root: &Root, guard: &Guard, devices: &[BlockDevice], context: &dyn Context) -> bool {
-    let names: BTreeSet<&str> = devices.iter().map(|device| device.name.as_str()).collect();
-    let holders = guard.in_the_way(&names);
-    if holders.is_empty() {
-        return false;
-    }
+/// Returns the names of what there was; where there was anything, the devices are to be listed anew. What
+/// could not be taken apart stays, and the guard refuses the devices under it then. In a recorded tree
+/// nothing can be taken apart.
+pub(super) fn release(
+    root: &Root,
+    guard: &Guard,
+    devices: &BTreeSet<&str>,
+    context: &dyn Context,
+) -> Vec<String> {
+    let holders = guard.in_the_way(devices);
+    let names = holders.iter().map(|holder| holder.device.name.clone());
+    let names = names.collect();
     let begun = Instant::now();
     let mut left = holders;
     while !left.is_empty() {
@@ -56,7 +59,7 @@ pub fn release(root: &Root, guard: &Guard, devices: &[BlockDevice], context: &dy
             thread::sleep(BUSY_PAUSE);
         }
     }
-    true
+    names
 }
 
 fn take_apart(root: &Root, holder: &ListedDevice, forced: bool) -> io::Result<&'static str> {

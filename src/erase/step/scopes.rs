@@ -1,36 +1,19 @@
 //! Methods that erase more than one device: run once, by one device's turn, for all of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::erase::record::Together;
 
 /// What was erased together with another device in this step, and who is at it.
 #[derive(Debug, Default)]
-pub struct Scopes {
+pub(super) struct Scopes {
     erased: Mutex<BTreeMap<String, Together>>,
     /// By the subsystem's name.
     turns: Mutex<BTreeMap<String, Arc<Mutex<()>>>>,
-    /// Drives that were found with a password of ours.
-    freed: Mutex<BTreeSet<String>>,
 }
 
 impl Scopes {
-    /// A new step begins: what was erased in the last one counts no more.
-    pub fn begin(&self) {
-        lock(&self.erased).clear();
-    }
-
-    /// This drive had a password that an interrupted erase left.
-    pub(super) fn freed(&self, device: &str) {
-        lock(&self.freed).insert(device.to_owned());
-    }
-
-    /// Whether this drive had one that no record told of yet.
-    pub fn take_freed(&self, device: &str) -> bool {
-        lock(&self.freed).remove(device)
-    }
-
     /// Whose turn it is among the devices of this subsystem: held while one of them is erased by
     /// something that can touch the others.
     pub(super) fn turn(&self, subsystem: &str) -> Arc<Mutex<()>> {

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use farrier_plugin::{BlockDevice, Context, ManagerError, Progress, chain};
+use farrier_plugin::{BlockDevice, Context, HardwareManager, ManagerError, Node, Progress, chain};
 use libblkid_rs::BlkidErr;
 use serde_json::Value;
 use tracing::{info, warn};
@@ -14,7 +14,7 @@ use crate::erase::drive::error::{DriveError, Fault};
 use crate::erase::drive::nvme;
 use crate::erase::drive::watch::Watch;
 use crate::erase::error::EraseError;
-use crate::erase::guard::{Guard, Verdict};
+use crate::erase::guard::Verdict;
 use crate::erase::medium::discard::discard;
 use crate::erase::medium::metadata;
 use crate::erase::medium::overwrite::{Passes, overwrite};
@@ -23,6 +23,7 @@ use crate::erase::plan::{Plan, Planned};
 use crate::erase::proof::{Proof, Verification};
 use crate::erase::record::{EraseRecord, Together};
 use crate::erase::signatures;
+use crate::erase::step::running::{Aim, EraseStep};
 use crate::erase::step::scopes::{self, Scopes};
 use crate::erase::step::side_by_side::{Failure, Outcome};
 use crate::sys::block_device::{Disk, DiskError, Medium};
@@ -34,86 +35,177 @@ use crate::sys::root::Root;
 const BUSY_LIMIT: Duration = Duration::from_secs(20);
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
-/// Erase one device after the plan in its record, which tells afterwards what was done. The guard
-/// must have been asked, about this device and about all others that a planned method covers.
-///
-/// In a recorded tree the device is the plain file of its name there.
-pub fn erase_device(
-    root: &Root,
-    record: &mut EraseRecord,
-    scopes: &Scopes,
-    context: &dyn Context,
-) -> Result<(), EraseError> {
-    let outcome = in_turn(root, record, scopes, context);
-    if let Err(error) = &outcome {
-        record.fail_with(chain(error));
+impl EraseStep {
+    /// One device's turn: it is checked again, erased after its plan, and its record kept, shown and sent.
+    /// The record, and why the device is not done with.
+    ///
+    /// In a recorded tree the device is the plain file of its name there.
+    pub fn turn(
+        &self,
+        device: &BlockDevice,
+        context: &dyn Context,
+    ) -> (EraseRecord, Result<(), ManagerError>) {
+        let verdict = self.verdict_now(device);
+        let plan = match &verdict {
+            Verdict::Erase => self.plan_of(device),
+            _ => Ok(Plan::none(device)),
+        };
+        let (plan, verdict) = match plan {
+            Ok(plan) => (plan, verdict),
+            Err(error) => (Plan::none(device), Verdict::Refuse(error)),
+        };
+        let mut record = self.begin_record(plan);
+        let outcome = match verdict {
+            Verdict::Skip(reason) => {
+                record.skip(&reason);
+                Ok(())
+            }
+            Verdict::Refuse(error) => Err(error),
+            Verdict::Erase => self.in_turn(&mut record, context),
+        };
+        if let Err(error) = &outcome {
+            record.fail_with(chain(error));
+        }
+        let outcome = self.end_record(&record, outcome.map_err(ManagerError::from));
+        (record, outcome)
     }
-    outcome
-}
 
-/// Wait for other devices whose turn can touch this one, and see whether it did.
-fn in_turn(
-    root: &Root,
-    record: &mut EraseRecord,
-    scopes: &Scopes,
-    context: &dyn Context,
-) -> Result<(), EraseError> {
-    let plan = record.plan();
-    let is_wide = plan.methods.iter().any(|planned| planned.covers.len() > 1);
-    let turn = plan
-        .subsystem
-        .as_ref()
-        .filter(|_| is_wide)
-        .map(|subsystem| scopes.turn(subsystem));
-    let _held = turn.as_ref().map(|turn| scopes::lock(turn));
-    if let Some(together) = scopes.take(&plan.device.name) {
-        record.erased_together(together);
-        return Ok(());
-    }
-    by_plan(root, record, scopes, context)
-}
-
-fn by_plan(
-    root: &Root,
-    record: &mut EraseRecord,
-    scopes: &Scopes,
-    context: &dyn Context,
-) -> Result<(), EraseError> {
-    let plan = record.plan().clone();
-    let device = plan.device.name.clone();
-    if let Some(refusal) = plan.refusal() {
-        return Err(refusal);
-    }
-    let mut failures = Vec::new();
-    let mut last = None;
-    for planned in &plan.methods {
-        let method = planned.method;
-        info!(device, %method, reason = planned.reason, "erasing");
-        let begun = record.method_begins(method);
-        let outcome = by_method(root, &plan, planned, scopes, context);
-        let told = outcome
-            .as_ref()
-            .map(Clone::clone)
-            .map_err(|error| chain(error));
-        record.method_ended(begun, told);
-        match outcome {
-            Ok(_) => return Ok(()),
-            // What was cancelled is not to be done by other means.
-            Err(error @ EraseError::Cancelled { .. }) => return Err(error),
+    /// Have a vendor's hardware manager erase the device, or decline: what it did has a record like all
+    /// others, and is the answer.
+    pub fn by_manager(
+        &self,
+        manager: &dyn HardwareManager,
+        context: &dyn Context,
+        node: &Node,
+        device: &BlockDevice,
+    ) -> Result<Value, ManagerError> {
+        let mut record = self.record(device);
+        let answer = match self.verdict_now(device) {
+            Verdict::Refuse(error) if error.stops_all() => Err(error.into()),
+            _ => manager.erase_block_device(context, node, device),
+        };
+        match answer {
+            Err(error) if error.declines() => Err(error),
             Err(error) => {
-                let text = chain(&error);
-                warn!(device, %method, error = text, "failed");
-                failures.push(text);
-                last = Some(error);
+                record.fail(&error);
+                self.end_record(&record, Err(error)).map(|()| Value::Null)
+            }
+            Ok(told) => {
+                record.erased_by(&manager.version(), told.clone());
+                self.end_record(&record, Ok(())).map(|()| told)
             }
         }
     }
-    if !plan.falls_back && !failures.is_empty() {
-        return Err(EraseError::NoFallback {
-            reasons: failures.join("; "),
-        });
+
+    /// All devices, one after the other. Partitions come first, since they are gone with the table of
+    /// their disk.
+    ///
+    /// A device that is left out is no failure; everything else that is not erased is, and stops nothing
+    /// else. `ended` is told the record of each.
+    pub fn one_by_one(self, context: &dyn Context, mut ended: impl FnMut(&EraseRecord)) -> Outcome {
+        let mut outcome = Outcome::default();
+        let total = self.devices().len() as u64;
+        let ordered = partitions_first(self.devices());
+        for (done, device) in ordered.into_iter().enumerate() {
+            if self.order.aim != Aim::Data {
+                context.report_progress(Progress {
+                    what: format!("removing the metadata of {}", device.name),
+                    done: done as u64,
+                    total: Some(total),
+                });
+            }
+            let (record, result) = self.turn(device, context);
+            ended(&record);
+            match result {
+                Ok(()) if record.is_erased() => {
+                    outcome.erased.push((device.name.clone(), Value::Null));
+                }
+                Ok(()) => {}
+                Err(error) => outcome.failures.push(Failure {
+                    device: device.name.clone(),
+                    error,
+                }),
+            }
+        }
+        outcome.failures.extend(self.locked);
+        outcome
     }
-    Err(last.unwrap_or(EraseError::NothingPlanned { device }))
+
+    /// Wait for other devices whose turn can touch this one, and see whether it did.
+    fn in_turn(&self, record: &mut EraseRecord, context: &dyn Context) -> Result<(), EraseError> {
+        let plan = record.plan();
+        let is_wide = plan.methods.iter().any(|planned| planned.covers.len() > 1);
+        let turn = plan
+            .subsystem
+            .as_ref()
+            .filter(|_| is_wide)
+            .map(|subsystem| self.scopes.turn(subsystem));
+        let _held = turn.as_ref().map(|turn| scopes::lock(turn));
+        if let Some(together) = self.scopes.take(&plan.device.name) {
+            record.erased_together(together);
+            return Ok(());
+        }
+        self.by_plan(record, context)
+    }
+
+    fn by_plan(&self, record: &mut EraseRecord, context: &dyn Context) -> Result<(), EraseError> {
+        let plan = record.plan().clone();
+        let device = plan.device.name.clone();
+        if let Some(refusal) = plan.refusal() {
+            return Err(refusal);
+        }
+        let mut failures = Vec::new();
+        let mut last = None;
+        for planned in &plan.methods {
+            let method = planned.method;
+            info!(device, %method, reason = planned.reason, "erasing");
+            let begun = record.method_begins(method);
+            let outcome = self
+                .check_others(&device, planned)
+                .and_then(|()| by_method(&self.order.root, &plan, planned, &self.scopes, context));
+            let told = outcome
+                .as_ref()
+                .map(Clone::clone)
+                .map_err(|error| chain(error));
+            record.method_ended(begun, told);
+            match outcome {
+                Ok(_) => return Ok(()),
+                // What was cancelled is not to be done by other means.
+                Err(error @ EraseError::Cancelled { .. }) => return Err(error),
+                Err(error) => {
+                    let text = chain(&error);
+                    warn!(device, %method, error = text, "failed");
+                    failures.push(text);
+                    last = Some(error);
+                }
+            }
+        }
+        if !plan.falls_back && !failures.is_empty() {
+            return Err(EraseError::NoFallback {
+                reasons: failures.join("; "),
+            });
+        }
+        Err(last.unwrap_or(EraseError::NothingPlanned { device }))
+    }
+
+    /// Whether the other devices that a method covers may still be erased.
+    pub(super) fn check_others(&self, device: &str, planned: &Planned) -> Result<(), EraseError> {
+        let covers = planned.covers.iter().filter(|other| *other != device);
+        for other in covers {
+            let reason = match self.verdict_now_of(other) {
+                Verdict::Erase => continue,
+                Verdict::Skip(reason) => reason,
+                Verdict::Refuse(error) => error.to_string(),
+            };
+            return Err(EraseError::Reaches {
+                device: device.to_owned(),
+                method: planned.method.to_string(),
+                other: other.clone(),
+                reason,
+            });
+        }
+        Ok(())
+    }
 }
 
 fn by_method(
@@ -225,60 +317,6 @@ fn by_itself(
     verification.ok_or(EraseError::Unproven { device: own })
 }
 
-/// Remove the metadata of all these devices, or what else the plans of their records say, one after
-/// the other. Partitions come first, since they are gone with the
-/// table of their disk.
-///
-/// A device that the guard leaves out is no failure; everything else that is not erased is, and
-/// stops nothing else. `begin` makes the record of a device, `ended` is told each of them at the end.
-pub fn erase_metadata(
-    root: &Root,
-    devices: &[BlockDevice],
-    guard: &Guard,
-    scopes: &Scopes,
-    context: &dyn Context,
-    begin: impl Fn(&BlockDevice) -> EraseRecord,
-    ended: impl Fn(&EraseRecord),
-) -> Outcome {
-    let mut outcome = Outcome::default();
-    let total = devices.len() as u64;
-    let ordered = partitions_first(devices);
-    for (done, device) in ordered.into_iter().enumerate() {
-        context.report_progress(Progress {
-            what: format!("removing the metadata of {}", device.name),
-            done: done as u64,
-            total: Some(total),
-        });
-        let mut record = begin(device);
-        let result: Result<(), ManagerError> = match guard.verdict(&device.name) {
-            Verdict::Skip(reason) => {
-                record.skip(&reason);
-                ended(&record);
-                continue;
-            }
-            Verdict::Refuse(error) => {
-                let error = ManagerError::from(error);
-                record.fail(&error);
-                Err(error)
-            }
-            Verdict::Erase => {
-                erase_device(root, &mut record, scopes, context).map_err(ManagerError::from)
-            }
-        };
-        ended(&record);
-        match result {
-            Ok(()) => outcome.erased.push((device.name.clone(), Value::Null)),
-            Err(error) => {
-                outcome.failures.push(Failure {
-                    device: device.name.clone(),
-                    error,
-                });
-            }
-        }
-    }
-    outcome
-}
-
 fn metadata_of(root: &Root, device: &str, context: &dyn Context) -> Result<(), EraseError> {
     let disk = open(root, device, context)?;
     metadata::wipe(&disk, device, || {
@@ -358,12 +396,12 @@ fn search_error(device: &str, source: BlkidErr) -> EraseError {
 mod tests {
     use std::fs;
 
-    use farrier_plugin::{Node, SilentContext};
+    use farrier_plugin::SilentContext;
     use serde_json::json;
 
     use super::*;
-    use crate::erase::flags::EraseFlags;
     use crate::erase::method::{Sanitize, Scope};
+    use crate::erase::step::running::Order;
     use crate::sys::loop_device::LoopDevice;
     use crate::sys::process::Program;
 
@@ -453,22 +491,11 @@ mod tests {
         let first = format!("{}p1", looped.path());
         assert!(std::path::Path::new(&first).exists());
 
-        let flags = EraseFlags::from_node(&Node::default()).unwrap();
-        let plan = Plan::for_device(
-            &Root::system(),
-            &device(looped.path(), "loop"),
-            &flags,
-            &|_| true,
-        )
-        .unwrap();
-        let mut record = EraseRecord::begin("erase_devices", None, plan);
-        erase_device(
-            &Root::system(),
-            &mut record,
-            &Scopes::default(),
-            &SilentContext,
-        )
-        .unwrap();
+        let list = |_: &[String]| Ok(vec![device(looped.path(), "loop")]);
+        let order = Order::of_tests(Root::system(), Aim::Data);
+        let step = EraseStep::begin(order, list, &SilentContext).unwrap();
+        let (record, outcome) = step.turn(&step.devices()[0], &SilentContext);
+        outcome.unwrap();
         assert!(record.is_erased());
         assert!(!std::path::Path::new(&first).exists());
         assert!(fs::read(file.path()).unwrap().iter().all(|byte| *byte == 0));

@@ -11,7 +11,6 @@ use super::{CLASS_NAME, filter};
 use crate::block::skip::{Purpose, SkipList};
 use crate::block::{list, settle};
 use crate::config::Live;
-use crate::erase::{Plans, Records, Scopes};
 use crate::hardware::dispatch::Dispatcher;
 use crate::inventory::{self, Bmc, Smbios};
 use crate::sys::root::Root;
@@ -36,12 +35,6 @@ pub(in crate::hardware) struct GenericHardwareManager {
     pub(super) bmc: Mutex<Option<(Instant, Bmc)>>,
     /// What switches announce, and how long that is good: they speak every 30 s only.
     pub(super) announcements: Mutex<Option<(Instant, LldpData)>>,
-    /// What was done to disks since this machine was booted.
-    pub(super) records: Records,
-    /// What one device's turn erased of others.
-    pub(super) scopes: Scopes,
-    /// How the devices of the step at work are to be erased.
-    pub(super) plans: Plans,
     /// The answer to `get_partition_uuids`, once an image was written.
     pub(super) written: Mutex<Option<Value>>,
 }
@@ -55,9 +48,6 @@ impl GenericHardwareManager {
     ) -> Self {
         Self {
             options,
-            records: Records::of(&root),
-            scopes: Scopes::default(),
-            plans: Plans::default(),
             root,
             peers,
             may_destroy,

@@ -17,6 +17,7 @@ use super::manager::{GenericHardwareManager, SETTLE_LIMIT, own_skip_list};
 use super::{CLASS_NAME, NAME, deploy, erase, filter, interfaces, logs, pstore, steps, storage};
 use crate::block::hints::{self, RootDeviceHints};
 use crate::block::skip::Purpose;
+use crate::erase::RecordStore;
 use crate::hardware::disk_wait;
 use crate::hardware::steps::StepCall;
 use crate::inventory;
@@ -265,15 +266,6 @@ impl HardwareManager for GenericHardwareManager {
         })
     }
 
-    fn erase_block_device(
-        &self,
-        context: &dyn Context,
-        node: &Node,
-        device: &BlockDevice,
-    ) -> Result<Value, ManagerError> {
-        erase::block_device(self, context, node, device)
-    }
-
     fn erase_devices(
         &self,
         context: &dyn Context,
@@ -325,7 +317,7 @@ impl HardwareManager for GenericHardwareManager {
 
     fn collect_system_logs(&self) -> Result<Vec<(String, Vec<u8>)>, ManagerError> {
         let mut members = logs::members(&self.root);
-        members.extend(self.records.members());
+        members.extend(RecordStore::of(&self.root).members());
         Ok(members)
     }
 

@@ -1,15 +1,15 @@
 use std::fs;
-use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
-use farrier_plugin::SilentContext;
+use farrier_plugin::{ErrorKind, HardwareManager, SilentContext};
 use serde_json::json;
 
 use super::*;
 use crate::config::{Live, Options};
+use crate::erase::fake_receiver::{receive, receive_at};
 use crate::hardware::dispatch::Dispatcher;
 use crate::hardware::fake::{Answer, FakeManager};
 use crate::sys::root::Root;
@@ -103,33 +103,6 @@ fn results(result: &Value) -> Vec<String> {
         .iter()
         .map(|(name, record)| format!("{name} {}", record["result"].as_str().unwrap()))
         .collect()
-}
-
-/// Take one request, give this answer, and return the request's JSON.
-fn receive(listener: &TcpListener, status: &str) -> Value {
-    receive_at(listener, status).1
-}
-
-/// The same with the request's first line.
-fn receive_at(listener: &TcpListener, status: &str) -> (String, Value) {
-    let (mut stream, _) = listener.accept().unwrap();
-    let mut got = Vec::new();
-    let mut part = [0; 65_536];
-    loop {
-        let count = stream.read(&mut part).unwrap();
-        got.extend_from_slice(&part[..count]);
-        let start = got.windows(4).position(|four| four == b"\r\n\r\n");
-        if let Some(start) = start
-            && let Ok(json) = serde_json::from_slice(&got[start + 4..])
-        {
-            let answer =
-                format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-            stream.write_all(answer.as_bytes()).unwrap();
-            let head = String::from_utf8_lossy(&got[..start]);
-            return (head.lines().next().unwrap().to_owned(), json);
-        }
-        assert!(count > 0, "the request is cut short");
-    }
 }
 
 #[test]
@@ -326,28 +299,6 @@ fn what_a_vendors_manager_erased_or_not_has_a_record() {
         "{kept}"
     );
     assert!(machine.is_untouched("sda"));
-}
-
-#[test]
-fn every_device_is_planned_before_the_first_is_touched() {
-    let machine = Machine::new(&["sda", "sdb"], true, no_vendor());
-    let node: Node = serde_json::from_value(json!({})).unwrap();
-    let flags = flags(&machine.generic, &node).unwrap();
-    let devices = machine.generic.list_block_devices(false).unwrap();
-    let guard = survey(&machine.generic, &node, &flags, ReadOnly::Fail).unwrap();
-    plan_all(&machine.generic, &devices, &guard, &flags);
-    assert!(machine.is_untouched("sda") && machine.is_untouched("sdb"));
-    // What a disk says from now on changes nothing of its plan.
-    fs::write(machine.path("sys/block/sdb/size"), "8").unwrap();
-    for name in ["/dev/sda", "/dev/sdb"] {
-        let plan = machine.generic.plans.take(name).unwrap();
-        assert_eq!(plan.device.size, DISK as u64);
-        assert_eq!(
-            plan.in_words(),
-            "overwrite with 1 pass(es) of random data and one of zeros"
-        );
-        assert!(machine.generic.plans.take(name).is_none());
-    }
 }
 
 #[test]

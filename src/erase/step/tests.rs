@@ -1,0 +1,259 @@
+use std::fs;
+use std::path::PathBuf;
+
+use farrier_plugin::{BlockDevice, ErrorKind, ManagerError, SilentContext, chain};
+
+use super::running::{Aim, EraseStep, Order};
+use crate::block::list;
+use crate::erase::method::{Method, Sanitize, Scope};
+use crate::erase::plan::Planned;
+use crate::erase::record::{EraseRecord, RecordStore};
+use crate::sys::root::Root;
+
+const DISK: usize = 10 << 20;
+
+/// A machine whose disks are plain files in a recorded tree.
+struct Machine(tempfile::TempDir);
+
+impl Machine {
+    fn new(disks: &[&str]) -> Self {
+        let machine = Self(tempfile::tempdir().unwrap());
+        machine.put("proc/self/mountinfo", "");
+        for (index, disk) in disks.iter().enumerate() {
+            let number = format!("8:{}", index * 16);
+            machine.put(&format!("sys/block/{disk}/dev"), &number);
+            machine.put(&format!("sys/block/{disk}/ro"), "0");
+            let sectors = (DISK / 512).to_string();
+            machine.put(&format!("sys/block/{disk}/size"), &sectors);
+            machine.put(
+                &format!("run/udev/data/b{number}"),
+                &format!("E:ID_SERIAL_SHORT=serial of {disk}\n"),
+            );
+            machine.put(&format!("dev/{disk}"), &"Z".repeat(DISK));
+        }
+        machine
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.0.path().join(path)
+    }
+
+    fn put(&self, path: &str, content: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    fn root(&self) -> Root {
+        Root::at(self.0.path())
+    }
+
+    fn order(&self, aim: Aim) -> Order {
+        Order::of_tests(self.root(), aim)
+    }
+
+    /// A step about these disks.
+    fn begin(&self, order: Order, disks: &[&str]) -> Result<EraseStep, ManagerError> {
+        let list = |taken_apart: &[String]| Ok(self.devices(disks, taken_apart));
+        EraseStep::begin(order, list, &SilentContext)
+    }
+
+    fn devices(&self, disks: &[&str], without: &[String]) -> Vec<BlockDevice> {
+        let devices = list::list_block_devices(&self.root(), false).unwrap();
+        let is_meant = |name: &str| disks.iter().any(|disk| name == format!("/dev/{disk}"));
+        devices
+            .into_iter()
+            .filter(|device| is_meant(&device.name) && !without.contains(&device.name))
+            .collect()
+    }
+
+    fn is_untouched(&self, disk: &str) -> bool {
+        let content = fs::read(self.path("dev").join(disk)).unwrap();
+        content.iter().all(|byte| *byte == b'Z')
+    }
+
+    /// An array of these disks.
+    fn assemble(&self, array: &str, disks: &[&str]) {
+        self.put(&format!("sys/block/{array}/dev"), "9:0");
+        self.put(&format!("sys/block/{array}/size"), "2048");
+        self.put(&format!("sys/block/{array}/md/level"), "raid1");
+        for disk in disks {
+            self.put(&format!("sys/block/{array}/slaves/{disk}"), "");
+        }
+    }
+}
+
+fn turn(step: &EraseStep, index: usize) -> (EraseRecord, Result<(), ManagerError>) {
+    step.turn(&step.devices()[index], &SilentContext)
+}
+
+#[test]
+fn every_device_is_planned_before_the_first_is_touched() {
+    let machine = Machine::new(&["sda", "sdb"]);
+    let step = machine
+        .begin(machine.order(Aim::Data), &["sda", "sdb"])
+        .unwrap();
+    assert!(machine.is_untouched("sda") && machine.is_untouched("sdb"));
+    // What a disk says from now on changes nothing of its plan.
+    machine.put("sys/block/sdb/size", "8");
+    for device in step.devices() {
+        let plan = step.plan_of(device).unwrap();
+        assert_eq!(plan.device.size, DISK as u64);
+        assert_eq!(
+            plan.in_words(),
+            "overwrite with 1 pass(es) of random data and one of zeros"
+        );
+    }
+}
+
+#[test]
+fn a_disk_is_looked_at_again_just_before_it_is_touched() {
+    type Change = fn(&Machine);
+    let changes: [(Change, &str); 5] = [
+        (
+            |machine| {
+                let mount = "22 1 8:16 / /mnt rw - ext4 /dev/sdb rw\n";
+                machine.put("proc/self/mountinfo", mount);
+            },
+            "/dev/sdb is in use as /mnt",
+        ),
+        (
+            |machine| machine.assemble("md0", &["sdb"]),
+            "md0 lies on it",
+        ),
+        (
+            |machine| machine.put("run/udev/data/b8:16", "E:ID_SERIAL_SHORT=another\n"),
+            "serial number serial of sdb, WWN none, and now it is a device of 10485760 bytes, \
+             serial number another",
+        ),
+        (
+            |machine| machine.put("sys/block/sdb/size", "8"),
+            "now it is a device of 4096 bytes",
+        ),
+        (
+            |machine| fs::remove_dir_all(machine.path("sys/block/sdb")).unwrap(),
+            "now it is no device",
+        ),
+    ];
+    for aim in [Aim::Data, Aim::Metadata] {
+        for (change, told) in changes {
+            let machine = Machine::new(&["sda", "sdb"]);
+            let step = machine.begin(machine.order(aim), &["sda", "sdb"]).unwrap();
+            turn(&step, 0).1.unwrap();
+            assert!(!machine.is_untouched("sda"));
+            change(&machine);
+            let (record, outcome) = turn(&step, 1);
+            let error = outcome.expect_err(told).chain();
+            assert!(error.contains(told), "{error}");
+            assert_eq!(record.to_json()["result"], "failed");
+            assert!(machine.is_untouched("sdb"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_disk_whose_serial_number_was_not_read_yet_is_the_same_disk() {
+    let machine = Machine::new(&["sda"]);
+    fs::remove_file(machine.path("run/udev/data/b8:0")).unwrap();
+    let step = machine.begin(machine.order(Aim::Data), &["sda"]).unwrap();
+    machine.put("run/udev/data/b8:0", "E:ID_SERIAL_SHORT=late\n");
+    let (record, outcome) = turn(&step, 0);
+    outcome.unwrap();
+    assert!(record.is_erased());
+}
+
+#[test]
+fn a_method_that_would_reach_a_disk_in_use_by_now_is_not_run() {
+    let machine = Machine::new(&["sda", "sdb"]);
+    let step = machine
+        .begin(machine.order(Aim::Data), &["sda", "sdb"])
+        .unwrap();
+    let planned = Planned {
+        method: Method::NvmeSanitize(Sanitize::Block),
+        scope: Scope::Subsystem,
+        covers: vec!["/dev/sda".to_owned(), "/dev/sdb".to_owned()],
+        reason: String::new(),
+    };
+    step.check_others("/dev/sda", &planned).unwrap();
+    let mount = "22 1 8:16 / /mnt rw - ext4 /dev/sdb rw\n";
+    machine.put("proc/self/mountinfo", mount);
+    let error = step.check_others("/dev/sda", &planned).unwrap_err();
+    let error = chain(&error);
+    assert!(error.contains("it would erase /dev/sdb too"), "{error}");
+    assert!(error.contains("/mnt"), "{error}");
+}
+
+#[test]
+fn all_of_the_named_devices_are_erased_or_none() {
+    for (skipped, told) in [(false, "flagged read-only"), (true, "it is read-only")] {
+        let machine = Machine::new(&["sda", "sdb"]);
+        machine.put("sys/block/sdb/ro", "1");
+        let mut order = machine.order(Aim::Data);
+        order.all_or_none = true;
+        if skipped {
+            order.policy.read_only = crate::erase::ReadOnly::Skip;
+        }
+        let error = machine.begin(order, &["sda", "sdb"]).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::BlockDeviceErase);
+        assert!(error.to_string().contains(told), "{error}");
+        assert!(machine.is_untouched("sda"));
+    }
+    // An array with a disk that is not named is not taken apart.
+    let machine = Machine::new(&["md0", "sda", "sdb"]);
+    machine.assemble("md0", &["sda", "sdb"]);
+    let mut order = machine.order(Aim::Data);
+    order.all_or_none = true;
+    let error = machine.begin(order, &["sda"]).err().unwrap();
+    assert!(error.to_string().contains("md0 lies on it"), "{error}");
+}
+
+#[test]
+fn what_would_be_taken_apart_is_foreseen_and_stays() {
+    let machine = Machine::new(&["md0", "sda", "sdb"]);
+    machine.assemble("md0", &["sda", "sdb"]);
+    let foreseen = |disks: &[&str]| {
+        let devices = machine.devices(disks, &[]);
+        EraseStep::foresee(machine.order(Aim::Data), devices).unwrap()
+    };
+    let all = foreseen(&["md0", "sda", "sdb"]);
+    for device in &all {
+        assert_eq!(device.taken_apart, ["/dev/md0"]);
+        let is_array = device.plan.device.name == "/dev/md0";
+        assert_eq!(device.not_erased.is_some(), is_array);
+        assert_eq!(device.plan.methods.is_empty(), is_array);
+    }
+    assert_eq!(all.len(), 3);
+    let one = &foreseen(&["sda"])[0];
+    assert!(one.taken_apart.is_empty());
+    let reason = one.not_erased.as_deref().unwrap();
+    assert!(reason.contains("md0 lies on it"), "{reason}");
+}
+
+#[test]
+fn a_drive_that_had_our_password_is_told_of_once_also_where_the_step_ends_before_its_turn() {
+    const NOT_KNOWN: &str = "not known: the drive had farrier's password";
+    let machine = Machine::new(&["sda", "sdb"]);
+    let mut order = machine.order(Aim::Data);
+    order.records = Some(RecordStore::of(&machine.root()));
+    let mut step = machine.begin(order, &["sda", "sdb"]).unwrap();
+    step.freed = vec!["/dev/sda".to_owned()];
+    let kept = || -> serde_json::Value {
+        let path = machine.path("run/farrier/erase/erase_devices/sda.json");
+        serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+    };
+    step.tell_of_freed(&ManagerError::new(
+        ErrorKind::BlockDeviceErase,
+        "/dev/sdb is mounted",
+    ));
+    assert_eq!(kept()["interrupted"], NOT_KNOWN);
+    assert_eq!(kept()["result"], "failed");
+    assert_eq!(kept()["error"], "/dev/sdb is mounted");
+
+    turn(&step, 0).1.unwrap();
+    assert_eq!(kept()["interrupted"], NOT_KNOWN);
+    assert_eq!(kept()["result"], "erased");
+    assert_eq!(
+        turn(&step, 1).0.to_json()["interrupted"],
+        serde_json::Value::Null
+    );
+}

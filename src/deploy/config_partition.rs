@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use farrier_plugin::chain;
+use farrier_plugin::{AlignedBuffer, chain};
 use tracing::info;
 use uuid::Uuid;
 
@@ -16,7 +16,6 @@ use crate::block::probe;
 use crate::block::rescan::partition_name;
 use crate::block::table::Table;
 use crate::block::table_error::TableError;
-use crate::sys::aligned::AlignedBuffer;
 use crate::sys::block_device::{DiskError, Medium};
 
 /// Bytes of a new partition.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 
+use farrier_plugin::AlignedBuffer;
+
 use super::halt::{Halt, LOOK};
-use crate::sys::aligned::AlignedBuffer;
 
 /// The buffers of one stage. A buffer goes home when it is dropped.
 pub(super) struct Pool {

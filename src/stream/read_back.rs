@@ -4,13 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use farrier_plugin::Progress;
+use farrier_plugin::{AlignedBuffer, Progress, SplitMix};
 
 use super::error::StreamError;
 use super::halt::Halt;
-use crate::sys::aligned::AlignedBuffer;
 use crate::sys::block_device::{DiskError, Medium};
-use crate::sys::split_mix::SplitMix;
 
 /// Bytes that one read asks for, and how many reads are in flight.
 const READ: usize = 4 << 20;

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use edges::Edges;
+use farrier_plugin::aligned::ALIGNMENT;
 use memory::Slice;
 use window::{Window, Write};
 
@@ -20,7 +21,6 @@ use super::decode::{Content, Extent};
 use super::error::StreamError;
 use super::halt::Halt;
 use super::staged::Staged;
-use crate::sys::aligned::ALIGNMENT;
 use crate::sys::block_device::{DiskError, Medium};
 
 /// Writes in flight. With direct I/O a single write leaves an NVMe drive idle between two; four of

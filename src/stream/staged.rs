@@ -3,11 +3,12 @@
 use std::io::IoSlice;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use farrier_plugin::AlignedBuffer;
+
 use super::error::StreamError;
 use super::halt::Halt;
 use super::read_back::{ReadBack, Sum};
 use super::sector_size;
-use crate::sys::aligned::AlignedBuffer;
 use crate::sys::block_device::{DiskError, Medium};
 
 /// Bytes at the start of the medium that are held back, and bytes at its end that are zeroed

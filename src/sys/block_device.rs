@@ -15,6 +15,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use farrier_plugin::aligned::{ALIGNMENT, AlignedBuffer, is_aligned};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::uio::pwritev;
@@ -25,8 +26,6 @@ use error::open_error;
 use kind::Kind;
 pub use medium::Medium;
 use zeros::Zeroing;
-
-use crate::sys::aligned::{ALIGNMENT, AlignedBuffer, is_aligned};
 
 /// Bytes that go through one bounce buffer, where data is not aligned for direct I/O.
 const BOUNCE: usize = 1 << 20;

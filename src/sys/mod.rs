@@ -2,7 +2,6 @@
 //! one that starts programs.
 
 pub mod addresses;
-pub mod aligned;
 pub mod block_device;
 pub mod boot_times;
 pub mod clock;
@@ -52,7 +51,6 @@ pub mod run_files;
 pub mod scsi;
 pub mod service;
 pub mod sg;
-pub mod split_mix;
 #[cfg(test)]
 pub(crate) mod test_program;
 pub mod text_encoding;

@@ -4,13 +4,12 @@
 //! reads, there are samples at random places and at the very end, and what lies behind the last
 //! whole unit of the device's discards is written.
 
-use farrier_plugin::{Context, Progress};
+use farrier_plugin::{AlignedBuffer, Context, Progress};
 use tracing::info;
 
 use crate::erase::error::EraseError;
 use crate::erase::proof::samples::SAMPLE;
 use crate::erase::proof::{Content, Proof, Verification};
-use crate::sys::aligned::AlignedBuffer;
 use crate::sys::block_device::{Discard, DiskError};
 
 /// Bytes of one request: a cancel is heard between two of them.

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeSet;
 
+use farrier_plugin::AlignedBuffer;
 use tracing::{debug, info};
 
 use crate::erase::error::EraseError;
 use crate::erase::signatures::Signature;
-use crate::sys::aligned::AlignedBuffer;
 use crate::sys::block_device::{DiskError, Medium};
 
 /// Bytes zeroed at each end.

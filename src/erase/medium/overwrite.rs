@@ -2,13 +2,11 @@
 
 use std::time::Instant;
 
-use farrier_plugin::{Context, Progress};
+use farrier_plugin::{AlignedBuffer, Context, Keystream, Progress};
 use tracing::{info, warn};
 
 use crate::erase::error::EraseError;
-use crate::erase::proof::keystream::Keystream;
 use crate::erase::proof::{Content, Proof, Verification};
-use crate::sys::aligned::AlignedBuffer;
 use crate::sys::block_device::{DiskError, Medium};
 
 /// Bytes written at once: enough for the kernel to keep every queue of the device busy.

@@ -1,17 +1,14 @@
 //! Proving an erase: markers before it, reads after it.
 
-pub(super) mod keystream;
 pub(super) mod samples;
 
+use farrier_plugin::{AlignedBuffer, Keystream, SplitMix};
 use serde_json::{Value, json};
 use tracing::warn;
 
 use crate::erase::error::EraseError;
-use crate::erase::proof::keystream::Keystream;
 use crate::erase::proof::samples::Sample;
-use crate::sys::aligned::AlignedBuffer;
 use crate::sys::block_device::{DiskError, Medium};
-use crate::sys::split_mix::SplitMix;
 
 /// No block of any device is smaller.
 const SMALLEST_BLOCK: usize = 512;

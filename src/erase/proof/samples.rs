@@ -1,6 +1,6 @@
 //! Where a device is looked at to prove an erase.
 
-use crate::sys::split_mix::SplitMix;
+use farrier_plugin::SplitMix;
 
 /// Bytes of one sample at a fixed place.
 pub(in crate::erase) const SAMPLE: u64 = 1 << 20;

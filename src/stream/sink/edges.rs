@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::sys::aligned::AlignedBuffer;
+use farrier_plugin::AlignedBuffer;
 
 /// Unfinished blocks that are kept. An image whose clusters are smaller than the disk's blocks and
 /// lie scattered needs many; with 4 KiB each these take 4 MiB.

@@ -4,9 +4,10 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
+use farrier_plugin::AlignedBuffer;
+
 use super::zeros::SHORTEST;
 use crate::stream::buffer::Buffer;
-use crate::sys::aligned::AlignedBuffer;
 
 /// Zeros that are written because they are too few to be worth a call of their own.
 static ZEROS: LazyLock<Slice> = LazyLock::new(|| {

@@ -256,8 +256,9 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use farrier_plugin::AlignedBuffer;
+
     use super::*;
-    use crate::sys::aligned::AlignedBuffer;
 
     const MIB: u64 = 1 << 20;
 

@@ -6,12 +6,12 @@ use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use farrier_plugin::AlignedBuffer;
 use nix::fcntl::{FallocateFlags, fallocate};
 
 use super::error::DiskError;
 use super::kind::Kind;
 use super::medium::Medium;
-use crate::sys::aligned::AlignedBuffer;
 
 /// Bytes that one BLKZEROOUT is asked for. The call cannot be interrupted, so that a device which
 /// really writes its zeros is asked in pieces of about a second.

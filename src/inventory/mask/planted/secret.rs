@@ -5,9 +5,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use farrier_plugin::SplitMix;
 
 use crate::sys::hex;
-use crate::sys::split_mix::SplitMix;
 
 /// No less is looked for.
 const SHORTEST: usize = 4;

@@ -1,6 +1,6 @@
 //! Random data that can be made again at any offset.
 
-use crate::sys::split_mix::SplitMix;
+use crate::SplitMix;
 
 /// Bytes that one step of the counter gives.
 const WORD: u64 = 8;
@@ -12,22 +12,23 @@ const WORD: u64 = 8;
 /// Nothing here is secret, so it need be no cipher. AES in counter mode is as fast where the
 /// processor has AES instructions, but 0.3 MiB/s where it has not (an emulated one was measured).
 /// The kernel's generator cannot be replayed.
-pub(in crate::erase) struct Keystream(SplitMix);
+#[derive(Clone, Copy, Debug)]
+pub struct Keystream(SplitMix);
 
 impl Keystream {
     /// A new stream.
-    pub(in crate::erase) fn random() -> Self {
+    pub fn random() -> Self {
         Self(SplitMix::random())
     }
 
     /// The stream of this seed.
-    pub(in crate::erase) fn with_seed(seed: u64) -> Self {
+    pub fn with_seed(seed: u64) -> Self {
         Self(SplitMix::with_seed(seed))
     }
 
     /// Fill the buffer with the stream's bytes from this offset, of which only whole multiples of
     /// 8 count: blocks of devices begin at such.
-    pub(in crate::erase) fn fill(&self, offset: u64, buffer: &mut [u8]) {
+    pub fn fill(&self, offset: u64, buffer: &mut [u8]) {
         debug_assert!(offset.is_multiple_of(WORD));
         let mut numbers = self.0.numbers(offset / WORD);
         let mut words = buffer.chunks_exact_mut(WORD as usize);

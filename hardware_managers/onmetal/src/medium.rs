@@ -6,25 +6,15 @@ use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
+use farrier_plugin::AlignedBuffer;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
-
-/// What direct I/O wants of a buffer, and at most of an offset: the largest logical sector.
-const ALIGNMENT: usize = 4096;
 
 /// An open disk.
 #[derive(Debug)]
 pub(crate) struct Medium {
     file: File,
     size: u64,
-}
-
-/// Bytes at an address that direct I/O takes.
-#[derive(Debug)]
-pub(crate) struct Buffer {
-    bytes: Vec<u8>,
-    start: usize,
-    length: usize,
 }
 
 impl Medium {
@@ -65,13 +55,13 @@ impl Medium {
     }
 
     /// Read into the whole buffer. Offset and length are multiples of the logical sector.
-    pub(crate) fn read(&self, offset: u64, buffer: &mut Buffer) -> io::Result<()> {
-        self.file.read_exact_at(buffer.as_mut_slice(), offset)
+    pub(crate) fn read(&self, offset: u64, buffer: &mut AlignedBuffer) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)
     }
 
     /// Write the whole buffer.
-    pub(crate) fn write(&self, offset: u64, buffer: &Buffer) -> io::Result<()> {
-        self.file.write_all_at(buffer.as_slice(), offset)
+    pub(crate) fn write(&self, offset: u64, buffer: &AlignedBuffer) -> io::Result<()> {
+        self.file.write_all_at(buffer, offset)
     }
 
     /// Bring everything that was written, through the page cache too, onto the medium, and let the
@@ -80,29 +70,6 @@ impl Medium {
         self.file.sync_all()?;
         posix_fadvise(&self.file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
         Ok(())
-    }
-}
-
-impl Buffer {
-    /// Zeros.
-    pub(crate) fn new(length: usize) -> Self {
-        let bytes = vec![0; length + ALIGNMENT];
-        let start = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
-        Self {
-            bytes,
-            start,
-            length,
-        }
-    }
-
-    /// Its bytes.
-    pub(crate) fn as_slice(&self) -> &[u8] {
-        &self.bytes[self.start..self.start + self.length]
-    }
-
-    /// Its bytes, to be changed.
-    pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.start..self.start + self.length]
     }
 }
 
@@ -117,25 +84,16 @@ mod tests {
         std::fs::write(&path, vec![7; 64 << 10]).unwrap();
         let medium = Medium::claim(&path).unwrap();
         assert_eq!(medium.size(), 64 << 10);
-        let mut buffer = Buffer::new(8192);
-        buffer.as_mut_slice().fill(9);
+        let mut buffer = AlignedBuffer::zeroed(8192);
+        buffer.fill(9);
         medium.write(4096, &buffer).unwrap();
         medium.flush().unwrap();
-        let mut whole = Buffer::new(16384);
+        let mut whole = AlignedBuffer::zeroed(16384);
         Medium::open(&path).unwrap().read(0, &mut whole).unwrap();
-        let nines = whole.as_slice().iter().filter(|byte| **byte == 9).count();
+        let nines = whole.iter().filter(|byte| **byte == 9).count();
         assert_eq!(nines, 8192);
-        assert_eq!((whole.as_slice()[4095], whole.as_slice()[4096]), (7, 9));
+        assert_eq!((whole[4095], whole[4096]), (7, 9));
         let beyond = Medium::open(&path).unwrap().read(60 << 10, &mut whole);
         assert_eq!(beyond.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
-    }
-
-    #[test]
-    fn buffers_are_aligned() {
-        for length in [512, 4096, 1 << 20] {
-            let buffer = Buffer::new(length);
-            assert_eq!(buffer.as_slice().as_ptr().align_offset(ALIGNMENT), 0);
-            assert_eq!(buffer.as_slice().len(), length);
-        }
     }
 }

@@ -1,13 +1,14 @@
 //! Proof that a format erased: a marker that nobody could guess is written before it, and nothing
 //! of it may be found afterwards.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
+use farrier_plugin::aligned::ALIGNMENT;
+use farrier_plugin::{AlignedBuffer, Keystream};
 use serde_json::{Value, json};
 
-use crate::medium::{Buffer, Medium};
+use crate::medium::Medium;
 
 /// What is looked at from the first and the last byte on (contract/onmetal 12.2).
 const END: u64 = 1 << 20;
@@ -16,8 +17,8 @@ const END: u64 = 1 << 20;
 const PIECE: u64 = 64 << 10;
 const PIECES: u64 = 14;
 
-/// Every offset is a multiple of this; no disk has larger logical sectors.
-const ALIGNMENT: u64 = 4096;
+/// No sector of any disk is smaller.
+const SECTOR: usize = 512;
 
 /// A part of a disk.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,7 +30,8 @@ struct Sample {
 /// A disk that was marked.
 #[derive(Debug)]
 pub(crate) struct Marked {
-    marker: Vec<u8>,
+    /// Different for every erase and at every place, and like no erased medium.
+    marker: Keystream,
     samples: Vec<Sample>,
 }
 
@@ -87,7 +89,7 @@ pub(crate) fn mark(node: &Path) -> Result<Marked, ProofError> {
     // First, so that nothing old is written over the marker afterwards.
     medium.flush().map_err(failed("flushed", 0))?;
     let marked = Marked {
-        marker: random().map_err(failed("marked", 0))?,
+        marker: Keystream::random(),
         samples,
     };
     for sample in &marked.samples {
@@ -98,7 +100,7 @@ pub(crate) fn mark(node: &Path) -> Result<Marked, ProofError> {
     }
     medium.flush().map_err(failed("flushed", 0))?;
     for sample in &marked.samples {
-        if read(&medium, *sample)?.as_slice() != marked.content(*sample).as_slice() {
+        if *read(&medium, *sample)? != *marked.content(*sample) {
             return Err(ProofError::NotMarked(sample.offset));
         }
     }
@@ -125,7 +127,7 @@ impl Marked {
         let mut bytes = 0;
         for sample in &places {
             let found = read(&medium, *sample)?;
-            let erased = self.erased_byte(found.as_slice(), sample.offset)?;
+            let erased = self.erased_byte(&found, *sample)?;
             let first = *first.get_or_insert(erased);
             if erased != first {
                 return Err(ProofError::Uneven {
@@ -145,17 +147,18 @@ impl Marked {
     }
 
     /// The byte that these are all of.
-    fn erased_byte(&self, found: &[u8], offset: u64) -> Result<u8, ProofError> {
+    fn erased_byte(&self, found: &[u8], sample: Sample) -> Result<u8, ProofError> {
         let first = found.first().copied().unwrap_or_default();
         let Some(strange) = found.iter().position(|byte| *byte != first) else {
             return Ok(first);
         };
         // The piece of it that a sector began with is enough to know the marker.
+        let marker = self.content(sample);
         let is_marker = found
-            .chunks_exact(512)
-            .enumerate()
-            .any(|(index, sector)| self.marker_at(index * 512).starts_with(&sector[..32]));
-        let at = offset + strange as u64 / 512 * 512;
+            .chunks_exact(SECTOR)
+            .zip(marker.chunks_exact(SECTOR))
+            .any(|(found, marker)| found[..32] == marker[..32]);
+        let at = sample.offset + (strange / SECTOR * SECTOR) as u64;
         Err(if is_marker {
             ProofError::StillThere(at)
         } else {
@@ -163,17 +166,11 @@ impl Marked {
         })
     }
 
-    fn content(&self, sample: Sample) -> Buffer {
+    fn content(&self, sample: Sample) -> AlignedBuffer {
         // At most [`END`].
-        let mut buffer = Buffer::new(sample.length as usize);
-        for piece in buffer.as_mut_slice().chunks_mut(self.marker.len()) {
-            piece.copy_from_slice(&self.marker[..piece.len()]);
-        }
+        let mut buffer = AlignedBuffer::zeroed(sample.length as usize);
+        self.marker.fill(sample.offset, &mut buffer);
         buffer
-    }
-
-    fn marker_at(&self, offset: usize) -> &[u8] {
-        &self.marker[offset % self.marker.len()..]
     }
 }
 
@@ -212,7 +209,7 @@ fn samples(size: u64) -> Vec<Sample> {
     }];
     let distance = (size - 2 * END) / PIECES;
     places.extend((0..PIECES).map(|piece| Sample {
-        offset: (END + piece * distance) / ALIGNMENT * ALIGNMENT,
+        offset: (END + piece * distance) / ALIGNMENT as u64 * ALIGNMENT as u64,
         length: PIECE,
     }));
     // A disk's size is a multiple of its sector, and so is a MiB.
@@ -223,19 +220,12 @@ fn samples(size: u64) -> Vec<Sample> {
     places
 }
 
-fn read(medium: &Medium, sample: Sample) -> Result<Buffer, ProofError> {
-    let mut buffer = Buffer::new(sample.length as usize);
+fn read(medium: &Medium, sample: Sample) -> Result<AlignedBuffer, ProofError> {
+    let mut buffer = AlignedBuffer::zeroed(sample.length as usize);
     medium
         .read(sample.offset, &mut buffer)
         .map_err(failed("read", sample.offset))?;
     Ok(buffer)
-}
-
-/// Different for every erase, and like no erased medium.
-fn random() -> io::Result<Vec<u8>> {
-    let mut marker = vec![0; PIECE as usize];
-    File::open("/dev/urandom")?.read_exact(&mut marker)?;
-    Ok(marker)
 }
 
 fn failed(what: &'static str, offset: u64) -> impl FnOnce(io::Error) -> ProofError {
@@ -311,7 +301,7 @@ mod tests {
             let marked = mark(&disk.path()).unwrap();
             disk.fill(0, SIZE);
             let at = place.offset + place.length - 512;
-            let kept = marked.marker_at((place.length - 512) as usize)[..512].to_vec();
+            let kept = marked.content(*place)[place.length as usize - 512..].to_vec();
             disk.write(at, &kept);
             let error = marked.prove(&disk.path()).unwrap_err();
             assert!(

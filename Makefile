@@ -95,7 +95,7 @@ fuzz-build: tools
 # A fixed time in all: a new target must not make the suite longer.
 fuzz-briefly: tools
 	@echo "== arbitrary bytes for every parser"
-	@fuzz/run --in-all 120
+	@fuzz/run --in-all 90
 
 bench: build ## Speed against the Python agent and this machine: SIZE=512 ONLY=raw TO=memory ROUNDS=1 for less
 	@benches/install

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::Duration;
 
-use farrier_plugin::protocol::Capabilities;
+use farrier_plugin::protocol::{Capabilities, Method};
 use farrier_plugin::{
     ArgumentInfo, BlockDevice, Context, ErrorKind, HardwareManager, LogLevel, ManagerError,
     ManagerVersion, Node, Port, Progress, Step, StepArguments, StepKind, export_hardware_manager,
@@ -25,12 +25,12 @@ const PASSES: u64 = 3;
 const MOST_PASSES: u64 = 100;
 
 /// What this manager has; the agent never calls anything else.
-pub const METHODS: &[&str] = &[
-    "evaluate_hardware_support",
-    "get_clean_steps",
-    "get_deploy_steps",
-    "execute_step",
-    "erase_block_device",
+pub const METHODS: &[Method] = &[
+    Method::EvaluateHardwareSupport,
+    Method::GetCleanSteps,
+    Method::GetDeploySteps,
+    Method::ExecuteStep,
+    Method::EraseBlockDevice,
 ];
 
 export_hardware_manager!(ExampleHardwareManager, METHODS, Capabilities::default());

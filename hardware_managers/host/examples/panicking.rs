@@ -1,6 +1,6 @@
 //! A library that panics in a step, for the agent's tests: they build it with `--crate-type cdylib`.
 
-use farrier_plugin::protocol::Capabilities;
+use farrier_plugin::protocol::{Capabilities, Method};
 use farrier_plugin::{
     Context, HardwareManager, ManagerError, ManagerVersion, Node, Port, StepArguments,
     export_hardware_manager, support,
@@ -43,6 +43,6 @@ impl HardwareManager for Panicking {
 
 export_hardware_manager!(
     Panicking,
-    &["evaluate_hardware_support", "execute_step"],
+    &[Method::EvaluateHardwareSupport, Method::ExecuteStep],
     Capabilities::default(),
 );

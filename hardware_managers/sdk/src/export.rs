@@ -14,17 +14,17 @@ use serde_json::Value;
 use crate::HardwareManager;
 use crate::abi::{self, Text};
 use crate::protocol::{self, Capabilities, Failure, INTERNAL_ERROR, INVALID_PARAMS};
-use crate::serve::{Agent, Remote, introduce, panicked};
+use crate::serve::{self, Agent, Remote, introduce, panicked};
 
 /// Make this crate, a `cdylib`, a hardware manager that farrier loads: a file `NAME.so` in its
 /// plugin directory, or `plugin.so` in a folder there.
 ///
 /// Its parameters are those of [`serve`](crate::serve): an expression that makes the manager, its
-/// methods as a `&'static [&'static str]`, and its capabilities. A panic in the manager is an error
+/// methods as a slice of [`Method`](crate::protocol::Method) or of their names, and its capabilities. A panic in the manager is an error
 /// of the call in which it happens, unless the crate is compiled with `panic = "abort"`.
 ///
 /// ```
-/// use farrier_plugin::protocol::Capabilities;
+/// use farrier_plugin::protocol::{Capabilities, Method};
 /// use farrier_plugin::{HardwareManager, ManagerError, ManagerVersion, export_hardware_manager};
 ///
 /// struct Cards;
@@ -43,7 +43,11 @@ use crate::serve::{Agent, Remote, introduce, panicked};
 ///     }
 /// }
 ///
-/// export_hardware_manager!(Cards, &["evaluate_hardware_support"], Capabilities::default());
+/// export_hardware_manager!(
+///     Cards,
+///     &[Method::EvaluateHardwareSupport],
+///     Capabilities::default(),
+/// );
 /// ```
 #[macro_export]
 macro_rules! export_hardware_manager {
@@ -52,7 +56,7 @@ macro_rules! export_hardware_manager {
         const _: () = {
             static EXPORTED: $crate::export::Exported = $crate::export::Exported::new(
                 || ::std::boxed::Box::new($manager),
-                || $methods,
+                || $crate::export::names($methods),
                 || $capabilities,
             );
 
@@ -88,11 +92,16 @@ macro_rules! export_hardware_manager {
     };
 }
 
+/// The names of methods.
+pub fn names(methods: &[impl AsRef<str>]) -> Vec<String> {
+    serve::names(methods)
+}
+
 /// The manager of a library, made when it is asked to introduce itself.
 pub struct Exported {
     manager: OnceLock<Box<dyn HardwareManager>>,
     make: fn() -> Box<dyn HardwareManager>,
-    methods: fn() -> &'static [&'static str],
+    methods: fn() -> Vec<String>,
     capabilities: fn() -> Capabilities,
 }
 
@@ -100,7 +109,7 @@ impl Exported {
     /// A manager that is not made yet.
     pub const fn new(
         make: fn() -> Box<dyn HardwareManager>,
-        methods: fn() -> &'static [&'static str],
+        methods: fn() -> Vec<String>,
         capabilities: fn() -> Capabilities,
     ) -> Self {
         Self {
@@ -286,7 +295,7 @@ mod tests {
 
     static EXPORTED: Exported = Exported::new(
         || Box::new(Manager),
-        || &["evaluate_hardware_support", "execute_step"],
+        || names(&["evaluate_hardware_support", "execute_step"]),
         Capabilities::default,
     );
 

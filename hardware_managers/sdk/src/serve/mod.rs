@@ -20,11 +20,11 @@ use crate::protocol::{self, Capabilities, Failure, Introduction};
 /// Serve a manager to the agent over stdin and stdout until the agent closes stdin.
 ///
 /// Afterwards `println!` and everything else that writes to stdout goes to stderr, which is the
-/// agent's log, and stdin is empty: see [`private_streams`]. `methods` are those of
-/// [`protocol::Method`] that this manager has. A panic in a method is an error of that call.
+/// agent's log, and stdin is empty: see [`private_streams`]. `methods` are those that this
+/// manager has, as [`protocol::Method`] or by their names. A panic in a method is an error of that call.
 pub fn serve(
     manager: impl HardwareManager + 'static,
-    methods: &[&str],
+    methods: &[impl AsRef<str>],
     capabilities: Capabilities,
 ) -> ExitCode {
     let (input, output) = match private_streams() {
@@ -63,14 +63,14 @@ fn serve_on(
     input: impl Read,
     output: impl Write + Send + 'static,
     manager: impl HardwareManager + 'static,
-    methods: &[&str],
+    methods: &[impl AsRef<str>],
     capabilities: Capabilities,
 ) -> io::Result<()> {
     serve_handler(
         input,
         output,
         Own {
-            introduction: introduce(&manager, methods, capabilities),
+            introduction: introduce(&manager, names(methods), capabilities),
             manager: Box::new(manager),
         },
     )
@@ -79,7 +79,7 @@ fn serve_on(
 /// How a manager introduces itself.
 pub(crate) fn introduce(
     manager: &dyn HardwareManager,
-    methods: &[&str],
+    methods: Vec<String>,
     capabilities: Capabilities,
 ) -> Introduction {
     let version = manager.version();
@@ -88,9 +88,17 @@ pub(crate) fn introduce(
         class_name: manager.class_name().to_owned(),
         name: version.name,
         version: version.version,
-        methods: methods.iter().map(|&method| method.to_owned()).collect(),
+        methods,
         capabilities,
     }
+}
+
+/// The names of methods.
+pub(crate) fn names(methods: &[impl AsRef<str>]) -> Vec<String> {
+    methods
+        .iter()
+        .map(|method| method.as_ref().to_owned())
+        .collect()
 }
 
 /// A manager in this process.
@@ -118,7 +126,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::protocol::{INTERNAL_ERROR, INVALID_PARAMS, MESSAGE_LIMIT, METHOD_NOT_FOUND};
+    use crate::protocol::{
+        INTERNAL_ERROR, INVALID_PARAMS, MESSAGE_LIMIT, METHOD_NOT_FOUND, Method,
+    };
     use crate::{
         Context, LogLevel, ManagerError, ManagerVersion, Node, Port, StepArguments, support,
     };
@@ -181,7 +191,7 @@ mod tests {
                     input,
                     output,
                     Manager,
-                    &["evaluate_hardware_support", "execute_step"],
+                    &[Method::EvaluateHardwareSupport, Method::ExecuteStep],
                     Capabilities::default(),
                 )
             });

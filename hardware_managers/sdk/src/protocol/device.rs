@@ -30,12 +30,15 @@ pub fn device_to_wire(device: &BlockDevice) -> Value {
 /// The device of such an object. Only `name` and `size` have to be there. Serial number and world
 /// wide name count among all of them, so that root device hints find the device by either.
 pub fn device_from_wire(wire: &Value) -> Result<BlockDevice, serde_json::Error> {
+    let Value::Object(given) = wire else {
+        return Err(serde_json::Error::custom("a block device is an object"));
+    };
     let mut whole = serde_json::to_value(BlockDevice {
         logical_sectors: 512,
         physical_sectors: 512,
         ..BlockDevice::default()
     })?;
-    if let (Value::Object(whole), Value::Object(given)) = (&mut whole, wire) {
+    if let Value::Object(whole) = &mut whole {
         whole.remove("name");
         whole.remove("size");
         whole.extend(given.clone());
@@ -191,5 +194,6 @@ mod tests {
         assert_eq!(device.all_serials, ["S"]);
         assert!(device_from_wire(&json!({ "name": "/dev/x" })).is_err());
         assert!(device_from_wire(&json!({ "size": 7 })).is_err());
+        assert!(device_from_wire(&json!(["/dev/x", 7])).is_err());
     }
 }

@@ -24,6 +24,12 @@ pub trait ScsiDevice: Send + Sync {
     fn send(&self, command: &[u8], data: Data<'_>, timeout: Duration) -> Result<Reply, ScsiError>;
 }
 
+impl<D: ScsiDevice + ?Sized> ScsiDevice for &D {
+    fn send(&self, command: &[u8], data: Data<'_>, timeout: Duration) -> Result<Reply, ScsiError> {
+        (**self).send(command, data, timeout)
+    }
+}
+
 /// The data that goes with a command.
 #[derive(Debug)]
 pub enum Data<'a> {

@@ -33,6 +33,8 @@ pub enum Fault {
     NvmeFormat,
     /// The namespace of this number is not active.
     Inactive(u32),
+    /// The device is that of no namespace, or is there no longer.
+    NoNamespace,
     /// A password is set, and it is none that is known.
     ForeignPassword {
         /// Whether the drive refuses reads and writes.
@@ -50,6 +52,8 @@ pub enum Fault {
     Garbage,
     /// The drive has no such feature, in the standard's words.
     Unsupported(&'static str),
+    /// The method is none of this kind of drive.
+    NoSuchMethod,
     /// The password could not be set; nothing was erased.
     SetPassword(Aftermath),
     /// The drive said that it took the password, and has none.
@@ -110,6 +114,9 @@ impl Fault {
             Self::Inactive(namespace) => format!(
                 "Block device {device} did not format itself: its namespace {namespace} is not active"
             ),
+            Self::NoNamespace => format!(
+                "Block device {device} did not format itself: the kernel names no namespace of it"
+            ),
             Self::ForeignPassword { locked } => format!(
                 "Block device {device} already has a security password set, and it is none of \
                  farrier's or its predecessor's{}; remove it with the tool that set it (hdparm \
@@ -144,6 +151,7 @@ impl Fault {
                  or the adapter before it is defective"
             ),
             Self::Unsupported(feature) => format!("Block device {device} offers no {feature}"),
+            Self::NoSuchMethod => format!("Block device {device} offers no such method"),
             Self::SetPassword(aftermath) => {
                 format!("Security password set failed for device {device}; {aftermath}")
             }

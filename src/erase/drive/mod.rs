@@ -1,71 +1,112 @@
-//! The commands of ATA and SCSI drives as ways to erase.
+//! What a drive does by itself: NVMe, ATA and SCSI, each in its folder.
 
 pub(super) mod ata;
 pub(super) mod command;
 pub(super) mod error;
 pub(super) mod nvme;
+pub(super) mod offer;
 pub(super) mod scsi;
 pub(super) mod watch;
 
-use farrier_plugin::BlockDevice;
-use tracing::debug;
+use std::io::ErrorKind;
 
+use farrier_plugin::BlockDevice;
+
+use crate::erase::drive::ata::AtaDrive;
 use crate::erase::drive::error::{DriveError, Fault};
-use crate::erase::drive::watch::Watch;
+use crate::erase::drive::nvme::NvmeDrive;
+use crate::erase::drive::offer::{Allowed, Drive, Offers};
+use crate::erase::drive::scsi::ScsiDisk;
 use crate::erase::method::Method;
 use crate::sys::root::Root;
 use crate::sys::scsi::ScsiDevice;
 use crate::sys::sg::SgDevice;
 
+/// What the drive behind this device offers. Nothing where there is none that can be asked.
+pub(in crate::erase) fn offers(root: &Root, device: &BlockDevice, allowed: &Allowed) -> Offers {
+    let mut offers = Offers::default();
+    if let Some(offers) = nvme_offers(root, device, allowed) {
+        return offers;
+    }
+    if !is_disk(device) {
+        return offers;
+    }
+    if is_usb(device) {
+        offers.lacks(
+            ata::BOTH,
+            "what bridges to USB do with commands that take hours is not to be relied on",
+        );
+        return offers;
+    }
+    match SgDevice::open(root.path(&device.name)) {
+        Ok(link) => return ask(&link, device, allowed),
+        // Whatever writes to it will say so.
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => offers.lacks(ata::BOTH, format!("the device cannot be asked: {error}")),
+    }
+    offers
+}
+
+/// What the controller of this namespace offers; `None` for what is no namespace of NVMe.
+pub(in crate::erase) fn nvme_offers(
+    root: &Root,
+    device: &BlockDevice,
+    allowed: &Allowed,
+) -> Option<Offers> {
+    let name = device.name.as_str();
+    NvmeDrive { root, name }.offer(device, allowed).ok()
+}
+
+/// What an ATA drive or a SCSI disk offers, whichever this is.
+pub(in crate::erase) fn ask(
+    link: &dyn ScsiDevice,
+    device: &BlockDevice,
+    allowed: &Allowed,
+) -> Offers {
+    let mut offers = Offers::default();
+    match AtaDrive(link).offer(device, allowed) {
+        Ok(offers) => return offers,
+        Err(reason) => offers.lacks(ata::BOTH, reason),
+    }
+    match ScsiDisk(link).offer(device, allowed) {
+        Ok(more) => offers.list.extend(more.list),
+        Err(reason) => offers.lacks(scsi::BOTH, reason),
+    }
+    offers
+}
+
+/// The drive behind this device, that is to be erased by this method.
+pub(in crate::erase) fn open<'a>(
+    root: &'a Root,
+    device: &'a str,
+    method: Method,
+) -> Result<Box<dyn Drive + 'a>, DriveError> {
+    let link =
+        || SgDevice::open(root.path(device)).map_err(|source| Fault::Open.after(device, source));
+    match method {
+        Method::AtaSanitize(_) | Method::AtaSecurityErase { .. } => Ok(Box::new(AtaDrive(link()?))),
+        Method::ScsiSanitize(_) | Method::ScsiFormat => Ok(Box::new(ScsiDisk(link()?))),
+        Method::NvmeFormat { .. } | Method::NvmeSanitize(_) => {
+            let name = device;
+            Ok(Box::new(NvmeDrive { root, name }))
+        }
+        Method::Discard { .. } | Method::Overwrite { .. } | Method::Metadata => {
+            Err(Fault::NoSuchMethod.of(device))
+        }
+    }
+}
+
 /// Whether the device is one that is asked at all: a whole disk, and not of NVMe, which has its own
 /// commands. Arrays and mapped devices lie on disks that are asked.
-pub(in crate::erase) fn is_disk(device: &BlockDevice) -> bool {
+fn is_disk(device: &BlockDevice) -> bool {
     device.extra["type"].as_str().unwrap_or("disk") == "disk"
         && !device.name.starts_with("/dev/nvme")
 }
 
 /// Whether it hangs on USB. Bridges there have bricked drives by resetting them in the middle, and
 /// some sticks do not survive to be asked who they are.
-pub(in crate::erase) fn is_usb(device: &BlockDevice) -> bool {
+fn is_usb(device: &BlockDevice) -> bool {
     device.tran.as_deref() == Some("usb")
-}
-
-/// The drive behind this device.
-pub(in crate::erase) fn open(root: &Root, device: &str) -> Result<SgDevice, DriveError> {
-    SgDevice::open(root.path(device)).map_err(|source| Fault::Open.after(device, source))
-}
-
-/// What must be before a marker can be written: the drive answers reads and writes, and will take
-/// the method.
-pub(in crate::erase) fn prepare(
-    drive: &dyn ScsiDevice,
-    method: Method,
-    watch: &Watch<'_>,
-) -> Result<(), DriveError> {
-    match method {
-        Method::AtaSecurityErase { enhanced } => ata::ready(drive, watch.device, enhanced),
-        Method::AtaSanitize(_) => {
-            ata::release(drive, watch.device)?;
-            ata::ready_to_sanitize(drive, watch)
-        }
-        Method::ScsiSanitize(_) | Method::ScsiFormat => scsi::make_ready(drive, watch),
-        _ => Ok(()),
-    }
-}
-
-/// Have the drive erase itself. Nothing stops it once it has begun.
-pub(in crate::erase) fn run(
-    drive: &dyn ScsiDevice,
-    method: Method,
-    watch: &Watch<'_>,
-) -> Result<(), DriveError> {
-    match method {
-        Method::AtaSecurityErase { enhanced } => ata::security_erase(drive, enhanced, watch),
-        Method::AtaSanitize(operation) => ata::sanitize(drive, operation, watch),
-        Method::ScsiSanitize(operation) => scsi::sanitize(drive, operation, watch),
-        Method::ScsiFormat => scsi::format_unit(drive, watch),
-        _ => Err(Fault::Unsupported("such method").of(watch.device)),
-    }
 }
 
 /// Take off a password that an interrupted erase left on this drive; whether there was one.
@@ -77,20 +118,8 @@ pub(in crate::erase) fn take_password_off(
         return Ok(false);
     }
     match SgDevice::open(root.path(&device.name)) {
-        Ok(drive) => take_off(&drive, &device.name),
+        Ok(drive) => ata::take_password_off(&drive, &device.name),
         Err(_) => Ok(false),
-    }
-}
-
-fn take_off(drive: &dyn ScsiDevice, device: &str) -> Result<bool, DriveError> {
-    match ata::look(drive, device) {
-        Ok(Ok(identify)) if identify.security.enabled => ata::release(drive, device),
-        Ok(Ok(_)) => Ok(false),
-        Ok(Err(reason)) => {
-            debug!(device, reason, "not asked for a password");
-            Ok(false)
-        }
-        Err(error) => Err(error),
     }
 }
 
@@ -101,8 +130,9 @@ mod tests {
     use farrier_plugin::{SilentContext, chain};
 
     use super::*;
-    use crate::erase::drive::ata::model::{Defect, Drive, ERASE_UNIT, SANITIZE};
+    use crate::erase::drive::ata::model::{Defect, Drive as AtaModel, ERASE_UNIT, SANITIZE};
     use crate::erase::drive::scsi::model::Disk as ScsiDisk;
+    use crate::erase::drive::watch::Watch;
     use crate::erase::method::Sanitize;
     use crate::erase::proof::Proof;
 
@@ -124,13 +154,15 @@ mod tests {
     }
 
     /// As `erase_device` does it, on the model.
-    fn proven(drive: &Drive, method: Method) -> Result<(), String> {
-        prepare(drive, method, &watch()).map_err(|error| chain(&error))?;
+    fn proven(drive: &AtaModel, method: Method) -> Result<(), String> {
+        let itself = AtaDrive(drive as &dyn ScsiDevice);
+        let told = |error| chain(&error);
+        itself.prepare(method, &watch()).map_err(told)?;
         let proof = Proof::begin(drive, "/dev/sda").map_err(|error| chain(&error))?;
         proof
             .demand_kept("/dev/sda")
             .map_err(|error| chain(&error))?;
-        run(drive, method, &watch()).map_err(|error| chain(&error))?;
+        itself.run(method, &watch()).map_err(told)?;
         let found = proof.is_gone(drive, "/dev/sda");
         found.map(drop).map_err(|error| chain(&error))
     }
@@ -138,8 +170,8 @@ mod tests {
     #[test]
     fn every_method_is_proven_on_a_good_drive_and_on_one_that_was_left_locked() {
         for method in METHODS {
-            proven(&Drive::new(), method).unwrap();
-            let drive = Drive::new().locked_with(b"farrier");
+            proven(&AtaModel::new(), method).unwrap();
+            let drive = AtaModel::new().locked_with(b"farrier");
             proven(&drive, method).unwrap();
             assert!(!drive.has_password() && !drive.holds_old_data());
         }
@@ -148,7 +180,7 @@ mod tests {
     #[test]
     fn a_drive_that_says_it_erased_and_did_not_is_found_out() {
         // It drops its password, so that only the markers tell.
-        struct Liar(Drive);
+        struct Liar(AtaModel);
         impl ScsiDevice for Liar {
             fn send(
                 &self,
@@ -163,20 +195,22 @@ mod tests {
                 self.0.send(&block, data, timeout)
             }
         }
-        let drive = Liar(Drive::new());
+        let drive = Liar(AtaModel::new());
         let proof = Proof::begin(&drive.0, "/dev/sda").unwrap();
-        run(&drive, METHODS[0], &watch()).unwrap();
+        AtaDrive(&drive as &dyn ScsiDevice)
+            .run(METHODS[0], &watch())
+            .unwrap();
         let error = proof.is_gone(&drive.0, "/dev/sda").unwrap_err();
         assert!(matches!(error, crate::erase::EraseError::Survived { .. }));
     }
 
     #[test]
     fn a_frozen_or_foreign_drive_is_named_before_a_marker_is_written() {
-        let frozen = Drive::new();
+        let frozen = AtaModel::new();
         frozen.freeze();
         let error = proven(&frozen, METHODS[0]).unwrap_err();
         assert!(error.contains("is frozen and cannot be erased"), "{error}");
-        let foreign = Drive::new().locked_with(b"somebody's");
+        let foreign = AtaModel::new().locked_with(b"somebody's");
         for method in METHODS {
             let error = proven(&foreign, method).unwrap_err();
             assert!(
@@ -184,7 +218,7 @@ mod tests {
                 "{error}"
             );
         }
-        let hidden = Drive::new().failing(&[Defect::NoRegisters]);
+        let hidden = AtaModel::new().failing(&[Defect::NoRegisters]);
         assert!(proven(&hidden, METHODS[2]).is_err());
         for drive in [frozen, foreign, hidden] {
             assert!(drive.is_untouched());
@@ -193,21 +227,25 @@ mod tests {
 
     #[test]
     fn a_password_of_ours_is_taken_off_and_another_is_told() {
-        assert!(!take_off(&Drive::new(), "/dev/sda").unwrap());
-        let drive = Drive::new().locked_with(b"farrier");
-        assert!(take_off(&drive, "/dev/sda").unwrap());
+        assert!(!ata::take_password_off(&AtaModel::new(), "/dev/sda").unwrap());
+        let drive = AtaModel::new().locked_with(b"farrier");
+        assert!(ata::take_password_off(&drive, "/dev/sda").unwrap());
         assert!(!drive.is_locked() && drive.is_untouched());
-        let foreign = Drive::new().locked_with(b"somebody's");
-        assert!(take_off(&foreign, "/dev/sda").unwrap_err().is_locked());
+        let foreign = AtaModel::new().locked_with(b"somebody's");
+        assert!(
+            ata::take_password_off(&foreign, "/dev/sda")
+                .unwrap_err()
+                .is_locked()
+        );
         // Its patience is at an end now, with the same words.
-        let error = take_off(&foreign, "/dev/sda").unwrap_err();
+        let error = ata::take_password_off(&foreign, "/dev/sda").unwrap_err();
         assert!(error.is_locked() && error.to_string().contains("already has a security"));
-        assert!(!take_off(&ScsiDisk::new(&[]), "/dev/sda").unwrap());
+        assert!(!ata::take_password_off(&ScsiDisk::new(&[]), "/dev/sda").unwrap());
     }
 
     #[test]
     fn a_disk_that_erases_itself_already_is_waited_for_before_markers() {
-        let drive = Drive::new();
+        let drive = AtaModel::new();
         drive.begin_sanitize(0x12);
         proven(&drive, METHODS[2]).unwrap();
         let starts = drive.commands();

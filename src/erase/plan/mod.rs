@@ -1,11 +1,10 @@
 //! What will be done to a device, and why: decided before anything is touched.
 
-mod drive;
-mod nvme;
-
 use farrier_plugin::BlockDevice;
 use serde_json::{Value, json};
 
+use crate::erase::drive;
+use crate::erase::drive::offer::{Allowed, Answer, Offer, Offers};
 use crate::erase::error::EraseError;
 use crate::erase::flags::EraseFlags;
 use crate::erase::method::category::{Category, Storage};
@@ -47,8 +46,6 @@ pub struct Plan {
     pub left_out: Vec<LeftOut>,
     /// The NVMe subsystem that the device is in.
     pub(super) subsystem: Option<String>,
-    /// The number of its namespace.
-    pub(super) namespace: Option<u32>,
     /// What the drive should do by itself and cannot now.
     blocked: Vec<String>,
     /// A drive that did not erase itself may be overwritten, or there is nothing else anyway.
@@ -69,8 +66,10 @@ impl Plan {
         may_erase: &dyn Fn(&str) -> bool,
     ) -> Result<Self, EraseError> {
         let mut plan = Self::none(device);
-        nvme::add(&mut plan, root, flags, may_erase);
-        drive::add(&mut plan, root, flags);
+        plan.choose(
+            drive::offers(root, device, &Allowed::from(flags)),
+            may_erase,
+        );
         let by_itself = !plan.methods.is_empty() || !plan.blocked.is_empty();
         if by_itself {
             plan.add_discard(root, flags);
@@ -123,7 +122,9 @@ impl Plan {
         may_erase: &dyn Fn(&str) -> bool,
     ) -> Self {
         let mut plan = Self::none(device);
-        nvme::add(&mut plan, root, flags, may_erase);
+        if let Some(offers) = drive::nvme_offers(root, device, &Allowed::from(flags)) {
+            plan.choose(offers, may_erase);
+        }
         plan.methods
             .retain(|planned| matches!(planned.method, Method::NvmeFormat { .. }));
         plan.blocked.clear();
@@ -155,7 +156,6 @@ impl Plan {
             methods: Vec::new(),
             left_out: Vec::new(),
             subsystem: None,
-            namespace: None,
             blocked: Vec::new(),
             falls_back: true,
         }
@@ -191,6 +191,68 @@ impl Plan {
             .map(|left_out| json!({"method": left_out.method, "reason": left_out.reason}))
             .collect();
         json!({ "methods": methods, "left_out": left_out })
+    }
+
+    /// From what the drive offers, all that touches nothing which is not to be erased.
+    fn choose(&mut self, offers: Offers, may_erase: &dyn Fn(&str) -> bool) {
+        let Offers { list, subsystem } = offers;
+        let own = self.device.name.clone();
+        let others: Vec<&String> = subsystem
+            .iter()
+            .flat_map(|subsystem| &subsystem.devices)
+            .filter(|device| **device != own)
+            .collect();
+        let protected: Vec<&str> = others
+            .iter()
+            .map(|device| device.as_str())
+            .filter(|device| !may_erase(device))
+            .collect();
+        for Offer { what, answer } in list {
+            match answer {
+                Answer::Can(_, Scope::Subsystem, _) if !protected.is_empty() => {
+                    // Once, however many ways there are to do it.
+                    if self.left_out.last().is_none_or(|last| last.method != what) {
+                        self.leave_out(what, too_wide(&protected));
+                    }
+                }
+                Answer::Can(method, scope, reason) => {
+                    // Its own device first: it is that one's turn.
+                    let mut covers = vec![own.clone()];
+                    if scope == Scope::Subsystem {
+                        covers.extend(others.iter().copied().cloned());
+                    }
+                    self.methods.push(Planned {
+                        method,
+                        scope,
+                        covers,
+                        reason,
+                    });
+                }
+                Answer::Lacks(reason) => self.leave_out(what, reason),
+                Answer::Blocked(reason) => self.block(what, reason),
+            }
+        }
+        if let Some(subsystem) = subsystem {
+            self.tell_unattached(&subsystem.without_device);
+            self.subsystem = Some(subsystem.name);
+        }
+    }
+
+    /// A namespace that no device shows holds data that only a method of the whole subsystem reaches.
+    fn tell_unattached(&mut self, namespaces: &[u32]) {
+        let mut methods = self.methods.iter();
+        if namespaces.is_empty() || methods.any(|planned| planned.scope == Scope::Subsystem) {
+            return;
+        }
+        let numbers: Vec<String> = namespaces.iter().map(u32::to_string).collect();
+        self.leave_out(
+            "namespaces without a device",
+            format!(
+                "the subsystem has namespace(s) {}, which are not attached and which no planned \
+                 method reaches",
+                numbers.join(", ")
+            ),
+        );
     }
 
     /// In place of a drive's own erase that failed, where a site wants it (contract/data-plane
@@ -236,64 +298,24 @@ impl Plan {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use farrier_plugin::Node;
-
-    use super::*;
-
-    fn flags(iterations: u32, zeroize: bool) -> EraseFlags {
-        EraseFlags {
-            iterations,
-            zeroize,
-            ..EraseFlags::from_node(&Node::default()).unwrap()
+impl From<&EraseFlags> for Allowed {
+    /// The agent's own options are in these flags already.
+    fn from(flags: &EraseFlags) -> Self {
+        Self {
+            nvme: flags.nvme_secure_erase,
+            ata: flags.ata_secure_erase,
+            scsi_sanitize: flags.scsi_sanitize == Some(true),
+            scsi_format: flags.scsi_format_unit == Some(true),
         }
-    }
-
-    fn planned(flags: &EraseFlags) -> Result<Plan, EraseError> {
-        Plan::for_device(&Root::at("/nonexistent"), &disk(), flags, &|_| true)
-    }
-
-    fn disk() -> BlockDevice {
-        BlockDevice {
-            name: "/dev/sda".to_owned(),
-            tran: Some("sata".to_owned()),
-            ..BlockDevice::default()
-        }
-    }
-
-    #[test]
-    fn the_flags_are_the_passes() {
-        for (iterations, zeroize) in [(1, true), (0, true), (3, false)] {
-            let plan = planned(&flags(iterations, zeroize)).unwrap();
-            assert_eq!(plan.methods.len(), 1);
-            assert_eq!(
-                plan.methods[0].method,
-                Method::Overwrite {
-                    random_passes: iterations,
-                    zero_pass: zeroize
-                }
-            );
-        }
-    }
-
-    #[test]
-    fn no_pass_is_no_erase() {
-        assert!(matches!(
-            planned(&flags(0, false)),
-            Err(EraseError::NothingPlanned { .. })
-        ));
-    }
-
-    #[test]
-    fn a_plan_says_what_each_method_is_worth() {
-        let plan = planned(&flags(1, true)).unwrap().to_json();
-        let method = &plan["methods"][0];
-        assert_eq!(method["category"], "clear");
-        assert_eq!(method["section"], "A, table A-8");
-        assert_eq!(method["scope"], "device");
-        assert_eq!(method["covers"][0], "/dev/sda");
-        let plan = Plan::for_metadata(&disk()).to_json();
-        assert_eq!(plan["methods"][0]["category"], "none");
     }
 }
+
+fn too_wide(protected: &[&str]) -> String {
+    format!(
+        "it would erase {} too, which is not to be erased",
+        protected.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,8 +10,7 @@ use tracing::{info, warn};
 
 use crate::block::holders;
 use crate::erase::drive;
-use crate::erase::drive::error::{DriveError, Fault};
-use crate::erase::drive::nvme;
+use crate::erase::drive::error::DriveError;
 use crate::erase::drive::watch::Watch;
 use crate::erase::error::EraseError;
 use crate::erase::guard::Verdict;
@@ -27,7 +26,6 @@ use crate::erase::step::running::{Aim, EraseStep};
 use crate::erase::step::scopes::{self, Scopes};
 use crate::erase::step::side_by_side::{Failure, Outcome};
 use crate::sys::block_device::{Disk, DiskError, Medium};
-use crate::sys::nvme::NvmeDevice;
 use crate::sys::root::Root;
 
 /// How long a device may be busy: udev looks at a device for some moments after each change. The
@@ -243,34 +241,13 @@ fn by_method(
         method @ (Method::AtaSanitize(_)
         | Method::AtaSecurityErase { .. }
         | Method::ScsiSanitize(_)
-        | Method::ScsiFormat) => {
-            let drive = drive::open(root, device)?;
+        | Method::ScsiFormat
+        | Method::NvmeFormat { .. }
+        | Method::NvmeSanitize(_)) => {
+            let drive = drive::open(root, device, method)?;
             let watch = Watch::new(context, device, plan.device.size);
-            drive::prepare(&drive, method, &watch)?;
-            by_itself(root, planned, scopes, context, || {
-                drive::run(&drive, method, &watch)
-            })
-            .map(Some)
-        }
-        method @ (Method::NvmeFormat { .. } | Method::NvmeSanitize(_)) => {
-            by_itself(root, planned, scopes, context, || {
-                let controller = NvmeDevice::open(root, device)
-                    .map_err(|source| Fault::Open.after(device, source))?;
-                if let Method::NvmeSanitize(action) = method {
-                    let watch = Watch::new(context, device, plan.device.size);
-                    nvme::sanitize::sanitize(&controller, action, &watch)
-                } else {
-                    context.report_progress(Progress {
-                        what: format!("erasing {device}: {method}, which tells nothing on its way"),
-                        done: 0,
-                        total: Some(plan.device.size),
-                    });
-                    let namespace = plan.namespace.unwrap_or(u32::MAX);
-                    let crypto = method == Method::NvmeFormat { crypto: true };
-                    nvme::sanitize::format(&controller, namespace, crypto, device)
-                }
-            })
-            .map(Some)
+            drive.prepare(method, &watch)?;
+            by_itself(root, planned, scopes, context, || drive.run(method, &watch)).map(Some)
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Field positions are those of the NVM Express base specification 1.4, figures 247 (controller) and
 //! 245 (namespace), which later versions keep.
 
+use crate::erase::drive::offer::Subsystem;
 use crate::erase::drive::watch::Standing;
 use crate::sys::nvme::{self, NvmeError};
 use crate::sys::root::Root;
@@ -58,15 +59,9 @@ pub fn read_capabilities(root: &Root, device: &str) {
 
 /// All that a plan needs to know of a namespace's device.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(in crate::erase) struct Facts {
-    pub(in crate::erase) controller: Controller,
-    pub(in crate::erase) namespace: u32,
-    /// Names the subsystem.
-    pub(in crate::erase) subsystem: String,
-    /// The devices of all namespaces of the subsystem, this one among them.
-    pub(in crate::erase) devices: Vec<String>,
-    /// Namespaces that exist and have no device here.
-    pub(in crate::erase) without_device: Vec<u32>,
+pub(super) struct Facts {
+    pub(super) controller: Controller,
+    pub(super) subsystem: Subsystem,
 }
 
 impl Controller {
@@ -145,13 +140,9 @@ impl Facts {
     /// Read them. `Ok(None)` where the device is no NVMe namespace.
     pub(in crate::erase) fn read(root: &Root, device: &str) -> Result<Option<Self>, NvmeError> {
         let kname = device.trim_start_matches("/dev/");
-        let place = |kname: &str| format!("/sys/block/{kname}");
-        let Some(namespace) = root
-            .number(format!("{}/nsid", place(kname)))
-            .and_then(|number| u32::try_from(number).ok())
-        else {
+        if namespace_number(root, device).is_none() {
             return Ok(None);
-        };
+        }
         let unreadable = || NvmeError::NotRecorded {
             asked: format!("{device}: the identify data is cut short"),
         };
@@ -175,8 +166,7 @@ impl Facts {
             .collect();
         let shown: Vec<u32> = siblings
             .iter()
-            .filter_map(|other| root.number(format!("{}/nsid", place(other))))
-            .filter_map(|number| u32::try_from(number).ok())
+            .filter_map(|other| namespace_number(root, other))
             .collect();
         let mut existing = list(root, device, ACTIVE_NAMESPACES);
         if controller.namespace_management {
@@ -184,20 +174,30 @@ impl Facts {
         }
         existing.sort_unstable();
         existing.dedup();
+        let devices = siblings.into_iter().map(|name| format!("/dev/{name}"));
         Ok(Some(Self {
             controller,
-            namespace,
-            subsystem,
-            devices: siblings
-                .into_iter()
-                .map(|name| format!("/dev/{name}"))
-                .collect(),
-            without_device: existing
-                .into_iter()
-                .filter(|number| !shown.contains(number))
-                .collect(),
+            subsystem: Subsystem {
+                name: subsystem,
+                devices: devices.collect(),
+                without_device: existing
+                    .into_iter()
+                    .filter(|number| !shown.contains(number))
+                    .collect(),
+            },
         }))
     }
+}
+
+/// The number of the namespace whose device this is; none for every other device.
+pub(super) fn namespace_number(root: &Root, device: &str) -> Option<u32> {
+    let number = root.number(format!("{}/nsid", place(device)))?;
+    u32::try_from(number).ok()
+}
+
+/// Where sysfs has a device.
+fn place(device: &str) -> String {
+    format!("/sys/block/{}", device.trim_start_matches("/dev/"))
 }
 
 /// The namespaces of one list; none where the controller does not have that list.
@@ -315,9 +315,11 @@ mod tests {
         let facts = Facts::read(&recording.root(), "/dev/nvme0n1")
             .unwrap()
             .unwrap();
-        assert_eq!(facts.devices, ["/dev/nvme0n1", "/dev/nvme0n2"]);
-        assert_eq!(facts.without_device, [7]);
-        assert_eq!((facts.namespace, facts.subsystem.as_str()), (1, "nqn.a"));
+        let subsystem = facts.subsystem;
+        assert_eq!(subsystem.devices, ["/dev/nvme0n1", "/dev/nvme0n2"]);
+        assert_eq!(subsystem.without_device, [7]);
+        let namespace = namespace_number(&recording.root(), "/dev/nvme0n1");
+        assert_eq!((namespace, subsystem.name.as_str()), (Some(1), "nqn.a"));
         assert_eq!(Facts::read(&recording.root(), "/dev/sda").unwrap(), None);
         assert!(Facts::read(&recording.root(), "/dev/nvme1n1").is_err());
     }

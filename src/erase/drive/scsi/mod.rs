@@ -9,13 +9,14 @@ pub(crate) mod model;
 
 use std::time::Duration;
 
-use farrier_plugin::chain;
+use farrier_plugin::{BlockDevice, chain};
 use tracing::warn;
 
 use crate::erase::drive::command::{self, CommandError};
 use crate::erase::drive::error::{DriveError, Fault};
+use crate::erase::drive::offer::{Allowed, Drive, Offers, worthwhile};
 use crate::erase::drive::watch::{Standing, Watch};
-use crate::erase::method::Sanitize;
+use crate::erase::method::{Method, Sanitize};
 use crate::sys::scsi::{Data, ScsiDevice, Sense};
 
 const SANITIZE: u8 = 0x48;
@@ -45,26 +46,88 @@ const START: Duration = Duration::from_secs(180);
 
 /// What a SCSI disk can do to erase itself.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Abilities {
+struct Abilities {
     /// SANITIZE, BLOCK ERASE.
-    pub(crate) block: bool,
+    block: bool,
     /// SANITIZE, CRYPTOGRAPHIC ERASE.
-    pub(crate) crypto: bool,
+    crypto: bool,
     /// SANITIZE, OVERWRITE.
-    pub(crate) overwrite: bool,
+    overwrite: bool,
     /// FORMAT UNIT.
-    pub(crate) format: bool,
+    format: bool,
 }
 
 impl Abilities {
     /// Whether there is any.
-    pub(crate) fn sanitizes(self) -> bool {
+    fn sanitizes(self) -> bool {
         self.block || self.crypto || self.overwrite
     }
 }
 
+/// All that such a disk does by itself, in a plan's words.
+pub(in crate::erase) const BOTH: &str = "SCSI sanitize and format";
+
+/// A SCSI disk, by the way to it.
+pub(super) struct ScsiDisk<L>(pub(super) L);
+
+impl<L: ScsiDevice> Drive for ScsiDisk<L> {
+    /// A disk is asked nothing where neither is allowed.
+    fn offer(&self, device: &BlockDevice, allowed: &Allowed) -> Result<Offers, String> {
+        const SANITIZE: &str = "SCSI sanitize";
+        const FORMAT: &str = "SCSI format";
+        let mut offers = Offers::default();
+        if !allowed.scsi_sanitize && !allowed.scsi_format {
+            // Told of disks that may have it, and not of every virtual one.
+            if matches!(device.tran.as_deref(), Some("sas" | "fc" | "spi")) {
+                offers.lacks(
+                    BOTH,
+                    "enable_scsi_sanitize and enable_scsi_format_unit are false",
+                );
+            }
+            return Ok(offers);
+        }
+        let has = look(&self.0)?;
+        if allowed.scsi_sanitize {
+            // Block erase first, which needs no trust in a cipher.
+            let quick = [(has.block, Sanitize::Block), (has.crypto, Sanitize::Crypto)];
+            for operation in worthwhile(quick, has.overwrite) {
+                offers.can(
+                    SANITIZE,
+                    Method::ScsiSanitize(operation),
+                    "the disk has it, and enable_scsi_sanitize is true",
+                );
+            }
+            if !has.sanitizes() {
+                offers.lacks(SANITIZE, "the disk does not have it");
+            }
+        }
+        if allowed.scsi_format && has.format {
+            offers.can(
+                FORMAT,
+                Method::ScsiFormat,
+                "the disk has it, and enable_scsi_format_unit is true",
+            );
+        } else if allowed.scsi_format {
+            offers.lacks(FORMAT, "the disk does not have it");
+        }
+        Ok(offers)
+    }
+
+    fn prepare(&self, _: Method, watch: &Watch<'_>) -> Result<(), DriveError> {
+        make_ready(&self.0, watch)
+    }
+
+    fn run(&self, method: Method, watch: &Watch<'_>) -> Result<(), DriveError> {
+        match method {
+            Method::ScsiSanitize(operation) => sanitize(&self.0, operation, watch),
+            Method::ScsiFormat => format_unit(&self.0, watch),
+            _ => Err(Fault::NoSuchMethod.of(watch.device)),
+        }
+    }
+}
+
 /// What the disk can do, or in words why it is none that can be asked.
-pub(in crate::erase) fn look(drive: &dyn ScsiDevice) -> Result<Abilities, String> {
+fn look(drive: &dyn ScsiDevice) -> Result<Abilities, String> {
     let mut inquiry = [0; 36];
     let outcome = command::done(
         drive,
@@ -94,7 +157,7 @@ pub(in crate::erase) fn look(drive: &dyn ScsiDevice) -> Result<Abilities, String
 }
 
 /// Sanitize the disk. One that an earlier agent began is waited for first.
-pub(in crate::erase) fn sanitize(
+fn sanitize(
     drive: &dyn ScsiDevice,
     operation: Sanitize,
     watch: &Watch<'_>,
@@ -148,10 +211,7 @@ pub(in crate::erase) fn sanitize(
 }
 
 /// Format the disk as it is: with its block size and its protection information.
-pub(in crate::erase) fn format_unit(
-    drive: &dyn ScsiDevice,
-    watch: &Watch<'_>,
-) -> Result<(), DriveError> {
+fn format_unit(drive: &dyn ScsiDevice, watch: &Watch<'_>) -> Result<(), DriveError> {
     const NAME: &str = "FORMAT UNIT";
     let failed = |source| Fault::Format.after(watch.device, source);
     make_ready(drive, watch)?;
@@ -208,10 +268,7 @@ fn supports(drive: &dyn ScsiDevice, code: u8, action: Option<u8>) -> bool {
 }
 
 /// Wait for what somebody else began.
-pub(in crate::erase) fn make_ready(
-    drive: &dyn ScsiDevice,
-    watch: &Watch<'_>,
-) -> Result<(), DriveError> {
+fn make_ready(drive: &dyn ScsiDevice, watch: &Watch<'_>) -> Result<(), DriveError> {
     // A disk that does not say how it is, is told to begin all the same, and answers that.
     if let Ok(now) = standing(drive) {
         // How it ends is of no interest: another one follows.

@@ -12,14 +12,6 @@ use crate::sys::scsi::{Data, ScsiDevice};
 /// What a drive says about itself.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Identify {
-    /// Words 10 to 19.
-    pub(crate) serial: String,
-    /// Words 23 to 26.
-    pub(crate) firmware: String,
-    /// Words 27 to 46.
-    pub(crate) model: String,
-    /// Word 217; `None` where the drive does not say.
-    pub(crate) rotational: Option<bool>,
     /// The Security feature set.
     pub(crate) security: Security,
     /// The Sanitize Device feature set.
@@ -39,16 +31,12 @@ pub(crate) struct Security {
     pub(crate) frozen: bool,
     /// Too many wrong passwords since its power was switched on.
     pub(crate) count_expired: bool,
-    /// The master password cannot unlock it (security level maximum).
-    pub(crate) maximum: bool,
     /// It can do the enhanced erase.
     pub(crate) enhanced: bool,
     /// What a normal erase takes.
     pub(crate) normal_time: Estimate,
     /// What an enhanced erase takes.
     pub(crate) enhanced_time: Estimate,
-    /// Word 92: which master password is set; 0 and 65535 say nothing, 65534 is the maker's.
-    pub(crate) master_revision: u16,
 }
 
 /// The Sanitize Device feature set: word 59.
@@ -62,8 +50,6 @@ pub(crate) struct Abilities {
     pub(crate) crypto_scramble: bool,
     /// OVERWRITE EXT.
     pub(crate) overwrite: bool,
-    /// SANITIZE ANTIFREEZE LOCK EXT.
-    pub(crate) antifreeze: bool,
 }
 
 /// The drive's own estimate of how long an erase takes.
@@ -162,14 +148,6 @@ impl Identify {
         let sanitize = word(59);
         let sanitizes = bit(sanitize, 12);
         Some(Self {
-            serial: text(&page[20..40]),
-            firmware: text(&page[46..54]),
-            model: text(&page[54..94]),
-            rotational: match word(217) {
-                0x0001 => Some(false),
-                0x0401..=0xfffe => Some(true),
-                _ => None,
-            },
             security: Security {
                 supported,
                 enabled: supported && bit(security, 1),
@@ -177,14 +155,11 @@ impl Identify {
                 frozen: supported && bit(security, 3),
                 count_expired: supported && bit(security, 4),
                 enhanced: supported && bit(security, 5),
-                maximum: supported && bit(security, 8),
                 normal_time: Estimate::from_word(word(89)),
                 enhanced_time: Estimate::from_word(word(90)),
-                master_revision: word(92),
             },
             sanitize: Abilities {
                 supported: sanitizes,
-                antifreeze: sanitizes && bit(sanitize, 10),
                 crypto_scramble: sanitizes && bit(sanitize, 13),
                 overwrite: sanitizes && bit(sanitize, 14),
                 block_erase: sanitizes && bit(sanitize, 15),
@@ -221,17 +196,6 @@ pub(super) fn is_ata(drive: &dyn ScsiDevice) -> Result<(), String> {
     }
 }
 
-/// ASCII with the bytes of each word swapped, padded with spaces.
-fn text(bytes: &[u8]) -> String {
-    let text: String = bytes
-        .chunks(2)
-        .flat_map(|pair| pair.iter().rev())
-        .map(|byte| char::from(*byte))
-        .filter(|letter| letter.is_ascii_graphic() || *letter == ' ')
-        .collect();
-    text.trim().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
@@ -242,18 +206,8 @@ mod tests {
     #[test]
     fn a_composed_page_is_read() {
         // Composed by hand from ACS-3: an SSD with both feature sets, 2 minutes for both erases.
-        let page = page(&[
-            (59, 0xb400),
-            (89, 1),
-            (90, 0x8001),
-            (92, 0xfffe),
-            (128, 0x0021),
-            (217, 1),
-        ]);
+        let page = page(&[(59, 0xb400), (89, 1), (90, 0x8001), (128, 0x0021)]);
         let identify = Identify::parse(&page).unwrap();
-        assert_eq!(identify.model, "MODEL OF A DRIVE");
-        assert_eq!(identify.serial, "S1");
-        assert_eq!(identify.rotational, Some(false));
         let two_minutes = Estimate::About(Duration::from_secs(120));
         assert_eq!(
             identify.security,
@@ -262,7 +216,6 @@ mod tests {
                 enhanced: true,
                 normal_time: two_minutes,
                 enhanced_time: two_minutes,
-                master_revision: 65534,
                 ..Security::default()
             }
         );
@@ -273,7 +226,6 @@ mod tests {
                 block_erase: true,
                 crypto_scramble: true,
                 overwrite: false,
-                antifreeze: true,
             }
         );
     }

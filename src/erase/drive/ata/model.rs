@@ -87,15 +87,6 @@ pub(crate) fn page(words: &[(usize, u16)]) -> [u8; BLOCK] {
     let mut put = |number: usize, word: u16| {
         page[2 * number..2 * number + 2].copy_from_slice(&word.to_le_bytes());
     };
-    let mut text = |first: usize, length: usize, text: &str| {
-        let padded = format!("{text:length$}");
-        for (index, pair) in padded.as_bytes().chunks(2).enumerate() {
-            put(first + index, u16::from_be_bytes([pair[0], pair[1]]));
-        }
-    };
-    text(10, 20, "S1");
-    text(23, 8, "F1");
-    text(27, 40, "MODEL OF A DRIVE");
     put(0, 0x0040);
     put(83, 0x4000);
     put(255, 0x00a5);
@@ -110,7 +101,7 @@ pub(crate) fn page(words: &[(usize, u16)]) -> [u8; BLOCK] {
 impl Drive {
     /// A drive full of old data, in the state SEC1, with both erases.
     pub(crate) fn new() -> Self {
-        Self::with(&[(59, 0xf400), (89, 1), (90, 1), (128, 0x0021), (217, 1)])
+        Self::with(&[(59, 0xf400), (89, 1), (90, 1), (128, 0x0021)])
     }
 
     /// A drive of these words. What the model itself keeps of word 128 is taken from it.

@@ -1,23 +1,68 @@
 //! farrier: the agent that a data centre boots into RAM on every bare-metal server, to inspect it,
 //! erase it and put an operating system on its disk.
 //!
-//! The rooms and the arrows between them are in ARCHITECTURE.md; `tests/arrows` holds them.
+//! The rooms and the arrows between them are in ARCHITECTURE.md; `tests/arrows` holds them. They are
+//! private, so that the compiler tells what nobody uses: public is only what the program, the tests
+//! beside it and the fuzz targets need.
 
-pub mod agent;
-pub mod api;
-pub mod block;
-pub mod cli;
-pub mod command;
-pub mod conductor;
-pub mod config;
-pub mod deploy;
-pub mod erase;
+#[expect(unreachable_pub, reason = "being made what it is, room by room")]
+mod agent;
+#[expect(unreachable_pub, reason = "being made what it is, room by room")]
+mod api;
+#[expect(unreachable_pub, reason = "being made what it is, room by room")]
+mod block;
+mod cli;
+#[expect(unreachable_pub, reason = "being made what it is, room by room")]
+mod command;
+#[expect(unreachable_pub, reason = "being made what it is, room by room")]
+mod conductor;
+#[expect(unreachable_pub, reason = "being made what it is, room by room")]
+mod config;
+#[expect(unreachable_pub, reason = "being made what it is, room by room")]
+mod deploy;
+#[expect(unreachable_pub, reason = "being made what it is, room by room")]
+mod erase;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-pub mod hardware;
-pub mod init;
-pub mod inventory;
-pub mod net;
-pub mod stream;
-pub mod sys;
+#[expect(unreachable_pub, reason = "being made what it is, room by room")]
+mod hardware;
+#[expect(unreachable_pub, reason = "being made what it is, room by room")]
+mod init;
+#[expect(unreachable_pub, reason = "being made what it is, room by room")]
+mod inventory;
+#[expect(unreachable_pub, reason = "being made what it is, room by room")]
+mod net;
+#[expect(unreachable_pub, reason = "being made what it is, room by room")]
+mod stream;
+#[expect(unreachable_pub, reason = "being made what it is, room by room")]
+mod sys;
+
+pub use cli::main;
+
+/// What the tests in `tests/` make an agent of, by room.
+#[doc(hidden)]
+pub mod testing {
+    pub mod api {
+        pub use crate::api::{Server, Settings, Token, serve};
+    }
+    pub mod command {
+        pub use crate::command::{CommandTable, Environment, Shutdown};
+    }
+    pub mod conductor {
+        pub use crate::conductor::{Beat, Client, Heartbeats};
+    }
+    pub mod config {
+        pub use crate::config::{Live, Options};
+    }
+    pub mod hardware {
+        pub use crate::hardware::Managers;
+    }
+    pub mod net {
+        pub use crate::net::resolver::Resolver;
+    }
+    pub mod sys {
+        pub use crate::sys::log::{hide, start_on_terminal};
+        pub use crate::sys::process::{Output, Program};
+    }
+}

@@ -11,10 +11,10 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use farrier::api::{self, Settings, Token};
-use farrier::command::{CommandTable, Environment, Shutdown};
-use farrier::config::{Live, Options};
-use farrier::hardware::Managers;
+use farrier::testing::api::{self, Settings, Token};
+use farrier::testing::command::{CommandTable, Environment, Shutdown};
+use farrier::testing::config::{Live, Options};
+use farrier::testing::hardware::Managers;
 
 use farrier_plugin::{
     Context, HardwareManager, ManagerError, ManagerVersion, Node, Port, SilentContext,

@@ -1,6 +1,6 @@
 //! The executable's command line: what it says and how it ends.
 
-use farrier::sys::process::{Output, Program};
+use farrier::testing::sys::{Output, Program};
 
 fn farrier(arguments: &[&str]) -> Output {
     arguments

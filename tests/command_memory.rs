@@ -12,12 +12,12 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
-use farrier::api::{self, Settings, Token};
-use farrier::command::{CommandTable, Environment, Shutdown};
-use farrier::conductor::{Beat, Client};
-use farrier::config::{Live, Options};
-use farrier::hardware::Managers;
-use farrier::net::resolver::Resolver;
+use farrier::testing::api::{self, Settings, Token};
+use farrier::testing::command::{CommandTable, Environment, Shutdown};
+use farrier::testing::conductor::{Beat, Client};
+use farrier::testing::config::{Live, Options};
+use farrier::testing::hardware::Managers;
+use farrier::testing::net::Resolver;
 use farrier_plugin::{
     Context, HardwareManager, ManagerError, ManagerVersion, Node, Port, SilentContext,
     StepArguments,

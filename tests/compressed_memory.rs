@@ -10,7 +10,7 @@ use std::io::Write;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-use farrier::sys::process::Program;
+use farrier::testing::sys::Program;
 use serde_json::Value;
 
 const MIB: usize = 1 << 20;

@@ -14,12 +14,12 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use farrier::api::{self, Settings, Token};
-use farrier::command::{CommandTable, Environment, Shutdown};
-use farrier::conductor::Heartbeats;
-use farrier::config::{Live, Options};
-use farrier::hardware::Managers;
-use farrier::sys::log;
+use farrier::testing::api::{self, Settings, Token};
+use farrier::testing::command::{CommandTable, Environment, Shutdown};
+use farrier::testing::conductor::Heartbeats;
+use farrier::testing::config::{Live, Options};
+use farrier::testing::hardware::Managers;
+use farrier::testing::sys;
 use farrier_plugin::{HardwareManager, ManagerError, ManagerVersion, SilentContext};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::time::{ClockId, clock_gettime};
@@ -67,9 +67,9 @@ fn peers_without_the_token_cost_next_to_nothing() {
     // What is logged is masked and written, which is a part of the cost.
     nix::unistd::dup2_stderr(logged.reopen().unwrap()).unwrap();
     panic::set_hook(Box::new(|panic| println!("{panic}")));
-    log::start_on_terminal();
-    log::hide(TOKEN);
-    log::hide(
+    sys::start_on_terminal();
+    sys::hide(TOKEN);
+    sys::hide(
         "https://poster:mellonmellon@records.example/hooks/T0001/B0002/XXXX?grant=opensesame",
     );
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();

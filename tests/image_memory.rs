@@ -12,7 +12,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
-use farrier::sys::process::Program;
+use farrier::testing::sys::Program;
 use nix::sys::resource::{UsageWho, getrusage};
 
 const MIB: u64 = 1 << 20;

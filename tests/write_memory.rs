@@ -13,7 +13,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::thread;
 
-use farrier::sys::process::{Output, Program};
+use farrier::testing::sys::{Output, Program};
 use nix::sys::resource::{UsageWho, getrusage};
 
 const MIB: usize = 1 << 20;

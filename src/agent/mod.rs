@@ -32,7 +32,7 @@ mod tests;
 pub use ending::End;
 pub use error::AgentError;
 pub use life::{Setup, live};
-pub use virtual_media::{Prepared, VirtualMediaError, prepare as prepare_virtual_media};
+pub use virtual_media::prepare as prepare_virtual_media;
 
 /// The agent's version on the wire: the level of the contract, with our own version as its local
 /// part, so that conductors which compare versions still can.

@@ -22,6 +22,5 @@ mod token;
 #[cfg(test)]
 mod tests;
 
-pub use body::BODY_LIMIT;
 pub use server::{ApiError, Server, Settings, serve};
 pub use token::Token;

@@ -37,6 +37,3 @@ mod transport;
 pub mod udev;
 pub(crate) mod virtual_media;
 mod vpd;
-
-pub use hint_expression::ExpressionError;
-pub use raid_name::RaidName;

@@ -41,12 +41,12 @@ mod table;
 #[cfg(test)]
 pub(crate) mod fake;
 
-pub use document::{DOCUMENT_LIMIT, DocumentError};
+pub use document::DocumentError;
 pub use environment::{Environment, Shutdown, Signal};
 #[cfg(test)]
 pub(crate) use journal::interrupted_in;
 pub use journal::{JournalError, LAST_EXIT};
-pub use outcome::{Command, ErrorObject, Outcome, Status};
+pub use outcome::{Command, ErrorObject};
 pub use pace::Pace;
 pub use request::{Request, RequestError};
 pub use table::CommandTable;

@@ -17,9 +17,9 @@ pub(crate) mod fake;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{ConductorConfig, LookupAnswer, TokenAnswer};
+pub use answer::{LookupAnswer, TokenAnswer};
 pub use client::{ApiVersion, Client};
-pub use endpoint::{Endpoint, EndpointError, ServiceKind};
+pub use endpoint::{Endpoint, ServiceKind};
 pub use error::ConductorError;
 pub use heartbeat::{Beat, Heartbeats, News};
 pub use inspection::InspectionOutcome;

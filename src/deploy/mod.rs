@@ -14,7 +14,6 @@ mod reach;
 mod target;
 mod write_image;
 
-pub use error::DeployError;
 pub use image_info::ImageInfo;
 pub use install_bootloader::install_bootloader;
-pub use write_image::{Deployed, write_image};
+pub use write_image::write_image;

@@ -27,12 +27,9 @@ pub use drive::nvme::identify::read_capabilities;
 pub use error::EraseError;
 pub use flags::EraseFlags;
 pub use guard::{Policy, ReadOnly};
-pub use medium::overwrite::{Passes, overwrite};
 pub use method::category::{Category, Storage};
-pub use method::{Method, Sanitize, Scope};
-pub use plan::{LeftOut, Plan, Planned};
-pub use proof::Verification;
+pub use plan::Plan;
 #[cfg(test)]
 pub(crate) use record::fake_receiver;
-pub use record::{DeliveryError, EraseRecord, RecordStore, identity};
+pub use record::{EraseRecord, RecordStore, identity};
 pub use step::{Aim, EraseStep, Foreseen, Order, Outcome, in_parallel};

@@ -58,10 +58,10 @@ mod version;
 
 pub use attempts::{stage, write};
 pub use digest::{Algorithm, MD5_DISABLED};
-pub use error::{Conversion, DownloadError, StreamError};
+pub use error::{DownloadError, StreamError};
 pub use format::describe;
 pub use gunzip::Gunzip;
 pub use pipeline::Written;
 pub use request::{Checksum, Credentials, Format, ImageRequest, Location, Proxies};
-pub use staged::{HEAD_SIZE, Staged};
+pub use staged::Staged;
 pub use text::fetch;

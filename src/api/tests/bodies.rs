@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::*;
-use crate::api::BODY_LIMIT;
+use crate::api::body::BODY_LIMIT;
 
 const MIB: usize = 1024 * 1024;
 

@@ -321,7 +321,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::command::Status;
+    use crate::command::outcome::Status;
 
     fn journal_of(directory: &Path) -> PathBuf {
         directory.join(FILE)

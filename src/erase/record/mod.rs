@@ -146,6 +146,7 @@ impl EraseRecord {
     }
 
     /// Whether the device is erased and that is proven.
+    #[cfg(test)]
     pub fn is_erased(&self) -> bool {
         matches!(self.result, Standing::Erased(_))
     }

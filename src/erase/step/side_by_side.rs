@@ -210,7 +210,7 @@ mod tests {
 
     use super::*;
     use crate::erase::medium::fake::{FakeMedium, Fault};
-    use crate::erase::{Passes, overwrite};
+    use crate::erase::medium::overwrite::{Passes, overwrite};
 
     fn names(count: usize) -> Vec<String> {
         (0..count).map(|index| format!("/dev/sd{index}")).collect()

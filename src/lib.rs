@@ -5,37 +5,23 @@
 //! private, so that the compiler tells what nobody uses: public is only what the program, the tests
 //! beside it and the fuzz targets need.
 
-#[expect(unreachable_pub, reason = "being made what it is, room by room")]
 mod agent;
-#[expect(unreachable_pub, reason = "being made what it is, room by room")]
 mod api;
-#[expect(unreachable_pub, reason = "being made what it is, room by room")]
 mod block;
 mod cli;
-#[expect(unreachable_pub, reason = "being made what it is, room by room")]
 mod command;
-#[expect(unreachable_pub, reason = "being made what it is, room by room")]
 mod conductor;
-#[expect(unreachable_pub, reason = "being made what it is, room by room")]
 mod config;
-#[expect(unreachable_pub, reason = "being made what it is, room by room")]
 mod deploy;
-#[expect(unreachable_pub, reason = "being made what it is, room by room")]
 mod erase;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-#[expect(unreachable_pub, reason = "being made what it is, room by room")]
 mod hardware;
-#[expect(unreachable_pub, reason = "being made what it is, room by room")]
 mod init;
-#[expect(unreachable_pub, reason = "being made what it is, room by room")]
 mod inventory;
-#[expect(unreachable_pub, reason = "being made what it is, room by room")]
 mod net;
-#[expect(unreachable_pub, reason = "being made what it is, room by room")]
 mod stream;
-#[expect(unreachable_pub, reason = "being made what it is, room by room")]
 mod sys;
 
 pub use cli::main;

@@ -2,7 +2,7 @@
 
 /// How an agent ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum End {
+pub(crate) enum End {
     /// The network is to be taken down, and nothing may happen any more.
     LockedDown,
     /// The machine is a rescue system, and no agent serves in it.

@@ -9,7 +9,7 @@ use crate::net::NetError;
 
 /// Why the agent cannot go on. Everything that may get better by waiting is not among these.
 #[derive(Debug, thiserror::Error)]
-pub enum AgentError {
+pub(crate) enum AgentError {
     /// The command API cannot be served.
     #[error("The command API could not be started")]
     Api(#[source] ApiError),

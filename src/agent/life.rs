@@ -47,7 +47,7 @@ const NO_TOKEN: &str = "the conductor gave no token that can be one, so no comma
      [agent] and the log of the conductor";
 
 /// What an agent starts with.
-pub struct Setup {
+pub(crate) struct Setup {
     /// The options as configured.
     pub options: Live,
     /// What every path starts from; `/` but for tests.
@@ -59,7 +59,7 @@ pub struct Setup {
 }
 
 /// Live until the end. The conductor being away, busy or of another opinion never is one.
-pub async fn live(setup: Setup) -> Result<End, AgentError> {
+pub(crate) async fn live(setup: Setup) -> Result<End, AgentError> {
     let Setup {
         options: live_options,
         root,

@@ -29,11 +29,11 @@ mod virtual_media;
 #[cfg(test)]
 mod tests;
 
-pub use ending::End;
-pub use error::AgentError;
-pub use life::{Setup, live};
-pub use virtual_media::prepare as prepare_virtual_media;
+pub(crate) use ending::End;
+pub(crate) use error::AgentError;
+pub(crate) use life::{Setup, live};
+pub(crate) use virtual_media::prepare as prepare_virtual_media;
 
 /// The agent's version on the wire: the level of the contract, with our own version as its local
 /// part, so that conductors which compare versions still can.
-pub const VERSION: &str = concat!("13.0.0+farrier.", env!("CARGO_PKG_VERSION"));
+pub(crate) const VERSION: &str = concat!("13.0.0+farrier.", env!("CARGO_PKG_VERSION"));

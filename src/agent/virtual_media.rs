@@ -35,7 +35,7 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// Why virtual media cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum VirtualMediaError {
+pub(crate) enum VirtualMediaError {
     /// The medium cannot be mounted.
     #[error("Could not mount the virtual medium {device}")]
     Mount {
@@ -69,7 +69,7 @@ pub enum VirtualMediaError {
 
 /// What there is to say about virtual media: options decide about the log, so there is none yet.
 #[derive(Debug, Default)]
-pub struct Prepared {
+pub(crate) struct Prepared {
     /// What was done.
     pub notes: Vec<String>,
     /// What failed. Without its media the agent may still work, and its log can tell.
@@ -82,7 +82,7 @@ pub struct Prepared {
 /// are read. An agent that is started again takes what was kept, with the medium or without.
 ///
 /// A medium that does not appear in time is done without. Blocks.
-pub fn prepare(root: &Path) -> (KernelParameters, Prepared) {
+pub(crate) fn prepare(root: &Path) -> (KernelParameters, Prepared) {
     let tree = Root::at(root);
     let mut parameters = kernel_parameters::all(&tree);
     let mut prepared = Prepared::default();

@@ -24,7 +24,7 @@ use crate::command::{DocumentError, Request, RequestError};
 
 /// The largest body in bytes. The conductor's largest is a config drive of 64 MiB as base64, twice
 /// in write_image's arguments and perhaps once more in the node: 3 × 85 MiB, and some KiB.
-pub const BODY_LIMIT: u64 = 264 * 1024 * 1024;
+pub(super) const BODY_LIMIT: u64 = 264 * 1024 * 1024;
 
 /// A body of which nothing arrives for this long is given up.
 const STALL_LIMIT: Duration = Duration::from_secs(60);

@@ -22,5 +22,6 @@ mod token;
 #[cfg(test)]
 mod tests;
 
-pub use server::{ApiError, Server, Settings, serve};
+pub(crate) use server::ApiError;
+pub use server::{Server, Settings, serve};
 pub use token::Token;

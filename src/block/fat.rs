@@ -52,7 +52,7 @@ enum Root {
 }
 
 /// A FAT file system on a medium.
-pub struct Fat<'m> {
+pub(crate) struct Fat<'m> {
     medium: &'m dyn Medium,
     offset: u64,
     length: u64,
@@ -61,7 +61,7 @@ pub struct Fat<'m> {
 
 /// A file or directory.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The long name, or the short one where there is no other.
     pub name: String,
     /// Whether it is a directory.
@@ -73,7 +73,7 @@ pub struct Entry {
 
 /// Why a FAT file system could not be read.
 #[derive(Debug, thiserror::Error)]
-pub enum FatError {
+pub(crate) enum FatError {
     /// It contradicts itself.
     #[error("the FAT file system is damaged: {reason}")]
     Damaged {
@@ -93,7 +93,7 @@ pub enum FatError {
 
 impl<'m> Fat<'m> {
     /// The file system that starts at this byte; `None` where it is no FAT.
-    pub fn open(
+    pub(crate) fn open(
         medium: &'m dyn Medium,
         offset: u64,
         length: u64,
@@ -112,17 +112,17 @@ impl<'m> Fat<'m> {
     }
 
     /// What the root directory holds, in the order in which it is stored.
-    pub fn root(&self) -> Result<Vec<Entry>, FatError> {
+    pub(crate) fn root(&self) -> Result<Vec<Entry>, FatError> {
         Ok(entries(&self.root_bytes()?))
     }
 
     /// What a directory holds, in the order in which it is stored.
-    pub fn directory(&self, entry: &Entry) -> Result<Vec<Entry>, FatError> {
+    pub(crate) fn directory(&self, entry: &Entry) -> Result<Vec<Entry>, FatError> {
         Ok(entries(&self.chain(entry.cluster, MOST_DIRECTORY)?))
     }
 
     /// A file's content, at most `limit` bytes of it.
-    pub fn read(&self, entry: &Entry, limit: u64) -> Result<Vec<u8>, FatError> {
+    pub(crate) fn read(&self, entry: &Entry, limit: u64) -> Result<Vec<u8>, FatError> {
         let size = entry.size.min(limit);
         if size == 0 {
             return Ok(Vec::new());
@@ -136,7 +136,7 @@ impl<'m> Fat<'m> {
     }
 
     /// The label, which stands in the root directory or else in the boot sector.
-    pub fn label(&self) -> Result<String, FatError> {
+    pub(crate) fn label(&self) -> Result<String, FatError> {
         let root = self.root_bytes()?;
         let label = root
             .chunks_exact(ENTRY)
@@ -147,17 +147,17 @@ impl<'m> Fat<'m> {
     }
 
     /// The volume's serial number as libblkid prints it: `1234-ABCD`.
-    pub fn serial(&self) -> &str {
+    pub(crate) fn serial(&self) -> &str {
         &self.sector.serial
     }
 
     /// Bytes of its sectors: on a disk with larger blocks Linux does not mount it.
-    pub fn sector_size(&self) -> u32 {
+    pub(crate) fn sector_size(&self) -> u32 {
         self.sector.sector
     }
 
     /// Bytes that it has at least, by its boot sector.
-    pub fn announced_size(&self) -> u64 {
+    pub(crate) fn announced_size(&self) -> u64 {
         self.sector.data + self.sector.clusters * self.sector.cluster
     }
 

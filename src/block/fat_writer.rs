@@ -45,7 +45,7 @@ const DATE: [u8; 2] = [0x21, 0x00];
 
 /// A file or directory to put there.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Node<'c> {
+pub(crate) struct Node<'c> {
     /// Its name.
     pub name: String,
     /// What it holds.
@@ -54,7 +54,7 @@ pub struct Node<'c> {
 
 /// What a file or directory holds.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Content<'c> {
+pub(crate) enum Content<'c> {
     /// Bytes.
     File(Cow<'c, [u8]>),
     /// Files and directories.
@@ -63,7 +63,7 @@ pub enum Content<'c> {
 
 impl<'c> Node<'c> {
     /// A file.
-    pub fn file(name: String, content: impl Into<Cow<'c, [u8]>>) -> Self {
+    pub(crate) fn file(name: String, content: impl Into<Cow<'c, [u8]>>) -> Self {
         Self {
             name,
             content: Content::File(content.into()),
@@ -71,7 +71,7 @@ impl<'c> Node<'c> {
     }
 
     /// A directory.
-    pub fn directory(name: String, children: Vec<Self>) -> Self {
+    pub(crate) fn directory(name: String, children: Vec<Self>) -> Self {
         Self {
             name,
             content: Content::Directory(children),
@@ -83,7 +83,7 @@ impl<'c> Node<'c> {
 ///
 /// Linux reads more than Windows: neither finds a name that ends with a dot, or the second of two that
 /// differ in their case alone.
-pub fn check_names(nodes: &[Node<'_>]) -> Result<(), TableError> {
+pub(crate) fn check_names(nodes: &[Node<'_>]) -> Result<(), TableError> {
     check_names_below("", nodes)
 }
 
@@ -114,7 +114,7 @@ fn check_names_below(path: &str, nodes: &[Node<'_>]) -> Result<(), TableError> {
 
 /// Make a file system in a range of the medium, with this label (at most 11 ASCII characters, upper
 /// case), serial number and content.
-pub fn write(
+pub(crate) fn write(
     medium: &dyn Medium,
     offset: u64,
     length: u64,

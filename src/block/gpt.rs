@@ -10,10 +10,10 @@ use super::table_error::TableError;
 use crate::sys::block_device::Medium;
 
 /// Type GUID of an EFI system partition.
-pub const EFI_SYSTEM: Uuid = Uuid::from_u128(0xc12a7328_f81f_11d2_ba4b_00a0c93ec93b);
+pub(crate) const EFI_SYSTEM: Uuid = Uuid::from_u128(0xc12a7328_f81f_11d2_ba4b_00a0c93ec93b);
 
 /// Type GUID of a Linux file system, sgdisk's 8300.
-pub const LINUX_FILE_SYSTEM: Uuid = Uuid::from_u128(0x0fc63daf_8483_4772_8e79_3d69d8477de4);
+pub(crate) const LINUX_FILE_SYSTEM: Uuid = Uuid::from_u128(0x0fc63daf_8483_4772_8e79_3d69d8477de4);
 
 const SIGNATURE: &[u8; 8] = b"EFI PART";
 
@@ -47,7 +47,7 @@ mod field {
 
 /// A GUID partition table in memory.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Gpt {
+pub(crate) struct Gpt {
     block: u64,
     blocks: u64,
     /// The primary header, wherever the table was read from; its checksums are made when written.
@@ -58,7 +58,7 @@ pub struct Gpt {
 
 impl Gpt {
     /// Read the primary copy, or where that is damaged the one in the last block.
-    pub fn read(medium: &dyn Medium) -> Result<Self, TableError> {
+    pub(crate) fn read(medium: &dyn Medium) -> Result<Self, TableError> {
         let block = u64::from(medium.logical_block_size());
         let blocks = medium.size() / block;
         if blocks < 3 {
@@ -77,7 +77,7 @@ impl Gpt {
     }
 
     /// The partitions, by number.
-    pub fn partitions(&self) -> Vec<Partition> {
+    pub(crate) fn partitions(&self) -> Vec<Partition> {
         self.used()
             .filter(|(index, _)| *index < MOST_PARTITIONS)
             .map(|(index, entry)| {
@@ -95,7 +95,7 @@ impl Gpt {
 
     /// Whether the backup copy is where it belongs, at the disk's end. An image made for a smaller
     /// disk has it elsewhere, and firmware and tools then take the table for damaged.
-    pub fn backup_is_at_end(&self) -> bool {
+    pub(crate) fn backup_is_at_end(&self) -> bool {
         u64_at(&self.header, field::OTHER_BLOCK) == self.blocks - 1
     }
 
@@ -110,12 +110,12 @@ impl Gpt {
     }
 
     /// Why the primary copy was not used, where the table comes from the backup.
-    pub fn damage(&self) -> Option<&str> {
+    pub(crate) fn damage(&self) -> Option<&str> {
         self.damage.as_deref()
     }
 
     /// Put the backup copy at the disk's end and let partitions use the space up to it.
-    pub fn move_backup_to_end(&mut self) -> Result<(), TableError> {
+    pub(crate) fn move_backup_to_end(&mut self) -> Result<(), TableError> {
         let last_usable = (self.blocks - 1)
             .checked_sub(self.entries_blocks() + 1)
             .filter(|last| *last >= u64_at(&self.header, field::FIRST_USABLE))
@@ -138,7 +138,7 @@ impl Gpt {
     /// Add a partition at the end of the largest unused space, as `sgdisk -n 0:-SIZE:0` does: its
     /// start is aligned down to 1 MiB, so that it may be up to 1 MiB larger. Where `wanted` bytes do
     /// not fit, `least` do.
-    pub fn add_at_end(
+    pub(crate) fn add_at_end(
         &mut self,
         kind: Uuid,
         guid: Uuid,
@@ -177,7 +177,7 @@ impl Gpt {
 
     /// Write both copies, the backup first, so that one of them is whole at every moment. The backup
     /// must have been moved to the disk's end, if it was not there.
-    pub fn write(&self, medium: &dyn Medium) -> Result<(), TableError> {
+    pub(crate) fn write(&self, medium: &dyn Medium) -> Result<(), TableError> {
         if !self.backup_is_at_end() {
             return Err(TableError::damaged(
                 "its backup copy does not belong to the end of this disk",

@@ -8,7 +8,7 @@
 /// Why an expression cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum ExpressionError {
+pub(crate) enum ExpressionError {
     /// Nothing there.
     #[error("Root device hint {hint} expression is empty")]
     Empty {

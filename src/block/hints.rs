@@ -11,10 +11,10 @@ use crate::block::hint_expression::{
 };
 
 /// Without hints, disks below this many bytes are not taken (contract/data-plane 2.1).
-pub const DEFAULT_MINIMUM_BYTES: u64 = 4 * GIB;
+pub(crate) const DEFAULT_MINIMUM_BYTES: u64 = 4 * GIB;
 
 /// The node's dictionaries that hold hints; the first that has any counts.
-pub const DICTIONARIES: [&str; 2] = ["instance_info", "properties"];
+pub(crate) const DICTIONARIES: [&str; 2] = ["instance_info", "properties"];
 
 const GIB: u64 = 1 << 30;
 
@@ -36,7 +36,7 @@ const NAMES: [&str; 12] = [
 
 /// Hints that were read and found valid. A device must meet all of them.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RootDeviceHints {
+pub(crate) struct RootDeviceHints {
     source: Map<String, Value>,
     conditions: BTreeMap<String, Condition>,
 }
@@ -47,7 +47,7 @@ pub struct RootDeviceHints {
     "No devices could be found using the root device hints {hints} because they failed to \
      validate. Error: {reason}"
 )]
-pub struct InvalidHints {
+pub(crate) struct InvalidHints {
     /// The hints as JSON.
     pub hints: String,
     /// What is wrong.
@@ -57,7 +57,7 @@ pub struct InvalidHints {
 /// What is wrong with hints.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum HintError {
+pub(crate) enum HintError {
     /// Hints of a name that there is not.
     #[error("The hints \"{unknown}\" are invalid. Valid hints are: \"{valid}\"")]
     Unknown {
@@ -84,7 +84,7 @@ pub enum HintError {
 /// the devices that there are.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum DeviceNotFound {
+pub(crate) enum DeviceNotFound {
     /// No hints, and all disks too small.
     #[error(
         "No suitable device was found for deployment - root device hints were not provided and all \
@@ -113,7 +113,7 @@ enum Condition {
 
 impl RootDeviceHints {
     /// The node's hints, of the first of [`DICTIONARIES`] that has any.
-    pub fn from_node(node: &Node) -> Result<Option<Self>, InvalidHints> {
+    pub(crate) fn from_node(node: &Node) -> Result<Option<Self>, InvalidHints> {
         let hints = DICTIONARIES
             .iter()
             .find_map(|dictionary| given(node, dictionary));
@@ -124,7 +124,7 @@ impl RootDeviceHints {
     }
 
     /// Read an object of hints, of which there must be at least one.
-    pub fn parse(hints: &Value) -> Result<Self, InvalidHints> {
+    pub(crate) fn parse(hints: &Value) -> Result<Self, InvalidHints> {
         let invalid = |reason| InvalidHints {
             hints: hints.to_string(),
             reason,
@@ -143,7 +143,7 @@ impl RootDeviceHints {
     }
 
     /// Whether a device meets all hints.
-    pub fn matches(&self, device: &BlockDevice) -> bool {
+    pub(crate) fn matches(&self, device: &BlockDevice) -> bool {
         self.conditions
             .iter()
             .all(|(name, condition)| condition.holds(name, device))
@@ -165,7 +165,7 @@ impl fmt::Display for RootDeviceHints {
 
 /// The device to deploy to: with hints the first that meets them all, without hints the smallest
 /// of at least [`DEFAULT_MINIMUM_BYTES`], by name among equals.
-pub fn select<'h, 'd>(
+pub(crate) fn select<'h, 'd>(
     hints: impl Into<Option<&'h RootDeviceHints>>,
     devices: &'d [BlockDevice],
 ) -> Result<&'d BlockDevice, DeviceNotFound> {
@@ -189,13 +189,13 @@ pub fn select<'h, 'd>(
 
 /// What this dictionary of the node holds for hints, not read yet. What is empty is none, as in the
 /// reference: an empty object, list or text, 0 and false.
-pub fn given<'n>(node: &'n Node, dictionary: &str) -> Option<&'n Value> {
+pub(crate) fn given<'n>(node: &'n Node, dictionary: &str) -> Option<&'n Value> {
     node.field(dictionary, "root_device")
         .filter(|hints| !is_empty(hints))
 }
 
 /// Whether Python takes this value for false, which is how the reference tells what is absent.
-pub fn is_empty(value: &Value) -> bool {
+pub(crate) fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Bool(flag) => !flag,

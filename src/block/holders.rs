@@ -6,7 +6,7 @@ use crate::sys::{device_number, mount_table};
 /// What uses this disk or one of its partitions, each in words: `/dev/sda1 is mounted at /mnt`,
 /// `/dev/sda2 is part of md127`. Empty where nothing is found; then it is a program that has the
 /// device open for itself.
-pub fn of(root: &Root, device: &str) -> Vec<String> {
+pub(crate) fn of(root: &Root, device: &str) -> Vec<String> {
     let Some(name) = kernel_name(root, device) else {
         return Vec::new();
     };

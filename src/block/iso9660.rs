@@ -9,7 +9,7 @@ mod links;
 mod rock_ridge;
 mod sector;
 
-pub use self::error::IsoError;
+pub(crate) use self::error::IsoError;
 use self::item::{DEEPEST, Item, MOST_NODES, Stored};
 use self::rock_ridge::{FileType, SystemUse};
 use self::sector::{SECTOR, u32_at};
@@ -35,7 +35,7 @@ const GOES_ON: u8 = 0x80;
 /// The files and directories of an image; `None` where it is no ISO 9660 image.
 ///
 /// A symbolic link is followed: what it leads to stands in its place, as for whoever reads through it.
-pub fn read(image: &[u8]) -> Result<Option<Vec<Node<'_>>>, IsoError> {
+pub(crate) fn read(image: &[u8]) -> Result<Option<Vec<Node<'_>>>, IsoError> {
     let mut primary = None;
     let mut joliet = None;
     for sector in DESCRIPTORS.. {
@@ -85,7 +85,7 @@ pub fn read(image: &[u8]) -> Result<Option<Vec<Node<'_>>>, IsoError> {
 }
 
 /// Bytes that an image has at least, by its descriptor; 0 where it has none.
-pub fn announced_size(start: &[u8]) -> u64 {
+pub(crate) fn announced_size(start: &[u8]) -> u64 {
     u32_at(start, DESCRIPTORS * SECTOR + 80).map_or(0, |blocks| u64::from(blocks) * SECTOR as u64)
 }
 

@@ -25,7 +25,7 @@ pub enum BlockError {
 
 /// A block device with what is known of it beyond the inventory.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct ListedDevice {
+pub(crate) struct ListedDevice {
     /// The kernel's name: `sda1`; `!` stands for `/`.
     pub kname: String,
     /// Major and minor device number.
@@ -58,7 +58,7 @@ pub struct ListedDevice {
 ///
 /// [`BlockDevice::extra`] holds `type` (lsblk's TYPE), `parents` (kernel names), `read_only`,
 /// `removable` and `by_paths`, see [`ListedDevice`].
-pub fn list_block_devices(
+pub(crate) fn list_block_devices(
     root: &Root,
     include_partitions: bool,
 ) -> Result<Vec<BlockDevice>, BlockError> {
@@ -80,7 +80,7 @@ pub fn list_block_devices(
 }
 
 /// Every block device that the kernel shows, of any type and size, ordered by device number.
-pub fn all_devices(root: &Root) -> Result<Vec<ListedDevice>, BlockError> {
+pub(crate) fn all_devices(root: &Root) -> Result<Vec<ListedDevice>, BlockError> {
     const BLOCK: &str = "/sys/block";
     if !root.is_dir(BLOCK) {
         return Err(BlockError::NoSysfs {
@@ -115,19 +115,19 @@ pub fn all_devices(root: &Root) -> Result<Vec<ListedDevice>, BlockError> {
 
 impl ListedDevice {
     /// Whether the inventory lists it as a disk.
-    pub fn is_disk(&self) -> bool {
+    pub(crate) fn is_disk(&self) -> bool {
         let kind = self.kind.as_str();
         self.is_listed() && (kind == "disk" || kind == "mpath" || kind.contains("raid"))
     }
 
     /// Whether it is a partition of something that is listed.
-    pub fn is_partition(&self) -> bool {
+    pub(crate) fn is_partition(&self) -> bool {
         self.is_listed() && self.kind == "part"
     }
 
     /// Why this is no disk to choose or to erase, although the kernel calls it one: it holds the
     /// machine's firmware, or what the firmware starts from.
-    pub fn firmware_memory(&self) -> Option<&'static str> {
+    pub(crate) fn firmware_memory(&self) -> Option<&'static str> {
         if ["mtdblock", "ubiblock"]
             .iter()
             .any(|prefix| self.kname.starts_with(prefix))

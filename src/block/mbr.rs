@@ -10,10 +10,10 @@ use super::table_error::TableError;
 use crate::sys::block_device::Medium;
 
 /// Type byte of a FAT32 partition addressed by LBA, what parted's `fat32` becomes.
-pub const FAT32_LBA: u8 = 0x0c;
+pub(crate) const FAT32_LBA: u8 = 0x0c;
 
 /// Type byte of an EFI system partition.
-pub const EFI_SYSTEM: u8 = 0xef;
+pub(crate) const EFI_SYSTEM: u8 = 0xef;
 
 /// Type byte of an entry that is no partition.
 const UNUSED: u8 = 0x00;
@@ -56,7 +56,7 @@ const CHS_BEYOND: [u8; 3] = [0xfe, 0xff, 0xff];
 
 /// A master boot record.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Mbr {
+pub(crate) struct Mbr {
     block: u64,
     blocks: u64,
     /// The first 512 bytes of the disk.
@@ -82,7 +82,7 @@ impl Mbr {
     ///
     /// [`TableError::Absent`] where the disk starts with something else, also where that is the
     /// boot sector of a file system, which has the same signature.
-    pub fn read(medium: &dyn Medium) -> Result<Self, TableError> {
+    pub(crate) fn read(medium: &dyn Medium) -> Result<Self, TableError> {
         let block_size = medium.logical_block_size();
         let absent = TableError::Absent { block_size };
         let block = u64::from(block_size);
@@ -121,7 +121,7 @@ impl Mbr {
     }
 
     /// Whether an entry claims that the disk has a GPT.
-    pub fn is_protective(&self) -> bool {
+    pub(crate) fn is_protective(&self) -> bool {
         (0..4).any(|slot| self.slot(slot)[4] == PROTECTIVE)
     }
 
@@ -132,13 +132,13 @@ impl Mbr {
 
     /// The disk's signature, which the conductor knows a whole-disk image by; 0 on most disks with
     /// a GPT.
-    pub fn disk_signature(&self) -> u32 {
+    pub(crate) fn disk_signature(&self) -> u32 {
         u32_at(&self.record, DISK_SIGNATURE)
     }
 
     /// All partitions, by number, those within others too. Of an extended one there is only the
     /// beginning, as for the kernel; an entry without a type is a partition if it has an extent.
-    pub fn partitions(&self) -> Vec<Partition> {
+    pub(crate) fn partitions(&self) -> Vec<Partition> {
         self.entries()
             .filter(|entry| entry.first < self.blocks)
             .chain(self.logical.iter().copied())
@@ -149,7 +149,7 @@ impl Mbr {
 
     /// How many of the four entries are in use, an extended partition's included, and those that
     /// have an extent without a type.
-    pub fn primary_count(&self) -> usize {
+    pub(crate) fn primary_count(&self) -> usize {
         self.entries().count()
     }
 
@@ -157,7 +157,7 @@ impl Mbr {
     /// at the end of the last unused space that takes `wanted` bytes, or else `least`.
     ///
     /// Blocks that the table's 32 bits do not reach are left alone.
-    pub fn add_at_end(
+    pub(crate) fn add_at_end(
         &mut self,
         kind: u8,
         wanted: u64,
@@ -210,7 +210,7 @@ impl Mbr {
 
     /// Let the protective entry cover the whole disk (UEFI specification 2.10, table 5.4); true
     /// where that changed something. A hybrid table, which has further entries, is left as it is.
-    pub fn protect_whole_disk(&mut self) -> bool {
+    pub(crate) fn protect_whole_disk(&mut self) -> bool {
         let alone = self.primary_count() == 1 && self.record[TABLE + 4] == PROTECTIVE;
         if !alone || u32_at(&self.record, TABLE + 8) != 1 {
             return false;
@@ -223,7 +223,7 @@ impl Mbr {
     }
 
     /// Write the record back. Logical partitions are never changed here.
-    pub fn write(&self, medium: &dyn Medium) -> Result<(), TableError> {
+    pub(crate) fn write(&self, medium: &dyn Medium) -> Result<(), TableError> {
         medium.write_at(0, &self.record)?;
         Ok(())
     }

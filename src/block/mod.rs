@@ -1,39 +1,39 @@
 //! Block devices: listing, root device hints, partition tables, rescan, settling.
 
 mod by_path;
-pub mod fat;
-pub mod fat_writer;
+pub(crate) mod fat;
+pub(crate) mod fat_writer;
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod gap;
-pub mod gpt;
+pub(crate) mod gpt;
 #[cfg(test)]
 mod hint_cases;
 mod hint_expression;
-pub mod hints;
-pub mod holders;
+pub(crate) mod hints;
+pub(crate) mod holders;
 mod identity;
-pub mod iso9660;
+pub(crate) mod iso9660;
 #[cfg(test)]
 mod kernel_cases;
-pub mod list;
+pub(crate) mod list;
 #[cfg(test)]
 mod machines;
-pub mod mbr;
+pub(crate) mod mbr;
 #[cfg(test)]
 mod oracle;
-pub mod partition;
-pub mod probe;
+pub(crate) mod partition;
+pub(crate) mod probe;
 mod raid_name;
-pub mod rescan;
-pub mod settle;
-pub mod skip;
+pub(crate) mod rescan;
+pub(crate) mod settle;
+pub(crate) mod skip;
 mod slices;
-pub mod table;
-pub mod table_error;
+pub(crate) mod table;
+pub(crate) mod table_error;
 mod transport;
-pub mod udev;
+pub(crate) mod udev;
 pub(crate) mod virtual_media;
 mod vpd;

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 /// A partition, in the terms of either kind of table.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Partition {
+pub(crate) struct Partition {
     /// Its number as the kernel counts: from 1; logical partitions of an MBR from 5.
     pub number: u32,
     /// First byte on the disk.
@@ -19,7 +19,7 @@ pub struct Partition {
 
 /// What a partition is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum PartitionKind {
+pub(crate) enum PartitionKind {
     /// Type GUID of a GPT.
     Gpt(Uuid),
     /// Type byte of an MBR.

@@ -9,7 +9,7 @@ const START: usize = 36 * 1024;
 
 /// A file system.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct FileSystem {
+pub(crate) struct FileSystem {
     /// The kernel's name of its kind: `vfat`, `iso9660`, `ext4` (for ext2 and ext3 too), `xfs`.
     pub kind: &'static str,
     /// Its label, trimmed; empty where it has none.
@@ -21,7 +21,7 @@ pub struct FileSystem {
 }
 
 /// The file system that starts at this byte; `None` where it is none of the known kinds.
-pub fn file_system(
+pub(crate) fn file_system(
     medium: &dyn Medium,
     offset: u64,
     length: u64,

@@ -12,7 +12,7 @@ const SECTOR: u64 = 512;
 
 /// What is known of an array's name.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub enum RaidName {
+pub(crate) enum RaidName {
     /// It is not an array, or one whose metadata has no room for a name (0.90, external).
     #[default]
     None,

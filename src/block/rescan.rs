@@ -9,7 +9,7 @@ use crate::sys::root::Root;
 /// then one by one for those partitions that it did not find, as a kernel without this kind of
 /// table, or with a stale cache, does not. One that it refuses keeps none of the others away; the
 /// first such error is returned.
-pub fn take_partitions(root: &Root, disk: &Disk, table: &Table) -> Result<(), DiskError> {
+pub(crate) fn take_partitions(root: &Root, disk: &Disk, table: &Table) -> Result<(), DiskError> {
     disk.reread_partitions()?;
     let Some(name) = kernel_name(root, &disk.path().to_string_lossy()) else {
         return Ok(());
@@ -26,7 +26,7 @@ pub fn take_partitions(root: &Root, disk: &Disk, table: &Table) -> Result<(), Di
 
 /// The name that a partition of this device has by convention, for messages: `/dev/sda1`,
 /// `/dev/nvme0n1p1`.
-pub fn partition_name(device: &str, number: u32) -> String {
+pub(crate) fn partition_name(device: &str, number: u32) -> String {
     let separator = if device.ends_with(|last: char| last.is_ascii_digit()) {
         "p"
     } else {

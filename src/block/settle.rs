@@ -15,7 +15,7 @@ const QUIET: Duration = Duration::from_millis(60);
 
 /// How the waiting ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Settled {
+pub(crate) enum Settled {
     /// udev has nothing to do.
     Quiet,
     /// There is no udev to wait for.
@@ -32,7 +32,7 @@ pub enum Settled {
 ///
 /// Once that has been seen, the next waiting ends at once unless the kernel has counted on since:
 /// without a new event there is no such moment, and an inventory would spend most of its time here.
-pub fn wait(root: &Root, timeout: Duration) -> Settled {
+pub(crate) fn wait(root: &Root, timeout: Duration) -> Settled {
     static SETTLED_AT: AtomicU64 = AtomicU64::new(NEVER);
     if root.is_system() {
         wait_since(root, timeout, &SETTLED_AT)

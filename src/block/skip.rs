@@ -16,7 +16,7 @@ const ESP: &str = "esp";
 
 /// What the devices are listed for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// To choose the root device, or to erase whole devices.
     WholeDevices,
     /// To erase metadata: arrays that share their disks with a protected one stay too.
@@ -25,7 +25,7 @@ pub enum Purpose {
 
 /// The devices that a node names in `properties.skip_block_devices`.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct SkipList {
+pub(crate) struct SkipList {
     hints: Vec<RootDeviceHints>,
     /// Devices that a hardware manager protects.
     names: BTreeSet<String>,
@@ -35,7 +35,7 @@ pub struct SkipList {
 /// Why the skip list could not be applied. Nothing may be erased then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum SkipError {
+pub(crate) enum SkipError {
     /// The list itself is wrong.
     #[error("The node's skip_block_devices cannot be used. {0}")]
     Invalid(InvalidHints),
@@ -56,7 +56,7 @@ pub enum SkipError {
 impl SkipList {
     /// The node's list; an absent one is empty. Anything that is not a list of hint objects is an
     /// error: a device that was meant to be protected must not be erased because of a typing error.
-    pub fn from_node(node: &Node) -> Result<Self, SkipError> {
+    pub(crate) fn from_node(node: &Node) -> Result<Self, SkipError> {
         let Some(value) = node.field("properties", "skip_block_devices") else {
             return Ok(Self::default());
         };
@@ -85,22 +85,22 @@ impl SkipList {
     }
 
     /// Skip the devices of these names, too.
-    pub fn add_devices(&mut self, names: impl IntoIterator<Item = String>) {
+    pub(crate) fn add_devices(&mut self, names: impl IntoIterator<Item = String>) {
         self.names.extend(names);
     }
 
     /// Skip the software RAID volumes of these names, too.
-    pub fn add_volumes(&mut self, names: impl IntoIterator<Item = String>) {
+    pub(crate) fn add_volumes(&mut self, names: impl IntoIterator<Item = String>) {
         self.volume_names.extend(names);
     }
 
     /// Whether nothing is to be skipped.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.hints.is_empty() && self.names.is_empty() && self.volume_names.is_empty()
     }
 
     /// The names of software RAID volumes that are protected.
-    pub fn volume_names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn volume_names(&self) -> impl Iterator<Item = &str> {
         self.volume_names.iter().map(String::as_str)
     }
 
@@ -109,7 +109,7 @@ impl SkipList {
     /// What a skipped device holds and what lies on it is skipped with it, which goes beyond the
     /// reference: it would erase `/dev/sda1` of a skipped `/dev/sda`, and deploy onto a disk with a
     /// member of a protected array.
-    pub fn retain(
+    pub(crate) fn retain(
         &self,
         root: &Root,
         devices: Vec<BlockDevice>,
@@ -135,7 +135,7 @@ impl SkipList {
     }
 
     /// Kernel names of these devices that this list protects, for whole devices.
-    pub fn protected(&self, all: &[ListedDevice]) -> Result<BTreeSet<String>, SkipError> {
+    pub(crate) fn protected(&self, all: &[ListedDevice]) -> Result<BTreeSet<String>, SkipError> {
         let skipped = self.skipped(all, Purpose::WholeDevices)?;
         Ok(skipped.into_iter().map(str::to_owned).collect())
     }
@@ -227,7 +227,10 @@ impl SkipList {
 
 /// These devices with everything that lies on them, by the names of the inventory: `/dev/sda` with
 /// its partitions, and with the arrays that these are members of.
-pub fn with_what_lies_on(all: &[ListedDevice], names: &BTreeSet<String>) -> BTreeSet<String> {
+pub(crate) fn with_what_lies_on(
+    all: &[ListedDevice],
+    names: &BTreeSet<String>,
+) -> BTreeSet<String> {
     let tree = Tree(all);
     let mut reached = BTreeSet::new();
     for device in all {

@@ -10,7 +10,7 @@ use crate::sys::block_device::Medium;
 
 /// The partition table of a disk.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Table {
+pub(crate) enum Table {
     /// GUID partition table.
     Gpt(Gpt),
     /// Master boot record.
@@ -21,7 +21,7 @@ impl Table {
     /// Read the table.
     ///
     /// As for the kernel, it is a GPT where the MBR says so with a protective entry.
-    pub fn read(medium: &dyn Medium) -> Result<Self, TableError> {
+    pub(crate) fn read(medium: &dyn Medium) -> Result<Self, TableError> {
         let mbr = Mbr::read(medium)?;
         if !mbr.is_protective() {
             return Ok(Self::Mbr(mbr));
@@ -36,7 +36,7 @@ impl Table {
     }
 
     /// All partitions, by number.
-    pub fn partitions(&self) -> Vec<Partition> {
+    pub(crate) fn partitions(&self) -> Vec<Partition> {
         match self {
             Self::Gpt(gpt) => gpt.partitions(),
             Self::Mbr(mbr) => mbr.partitions(),
@@ -47,7 +47,7 @@ impl Table {
 impl Table {
     /// Move the backup of a GPT to the disk's end, and have its protective entry cover the disk: an
     /// image is nearly always smaller than the disk it goes to. An MBR fits as it is.
-    pub fn fit_to_disk(&mut self, medium: &dyn Medium) -> Result<(), TableError> {
+    pub(crate) fn fit_to_disk(&mut self, medium: &dyn Medium) -> Result<(), TableError> {
         let Self::Gpt(gpt) = self else {
             return Ok(());
         };
@@ -69,7 +69,7 @@ impl Table {
     }
 
     /// Whether Linux finds the partitions of this table on its disk as it is.
-    pub fn is_taken_by_linux(&self) -> bool {
+    pub(crate) fn is_taken_by_linux(&self) -> bool {
         match self {
             Self::Gpt(gpt) => gpt.is_taken_by_linux(),
             Self::Mbr(_) => true,

@@ -11,21 +11,21 @@ use crate::sys::root::Root;
 
 /// What udev knows of one device. Empty where udev does not run or has not come to it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct UdevRecord {
+pub(crate) struct UdevRecord {
     properties: BTreeMap<String, String>,
     links: Vec<String>,
 }
 
 impl UdevRecord {
     /// The record of the block device with this number.
-    pub fn of_block_device(root: &Root, major: u32, minor: u32) -> Self {
+    pub(crate) fn of_block_device(root: &Root, major: u32, minor: u32) -> Self {
         root.text(format!("/run/udev/data/b{major}:{minor}"))
             .map(|text| Self::parse(&text))
             .unwrap_or_default()
     }
 
     /// Read a record. Lines that do not parse are left out.
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let mut record = Self::default();
         for line in text.lines() {
             if let Some(link) = line.strip_prefix("S:") {
@@ -42,23 +42,23 @@ impl UdevRecord {
     }
 
     /// A property that is not empty.
-    pub fn property(&self, name: &str) -> Option<&str> {
+    pub(crate) fn property(&self, name: &str) -> Option<&str> {
         self.properties.get(name).map(String::as_str)
     }
 
     /// The first of these properties that there is.
-    pub fn first_of(&self, names: &[&str]) -> Option<&str> {
+    pub(crate) fn first_of(&self, names: &[&str]) -> Option<&str> {
         names.iter().find_map(|name| self.property(name))
     }
 
     /// The links that udev made, as absolute paths.
-    pub fn links(&self) -> &[String] {
+    pub(crate) fn links(&self) -> &[String] {
         &self.links
     }
 }
 
 /// Undo udev's encoding of unsafe bytes as `\xNN` (the `_ENC` properties).
-pub fn unescape(text: &str) -> String {
+pub(crate) fn unescape(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut plain = Vec::with_capacity(bytes.len());
     let mut at = 0;

@@ -16,7 +16,7 @@ use serde_json::{Map, Number, Value};
 /// What everything but the large strings of one document may take, in bytes: its small strings,
 /// and 64 for each value. A node with all its ports is a few hundred KiB; without a limit, a body of 256 MiB made
 /// of `[0,0,0,…` would become gigabytes of [`Value`].
-pub const DOCUMENT_LIMIT: usize = 32 * 1024 * 1024;
+pub(super) const DOCUMENT_LIMIT: usize = 32 * 1024 * 1024;
 
 /// Counted for each value beside its text: the size of a [`Value`] in a container with spare room.
 const VALUE_COST: usize = 64;

@@ -41,12 +41,13 @@ mod table;
 #[cfg(test)]
 pub(crate) mod fake;
 
-pub use document::DocumentError;
-pub use environment::{Environment, Shutdown, Signal};
+pub(crate) use document::DocumentError;
+pub(crate) use environment::Signal;
+pub use environment::{Environment, Shutdown};
 #[cfg(test)]
 pub(crate) use journal::interrupted_in;
-pub use journal::{JournalError, LAST_EXIT};
-pub use outcome::{Command, ErrorObject};
-pub use pace::Pace;
-pub use request::{Request, RequestError};
+pub(crate) use journal::{JournalError, LAST_EXIT};
+pub(crate) use outcome::{Command, ErrorObject};
+pub(crate) use pace::Pace;
+pub(crate) use request::{Request, RequestError};
 pub use table::CommandTable;

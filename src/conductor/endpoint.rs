@@ -11,7 +11,7 @@ use crate::sys::log;
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ServiceKind {
+pub(crate) enum ServiceKind {
     /// The conductor's API.
     Api,
     /// Where inspection data goes.
@@ -20,7 +20,7 @@ pub enum ServiceKind {
 
 impl ServiceKind {
     /// The full name, type and instance at once, as OpenStack's services announce themselves.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Api => "baremetal._openstack._tcp.local.",
             Self::Inspection => "baremetal-introspection._openstack._tcp.local.",
@@ -30,7 +30,7 @@ impl ServiceKind {
 
 /// Why an announced service is of no use.
 #[derive(Debug, thiserror::Error)]
-pub enum EndpointError {
+pub(crate) enum EndpointError {
     /// None of its addresses is one that a URL can have.
     #[error("The announced service has no address to call: {announced}")]
     NoAddress {
@@ -47,7 +47,7 @@ pub enum EndpointError {
 
 /// What an announcement says.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     /// The root URL.
     pub url: Url,
     /// The rest of the TXT record: options to set, with the prefix `ipa_`.
@@ -60,7 +60,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// If there is no address, or the announced parts make no URL.
-    pub fn of(
+    pub(crate) fn of(
         service: &Service,
         has_route: impl Fn(IpAddr) -> bool,
     ) -> Result<Self, EndpointError> {
@@ -93,7 +93,7 @@ impl Endpoint {
 
     /// Put the announced options in force that may be set this way; the others are told and left.
     /// Anybody on the network can answer, so what may be set is little by default.
-    pub fn apply(&self, options: &mut Options) {
+    pub(crate) fn apply(&self, options: &mut Options) {
         for (key, value) in &self.parameters {
             let Some(name) = key.strip_prefix("ipa_") else {
                 warn!(

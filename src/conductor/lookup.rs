@@ -11,7 +11,7 @@ use super::{Client, ConductorError, LookupAnswer};
 
 /// A lookup by what is known of this machine.
 #[derive(Debug)]
-pub struct Lookup {
+pub(crate) struct Lookup {
     /// MAC addresses of this machine, as in the inventory.
     pub addresses: Vec<String>,
     /// The node's UUID where it is known.
@@ -22,7 +22,7 @@ pub struct Lookup {
 
 /// How long a lookup goes on, and how often it asks.
 #[derive(Clone, Copy, Debug)]
-pub struct LookupTimes {
+pub(crate) struct LookupTimes {
     /// Option `lookup_timeout`: how long a single search lasts.
     pub timeout: Duration,
     /// Option `lookup_interval`: the least pause between two tries.
@@ -32,7 +32,7 @@ pub struct LookupTimes {
 impl Lookup {
     /// Try until the node is found or the time-out has passed, which is looked at after each try.
     /// The last try's error is returned. `progress` is told each error.
-    pub async fn run(
+    pub(crate) async fn run(
         &self,
         client: &Client,
         progress: impl Fn(&ConductorError),
@@ -46,7 +46,7 @@ impl LookupTimes {
     /// The same for whoever asks in another way: what is known of the machine may become more
     /// between two tries. No pause is longer than `most` says before it, nor shorter than the
     /// interval.
-    pub async fn run<F: Future<Output = Result<LookupAnswer, ConductorError>>>(
+    pub(crate) async fn run<F: Future<Output = Result<LookupAnswer, ConductorError>>>(
         &self,
         ask: impl Fn() -> F,
         progress: impl Fn(&ConductorError),

@@ -17,12 +17,14 @@ pub(crate) mod fake;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{LookupAnswer, TokenAnswer};
-pub use client::{ApiVersion, Client};
-pub use endpoint::{Endpoint, ServiceKind};
-pub use error::ConductorError;
-pub use heartbeat::{Beat, Heartbeats, News};
-pub use inspection::InspectionOutcome;
-pub use lookup::{Lookup, LookupTimes};
-pub use retry::repeat_pause;
-pub use step_under_way::StepUnderWay;
+pub(crate) use answer::{LookupAnswer, TokenAnswer};
+pub(crate) use client::ApiVersion;
+pub use client::Client;
+pub(crate) use endpoint::{Endpoint, ServiceKind};
+pub(crate) use error::ConductorError;
+pub(crate) use heartbeat::News;
+pub use heartbeat::{Beat, Heartbeats};
+pub(crate) use inspection::InspectionOutcome;
+pub(crate) use lookup::{Lookup, LookupTimes};
+pub(crate) use retry::repeat_pause;
+pub(crate) use step_under_way::StepUnderWay;

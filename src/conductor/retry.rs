@@ -34,7 +34,7 @@ pub(super) fn conflict_pause(conflicts: u32) -> Duration {
 
 /// The pause after so many failed tries of what is repeated until it succeeds: from 5 s, doubling,
 /// up to 60 s; from the second on by chance between the half and all of that.
-pub fn repeat_pause(tries: u32) -> Duration {
+pub(crate) fn repeat_pause(tries: u32) -> Duration {
     let doubling = (5.0 * 2f64.powi(tries.clamp(1, 5).cast_signed() - 1)).min(60.0);
     seconds(between((doubling / 2.0).max(5.0), doubling))
 }

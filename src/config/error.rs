@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// Where a value comes from.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// The kernel's command line, or the parameters on virtual media.
     Kernel {
         /// The parameter's name.
@@ -44,7 +44,7 @@ impl fmt::Display for Origin {
 
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// A value does not fit its option.
     #[error("The option {option} cannot be {value:?} (from {origin}): {reason}")]
     Value {

@@ -102,7 +102,7 @@ pub(super) fn parse(arguments: &[String]) -> Result<Flags, ConfigError> {
 }
 
 /// The flags as `--help` lists them.
-pub fn help() -> String {
+pub(crate) fn help() -> String {
     let mut text = "  --config-file FILE      read this file in place of the default ones\n  \
                     --config-dir DIRECTORY  read this directory's *.conf in place of the default \
                     ones\n"

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// `key=value` pairs, the last one of a key counts; and words without a value.
 #[derive(Clone, Default, Eq, PartialEq)]
-pub struct KernelParameters {
+pub(crate) struct KernelParameters {
     values: BTreeMap<String, String>,
     words: BTreeSet<String>,
 }
@@ -21,7 +21,7 @@ impl fmt::Debug for KernelParameters {
 impl KernelParameters {
     /// Split at white space and each word at its first `=`; quotes stay in the value, the last one
     /// of a key wins.
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let mut parameters = Self::default();
         for word in text.split_whitespace() {
             match word.split_once('=') {
@@ -38,20 +38,20 @@ impl KernelParameters {
 
     /// The value of a parameter; `None` also for a word without `=`, which is no parameter to the
     /// reference.
-    pub fn value(&self, key: &str) -> Option<&str> {
+    pub(crate) fn value(&self, key: &str) -> Option<&str> {
         self.values.get(key).map(String::as_str)
     }
 
     /// The value of a parameter that may stand alone, without the quotes around it: empty for
     /// `key`, `x` for `key=x` and `key="x"`.
-    pub fn value_or_word(&self, key: &str) -> Option<&str> {
+    pub(crate) fn value_or_word(&self, key: &str) -> Option<&str> {
         let value = self.value(key).map(|value| value.trim_matches('"'));
         value.or_else(|| self.words.contains(key).then_some(""))
     }
 
     /// The hardware address of the interface that the machine was booted from, as it stands in
     /// `BOOTIF` (`01-52-54-…` from PXELINUX, `52:54:…` from iPXE); `None` where it is empty.
-    pub fn boot_interface(&self) -> Option<&str> {
+    pub(crate) fn boot_interface(&self) -> Option<&str> {
         self.value("BOOTIF")
             .map(|interface| interface.trim_matches('"'))
             .filter(|interface| !interface.is_empty())
@@ -59,13 +59,13 @@ impl KernelParameters {
 
     /// Whether the machine was booted from virtual media, as the conductor says it
     /// (`boot_method=vmedia`).
-    pub fn is_virtual_media_boot(&self) -> bool {
+    pub(crate) fn is_virtual_media_boot(&self) -> bool {
         self.value("boot_method") == Some("vmedia")
     }
 
     /// Whether more parameters must be expected on virtual media: there is nothing here that would
     /// lead to a conductor. A conductor that puts them on the command line puts all of them there.
-    pub fn awaits_virtual_media(&self) -> bool {
+    pub(crate) fn awaits_virtual_media(&self) -> bool {
         let leads_to_conductor = ["ipa-api-url", "ipa-inspection-callback-url"]
             .iter()
             .any(|key| self.value(key).is_some());
@@ -73,7 +73,7 @@ impl KernelParameters {
     }
 
     /// Put the other parameters over these.
-    pub fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         self.values.extend(other.values);
         self.words.extend(other.words);
     }

@@ -32,7 +32,7 @@ const DIRECTORIES: [&[&str]; 2] = [
 
 /// Where values come from, lowest precedence first.
 #[derive(Clone, Default)]
-pub struct Sources {
+pub(crate) struct Sources {
     /// Parameters of the kernel's command line, with those of virtual media merged over them.
     pub parameters: KernelParameters,
     /// What the paths of configuration files start from; `/` but for tests.
@@ -54,7 +54,11 @@ impl fmt::Debug for Sources {
 
 impl Sources {
     /// These parameters of this boot and this machine's environment, with these flags.
-    pub fn of_machine(parameters: KernelParameters, root: &Path, arguments: Vec<String>) -> Self {
+    pub(crate) fn of_machine(
+        parameters: KernelParameters,
+        root: &Path,
+        arguments: Vec<String>,
+    ) -> Self {
         Self {
             parameters,
             root: root.to_owned(),
@@ -70,7 +74,7 @@ impl Sources {
 
 /// Options, and what should be said about them once there is a log.
 #[derive(Clone, Debug)]
-pub struct Loaded {
+pub(crate) struct Loaded {
     /// The options in force.
     pub options: Options,
     /// Files that were read.
@@ -87,7 +91,7 @@ pub struct Loaded {
 /// configuration file.
 ///
 /// All values that cannot be used are reported at once.
-pub fn load(sources: &Sources) -> Result<Loaded, Vec<ConfigError>> {
+pub(crate) fn load(sources: &Sources) -> Result<Loaded, Vec<ConfigError>> {
     let flags = flags::parse(&sources.arguments).map_err(|error| vec![error])?;
     let mut loading = Loading::default();
     for (entry, value, origin) in kernel_values(&sources.parameters) {

@@ -18,7 +18,7 @@ pub(super) fn in_file(group: &str, name: &str) -> Option<&'static Entry> {
 
 /// Every name that an option with a secret value goes by, in lower case: in files and flags, in the
 /// environment (`farrier_` and the name), on the kernel's command line (`ipa-` and the name).
-pub fn secret_names() -> impl Iterator<Item = String> {
+pub(crate) fn secret_names() -> impl Iterator<Item = String> {
     let secrets = ENTRIES.iter().filter(|entry| entry.secret);
     secrets.flat_map(|entry| {
         let underscores = entry.name.replace('-', "_").to_lowercase();

@@ -21,7 +21,7 @@ const HTTP_BASIC: &str = "http_basic";
 
 /// What the conductor says about an image, checked. Fields that are not here are not used by the
 /// reference either, whatever they hold.
-pub struct ImageInfo {
+pub(crate) struct ImageInfo {
     id: String,
     urls: Vec<Arc<str>>,
     node: Option<Arc<str>>,
@@ -51,7 +51,7 @@ impl ImageInfo {
     ///
     /// # Errors
     /// [`DeployError::Arguments`] with the field that is missing or is not what it must be.
-    pub fn parse(arguments: &StepArguments, options: &Options) -> Result<Self, DeployError> {
+    pub(crate) fn parse(arguments: &StepArguments, options: &Options) -> Result<Self, DeployError> {
         let fields = Fields::of_image(arguments)?;
         let urls = fields.texts("urls")?;
         let id = match fields.value("id") {
@@ -98,7 +98,7 @@ impl ImageInfo {
     }
 
     /// The error of a step that came without a description of an image.
-    pub fn missing() -> DeployError {
+    pub(crate) fn missing() -> DeployError {
         super::fields::missing("id")
     }
 

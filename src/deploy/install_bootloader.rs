@@ -34,7 +34,7 @@ const NO_SIGNATURE: &str = "0x00000000";
 ///
 /// The partition is read here and not mounted, since it comes from an image: the kernel's file
 /// system code stays out of an attacker's reach, and no module is needed.
-pub fn install_bootloader(
+pub(crate) fn install_bootloader(
     context: &dyn Context,
     _node: &Node,
     device: &BlockDevice,

@@ -14,6 +14,6 @@ mod reach;
 mod target;
 mod write_image;
 
-pub use image_info::ImageInfo;
-pub use install_bootloader::install_bootloader;
-pub use write_image::write_image;
+pub(crate) use image_info::ImageInfo;
+pub(crate) use install_bootloader::install_bootloader;
+pub(crate) use write_image::write_image;

@@ -27,7 +27,7 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 
 /// What a deploy left on the disk.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Deployed {
+pub(crate) struct Deployed {
     /// `image (<id>) written to device <dev> root_uuid=<uuid>`, which the step's result carries
     /// after `prepare_image: `.
     pub message: String,
@@ -44,7 +44,7 @@ pub struct Deployed {
 /// image without its head is on the disk and verified; then partition table and config drive are
 /// finished, the table's first copy still in memory; the head comes last. A disk that was left
 /// earlier, however, does not boot.
-pub fn write_image(
+pub(crate) fn write_image(
     context: &dyn Context,
     device: &BlockDevice,
     image: &ImageInfo,

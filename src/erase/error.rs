@@ -10,7 +10,7 @@ use crate::sys::block_device::DiskError;
 
 /// Why a device was not erased, or must not be.
 #[derive(Debug, thiserror::Error)]
-pub enum EraseError {
+pub(crate) enum EraseError {
     /// The drive did not erase itself.
     #[error(transparent)]
     Drive(DriveError),
@@ -234,7 +234,7 @@ pub enum EraseError {
 
 impl EraseError {
     /// The class on the wire.
-    pub fn kind(&self) -> ErrorKind {
+    pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::Protected { .. } => ErrorKind::ProtectedDevice,
             _ => ErrorKind::BlockDeviceErase,
@@ -243,7 +243,7 @@ impl EraseError {
 
     /// Whether no device at all may be erased: something is there that nobody expected on a
     /// machine that is being cleaned.
-    pub fn stops_all(&self) -> bool {
+    pub(crate) fn stops_all(&self) -> bool {
         matches!(
             self,
             Self::Exchanged { .. }

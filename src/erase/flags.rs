@@ -8,7 +8,7 @@ use crate::erase::error::EraseError;
 /// `driver_internal_info` flags that steer the erase steps, with the agent's own defaults for
 /// those that the conductor did not send.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct EraseFlags {
+pub(crate) struct EraseFlags {
     /// Passes of random data, at least 0.
     pub iterations: u32,
     /// A last pass of zeros.
@@ -39,7 +39,7 @@ impl EraseFlags {
     ///
     /// A flag whose value makes no sense is an error, never a default: an operator who asked for
     /// three passes must not get one because of a typing error.
-    pub fn from_node(node: &Node) -> Result<Self, EraseError> {
+    pub(crate) fn from_node(node: &Node) -> Result<Self, EraseError> {
         let iterations = count(node, "agent_erase_devices_iterations", 1, 0)?;
         let concurrency = count(node, "disk_erasure_concurrency", 1, 1)?;
         Ok(Self {

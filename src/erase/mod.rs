@@ -21,15 +21,14 @@ mod step;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 
-pub use drive::command::CommandError;
-pub use drive::error::{Aftermath, DriveError, Fault};
-pub use drive::nvme::identify::read_capabilities;
-pub use error::EraseError;
-pub use flags::EraseFlags;
-pub use guard::{Policy, ReadOnly};
-pub use method::category::{Category, Storage};
-pub use plan::Plan;
+pub(crate) use drive::nvme::identify::read_capabilities;
+pub(crate) use error::EraseError;
+pub(crate) use flags::EraseFlags;
+pub(crate) use guard::{Policy, ReadOnly};
+pub(crate) use method::category::Category;
+#[cfg(test)]
+pub(crate) use plan::Plan;
 #[cfg(test)]
 pub(crate) use record::fake_receiver;
-pub use record::{EraseRecord, RecordStore, identity};
-pub use step::{Aim, EraseStep, Foreseen, Order, Outcome, in_parallel};
+pub(crate) use record::{RecordStore, identity};
+pub(crate) use step::{Aim, EraseStep, Foreseen, Order, in_parallel};

@@ -257,7 +257,7 @@ impl Managers {
     /// the one that reported it, nor need it be reported at all.
     ///
     /// `HardwareManagerMethodNotFound` where nobody has it, with the reasons that were given.
-    pub fn execute_step(
+    pub(crate) fn execute_step(
         &self,
         context: &dyn Context,
         kind: StepKind,

@@ -16,6 +16,7 @@ mod steps;
 #[cfg(test)]
 mod fake;
 
-pub use managers::{Managers, RosterEntry};
-pub use plugin::{Finding, Refused, check as check_plugin};
-pub use steps::StepCall;
+pub use managers::Managers;
+pub(crate) use managers::RosterEntry;
+pub(crate) use plugin::{Finding, Refused, check as check_plugin};
+pub(crate) use steps::StepCall;

@@ -9,7 +9,7 @@ use crate::deploy::ImageInfo;
 
 /// One step as the conductor asks for it.
 #[derive(Clone, Copy)]
-pub struct StepCall<'a> {
+pub(crate) struct StepCall<'a> {
     /// Its name.
     pub name: &'a str,
     /// The node that this machine is.

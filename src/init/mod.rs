@@ -44,7 +44,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use self::boot_interface::HardwareAddress;
 use self::console::Console;
 use self::message::Message;
-pub use self::network::gets_no_address;
+pub(crate) use self::network::gets_no_address;
 use self::network::{Network, Restart, Start};
 use self::supervisor::{Output, Rule, Supervisor};
 use crate::block::settle;
@@ -71,7 +71,7 @@ const SETTLE: Duration = Duration::from_secs(180);
 
 /// What farrier is under a name that its executable was started by, other than `farrier`: `init`
 /// for PID 1, as the kernel starts it, and `farrier-lease` for the hook of dhcpcd.
-pub fn by_name(name: &str) -> Option<fn() -> ExitCode> {
+pub(crate) fn by_name(name: &str) -> Option<fn() -> ExitCode> {
     match name {
         "init" => Some(main),
         "farrier-lease" => Some(lease::main),
@@ -80,7 +80,7 @@ pub fn by_name(name: &str) -> Option<fn() -> ExitCode> {
 }
 
 /// Be PID 1 until the machine is switched off.
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     if std::process::id() != 1 {
         eprintln!("farrier init is PID 1 of the ramdisk and does nothing in a running system");
         return ExitCode::FAILURE;
@@ -101,7 +101,7 @@ pub fn main() -> ExitCode {
 
 /// Tell PID 1, where there is ours, that virtual media were looked at: what they brought is kept
 /// where [`kernel_parameters::all`] reads it.
-pub fn parameters_known() {
+pub(crate) fn parameters_known() {
     if Path::new(message::SOCKET).exists() {
         message::parameters_known();
     }

@@ -37,7 +37,7 @@ const DENIED: [&str; 9] = [
 
 /// Whether an interface of this name gets no address in this ramdisk, so that nobody should wait for
 /// one.
-pub fn gets_no_address(name: &str) -> bool {
+pub(crate) fn gets_no_address(name: &str) -> bool {
     DENIED
         .iter()
         .any(|pattern| match pattern.strip_suffix('*') {

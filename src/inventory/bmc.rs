@@ -29,7 +29,7 @@ const MOST_ADDRESSES: u8 = 16;
 
 /// What the management controller says of its own network (contract/data-plane 8.5).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Bmc {
+pub(crate) struct Bmc {
     /// IPv4 address; `0.0.0.0` where no channel has one.
     pub address: Option<String>,
     /// IPv6 address; `::/0` where no channel has one.
@@ -40,7 +40,7 @@ pub struct Bmc {
 
 /// Ask the management controller. Everything is `None` on a machine without an IPMI device, and
 /// where the controller does not answer.
-pub fn bmc(root: &Root) -> Bmc {
+pub(crate) fn bmc(root: &Root) -> Bmc {
     let Some(mut ipmi) = Ipmi::open(root) else {
         debug!("no IPMI device: no management controller to report");
         return Bmc::default();

@@ -8,7 +8,7 @@ use crate::sys::root::Root;
 /// Boot mode and boot interface. `pxe_interface` is the parameter `BOOTIF` as it stands, of the
 /// kernel's command line or of virtual media (`01-52-54-…` from PXELINUX, `52:54:…` from iPXE): the
 /// conductor reads both.
-pub fn boot_info(root: &Root) -> BootInfo {
+pub(crate) fn boot_info(root: &Root) -> BootInfo {
     let is_uefi = root.is_dir("/sys/firmware/efi");
     BootInfo {
         current_boot_mode: if is_uefi { "uefi" } else { "bios" }.to_owned(),
@@ -19,7 +19,7 @@ pub fn boot_info(root: &Root) -> BootInfo {
 }
 
 /// The kernel's host name; `localhost` where none was set, which the kernel itself calls `(none)`.
-pub fn hostname(root: &Root) -> String {
+pub(crate) fn hostname(root: &Root) -> String {
     root.attribute("/proc/sys/kernel/hostname")
         .filter(|name| name != "(none)")
         .unwrap_or_else(|| "localhost".to_owned())

@@ -10,7 +10,7 @@ use crate::sys::root::Root;
 
 /// A collector that an operator can name in `inspection_collectors`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Collector {
+pub(crate) enum Collector {
     /// `dmi-decode`: firmware, processors and memory modules.
     DmiDecode,
     /// `extra-hardware`: facts by category, item and name.
@@ -25,7 +25,7 @@ pub enum Collector {
 
 impl Collector {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::DmiDecode,
         Self::ExtraHardware,
         Self::NumaTopology,
@@ -34,14 +34,14 @@ impl Collector {
     ];
 
     /// The collector that operators call this.
-    pub fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|collector| collector.name() == name)
     }
 
     /// What operators call it.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::DmiDecode => "dmi-decode",
             Self::ExtraHardware => "extra-hardware",
@@ -52,7 +52,7 @@ impl Collector {
     }
 
     /// The member of the inspection data that it fills.
-    pub fn key(self) -> &'static str {
+    pub(crate) fn key(self) -> &'static str {
         match self {
             Self::DmiDecode => "dmi",
             Self::ExtraHardware => "data",
@@ -68,7 +68,7 @@ impl Collector {
     ///
     /// What the reference counts as a failure of the collector, which makes the conductor fail the
     /// whole inspection.
-    pub fn collect(self, root: &Root) -> Result<Option<Value>, InventoryError> {
+    pub(crate) fn collect(self, root: &Root) -> Result<Option<Value>, InventoryError> {
         match self {
             Self::DmiDecode => {
                 // dmidecode prints nothing, and does not fail, on a machine without a table.

@@ -10,7 +10,7 @@ use crate::sys::root::Root;
 const CPUS: &str = "/sys/devices/system/cpu";
 
 /// The processors as lscpu describes them, which the reference runs (contract/data-plane 8.3).
-pub fn cpu(root: &Root, smbios: Option<&Smbios>) -> Cpu {
+pub(crate) fn cpu(root: &Root, smbios: Option<&Smbios>) -> Cpu {
     let cpuinfo = root.text("/proc/cpuinfo").unwrap_or_default();
     let first = |names: &[&str]| names.iter().find_map(|name| value(&cpuinfo, name));
     let present = root

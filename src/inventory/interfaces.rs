@@ -14,7 +14,7 @@ const NET: &str = "/sys/class/net";
 ///
 /// `lldp` is left null; whoever collects LLDP fills it in. `biosdevname` is null: it is the answer
 /// of a program that is not in this ramdisk.
-pub fn interfaces(root: &Root) -> Result<Vec<NetworkInterface>, InventoryError> {
+pub(crate) fn interfaces(root: &Root) -> Result<Vec<NetworkInterface>, InventoryError> {
     if !root.is_dir(NET) {
         return Err(InventoryError::NoSysfs {
             path: root.path(NET).display().to_string(),

@@ -12,7 +12,7 @@ const MIB: u64 = 1 << 20;
 /// `physical_mb` follows lshw, which the reference runs: the modules that SMBIOS lists, or, where
 /// they come to less than the kernel uses (no SMBIOS, a firmware that lists half of them), the
 /// memory blocks that are online, or what the kernel uses.
-pub fn memory(root: &Root, smbios: Option<&Smbios>) -> Memory {
+pub(crate) fn memory(root: &Root, smbios: Option<&Smbios>) -> Memory {
     let total = total(root);
     let modules = smbios.map_or(0, Smbios::installed_memory);
     let used = total.unwrap_or(0);

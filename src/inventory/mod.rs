@@ -13,10 +13,10 @@ mod extra;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod interfaces;
-pub mod lldp;
+pub(crate) mod lldp;
 #[cfg(test)]
 mod machines;
-pub mod mask;
+pub(crate) mod mask;
 mod memory;
 mod numa;
 mod pci;
@@ -24,24 +24,24 @@ mod smbios;
 mod system_vendor;
 mod usb;
 
-pub use bmc::{Bmc, bmc};
-pub use boot::{boot_info, hostname};
-pub use collector::Collector;
-pub use cpu::cpu;
-pub use dmi::dmi;
-pub use extra::extra_hardware;
-pub use interfaces::interfaces;
-pub use memory::memory;
-pub use numa::numa_topology;
-pub use pci::pci_devices;
-pub use smbios::{Smbios, Structure};
-pub use system_vendor::system_vendor;
-pub use usb::usb_devices;
+pub(crate) use bmc::{Bmc, bmc};
+pub(crate) use boot::{boot_info, hostname};
+pub(crate) use collector::Collector;
+pub(crate) use cpu::cpu;
+pub(crate) use dmi::dmi;
+pub(crate) use extra::extra_hardware;
+pub(crate) use interfaces::interfaces;
+pub(crate) use memory::memory;
+pub(crate) use numa::numa_topology;
+pub(crate) use pci::pci_devices;
+pub(crate) use smbios::{Smbios, Structure};
+pub(crate) use system_vendor::system_vendor;
+pub(crate) use usb::usb_devices;
 
 /// Why a part of the inventory could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum InventoryError {
+pub(crate) enum InventoryError {
     /// sysfs is not there.
     #[error("Cannot list network interfaces: {path} is not a directory; is sysfs mounted?")]
     NoSysfs {

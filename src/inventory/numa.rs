@@ -13,7 +13,7 @@ const NET: &str = "/sys/class/net";
 
 /// The topology as the conductor stores it (contract/data-plane 9.4).
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct NumaTopology {
+pub(crate) struct NumaTopology {
     /// Memory of each node.
     pub ram: Vec<NodeMemory>,
     /// Cores, each with its threads.
@@ -24,7 +24,7 @@ pub struct NumaTopology {
 
 /// How much memory a node has.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct NodeMemory {
+pub(crate) struct NodeMemory {
     /// The node.
     pub numa_node: u32,
     /// KiB, 0 for a node without memory.
@@ -33,7 +33,7 @@ pub struct NodeMemory {
 
 /// A core and the threads that share it.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct Core {
+pub(crate) struct Core {
     /// The core's number in its socket, which the kernel calls `core_id`.
     pub cpu: i64,
     /// The node.
@@ -44,7 +44,7 @@ pub struct Core {
 
 /// Where a network interface is plugged in.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct NodeInterface {
+pub(crate) struct NodeInterface {
     /// The interface.
     pub name: String,
     /// The node; -1 where the firmware does not say.
@@ -60,7 +60,7 @@ pub struct NodeInterface {
 ///
 /// A kernel without NUMA, or one whose files are not what the kernel documents. Half a topology
 /// would pin processes to the wrong memory, so there is none then, as with the reference.
-pub fn numa_topology(root: &Root) -> Result<NumaTopology, InventoryError> {
+pub(crate) fn numa_topology(root: &Root) -> Result<NumaTopology, InventoryError> {
     let nodes = nodes(root)?;
     let ram = nodes
         .iter()

@@ -11,7 +11,7 @@ const DEVICES: &str = "/sys/bus/pci/devices";
 /// A PCI device as the conductor's `pci-devices` and `accelerators` hooks want it
 /// (contract/data-plane 9.4). Numbers are hexadecimal texts without `0x`, as sysfs pads them.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct PciDevice {
+pub(crate) struct PciDevice {
     /// Vendor: `8086`.
     pub vendor_id: String,
     /// Device: `1572`.
@@ -33,7 +33,7 @@ pub struct PciDevice {
 /// # Errors
 ///
 /// There is no PCI bus at all. The reference counts that as a failure, too.
-pub fn pci_devices(root: &Root) -> Result<Vec<PciDevice>, InventoryError> {
+pub(crate) fn pci_devices(root: &Root) -> Result<Vec<PciDevice>, InventoryError> {
     if !root.is_dir(DEVICES) {
         return Err(InventoryError::NoPci {
             path: root.path(DEVICES).display().to_string(),

@@ -18,14 +18,14 @@ const END_OF_TABLE: u8 = 127;
 
 /// The table and the version of the specification that it follows.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Smbios {
+pub(crate) struct Smbios {
     version: (u8, u8),
     table: Vec<u8>,
 }
 
 /// One structure of the table.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Structure<'t> {
+pub(crate) struct Structure<'t> {
     /// Its type.
     pub kind: u8,
     /// The number by which others refer to it.
@@ -38,7 +38,7 @@ pub struct Structure<'t> {
 
 impl Smbios {
     /// The table that the kernel found; `None` on a machine without one.
-    pub fn read(root: &Root) -> Option<Self> {
+    pub(crate) fn read(root: &Root) -> Option<Self> {
         const TABLES: &str = "/sys/firmware/dmi/tables";
         let entry = root.read(format!("{TABLES}/smbios_entry_point")).ok()?;
         let table = root.read(format!("{TABLES}/DMI")).ok()?;
@@ -47,7 +47,7 @@ impl Smbios {
 
     /// A table with its entry point. An entry point that is not one counts as version 0.0, so that
     /// the table can still be read.
-    pub fn new(entry_point: &[u8], table: Vec<u8>) -> Self {
+    pub(crate) fn new(entry_point: &[u8], table: Vec<u8>) -> Self {
         let at = |offset: usize| entry_point.get(offset).copied().unwrap_or(0);
         let version = if entry_point.starts_with(b"_SM3_") {
             (at(7), at(8))
@@ -60,17 +60,17 @@ impl Smbios {
     }
 
     /// Major and minor version of the specification.
-    pub fn version(&self) -> (u8, u8) {
+    pub(crate) fn version(&self) -> (u8, u8) {
         self.version
     }
 
     /// The structures in their order, as far as the table can be read.
-    pub fn structures(&self) -> impl Iterator<Item = Structure<'_>> {
+    pub(crate) fn structures(&self) -> impl Iterator<Item = Structure<'_>> {
         Structures { rest: &self.table }
     }
 
     /// The first structure of this type.
-    pub fn first(&self, kind: u8) -> Option<Structure<'_>> {
+    pub(crate) fn first(&self, kind: u8) -> Option<Structure<'_>> {
         self.structures().find(|structure| structure.kind == kind)
     }
 
@@ -118,29 +118,29 @@ impl Smbios {
 
 impl Structure<'_> {
     /// The length of the formatted area with its header, as the structure gives it itself.
-    pub fn length(&self) -> usize {
+    pub(crate) fn length(&self) -> usize {
         self.area.len()
     }
 
     /// The byte at this offset.
-    pub fn byte(&self, offset: usize) -> Option<u8> {
+    pub(crate) fn byte(&self, offset: usize) -> Option<u8> {
         self.area.get(offset).copied()
     }
 
     /// The 16-bit number at this offset.
-    pub fn word(&self, offset: usize) -> Option<u16> {
+    pub(crate) fn word(&self, offset: usize) -> Option<u16> {
         let bytes = self.area.get(offset..offset.checked_add(2)?)?;
         Some(u16::from_le_bytes(bytes.try_into().ok()?))
     }
 
     /// The 32-bit number at this offset.
-    pub fn double_word(&self, offset: usize) -> Option<u32> {
+    pub(crate) fn double_word(&self, offset: usize) -> Option<u32> {
         let bytes = self.area.get(offset..offset.checked_add(4)?)?;
         Some(u32::from_le_bytes(bytes.try_into().ok()?))
     }
 
     /// The 64-bit number at this offset.
-    pub fn quad_word(&self, offset: usize) -> Option<u64> {
+    pub(crate) fn quad_word(&self, offset: usize) -> Option<u64> {
         let low = self.double_word(offset)?;
         let high = self.double_word(offset.checked_add(4)?)?;
         Some(u64::from(high) << 32 | u64::from(low))
@@ -148,7 +148,7 @@ impl Structure<'_> {
 
     /// The string of this number as the firmware wrote it; they are counted from 1, and an empty
     /// one cannot be.
-    pub fn string_bytes(&self, number: u8) -> Option<&[u8]> {
+    pub(crate) fn string_bytes(&self, number: u8) -> Option<&[u8]> {
         self.strings
             .split(|byte| *byte == 0)
             .nth(usize::from(number).checked_sub(1)?)
@@ -157,7 +157,7 @@ impl Structure<'_> {
 
     /// The string whose number stands at this offset: trimmed, without control characters, bytes
     /// that are not UTF-8 as U+FFFD. `None` where there is none or nothing is left of it.
-    pub fn string(&self, offset: usize) -> Option<String> {
+    pub(crate) fn string(&self, offset: usize) -> Option<String> {
         let bytes = self.string_bytes(self.byte(offset)?)?;
         let text: String = String::from_utf8_lossy(bytes)
             .chars()

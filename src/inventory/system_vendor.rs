@@ -10,7 +10,7 @@ use crate::sys::root::Root;
 ///
 /// Where SMBIOS has a SKU, the product is `product (SKU)`: lshw writes it so, and inspection rules
 /// at sites were written against that.
-pub fn system_vendor(root: &Root, smbios: Option<&Smbios>) -> SystemVendor {
+pub(crate) fn system_vendor(root: &Root, smbios: Option<&Smbios>) -> SystemVendor {
     let [manufacturer, product, serial_number, sku] =
         smbios.and_then(Smbios::system).unwrap_or_else(|| {
             [

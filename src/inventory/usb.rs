@@ -22,7 +22,7 @@ const CLASSES_WITH_A_KIND: [u8; 8] = [0x01, 0x02, 0x03, 0x07, 0x08, 0x09, 0x0e, 
 ///
 /// lshw names a device without strings of its own from a list of vendors, `usb.ids`, where that is
 /// installed. The list is 700 KiB and not in this ramdisk: such a device has empty names here.
-pub fn usb_devices(root: &Root) -> Vec<UsbDevice> {
+pub(crate) fn usb_devices(root: &Root) -> Vec<UsbDevice> {
     let names = root.names(DEVICES);
     let mut devices: Vec<&String> = names
         .iter()

@@ -12,7 +12,7 @@ const PORT: u16 = 9;
 
 /// An address of an interface.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct InterfaceAddress {
+pub(crate) struct InterfaceAddress {
     /// The interface.
     pub interface: String,
     /// Its address.
@@ -22,7 +22,7 @@ pub struct InterfaceAddress {
 /// The source address that the kernel takes towards a host: `None` where there is no route, or
 /// where the address is link-local, loopback (towards another host) or unspecified, which nobody
 /// else can answer to.
-pub fn source_towards(host: IpAddr) -> Option<IpAddr> {
+pub(crate) fn source_towards(host: IpAddr) -> Option<IpAddr> {
     let socket = UdpSocket::bind(any_towards(host)).ok()?;
     socket.connect(SocketAddr::new(host, PORT)).ok()?;
     let source = socket.local_addr().ok()?.ip();
@@ -42,19 +42,19 @@ pub(super) fn any_towards(host: IpAddr) -> SocketAddr {
 }
 
 /// Every address of every interface that is up, without loopback and link-local ones.
-pub fn all() -> Result<Vec<InterfaceAddress>, NetError> {
+pub(crate) fn all() -> Result<Vec<InterfaceAddress>, NetError> {
     Ok(interface_addresses()?
         .filter(|entry| !entry.address.is_loopback() && !is_link_local(entry.address))
         .collect())
 }
 
 /// Whether this address is configured on an interface of this machine.
-pub fn is_own(address: IpAddr) -> bool {
+pub(crate) fn is_own(address: IpAddr) -> bool {
     interface_addresses().is_ok_and(|mut entries| entries.any(|entry| entry.address == address))
 }
 
 /// The first IPv4 address of an interface, else its first IPv6 address that is not link-local.
-pub fn of_interface(interface: &str) -> Result<IpAddr, NetError> {
+pub(crate) fn of_interface(interface: &str) -> Result<IpAddr, NetError> {
     let addresses: Vec<_> = interface_addresses()?
         .filter(|entry| entry.interface == interface && !is_link_local(entry.address))
         .map(|entry| entry.address)
@@ -70,7 +70,7 @@ pub fn of_interface(interface: &str) -> Result<IpAddr, NetError> {
 }
 
 /// 169.254.0.0/16 or fe80::/10.
-pub fn is_link_local(address: IpAddr) -> bool {
+pub(crate) fn is_link_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_link_local(),
         IpAddr::V6(address) => address.is_unicast_link_local(),

@@ -27,7 +27,7 @@ const COMMON_NAME_LIMIT: usize = 64;
 
 /// A certificate with its key, both PEM.
 #[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// The certificate. Conductors store this text and refuse another one for the same boot.
     pub certificate: String,
     /// Its key, PKCS #8.
@@ -49,7 +49,7 @@ impl Identity {
     /// The address is the only subject alternative name, marked critical; there are no other
     /// extensions, so that the certificate verifies as its own trust anchor in OpenSSL. It is valid
     /// from `now` less the option `auto_tls_allowed_clock_skew`, for 90 days.
-    pub fn generate(
+    pub(crate) fn generate(
         address: IpAddr,
         hostname: &str,
         options: &Options,
@@ -78,7 +78,7 @@ impl Identity {
     }
 
     /// The settings of a server with this certificate.
-    pub fn server_config(&self, options: &Options) -> Result<ServerConfig, NetError> {
+    pub(crate) fn server_config(&self, options: &Options) -> Result<ServerConfig, NetError> {
         let pem = |source| NetError::Pem {
             what: "the agent's own certificate",
             path: "the kept state".into(),

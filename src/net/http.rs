@@ -18,7 +18,7 @@ use crate::config::Options;
 ///
 /// Errors of this client print the URL they are about, and a URL's query may hold a token or a
 /// temporary signature: call `without_url` before an error is kept or shown.
-pub fn client(options: &Options, resolver: Resolver) -> Result<reqwest::Client, NetError> {
+pub(crate) fn client(options: &Options, resolver: Resolver) -> Result<reqwest::Client, NetError> {
     builder(options, resolver, &Proxies::of_environment()?)?
         .build()
         .map_err(|error| NetError::Client(error.without_url()))
@@ -26,7 +26,7 @@ pub fn client(options: &Options, resolver: Resolver) -> Result<reqwest::Client, 
 
 /// The same before it is built and with these proxies, for a caller that has time limits of its
 /// own.
-pub fn builder(
+pub(crate) fn builder(
     options: &Options,
     resolver: Resolver,
     proxies: &Proxies,
@@ -53,7 +53,7 @@ pub fn builder(
 }
 
 /// A URL for a message, without what may be secret: user, password, query and fragment.
-pub fn shown(url: &Url) -> String {
+pub(crate) fn shown(url: &Url) -> String {
     let mut url = url.clone();
     // Neither fails for http and https; `file:` has none.
     let _ = url.set_username("");

@@ -22,7 +22,7 @@ const OPENSTACK: &str = "fa:16:3e:";
 
 /// A network interface that stands for hardware.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Link {
+pub(crate) struct Link {
     /// Its name.
     pub name: String,
     /// The address by which the conductor knows it, lower case: what the card was made with, else
@@ -40,7 +40,7 @@ pub struct Link {
 
 /// Why an interface does not count.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum LeftOut {
+pub(crate) enum LeftOut {
     /// It has no MAC address.
     NoAddress,
     /// It is the host's end of the management controller.
@@ -49,7 +49,7 @@ pub enum LeftOut {
 
 /// The interfaces of the machine, each list ordered by name.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Links {
+pub(crate) struct Links {
     /// Those that count.
     pub counted: Vec<Link>,
     /// The others, and why.
@@ -63,7 +63,7 @@ impl Links {
     /// controller in some servers. Where that would leave none, they stay, because then the machine is
     /// one of OpenStack's own virtual machines, whose addresses all start with `fa:16:3e`; the
     /// reference sees no interface at all in those and fails their inspection.
-    pub fn of(root: &Root) -> Self {
+    pub(crate) fn of(root: &Root) -> Self {
         let mut links = Self::default();
         for name in names(root) {
             let link = Link::of(root, &name);
@@ -85,13 +85,13 @@ impl Links {
 
     /// Whether all that count may be a management controller's, so that the machine's own are
     /// probably still to come.
-    pub fn are_doubtful(&self) -> bool {
+    pub(crate) fn are_doubtful(&self) -> bool {
         let is_doubtful = |link: &Link| link.is_internal() && !link.begins(OPENSTACK);
         self.counted.iter().all(is_doubtful)
     }
 
     /// The MAC addresses of those that count.
-    pub fn addresses(self) -> Vec<String> {
+    pub(crate) fn addresses(self) -> Vec<String> {
         self.counted
             .into_iter()
             .filter_map(|link| link.mac_address)
@@ -101,7 +101,7 @@ impl Links {
 
 impl Link {
     /// The interface of this name.
-    pub fn of(root: &Root, name: &str) -> Self {
+    pub(crate) fn of(root: &Root, name: &str) -> Self {
         let attribute = |attribute: &str| root.attribute(format!("{NET}/{name}/{attribute}"));
         let current_address = attribute("address")
             .map(|address| address.to_lowercase())
@@ -135,7 +135,7 @@ impl Link {
     }
 
     /// Whether this is one of its addresses, in any case of letters.
-    pub fn has_address(&self, address: &str) -> bool {
+    pub(crate) fn has_address(&self, address: &str) -> bool {
         [&self.mac_address, &self.current_address]
             .into_iter()
             .flatten()
@@ -156,7 +156,7 @@ impl Link {
 /// The names of all interfaces that stand for hardware, whether they count or not, sorted: those
 /// with a device behind them, bonds, and VLANs by their name (`eno1.100`). Loopback, bridges and
 /// tunnels are none of these.
-pub fn names(root: &Root) -> Vec<String> {
+pub(crate) fn names(root: &Root) -> Vec<String> {
     let mut names = root.names(NET);
     names.retain(|name| {
         let is = |member: &str| root.is_dir(format!("{NET}/{name}/{member}"));
@@ -166,7 +166,7 @@ pub fn names(root: &Root) -> Vec<String> {
 }
 
 /// Bring these interfaces up; one that does not go is told and left.
-pub fn set_up<'n>(names: impl IntoIterator<Item = &'n str>) {
+pub(crate) fn set_up<'n>(names: impl IntoIterator<Item = &'n str>) {
     for name in names {
         if let Err(error) = link::set_up(name) {
             warn!(interface = name, %error, "could not be brought up");
@@ -175,7 +175,7 @@ pub fn set_up<'n>(names: impl IntoIterator<Item = &'n str>) {
 }
 
 /// Take all of those interfaces down; one that does not go is told and left (contract/control-plane 10.3).
-pub fn set_all_down(root: &Path) {
+pub(crate) fn set_all_down(root: &Path) {
     for name in names(&Root::at(root)) {
         match link::set_down(&name) {
             Ok(()) => info!(interface = name, "taken down"),

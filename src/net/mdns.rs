@@ -38,7 +38,7 @@ const REPEAT: Duration = Duration::from_secs(1);
 
 /// A service as its records describe it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Service {
+pub(crate) struct Service {
     /// The host's name, with the dot at its end.
     pub host: String,
     /// The port.
@@ -55,7 +55,7 @@ pub struct Service {
 ///
 /// # Errors
 /// If the name is none, or the interfaces cannot be listed.
-pub async fn find(
+pub(crate) async fn find(
     name: &str,
     interfaces: &[IpAddr],
     patience: Duration,

@@ -1,27 +1,27 @@
 //! What every connection shares: TLS settings, the HTTP client, addresses and routes.
 
-pub mod address;
-pub mod certificate;
+pub(crate) mod address;
+pub(crate) mod certificate;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-pub mod http;
-pub mod links;
-pub mod mdns;
-pub mod ntp;
-pub mod proxy;
-pub mod redirect;
-pub mod resolver;
-pub mod tls;
+pub(crate) mod http;
+pub(crate) mod links;
+pub(crate) mod mdns;
+pub(crate) mod ntp;
+pub(crate) mod proxy;
+pub(crate) mod redirect;
+pub(crate) mod resolver;
+pub(crate) mod tls;
 mod tls_anchors;
 #[cfg(test)]
 mod tls_cases;
 mod tls_ciphers;
-pub mod tls_hint;
+pub(crate) mod tls_hint;
 #[cfg(test)]
 mod tls_tests;
 mod tls_verifier;
-pub mod vlans;
+pub(crate) mod vlans;
 mod x509;
 
-pub use error::NetError;
+pub(crate) use error::NetError;

@@ -33,11 +33,11 @@ const TRIES: u32 = 3;
 /// An exchange with all its tries takes no longer than this, the search for the server's addresses
 /// included. It comes before a machine is switched off, too, and a conductor pulls the plug of one
 /// that is still on after 35 s.
-pub const LIMIT: Duration = Duration::from_secs(8);
+pub(crate) const LIMIT: Duration = Duration::from_secs(8);
 
 /// Why there is no time.
 #[derive(Debug, thiserror::Error)]
-pub enum NtpError {
+pub(crate) enum NtpError {
     /// What the option says is no host.
     #[error("Invalid NTP server address: {server}")]
     Server {
@@ -66,14 +66,14 @@ pub enum NtpError {
 
 impl NtpError {
     /// Whether asking again can never help.
-    pub fn is_final(&self) -> bool {
+    pub(crate) fn is_final(&self) -> bool {
         matches!(self, Self::Server { .. })
     }
 }
 
 /// The time now, by this server: an address or a name, checked as the reference checks it. Takes
 /// [`LIMIT`] at most.
-pub async fn time(server: &str, resolver: &Resolver) -> Result<SystemTime, NtpError> {
+pub(crate) async fn time(server: &str, resolver: &Resolver) -> Result<SystemTime, NtpError> {
     timeout(LIMIT, exchange(server, resolver))
         .await
         .unwrap_or_else(|_| {

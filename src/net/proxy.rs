@@ -19,14 +19,14 @@ use super::NetError;
 
 /// The proxies for both schemes, and what is reached without.
 #[derive(Clone, Debug, Default)]
-pub struct Proxies {
+pub(crate) struct Proxies {
     by_scheme: Vec<(&'static str, Proxy)>,
     direct: NoProxy,
 }
 
 /// One proxy.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Proxy {
+pub(crate) struct Proxy {
     /// Scheme, host and port.
     pub url: Url,
     /// The value of `Proxy-Authorization`, marked as sensitive.
@@ -48,7 +48,7 @@ const NAMES: [(&str, [&str; 4]); 2] = [
 
 impl Proxies {
     /// Those of the agent's environment.
-    pub fn of_environment() -> Result<Self, NetError> {
+    pub(crate) fn of_environment() -> Result<Self, NetError> {
         Self::new(&[], None, |name| std::env::var(name).ok())
     }
 
@@ -57,7 +57,7 @@ impl Proxies {
     ///
     /// # Errors
     /// If a URL that would be used is no URL of an HTTP proxy.
-    pub fn new(
+    pub(crate) fn new(
         own: &[(String, String)],
         no_proxy: Option<&str>,
         environment: impl Fn(&str) -> Option<String>,
@@ -93,7 +93,7 @@ impl Proxies {
     }
 
     /// The proxy for a URL.
-    pub fn towards(&self, url: &Url) -> Option<&Proxy> {
+    pub(crate) fn towards(&self, url: &Url) -> Option<&Proxy> {
         let (_, proxy) = self
             .by_scheme
             .iter()
@@ -102,7 +102,7 @@ impl Proxies {
     }
 
     /// A client that uses these proxies and no others.
-    pub fn apply(&self, builder: ClientBuilder) -> ClientBuilder {
+    pub(crate) fn apply(&self, builder: ClientBuilder) -> ClientBuilder {
         // Without a proxy of ours the library would read the environment itself.
         let mut builder = builder.no_proxy();
         for (scheme, proxy) in &self.by_scheme {

@@ -19,7 +19,7 @@ const LIMIT: usize = 10;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum SendError {
+pub(crate) enum SendError {
     /// No connection came about, or it broke.
     #[error(transparent)]
     Transport(reqwest::Error),
@@ -77,7 +77,7 @@ impl fmt::Display for Reason {
 ///
 /// The client must follow none itself, as [`super::http::client`] makes it. A time limit of the
 /// request counts for each answer anew.
-pub async fn send(client: &Client, mut request: Request) -> Result<Response, SendError> {
+pub(crate) async fn send(client: &Client, mut request: Request) -> Result<Response, SendError> {
     let mut visited = vec![request.url().clone()];
     loop {
         let again = request.try_clone();

@@ -32,8 +32,8 @@ use self::exchange::{Answer, Query};
 use self::resolv_conf::ResolvConf;
 use super::NetError;
 
-pub use self::error::LookupError;
-pub use self::resolv_conf::domain;
+pub(crate) use self::error::LookupError;
+pub(crate) use self::resolv_conf::domain;
 
 /// Seconds that the addresses of one family wait for those of the other: some servers never answer
 /// for IPv6.

@@ -33,7 +33,7 @@ const WORDS_SHOWN: usize = 8;
 ///
 /// The trust anchors are `cafile`, else the system's; where neither can be read, every HTTPS
 /// connection fails with an unknown issuer, but plain HTTP works.
-pub fn client(options: &Options) -> Result<ClientConfig, NetError> {
+pub(crate) fn client(options: &Options) -> Result<ClientConfig, NetError> {
     client_at(options, SystemTime::now())
 }
 
@@ -73,7 +73,7 @@ fn client_with_certificate(options: &Options) -> Result<ClientConfig, NetError> 
 
 /// The settings of the command API with a certificate and a key in PEM files
 /// (`tls_cert_file`, `tls_key_file`).
-pub fn server_from_files(
+pub(crate) fn server_from_files(
     options: &Options,
     certificate: &Path,
     key: &Path,
@@ -88,7 +88,7 @@ pub fn server_from_files(
 
 /// The settings of the command API with this certificate chain and key; `with` names them in an
 /// error.
-pub fn server(
+pub(crate) fn server(
     options: &Options,
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
@@ -114,7 +114,7 @@ pub fn server(
 /// TLS 1.2 is off then, for the agent as server and as client. The default suites in their place
 /// would be what nobody asked for, perhaps just what the list was to exclude, and to end would help
 /// nobody: TLS 1.3, which conductors speak by default, has no suites to choose and is no weaker.
-pub fn trouble(options: &Options) -> Option<String> {
+pub(crate) fn trouble(options: &Options) -> Option<String> {
     let list = options.tls_cipher_suites.as_deref()?;
     let selection = Selection::of(Some(list));
     if !selection.is_empty() || options.tls_min_version != TlsVersion::Tls12 {
@@ -136,7 +136,7 @@ pub fn trouble(options: &Options) -> Option<String> {
 }
 
 /// What of the cipher suites' list names nothing here, for the log; OpenSSL passes over it, too.
-pub fn unknown_ciphers(options: &Options) -> Option<String> {
+pub(crate) fn unknown_ciphers(options: &Options) -> Option<String> {
     let mut unknown = Selection::of(options.tls_cipher_suites.as_deref()).unknown;
     unknown.truncate(WORDS_SHOWN);
     (!unknown.is_empty()).then(|| unknown.join(", "))

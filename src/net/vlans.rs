@@ -9,7 +9,7 @@ use crate::sys::{link, netlink};
 
 /// An interface that can carry VLANs.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Carrier {
+pub(crate) struct Carrier {
     /// Its name.
     pub name: String,
     /// Its MAC address, lower case.
@@ -23,7 +23,7 @@ pub struct Carrier {
 /// address.
 ///
 /// What cannot be made is told in the log. One that is there already is brought up.
-pub fn bring_up(wanted: &str, carriers: &[Carrier]) {
+pub(crate) fn bring_up(wanted: &str, carriers: &[Carrier]) {
     let (vlans, failures) = plan(wanted, carriers);
     for failure in failures {
         warn!("{failure}");

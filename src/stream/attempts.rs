@@ -26,7 +26,7 @@ const CHECKSUM_FILE_LIMIT: u64 = 16 << 20;
 
 /// Write an image and make it bootable at once: [`stage`], the backup of a GPT moved to the end of
 /// the disk, then [`Staged::commit`].
-pub fn write(
+pub(crate) fn write(
     request: &ImageRequest,
     options: &Options,
     medium: &dyn Medium,
@@ -61,7 +61,7 @@ fn fit_to_disk(staged: &Staged<'_>, image: &str) {
 /// Called from a plain thread, never from an asynchronous task. Memory is constant: the buffers'
 /// 32 MiB and some. Nothing is touched on the medium before the server has answered and the image
 /// is known to fit, as far as the server tells its size.
-pub fn stage<'m>(
+pub(crate) fn stage<'m>(
     request: &ImageRequest,
     options: &Options,
     medium: &'m dyn Medium,

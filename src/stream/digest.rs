@@ -12,7 +12,7 @@ use crate::sys::digest::{self, Function};
 use crate::sys::hex;
 
 /// Why an MD5 is not enough, and what to do. Conductors say what they allow from Ironic 24.1 on.
-pub const MD5_DISABLED: &str = "MD5 support is disabled: give a SHA-256 or SHA-512 checksum, or allow \
+pub(crate) const MD5_DISABLED: &str = "MD5 support is disabled: give a SHA-256 or SHA-512 checksum, or allow \
      MD5 with the kernel parameter ipa-md5-enabled=1 (option md5_enabled); a conductor from Ironic \
      24.1 on decides by its option allow_md5_checksum";
 
@@ -36,7 +36,7 @@ pub const MD5_DISABLED: &str = "MD5 support is disabled: give a SHA-256 or SHA-5
 /// AVX they keep from AMD's processors; yet SHA-512 is what Glance computes, and the slowest stage
 /// of a raw image's way to the disk.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Algorithm {
+pub(crate) enum Algorithm {
     /// MD5: only where the option `md5_enabled` allows it, else [`MD5_DISABLED`].
     Md5,
     /// SHA-1.
@@ -80,14 +80,14 @@ const ALL: [Algorithm; 12] = [
 
 impl Algorithm {
     /// The algorithm of this name in `os_hash_algo`; `None` where it is not offered.
-    pub fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         ALL.into_iter()
             .find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
     }
 
     /// The algorithm that a digest of so many hexadecimal digits comes from
     /// (contract/data-plane 1.7).
-    pub fn of_length(digits: usize) -> Option<Self> {
+    pub(crate) fn of_length(digits: usize) -> Option<Self> {
         match digits {
             32 => Some(Self::Md5),
             64 => Some(Self::Sha256),
@@ -97,7 +97,7 @@ impl Algorithm {
     }
 
     /// Hexadecimal digits of a digest.
-    pub fn digits(self) -> usize {
+    pub(crate) fn digits(self) -> usize {
         match self {
             Self::Md5 => 32,
             Self::Sha1 => 40,

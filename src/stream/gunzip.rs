@@ -10,7 +10,7 @@ const INPUT: usize = 32 << 10;
 /// What is inside a gzip file, by the rules that hold for images: any number of members, zeros
 /// between and behind them, and nothing else there. Where the rules are broken, reading fails with
 /// [`io::ErrorKind::InvalidData`].
-pub struct Gunzip<R> {
+pub(crate) struct Gunzip<R> {
     from: R,
     codec: Box<dyn Codec>,
     input: Vec<u8>,
@@ -21,7 +21,7 @@ pub struct Gunzip<R> {
 
 impl<R: Read> Gunzip<R> {
     /// What is inside the gzip file that this reader gives.
-    pub fn new(from: R) -> io::Result<Self> {
+    pub(crate) fn new(from: R) -> io::Result<Self> {
         Ok(Self {
             from,
             codec: Compression::Gzip.codec().map_err(io::Error::other)?,

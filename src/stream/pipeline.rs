@@ -29,7 +29,7 @@ const UNASKED: Algorithm = Algorithm::Sha256;
 
 /// What is on the medium now.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Written {
+pub(crate) struct Written {
     /// Bytes of the image on the disk.
     pub size: u64,
     /// Bytes of the image's file.

@@ -13,7 +13,7 @@ use crate::sys::text_encoding;
 
 /// An image to write.
 #[derive(Clone, Debug)]
-pub struct ImageRequest {
+pub(crate) struct ImageRequest {
     /// The id under which conductor and messages speak of it.
     pub id: String,
     /// Where it is, tried in order; at least one.
@@ -43,7 +43,7 @@ pub struct ImageRequest {
 /// `Display` and `Debug` leave out user, password, query and fragment: the query of a temporary URL
 /// is a secret.
 #[derive(Clone, Eq, PartialEq)]
-pub struct Location {
+pub(crate) struct Location {
     url: Url,
     /// The last part of the path as it was written.
     name: String,
@@ -51,7 +51,7 @@ pub struct Location {
 
 /// The declared format of an image (contract/data-plane 1.2, `disk_format`).
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Format {
+pub(crate) enum Format {
     /// The bytes of the disk: `raw`.
     Raw,
     /// The bytes of a disk with a partition table: `gpt`.
@@ -64,7 +64,7 @@ pub enum Format {
 
 /// A promised digest.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Checksum {
+pub(crate) enum Checksum {
     /// The digest itself, hexadecimal in either case.
     Value {
         /// How it is computed.
@@ -86,7 +86,7 @@ pub enum Checksum {
 
 /// What opens the image server's door. Never shown.
 #[derive(Clone, Default, Eq, PartialEq)]
-pub enum Credentials {
+pub(crate) enum Credentials {
     /// No door.
     #[default]
     None,
@@ -103,7 +103,7 @@ pub enum Credentials {
 
 /// Proxies for one image (contract/data-plane 1.2). Empty means those of the environment.
 #[derive(Clone, Default, Eq, PartialEq)]
-pub struct Proxies {
+pub(crate) struct Proxies {
     /// Scheme (`http`, `https`) and the proxy's URL for it.
     pub by_scheme: Vec<(String, String)>,
     /// Hosts that are reached directly, comma separated.
@@ -123,7 +123,7 @@ impl fmt::Debug for Proxies {
 
 impl Location {
     /// Parse a URL, whose path and query need not be percent-encoded; the error does not repeat it.
-    pub fn parse(url: &str) -> Result<Self, DownloadError> {
+    pub(crate) fn parse(url: &str) -> Result<Self, DownloadError> {
         let unusable = |reason: String| DownloadError::Unusable {
             location: "Image URL".to_owned(),
             reason,
@@ -143,7 +143,7 @@ impl Location {
     }
 
     /// The last part of the path as it was written, as a checksum file would name it.
-    pub fn file_name(&self) -> &str {
+    pub(crate) fn file_name(&self) -> &str {
         &self.name
     }
 
@@ -181,7 +181,7 @@ impl fmt::Debug for Location {
 
 impl Format {
     /// The format that the conductor's word declares.
-    pub fn declared(word: Option<&str>) -> Self {
+    pub(crate) fn declared(word: Option<&str>) -> Self {
         match word {
             None | Some("" | "unknown") => Self::Undeclared,
             Some("raw") => Self::Raw,

@@ -14,7 +14,7 @@ use crate::sys::block_device::{DiskError, Medium};
 /// Bytes at the start of the medium that are held back, and bytes at its end that are zeroed
 /// first. The head holds everything that firmware boots from or finds partitions by: boot record,
 /// both forms of partition table, GRUB's core image in the gap.
-pub const HEAD_SIZE: u64 = 1 << 20;
+pub(super) const HEAD_SIZE: u64 = 1 << 20;
 
 /// Bytes at the start of the head that are written last of all. They hold the boot record, without
 /// which neither BIOS nor UEFI looks at the rest; a power cut within the last MiB therefore leaves
@@ -26,7 +26,7 @@ const BOOT_RECORD: usize = 4096;
 /// It is a [`Medium`] itself: reads and writes of the first MiB go to the memory, all others to the
 /// medium. So partition table and config drive are finished here before anything boots. Dropped
 /// without [`Staged::commit`], it leaves the head blank.
-pub struct Staged<'m> {
+pub(crate) struct Staged<'m> {
     medium: &'m dyn Medium,
     head: Mutex<AlignedBuffer>,
     image: String,
@@ -93,7 +93,7 @@ impl<'m> Staged<'m> {
     }
 
     /// Write the head, its first 4 KiB last, with a flush before, between and after.
-    pub fn commit(self) -> Result<(), StreamError> {
+    pub(crate) fn commit(self) -> Result<(), StreamError> {
         let head = self.held();
         let boot_record = BOOT_RECORD.min(head.len());
         let outcome = self

@@ -20,7 +20,7 @@ use crate::config::Options;
 ///
 /// A content coding is taken off: what a checksum file or a config drive is, its content shows. The
 /// limit is for the bytes as they come and as they are.
-pub fn fetch(
+pub(crate) fn fetch(
     location: &Location,
     credentials: &Credentials,
     proxies: &Proxies,

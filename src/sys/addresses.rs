@@ -13,12 +13,12 @@ use crate::sys::root::Root;
 /// Asked by rtnetlink through getifaddrs of the C library, which is the same request that we would
 /// write. A recording holds `{"eno1": ["192.0.2.1", "fe80::1"]}` as `addresses`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Addresses(BTreeMap<String, Vec<IpAddr>>);
+pub(crate) struct Addresses(BTreeMap<String, Vec<IpAddr>>);
 
 impl Addresses {
     /// The addresses of all interfaces. None at all where the kernel does not answer, with a
     /// warning in the log: an inventory without addresses is still one.
-    pub fn of(root: &Root) -> Self {
+    pub(crate) fn of(root: &Root) -> Self {
         if !root.is_system() {
             return Self(root.recorded("addresses").unwrap_or_default());
         }
@@ -56,7 +56,7 @@ impl Addresses {
     }
 
     /// The first IPv4 address of an interface.
-    pub fn ipv4(&self, interface: &str) -> Option<Ipv4Addr> {
+    pub(crate) fn ipv4(&self, interface: &str) -> Option<Ipv4Addr> {
         self.each(interface).find_map(|address| match address {
             IpAddr::V4(v4) => Some(*v4),
             IpAddr::V6(_) => None,
@@ -64,7 +64,7 @@ impl Addresses {
     }
 
     /// The first IPv6 address of an interface, link-local ones too.
-    pub fn ipv6(&self, interface: &str) -> Option<Ipv6Addr> {
+    pub(crate) fn ipv6(&self, interface: &str) -> Option<Ipv6Addr> {
         self.each(interface).find_map(|address| match address {
             IpAddr::V4(_) => None,
             IpAddr::V6(v6) => Some(*v6),

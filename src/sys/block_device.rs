@@ -20,22 +20,22 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::uio::pwritev;
 
-pub use discard::Discard;
-pub use error::DiskError;
+pub(crate) use discard::Discard;
+pub(crate) use error::DiskError;
 use error::open_error;
 use kind::Kind;
-pub use medium::Medium;
+pub(crate) use medium::Medium;
 use zeros::Zeroing;
 
 /// Bytes that go through one bounce buffer, where data is not aligned for direct I/O.
 const BOUNCE: usize = 1 << 20;
 
 /// Parts that one vectored write takes (IOV_MAX of limits.h).
-pub const MOST_PARTS: usize = 1024;
+pub(crate) const MOST_PARTS: usize = 1024;
 
 /// A block device or a plain file, opened for this process alone.
 #[derive(Debug)]
-pub struct Disk {
+pub(crate) struct Disk {
     path: PathBuf,
     kind: Kind,
     size: u64,
@@ -48,7 +48,7 @@ impl Disk {
     /// not look at it.
     ///
     /// [`DiskError::Busy`] where somebody uses it already.
-    pub fn open_exclusive(path: impl Into<PathBuf>) -> Result<Self, DiskError> {
+    pub(crate) fn open_exclusive(path: impl Into<PathBuf>) -> Result<Self, DiskError> {
         let path = path.into();
         let open = |flags| {
             OpenOptions::new()
@@ -101,12 +101,12 @@ impl Disk {
     }
 
     /// The path that it was opened by.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Whether it is a block device and no plain file.
-    pub fn is_device(&self) -> bool {
+    pub(crate) fn is_device(&self) -> bool {
         matches!(self.kind, Kind::Device(_))
     }
 

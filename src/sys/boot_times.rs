@@ -11,11 +11,11 @@ use nix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 /// Where the phases are recorded.
-pub const PATH: &str = super::run_files::BOOT_TIMES;
+pub(crate) const PATH: &str = super::run_files::BOOT_TIMES;
 
 /// Time since the kernel started, suspended time included. It does not see firmware, boot loader
 /// or the kernel's own decompression: only who switched the power on can measure those.
-pub fn since_kernel_start() -> Duration {
+pub(crate) fn since_kernel_start() -> Duration {
     // CLOCK_BOOTTIME exists since Linux 2.6.39, so this cannot fail on a kernel that runs us.
     clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
 }
@@ -25,12 +25,12 @@ pub fn since_kernel_start() -> Duration {
 ///
 /// # Errors
 /// The file cannot be written, as outside a ramdisk; a boot goes on without it.
-pub fn mark(phase: &str, detail: &str) -> io::Result<Duration> {
+pub(crate) fn mark(phase: &str, detail: &str) -> io::Result<Duration> {
     mark_in(Path::new(PATH), phase, detail)
 }
 
 /// The same where there is such a table, and nothing outside a ramdisk.
-pub fn reached(phase: &str, detail: &str) {
+pub(crate) fn reached(phase: &str, detail: &str) {
     if Path::new(PATH).exists() {
         let _ = mark(phase, detail);
     }

@@ -12,16 +12,16 @@ use nix::time::{ClockId, clock_settime};
 
 /// No time before this one can be now, in seconds since 1970: 2026-11-01, the first day of the month of
 /// the release. To be moved on with each release; one that is older only shows fewer clocks as wrong.
-pub const RELEASED: u64 = 1_793_491_200;
+pub(crate) const RELEASED: u64 = 1_793_491_200;
 
 /// Whether this time shows that the clock was never set, or has lost its battery.
-pub fn is_unset(time: SystemTime) -> bool {
+pub(crate) fn is_unset(time: SystemTime) -> bool {
     time.duration_since(UNIX_EPOCH)
         .map_or(true, |since| since.as_secs() < RELEASED)
 }
 
 /// A time as `2026-11-22T07:14:20.123Z`. Times before 1970 are shown as 1970.
-pub fn utc_text(time: SystemTime) -> String {
+pub(crate) fn utc_text(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = since.as_secs();
     let (year, month, day) = civil(seconds / 86_400);
@@ -36,13 +36,13 @@ pub fn utc_text(time: SystemTime) -> String {
 }
 
 /// Set the system clock. Needs CAP_SYS_TIME.
-pub fn set(time: SystemTime) -> nix::Result<()> {
+pub(crate) fn set(time: SystemTime) -> nix::Result<()> {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     clock_settime(ClockId::CLOCK_REALTIME, TimeSpec::from_duration(since))
 }
 
 /// Store a time in the hardware clock, in UTC, as `hwclock --systohc --utc` does.
-pub fn store_in_hardware(time: SystemTime) -> io::Result<()> {
+pub(crate) fn store_in_hardware(time: SystemTime) -> io::Result<()> {
     let seconds = time
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()

@@ -21,7 +21,7 @@ const LEAVE_LIMIT: Duration = Duration::from_secs(2);
 
 /// What the processes of a group may use.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Bytes of memory, page cache of their own files included.
     pub memory: u64,
     /// Processes and threads.
@@ -30,7 +30,7 @@ pub struct Limits {
 
 /// A control group, empty or not. Removed when dropped, where nothing is in it any more.
 #[derive(Debug)]
-pub struct ControlGroup {
+pub(crate) struct ControlGroup {
     path: PathBuf,
 }
 
@@ -41,7 +41,7 @@ impl ControlGroup {
     ///
     /// # Errors
     /// There is no hierarchy of version 2, or it may not be written.
-    pub fn create(name: &str, limits: Limits) -> io::Result<Self> {
+    pub(crate) fn create(name: &str, limits: Limits) -> io::Result<Self> {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let mount = mount().ok_or_else(|| {
             io::Error::new(io::ErrorKind::NotFound, "no cgroup v2 hierarchy is mounted")
@@ -85,7 +85,7 @@ impl ControlGroup {
     /// Kill every process in it, and wait a moment until they are gone.
     ///
     /// Returns whether none is left: a process can be stuck in the kernel.
-    pub fn kill(&self) -> bool {
+    pub(crate) fn kill(&self) -> bool {
         if self.is_empty() {
             return true;
         }
@@ -102,7 +102,7 @@ impl ControlGroup {
     }
 
     /// Whether the kernel killed one of its processes for its memory.
-    pub fn ran_out_of_memory(&self) -> bool {
+    pub(crate) fn ran_out_of_memory(&self) -> bool {
         fs::read_to_string(self.path.join("memory.events")).is_ok_and(|events| {
             events
                 .lines()
@@ -124,7 +124,7 @@ impl Drop for ControlGroup {
 
 /// Kill what processes that are gone have left in groups of theirs, and remove those groups: an
 /// agent that was killed could not.
-pub fn clear_leftovers() {
+pub(crate) fn clear_leftovers() {
     let Some(parent) = mount().map(|mount| mount.join(PARENT)) else {
         return;
     };

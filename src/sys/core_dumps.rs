@@ -7,7 +7,7 @@ use nix::sys::resource::{Resource, setrlimit};
 /// From now on neither this process nor what it starts leaves a core dump. `RLIMIT_CORE` alone does not
 /// hold for a dump that the kernel pipes to a program (core(5)), and what is not dumpable is for root
 /// alone in `/proc` besides.
-pub fn forbid() {
+pub(crate) fn forbid() {
     // Neither can fail for values that lower what is there; and a machine where they do has no dump worth
     // refusing to work for.
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);

@@ -19,14 +19,14 @@ const DEFERRED_REMOVE: u32 = 1 << 17;
 const NO_FLUSH: u32 = 1 << 11;
 
 /// Remove the volume with this device number. EBUSY while it is open, or something is made of it.
-pub fn remove(number: (u32, u32)) -> io::Result<()> {
+pub(crate) fn remove(number: (u32, u32)) -> io::Result<()> {
     Request::to(number, 0).send(Command::Remove)
 }
 
 /// Take what it lies on away from the volume with this device number, although it is open: from now
 /// on each access to it fails, and it goes away when nobody has it open any more. What `dmsetup
 /// remove --force` does.
-pub fn cut_off(number: (u32, u32), sectors: u64) -> io::Result<()> {
+pub(crate) fn cut_off(number: (u32, u32), sectors: u64) -> io::Result<()> {
     Request::to(number, 0)
         .with_error_table(sectors)
         .send(Command::Load)?;

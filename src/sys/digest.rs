@@ -11,7 +11,7 @@ use std::ffi::{c_int, c_void};
 
 /// A digest that libcrypto computes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Function {
+pub(crate) enum Function {
     /// MD5 (RFC 1321).
     Md5,
     /// SHA-1 (FIPS 180-4), as all that follow.
@@ -27,7 +27,7 @@ pub enum Function {
 }
 
 /// A digest in the making.
-pub struct Digest {
+pub(crate) struct Digest {
     calls: Calls,
     length: usize,
     context: Context,
@@ -49,7 +49,7 @@ struct Calls {
 
 impl Digest {
     /// Of no bytes yet.
-    pub fn new(function: Function) -> Self {
+    pub(crate) fn new(function: Function) -> Self {
         type Start = unsafe extern "C" fn(*mut Context) -> c_int;
         let (length, start, update, finish): (_, Start, _, _) = match function {
             Function::Md5 => (16, MD5_Init, MD5_Update as _, MD5_Final as _),
@@ -71,13 +71,13 @@ impl Digest {
     }
 
     /// Take these bytes too.
-    pub fn update(&mut self, data: &[u8]) {
+    pub(crate) fn update(&mut self, data: &[u8]) {
         // SAFETY: `new` started the context for this function; the data is so many readable bytes.
         unsafe { (self.calls.update)(&raw mut self.context, data.as_ptr().cast(), data.len()) };
     }
 
     /// The digest of all that was taken.
-    pub fn finish(mut self) -> Vec<u8> {
+    pub(crate) fn finish(mut self) -> Vec<u8> {
         let mut digest = [0; LONGEST];
         // SAFETY: `new` started the context for this function, which writes `length` bytes, at most
         // LONGEST; `self` ends here, so that nothing uses the context again.

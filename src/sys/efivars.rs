@@ -22,7 +22,7 @@ const DIRECTORY: &str = "/sys/firmware/efi/efivars";
 
 /// Non-volatile, and reachable by boot and run-time services: what boot entries need
 /// (UEFI specification 2.10, section 8.2).
-pub const BOOT_ATTRIBUTES: u32 = 0x7;
+pub(crate) const BOOT_ATTRIBUTES: u32 = 0x7;
 
 /// include/uapi/linux/fs.h
 const FS_IMMUTABLE_FL: libc::c_int = 0x10;
@@ -35,7 +35,7 @@ mod ioctl {
 
 /// The variables of one vendor GUID.
 #[derive(Clone, Debug)]
-pub struct EfiVariables {
+pub(crate) struct EfiVariables {
     directory: PathBuf,
     vendor: &'static str,
 }
@@ -65,12 +65,12 @@ pub enum EfiError {
 
 impl EfiVariables {
     /// Whether this machine was booted by UEFI.
-    pub fn exist(root: &Root) -> bool {
+    pub(crate) fn exist(root: &Root) -> bool {
         root.is_dir(FIRMWARE)
     }
 
     /// The variables of this vendor GUID, in lower case; efivarfs is mounted if it is not.
-    pub fn open(root: &Root, vendor: &'static str) -> Result<Self, EfiError> {
+    pub(crate) fn open(root: &Root, vendor: &'static str) -> Result<Self, EfiError> {
         let variables = Self {
             directory: root.path(DIRECTORY),
             vendor,
@@ -85,7 +85,7 @@ impl EfiVariables {
     }
 
     /// The names of all variables, without the GUID, sorted.
-    pub fn names(&self) -> Result<Vec<String>, EfiError> {
+    pub(crate) fn names(&self) -> Result<Vec<String>, EfiError> {
         let suffix = format!("-{}", self.vendor);
         let entries =
             fs::read_dir(&self.directory).map_err(|source| error("read", "list", source))?;
@@ -100,7 +100,7 @@ impl EfiVariables {
     }
 
     /// A variable's value; `None` where there is none.
-    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, EfiError> {
+    pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, EfiError> {
         match fs::read(self.path(name)) {
             Ok(content) => Ok(content.get(4..).map(<[u8]>::to_vec)),
             Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -109,7 +109,7 @@ impl EfiVariables {
     }
 
     /// Set a variable, which comes into being if it is not there, with [`BOOT_ATTRIBUTES`].
-    pub fn write(&self, name: &str, value: &[u8]) -> Result<(), EfiError> {
+    pub(crate) fn write(&self, name: &str, value: &[u8]) -> Result<(), EfiError> {
         let failed = |source| error("write", name, source);
         self.make_mutable(name).map_err(failed)?;
         let content = [&BOOT_ATTRIBUTES.to_le_bytes(), value].concat();
@@ -131,7 +131,7 @@ impl EfiVariables {
     }
 
     /// Remove a variable; one that is not there is no error.
-    pub fn remove(&self, name: &str) -> Result<(), EfiError> {
+    pub(crate) fn remove(&self, name: &str) -> Result<(), EfiError> {
         let failed = |source| error("remove", name, source);
         self.make_mutable(name).map_err(failed)?;
         match fs::remove_file(self.path(name)) {

@@ -37,7 +37,7 @@ const SPEED_UNKNOWN: u32 = u32::MAX;
 
 /// What a driver answers for one interface.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub struct LinkFacts {
+pub(crate) struct LinkFacts {
     /// The address that the card was made with, lower case with colons; `None` where the driver
     /// does not know one or knows only zeros.
     #[serde(default)]
@@ -53,7 +53,7 @@ pub struct LinkFacts {
 
 /// Ask the driver of this interface, or the recording. Nothing is an error: a driver that answers
 /// nothing is common (bonds, VLANs).
-pub fn link_facts(root: &Root, interface: &str) -> LinkFacts {
+pub(crate) fn link_facts(root: &Root, interface: &str) -> LinkFacts {
     if !root.is_system() {
         return root
             .recorded::<BTreeMap<String, LinkFacts>>("ethtool")
@@ -74,7 +74,7 @@ pub fn link_facts(root: &Root, interface: &str) -> LinkFacts {
 
 /// What a driver says of itself and its card; empty where it does not know.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct CardFacts {
+pub(crate) struct CardFacts {
     /// The driver's version; in-tree drivers have the kernel's.
     pub version: String,
     /// The firmware's version.
@@ -84,7 +84,7 @@ pub struct CardFacts {
 }
 
 /// Ask the driver of this interface about its card; `None` where it does not answer.
-pub fn card_facts(interface: &str) -> Option<CardFacts> {
+pub(crate) fn card_facts(interface: &str) -> Option<CardFacts> {
     // SAFETY: all fields are integers, for which zero is a value.
     let mut request: DriverInfo = unsafe { mem::zeroed() };
     request.command = ETHTOOL_GDRVINFO;
@@ -98,7 +98,7 @@ pub fn card_facts(interface: &str) -> Option<CardFacts> {
 
 /// The driver's own counters of this interface (`ethtool -S`), in the driver's order; none where it
 /// has none.
-pub fn statistics(interface: &str) -> Vec<(String, u64)> {
+pub(crate) fn statistics(interface: &str) -> Vec<(String, u64)> {
     control_socket()
         .and_then(|socket| read_statistics(&socket, interface).ok())
         .unwrap_or_default()

@@ -1,18 +1,18 @@
 //! Bytes as hexadecimal text: digests, recordings, hardware addresses.
 
 /// Two lower-case digits for each byte.
-pub fn encode(bytes: &[u8]) -> String {
+pub(crate) fn encode(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The same with a colon between the bytes, as hardware addresses are written.
-pub fn with_colons(bytes: &[u8]) -> String {
+pub(crate) fn with_colons(bytes: &[u8]) -> String {
     let parts: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     parts.join(":")
 }
 
 /// The bytes of such a text, in either case; `None` where it is something else.
-pub fn decode(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     if !text.is_ascii() {
         return None;
     }

@@ -31,7 +31,7 @@ const FAILED: &str = "failed";
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum IpmiError {
+pub(crate) enum IpmiError {
     /// The driver failed.
     #[error("The IPMI driver did not take the request or give its answer")]
     Driver(#[source] io::Error),
@@ -54,7 +54,7 @@ pub enum IpmiError {
 
 /// An open management controller, or a recorded one.
 #[derive(Debug)]
-pub struct Ipmi {
+pub(crate) struct Ipmi {
     root: Root,
     source: Source,
     next_id: libc::c_long,
@@ -72,7 +72,7 @@ impl Ipmi {
     /// A recording holds `{"0c02 01030000": "0011c0000283"}` as `ipmi`: network function and
     /// command, data, and the answer with its completion code, all in hexadecimal; or `timeout` or
     /// `failed`.
-    pub fn open(root: &Root) -> Option<Self> {
+    pub(crate) fn open(root: &Root) -> Option<Self> {
         let source = if root.is_system() {
             Source::Device(open_device(root)?)
         } else {
@@ -87,7 +87,7 @@ impl Ipmi {
     }
 
     /// Send a request and wait for its answer, which comes without its completion code.
-    pub fn request(
+    pub(crate) fn request(
         &mut self,
         network_function: u8,
         command: u8,

@@ -12,7 +12,7 @@ const RECORD: usize = 8192;
 
 /// Everything that the kernel still has, one message a line with the seconds since boot, as
 /// dmesg(1) shows it.
-pub fn text(kmsg: &Path) -> io::Result<String> {
+pub(crate) fn text(kmsg: &Path) -> io::Result<String> {
     let mut kmsg = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)

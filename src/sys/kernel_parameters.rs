@@ -13,13 +13,13 @@ use super::run_files;
 use crate::config::KernelParameters;
 
 /// The kernel's command line; empty where it cannot be read.
-pub const COMMAND_LINE: &str = "/proc/cmdline";
+pub(crate) const COMMAND_LINE: &str = "/proc/cmdline";
 
 /// Those of the kernel's command line, and over them those of virtual media once they are known.
 ///
 /// Only the kernel's command line says whether the machine was booted from virtual media; without
 /// that, kept parameters count for nothing.
-pub fn all(root: &Root) -> KernelParameters {
+pub(crate) fn all(root: &Root) -> KernelParameters {
     let mut parameters = of_command_line(root);
     if parameters.is_virtual_media_boot()
         && let Ok(text) = root.text(run_files::PARAMETERS)
@@ -30,12 +30,12 @@ pub fn all(root: &Root) -> KernelParameters {
 }
 
 /// Those of the kernel's command line alone.
-pub fn of_command_line(root: &Root) -> KernelParameters {
+pub(crate) fn of_command_line(root: &Root) -> KernelParameters {
     KernelParameters::parse(&root.text(COMMAND_LINE).unwrap_or_default())
 }
 
 /// Whether the media of this boot were looked at already.
-pub fn are_kept(root: &Root) -> bool {
+pub(crate) fn are_kept(root: &Root) -> bool {
     root.exists(run_files::PARAMETERS)
 }
 
@@ -44,7 +44,7 @@ pub fn are_kept(root: &Root) -> bool {
 ///
 /// # Errors
 /// The file cannot be written. Then only this process knows the parameters.
-pub fn keep(root: &Root, text: &str) -> io::Result<()> {
+pub(crate) fn keep(root: &Root, text: &str) -> io::Result<()> {
     let directory = root
         .path("/")
         .join(run_files::DIRECTORY.trim_start_matches('/'));

@@ -14,13 +14,13 @@ mod ioctl {
 }
 
 /// Take an interface down, as `ip link set X down` does. Needs CAP_NET_ADMIN.
-pub fn set_down(name: &str) -> io::Result<()> {
+pub(crate) fn set_down(name: &str) -> io::Result<()> {
     change(name, false)
 }
 
 /// Bring an interface up, as `ip link set X up` does. Needs CAP_NET_ADMIN. Its link follows when the
 /// card and the switch have agreed on a speed, which takes seconds.
-pub fn set_up(name: &str) -> io::Result<()> {
+pub(crate) fn set_up(name: &str) -> io::Result<()> {
     change(name, true)
 }
 

@@ -20,7 +20,8 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-pub use super::mask::{hide, hide_given, is_secret_name, mask, mask_bytes, mask_cut};
+pub use super::mask::hide;
+pub(crate) use super::mask::{hide_given, is_secret_name, mask, mask_bytes, mask_cut};
 use super::{clock, printable, private_file, run_files};
 
 /// A file of this many bytes is put aside for a new one; one old file is kept.
@@ -38,7 +39,7 @@ const CONSOLE_QUEUE: usize = 1024;
 
 /// Start logging: `info` and above, or `debug` and above. Later calls change nothing. The log is kept
 /// on a tmpfs, so that it outlives a crash of the agent.
-pub fn start(debug: bool) {
+pub(crate) fn start(debug: bool) {
     start_at(Path::new(run_files::AGENT_LOG), debug);
 }
 
@@ -48,7 +49,7 @@ pub fn start_on_terminal() {
 }
 
 /// Everything that is kept of the log, oldest line first.
-pub fn text() -> Vec<u8> {
+pub(crate) fn text() -> Vec<u8> {
     STORE.get().map_or_else(Vec::new, |store| {
         store.lock().unwrap_or_else(PoisonError::into_inner).text()
     })
@@ -56,7 +57,7 @@ pub fn text() -> Vec<u8> {
 
 /// Show these lines to the person at the console, and keep them in the log. Foreign text that becomes a
 /// part of one goes through [`printable::line`] before.
-pub fn show(lines: &str) {
+pub(crate) fn show(lines: &str) {
     #[cfg(test)]
     SHOWN
         .lock()
@@ -71,7 +72,7 @@ pub fn show(lines: &str) {
 }
 
 /// Show a line to the person at the console without keeping it: for what changes all the time.
-pub fn console(line: &str) {
+pub(crate) fn console(line: &str) {
     to_console(format!(
         "{}\n",
         printable::line(&mask_cut(line, LINE_LIMIT))
@@ -80,7 +81,7 @@ pub fn console(line: &str) {
 
 /// Wait until the console has taken what was logged, at most a second. Called before the process
 /// ends.
-pub fn flush() {
+pub(crate) fn flush() {
     let Some(console) = CONSOLE.get() else { return };
     let (done, taken) = sync_channel(1);
     if console.send(Entry::Flush(done)).is_ok() {
@@ -89,7 +90,7 @@ pub fn flush() {
 }
 
 /// Log `debug` from now on, or no longer: what the conductor announces comes after the start.
-pub fn set_debug(debug: bool) {
+pub(crate) fn set_debug(debug: bool) {
     let before = DEBUG.swap(debug, Ordering::Relaxed);
     if before != debug {
         // Each place that logs remembers whether anybody listens.

@@ -28,7 +28,7 @@ mod request {
 ///
 /// # Errors
 /// The kernel's answer, such as EPERM without CAP_NET_ADMIN.
-pub fn bring_up() -> io::Result<()> {
+pub(crate) fn bring_up() -> io::Result<()> {
     let socket = socket(
         AddressFamily::Inet,
         SockType::Datagram,

@@ -14,8 +14,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use url::Url;
 
-pub use self::given::hide_given;
-pub use self::names::is_secret_name;
+pub(crate) use self::given::hide_given;
+pub(crate) use self::names::is_secret_name;
 use self::names::{ALL_NAMES, NAMES_BY_END, QUERY_NAMES};
 use super::printable;
 
@@ -89,7 +89,7 @@ fn add_forms(text: &str, found: &mut Vec<String>) {
 
 /// The text with every secret replaced by `***`. Takes time in proportion to its length, whatever
 /// the text: peers that nobody knows can make the agent log theirs.
-pub fn mask(text: &str) -> String {
+pub(crate) fn mask(text: &str) -> String {
     let values = VALUES.read().unwrap_or_else(PoisonError::into_inner);
     // Values first: behind a name only the first word of one may be found.
     without_named(&without_values(text, &values))
@@ -97,7 +97,7 @@ pub fn mask(text: &str) -> String {
 
 /// The same of a text of which no more than about this many bytes are wanted; what is left out is
 /// counted behind them. It is cut so that no part of a secret stays at the cut.
-pub fn mask_cut(text: &str, limit: usize) -> String {
+pub(crate) fn mask_cut(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return mask(text);
     }
@@ -125,7 +125,7 @@ pub fn mask_cut(text: &str, limit: usize) -> String {
 }
 
 /// The same for what may not be text: what lies between bytes that are no UTF-8 is masked.
-pub fn mask_bytes(content: &[u8]) -> Vec<u8> {
+pub(crate) fn mask_bytes(content: &[u8]) -> Vec<u8> {
     let mut masked = Vec::with_capacity(content.len());
     for chunk in content.utf8_chunks() {
         masked.extend_from_slice(mask(chunk.valid()).as_bytes());

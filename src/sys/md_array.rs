@@ -11,7 +11,7 @@ use std::path::Path;
 /// afterwards, and nothing is written to them.
 ///
 /// EBUSY while something else has the array open, or is made of it.
-pub fn stop(device: &Path) -> io::Result<()> {
+pub(crate) fn stop(device: &Path) -> io::Result<()> {
     let array = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_CLOEXEC)

@@ -10,7 +10,7 @@ use super::root::Root;
 /// Why a file system could not be mounted.
 #[derive(Debug, thiserror::Error)]
 #[error("Could not mount {filesystem} on {target}", target = target.display())]
-pub struct MountError {
+pub(crate) struct MountError {
     filesystem: String,
     target: PathBuf,
     #[source]
@@ -23,7 +23,7 @@ pub struct MountError {
 /// # Errors
 /// The kernel does not know the file system, it is mounted there already, or the target is
 /// missing.
-pub fn mount_virtual(
+pub(crate) fn mount_virtual(
     filesystem: &str,
     target: &Path,
     flags: MsFlags,
@@ -45,7 +45,7 @@ pub fn mount_virtual(
 
 /// Unmount everything that is mounted from a block device, last mounted first, so that nothing is
 /// half written when the power goes. What is busy stays; the caller syncs before.
-pub fn unmount_devices() {
+pub(crate) fn unmount_devices() {
     for place in device_mounts(&Root::system()).into_iter().rev() {
         let _ = umount2(place.as_str(), MntFlags::empty());
     }

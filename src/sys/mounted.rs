@@ -12,14 +12,14 @@ const DIRECTORY: &str = super::run_files::MOUNT_POINTS;
 
 /// A mounted device; dropping it unmounts it.
 #[derive(Debug)]
-pub struct Mounted {
+pub(crate) struct Mounted {
     path: PathBuf,
 }
 
 impl Mounted {
     /// Mount a device with this file system for reading only, without programs and device nodes,
     /// in a directory of its own.
-    pub fn read_only(device: &Path, file_system: &str) -> io::Result<Self> {
+    pub(crate) fn read_only(device: &Path, file_system: &str) -> io::Result<Self> {
         let path = Path::new(DIRECTORY).join(uuid::Uuid::new_v4().simple().to_string());
         fs::create_dir_all(&path)?;
         let flags =
@@ -35,7 +35,7 @@ impl Mounted {
     }
 
     /// Where it is mounted.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 }

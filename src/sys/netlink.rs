@@ -31,7 +31,7 @@ const HEADER: usize = 16;
 /// `ip link add link … name … type vlan id …` does. Needs CAP_NET_ADMIN.
 ///
 /// `AlreadyExists` where there is an interface of this name, or this id above that interface.
-pub fn add_vlan(parent: u32, name: &str, id: u16) -> io::Result<()> {
+pub(crate) fn add_vlan(parent: u32, name: &str, id: u16) -> io::Result<()> {
     request(&vlan_request(parent, name, id)?)
 }
 

@@ -12,18 +12,18 @@ use crate::sys::hex;
 use crate::sys::root::Root;
 
 /// Bytes of an identify data structure (NVM Express base specification 1.4, section 5.15).
-pub const IDENTIFY: usize = 4096;
+pub(crate) const IDENTIFY: usize = 4096;
 
 /// Opcodes of admin commands (NVM Express base specification 1.4, figure 139).
-pub mod opcode {
+pub(crate) mod opcode {
     /// Get Log Page.
-    pub const GET_LOG_PAGE: u8 = 0x02;
+    pub(crate) const GET_LOG_PAGE: u8 = 0x02;
     /// Identify.
-    pub const IDENTIFY: u8 = 0x06;
+    pub(crate) const IDENTIFY: u8 = 0x06;
     /// Format NVM.
-    pub const FORMAT_NVM: u8 = 0x80;
+    pub(crate) const FORMAT_NVM: u8 = 0x80;
     /// Sanitize.
-    pub const SANITIZE: u8 = 0x84;
+    pub(crate) const SANITIZE: u8 = 0x84;
 }
 
 /// The interface under which answers are recorded: `{"/dev/nvme0n1 identify 1 0": "86801af4…"}`,
@@ -35,7 +35,7 @@ const QUESTION: Duration = Duration::from_secs(30);
 
 /// A command.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct AdminCommand {
+pub(crate) struct AdminCommand {
     /// Which.
     pub opcode: u8,
     /// Namespace; 0xffffffff for all.
@@ -50,7 +50,7 @@ pub struct AdminCommand {
 
 /// Why a command was not done.
 #[derive(Debug, thiserror::Error)]
-pub enum NvmeError {
+pub(crate) enum NvmeError {
     /// The device cannot be opened.
     #[error("Could not open {device} for NVMe commands")]
     Open {
@@ -89,7 +89,7 @@ pub enum NvmeError {
 }
 
 /// Something that takes admin commands: a controller, or a test's script of one.
-pub trait NvmeAdmin {
+pub(crate) trait NvmeAdmin {
     /// Send a command; what the controller gives back goes into `data`, which is empty where it
     /// gives nothing.
     fn admin(&self, command: &AdminCommand, data: &mut [u8]) -> Result<(), NvmeError>;
@@ -97,13 +97,13 @@ pub trait NvmeAdmin {
 
 /// A namespace's device, by which its controller is reached.
 #[derive(Debug)]
-pub struct NvmeDevice {
+pub(crate) struct NvmeDevice {
     file: File,
 }
 
 impl NvmeDevice {
     /// The controller behind this namespace (`/dev/nvme0n1`).
-    pub fn open(root: &Root, device: &str) -> Result<Self, NvmeError> {
+    pub(crate) fn open(root: &Root, device: &str) -> Result<Self, NvmeError> {
         File::open(root.path(device))
             .map(|file| Self { file })
             .map_err(|source| NvmeError::Open {
@@ -152,7 +152,12 @@ impl NvmeAdmin for NvmeDevice {
 
 /// An identify data structure by its number (CNS) and namespace, from the machine or from a
 /// recording of it.
-pub fn identify(root: &Root, device: &str, cns: u8, namespace: u32) -> Result<Vec<u8>, NvmeError> {
+pub(crate) fn identify(
+    root: &Root,
+    device: &str,
+    cns: u8,
+    namespace: u32,
+) -> Result<Vec<u8>, NvmeError> {
     let asked = format!("{device} identify {cns} {namespace}");
     if !root.is_system() {
         let answers = root.recorded::<Map<String, Value>>(INTERFACE);
@@ -192,7 +197,7 @@ fn for_recording(answer: &[u8], cns: u8) -> Vec<u8> {
 }
 
 /// An identify data structure of an open controller.
-pub fn identify_of(
+pub(crate) fn identify_of(
     controller: &dyn NvmeAdmin,
     cns: u8,
     namespace: u32,
@@ -210,7 +215,11 @@ pub fn identify_of(
 }
 
 /// So many bytes of a log page, a multiple of 4, of the whole controller.
-pub fn log_page(controller: &dyn NvmeAdmin, page: u8, length: usize) -> Result<Vec<u8>, NvmeError> {
+pub(crate) fn log_page(
+    controller: &dyn NvmeAdmin,
+    page: u8,
+    length: usize,
+) -> Result<Vec<u8>, NvmeError> {
     let mut data = vec![0; length];
     let dwords = (length / 4).saturating_sub(1) as u32;
     let command = AdminCommand {

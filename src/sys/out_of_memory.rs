@@ -18,7 +18,7 @@ static PROTECTED: AtomicBool = AtomicBool::new(false);
 
 /// Make this process the last to be killed. What it starts inherits that, unless `give_up` takes
 /// it away.
-pub fn protect() {
+pub(crate) fn protect() {
     match fs::write("/proc/self/oom_score_adj", LAST) {
         Ok(()) => PROTECTED.store(true, Ordering::Relaxed),
         Err(error) => warn!(%error, "the agent is not protected from the out-of-memory killer"),

@@ -10,7 +10,7 @@ use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, socket};
 
 /// A hardware address of Ethernet.
-pub type HardwareAddress = [u8; 6];
+pub(crate) type HardwareAddress = [u8; 6];
 
 /// Receives the frames of one type at one interface, with their Ethernet header.
 ///
@@ -19,14 +19,14 @@ pub type HardwareAddress = [u8; 6];
 /// (`SIOCSIFFLAGS`, what the reference sets) stays on after a kill, loads the machine with all
 /// traffic of the segment, and is everybody's: clearing it takes it from another program too.
 #[derive(Debug)]
-pub struct PacketSocket {
+pub(crate) struct PacketSocket {
     socket: OwnedFd,
     interface: i32,
 }
 
 impl PacketSocket {
     /// Receive frames of this type at this interface from now on. Needs CAP_NET_RAW.
-    pub fn open(interface: &str, ethertype: u16) -> io::Result<Self> {
+    pub(crate) fn open(interface: &str, ethertype: u16) -> io::Result<Self> {
         // Without a protocol: with one, it would take frames of every interface until it is bound.
         let socket = socket(
             AddressFamily::Packet,
@@ -58,7 +58,7 @@ impl PacketSocket {
     }
 
     /// Receive what is sent to this multicast group as well.
-    pub fn join(&self, group: HardwareAddress) -> io::Result<()> {
+    pub(crate) fn join(&self, group: HardwareAddress) -> io::Result<()> {
         let mut request = libc::packet_mreq {
             mr_ifindex: self.interface,
             mr_type: libc::PACKET_MR_MULTICAST as libc::c_ushort,
@@ -82,7 +82,7 @@ impl PacketSocket {
     }
 
     /// The next frame that has arrived, cut to the buffer; `None` where there is none. Never waits.
-    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         match recv(self.socket.as_raw_fd(), buffer, MsgFlags::empty()) {
             Ok(length) => Ok(Some(length)),
             Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),

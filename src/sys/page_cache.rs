@@ -13,18 +13,18 @@ mod ioctl {
 
 /// Write everything that any file system or block device still has to write, and wait for it
 /// (sync(2), which cannot fail).
-pub fn sync() {
+pub(crate) fn sync() {
     nix::unistd::sync();
 }
 
 /// Have the kernel drop clean pages, directory entries and inodes, so that what is read next comes
 /// from the disks.
-pub fn drop_caches() -> io::Result<()> {
+pub(crate) fn drop_caches() -> io::Result<()> {
     fs::write("/proc/sys/vm/drop_caches", "3")
 }
 
 /// Write back and drop what the page cache holds of this block device.
-pub fn flush_buffers(device: &Path) -> io::Result<()> {
+pub(crate) fn flush_buffers(device: &Path) -> io::Result<()> {
     let device = File::open(device)?;
     // SAFETY: the descriptor is open, and BLKFLSBUF takes no argument.
     unsafe { ioctl::blkflsbuf(device.as_raw_fd()) }?;

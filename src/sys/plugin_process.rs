@@ -40,7 +40,7 @@ const POLL: Duration = Duration::from_millis(5);
 
 /// A running manager. Dropping it kills the process and its children.
 #[derive(Debug)]
-pub struct PluginProcess {
+pub(crate) struct PluginProcess {
     child: Child,
     /// How it ended, once that was seen.
     ended: Option<ExitStatus>,
@@ -50,7 +50,7 @@ pub struct PluginProcess {
 
 /// The manager's ends of its pipes.
 #[derive(Debug)]
-pub struct Pipes {
+pub(crate) struct Pipes {
     /// What it reads.
     pub input: ChildStdin,
     /// What it answers.
@@ -61,7 +61,7 @@ pub struct Pipes {
 
 /// What became of the bytes that were written into a pipe; see [`unread`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Unread {
+pub(crate) enum Unread {
     /// They have been read.
     Nothing,
     /// Some are in the pipe, and somebody holds its other end.
@@ -78,7 +78,7 @@ pub enum Unread {
 ///
 /// # Errors
 /// The descriptor is no pipe.
-pub fn unread(pipe: &impl AsFd) -> io::Result<Unread> {
+pub(crate) fn unread(pipe: &impl AsFd) -> io::Result<Unread> {
     // First: what is unread in a pipe without a reader stays so.
     let mut asked = [PollFd::new(pipe.as_fd(), PollFlags::empty())];
     poll(&mut asked, PollTimeout::ZERO)?;
@@ -101,11 +101,11 @@ mod ioctl {
 
 /// Tells of the end of a process; see [`PluginProcess::end`].
 #[derive(Debug)]
-pub struct ProcessEnd(Pid);
+pub(crate) struct ProcessEnd(Pid);
 
 impl ProcessEnd {
     /// Wait for it. The process stays to be reaped by its owner.
-    pub fn wait(self) {
+    pub(crate) fn wait(self) {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
         // ECHILD: its owner was quicker.
         while waitid(Id::Pid(self.0), flags) == Err(Errno::EINTR) {}
@@ -117,7 +117,7 @@ impl ProcessEnd {
 /// # Errors
 /// The kernel refuses: the file is no program, or of another architecture, or there is no room.
 #[expect(clippy::disallowed_methods, reason = "this is the seam for plugins")]
-pub fn start(
+pub(crate) fn start(
     program: &Path,
     arguments: &[&Path],
     name: &str,
@@ -186,7 +186,7 @@ fn lower_chances() -> nix::Result<()> {
 
 impl PluginProcess {
     /// How it ended, once it has, waiting for at most this long. What it started ends with it.
-    pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
+    pub(crate) fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + limit;
         loop {
             if self.has_ended() {
@@ -200,13 +200,13 @@ impl PluginProcess {
     }
 
     /// Its end, to wait for on another thread.
-    pub fn end(&self) -> ProcessEnd {
+    pub(crate) fn end(&self) -> ProcessEnd {
         ProcessEnd(self.pid())
     }
 
     /// Kill what it has started and left behind. A child that inherited its stdout would keep that
     /// open, and nobody would see that the process itself has ended.
-    pub fn kill_leftovers(&self) {
+    pub(crate) fn kill_leftovers(&self) {
         if self.ended.is_none() {
             self.kill_all();
         }
@@ -214,7 +214,7 @@ impl PluginProcess {
 
     /// Kill it and everything it started. Returns whether all of it is gone; what is stuck in the
     /// kernel cannot be killed and is left behind.
-    pub fn kill(&mut self) -> bool {
+    pub(crate) fn kill(&mut self) -> bool {
         if self.ended.is_none() {
             self.kill_all();
         }
@@ -253,7 +253,7 @@ impl PluginProcess {
     }
 
     /// Whether it was killed for its memory.
-    pub fn ran_out_of_memory(&self) -> bool {
+    pub(crate) fn ran_out_of_memory(&self) -> bool {
         self.group
             .as_ref()
             .is_some_and(ControlGroup::ran_out_of_memory)

@@ -69,7 +69,7 @@ impl fmt::Display for Transition {
 /// a machine whose PID 1 hangs must still end.
 ///
 /// Does not return where the kernel obeys.
-pub fn request(transition: Transition) -> Result<(), PowerError> {
+pub(crate) fn request(transition: Transition) -> Result<(), PowerError> {
     if !root_is_in_memory() {
         return Err(PowerError::NotInMemory { transition });
     }
@@ -91,13 +91,13 @@ pub fn request(transition: Transition) -> Result<(), PowerError> {
 ///
 /// # Errors
 /// Only without CAP_SYS_BOOT, as in a container.
-pub fn catch_ctrl_alt_del() -> io::Result<()> {
+pub(crate) fn catch_ctrl_alt_del() -> io::Result<()> {
     Ok(set_cad_enabled(false)?)
 }
 
 /// Whether `/` is a tmpfs or ramfs: a ramdisk, and not an installed system, where this program is a
 /// guest and erasing a disk would be an accident. Where the kernel does not say, it is not.
-pub fn root_is_in_memory() -> bool {
+pub(crate) fn root_is_in_memory() -> bool {
     statfs("/").is_ok_and(|root| [TMPFS_MAGIC, RAMFS_MAGIC].contains(&root.filesystem_type()))
 }
 

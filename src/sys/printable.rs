@@ -7,18 +7,18 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// The text in one line: `two\nlines`, `\u{1b}[2J`, `\u{202e}`. Quotes and backslashes stay.
-pub fn line(text: &str) -> Cow<'_, str> {
+pub(crate) fn line(text: &str) -> Cow<'_, str> {
     escaped(text, is_visible)
 }
 
 /// The same for text that has its own line breaks, which stay.
-pub fn lines(text: &str) -> Cow<'_, str> {
+pub(crate) fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |character| character == '\n' || is_visible(character))
 }
 
 /// The text in one line with blanks in the place of what is not visible, and none around it: for the
 /// cells of tables, whose texts from firmware and switches are padded with such characters.
-pub fn blanked(text: &str) -> String {
+pub(crate) fn blanked(text: &str) -> String {
     let text: String = text
         .chars()
         .map(|character| {
@@ -34,7 +34,7 @@ pub fn blanked(text: &str) -> String {
 
 /// A JSON document that shows in a terminal what it says to a program: characters that are not visible
 /// can only stand in its strings, where `\u202e` means the same.
-pub fn json(document: &str) -> Cow<'_, str> {
+pub(crate) fn json(document: &str) -> Cow<'_, str> {
     if document.chars().all(|c| c == '\n' || is_visible(c)) {
         return Cow::Borrowed(document);
     }
@@ -53,7 +53,7 @@ pub fn json(document: &str) -> Cow<'_, str> {
 }
 
 /// Whether a terminal shows this character, and does nothing else with it.
-pub fn is_visible(character: char) -> bool {
+pub(crate) fn is_visible(character: char) -> bool {
     // The standard library's own table; quotes and the backslash are escaped by it for other reasons.
     matches!(character, ' '..='~') || character.escape_debug().len() == 1
 }

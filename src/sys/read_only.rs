@@ -8,14 +8,14 @@ use super::block_device::{DiskError, Medium};
 
 /// Bytes with the name that errors call them by.
 #[derive(Clone, Copy, Debug)]
-pub struct ReadOnly<'b> {
+pub(crate) struct ReadOnly<'b> {
     name: &'static str,
     bytes: &'b [u8],
 }
 
 impl<'b> ReadOnly<'b> {
     /// These bytes under this name.
-    pub fn new(name: &'static str, bytes: &'b [u8]) -> Self {
+    pub(crate) fn new(name: &'static str, bytes: &'b [u8]) -> Self {
         Self { name, bytes }
     }
 

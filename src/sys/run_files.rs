@@ -9,63 +9,63 @@ use std::path::Path;
 use tracing::{error, info};
 
 /// The directory, a tmpfs that only root can enter.
-pub const DIRECTORY: &str = "/run/farrier";
+pub(crate) const DIRECTORY: &str = "/run/farrier";
 
 /// The phases of the boot (see [`super::boot_times`]).
-pub const BOOT_TIMES: &str = "/run/farrier/boot-times";
+pub(crate) const BOOT_TIMES: &str = "/run/farrier/boot-times";
 
 /// What udev, modprobe and dhcpcd said: `<program>.log`, and `<program>.log.1` before it.
-pub const PROGRAM_LOGS: &str = "/run/farrier/log";
+pub(crate) const PROGRAM_LOGS: &str = "/run/farrier/log";
 
 /// What the network gave, a JSON file for each interface and protocol.
-pub const LEASES: &str = "/run/farrier/leases";
+pub(crate) const LEASES: &str = "/run/farrier/leases";
 
 /// What `/etc/resolv.conf` is a link to.
-pub const RESOLV_CONF: &str = "/run/farrier/resolv.conf";
+pub(crate) const RESOLV_CONF: &str = "/run/farrier/resolv.conf";
 
 /// What dhcpcd was told.
-pub const DHCPCD_CONF: &str = "/run/farrier/dhcpcd.conf";
+pub(crate) const DHCPCD_CONF: &str = "/run/farrier/dhcpcd.conf";
 
 /// The parameters that virtual media brought (see [`super::kernel_parameters`]).
-pub const PARAMETERS: &str = "/run/farrier/parameters.txt";
+pub(crate) const PARAMETERS: &str = "/run/farrier/parameters.txt";
 
 /// The agent's log.
-pub const AGENT_LOG: &str = "/run/farrier/agent.log";
+pub(crate) const AGENT_LOG: &str = "/run/farrier/agent.log";
 
 /// Erase records, by step and device.
-pub const ERASE_RECORDS: &str = "/run/farrier/erase";
+pub(crate) const ERASE_RECORDS: &str = "/run/farrier/erase";
 
 /// What must survive the agent's end: journal and token lie here.
-pub const STATE: &str = "/run/farrier/state";
+pub(crate) const STATE: &str = "/run/farrier/state";
 
 /// The token, the certificate's key and the node, in [`STATE`].
-pub const AGENT_STATE: &str = "/run/farrier/state/agent.json";
+pub(crate) const AGENT_STATE: &str = "/run/farrier/state/agent.json";
 
 /// The command journal, in [`STATE`].
-pub const COMMANDS: &str = "/run/farrier/state/commands.jsonl";
+pub(crate) const COMMANDS: &str = "/run/farrier/state/commands.jsonl";
 
 /// How the last agent ended, in [`STATE`].
-pub const LAST_EXIT: &str = "/run/farrier/state/last-exit";
+pub(crate) const LAST_EXIT: &str = "/run/farrier/state/last-exit";
 
 /// There once udev has handled every device that was there at boot.
-pub const SETTLED: &str = "/run/farrier/settled";
+pub(crate) const SETTLED: &str = "/run/farrier/settled";
 
 /// There once the agent has locked the machine down. Its network stays down from then on.
-pub const LOCKED_DOWN: &str = "/run/farrier/locked-down";
+pub(crate) const LOCKED_DOWN: &str = "/run/farrier/locked-down";
 
 /// The reference's marker of a rescue system, the one file here that lies elsewhere: other parts of a
 /// ramdisk may write it, this agent makes none.
-pub const RESCUED: &str = "/etc/.rescued";
+pub(crate) const RESCUED: &str = "/etc/.rescued";
 
 /// Where PID 1 hears messages.
-pub const INIT_SOCKET: &str = "/run/farrier/init.sock";
+pub(crate) const INIT_SOCKET: &str = "/run/farrier/init.sock";
 
 /// Where media are mounted.
-pub const MOUNT_POINTS: &str = "/run/farrier/mnt";
+pub(crate) const MOUNT_POINTS: &str = "/run/farrier/mnt";
 
 /// What becomes of a file in the log archive.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Archived {
+pub(crate) enum Archived {
     /// It is the member of this name; of a directory every file in it, below this name.
     As(&'static str),
     /// It is the member of this name: lines of JSON, without `result` in any.
@@ -81,7 +81,7 @@ const SECRETS: [&str; 3] = [AGENT_STATE, COMMANDS, PARAMETERS];
 
 /// Remove what holds secrets of the operator's: somebody else logs in from now on. No agent can go on
 /// with this node afterwards.
-pub fn forget_secrets(root: &Path) {
+pub(crate) fn forget_secrets(root: &Path) {
     for path in SECRETS {
         let path = root.join(path.trim_start_matches('/'));
         match fs::remove_file(&path) {
@@ -93,7 +93,7 @@ pub fn forget_secrets(root: &Path) {
 }
 
 /// All of them.
-pub const ALL: &[(&str, Archived)] = &[
+pub(crate) const ALL: &[(&str, Archived)] = &[
     (AGENT_LOG, Archived::ByItsKeeper("journal")),
     (ERASE_RECORDS, Archived::ByItsKeeper("")),
     (BOOT_TIMES, Archived::As("boot-times")),

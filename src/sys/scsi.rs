@@ -9,15 +9,15 @@ use std::time::Duration;
 
 mod sense;
 
-pub use sense::{AtaRegisters, Sense};
+pub(crate) use sense::{AtaRegisters, Sense};
 
 /// SAM-5 5.3.1: the command is done.
-pub const GOOD: u8 = 0x00;
+pub(crate) const GOOD: u8 = 0x00;
 /// SAM-5 5.3.1: the sense data says what is the matter.
-pub const CHECK_CONDITION: u8 = 0x02;
+pub(crate) const CHECK_CONDITION: u8 = 0x02;
 
 /// Something that takes SCSI commands.
-pub trait ScsiDevice: Send + Sync {
+pub(crate) trait ScsiDevice: Send + Sync {
     /// Send one command descriptor block and wait for its end, at most this long.
     ///
     /// A command that the device refused is an answer, with status and sense data, and no error.
@@ -32,7 +32,7 @@ impl<D: ScsiDevice + ?Sized> ScsiDevice for &D {
 
 /// The data that goes with a command.
 #[derive(Debug)]
-pub enum Data<'a> {
+pub(crate) enum Data<'a> {
     /// None.
     None,
     /// From the device; it need not fill the buffer.
@@ -43,7 +43,7 @@ pub enum Data<'a> {
 
 /// What a device answered.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Reply {
+pub(crate) struct Reply {
     /// SAM-5 5.3.1.
     pub status: u8,
     /// Where there is any that can be understood.
@@ -56,7 +56,7 @@ impl Reply {
     /// Whether the command was carried out.
     ///
     /// A recovered error is a success: SPC-4 4.5.6, sense key 1h.
-    pub fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         match (self.status, &self.sense) {
             (GOOD, _) => true,
             (CHECK_CONDITION, Some(sense)) => matches!(sense.key, Sense::NONE | Sense::RECOVERED),
@@ -68,7 +68,7 @@ impl Reply {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ScsiError {
+pub(crate) enum ScsiError {
     /// The device takes no SCSI commands.
     #[error("The device takes no SCSI commands")]
     NotScsi(#[source] io::Error),

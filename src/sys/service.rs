@@ -25,7 +25,7 @@ use nix::unistd::Pid;
 
 /// A program that PID 1 can start, again and again.
 #[derive(Clone, Debug)]
-pub struct Service {
+pub(crate) struct Service {
     path: PathBuf,
     arguments: Vec<OsString>,
     environment: Vec<(String, String)>,
@@ -34,7 +34,7 @@ pub struct Service {
 
 /// A service that was started.
 #[derive(Debug)]
-pub struct Started {
+pub(crate) struct Started {
     /// Its process, leader of a process group of its own.
     pub pid: i32,
     /// What it writes to stdout and stderr; `None` when it talks to a terminal.
@@ -43,7 +43,7 @@ pub struct Started {
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// With this exit status.
     Exit(i32),
     /// By this signal.
@@ -52,7 +52,7 @@ pub enum Ending {
 
 impl Service {
     /// The program at this absolute path.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
+    pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
             arguments: Vec::new(),
@@ -63,21 +63,24 @@ impl Service {
 
     /// More arguments.
     #[must_use]
-    pub fn args<A: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+    pub(crate) fn args<A: Into<OsString>>(
+        mut self,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Self {
         self.arguments.extend(arguments.into_iter().map(Into::into));
         self
     }
 
     /// One more variable of its environment, which otherwise holds PATH, HOME and LC_ALL only.
     #[must_use]
-    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.environment.push((name.to_owned(), value.into()));
         self
     }
 
     /// Give it this terminal for stdin, stdout and stderr instead of a pipe for its output.
     #[must_use]
-    pub fn on_terminal(mut self, terminal: impl Into<PathBuf>) -> Self {
+    pub(crate) fn on_terminal(mut self, terminal: impl Into<PathBuf>) -> Self {
         self.terminal = Some(terminal.into());
         self
     }
@@ -90,7 +93,7 @@ impl Service {
         clippy::disallowed_methods,
         reason = "this is the seam for programs of PID 1"
     )]
-    pub fn start(&self) -> io::Result<Started> {
+    pub(crate) fn start(&self) -> io::Result<Started> {
         let mut command = Command::new(&self.path);
         command
             .args(&self.arguments)
@@ -145,7 +148,7 @@ impl fmt::Display for Ending {
 }
 
 /// Every child that has died, orphans among them, with how it ended. Does not wait.
-pub fn dead_children() -> Vec<(i32, Ending)> {
+pub(crate) fn dead_children() -> Vec<(i32, Ending)> {
     let mut dead = Vec::new();
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
@@ -162,20 +165,20 @@ pub fn dead_children() -> Vec<(i32, Ending)> {
 }
 
 /// Ask a service and what it started to end.
-pub fn terminate(pid: i32) {
+pub(crate) fn terminate(pid: i32) {
     // It may be gone already; that is what is wanted.
     let _ = killpg(Pid::from_raw(pid), Signal::SIGTERM);
 }
 
 /// Ask dhcpcd to end and to take addresses and routes with it, which `persistent` would keep: its
 /// SIGALRM (dhcpcd(8), `--release`).
-pub fn release(pid: i32) {
+pub(crate) fn release(pid: i32) {
     // It alone: its helpers, which do the taking away, end after it.
     let _ = kill(Pid::from_raw(pid), Signal::SIGALRM);
 }
 
 /// Ask every process but PID 1 to end, or make it end.
-pub fn signal_everyone(signal: Signal) {
+pub(crate) fn signal_everyone(signal: Signal) {
     // Fails when no one else is left.
     let _ = kill(Pid::from_raw(-1), signal);
 }

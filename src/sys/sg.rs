@@ -19,14 +19,14 @@ const SENSE: usize = 252;
 
 /// A block device that commands are sent to.
 #[derive(Debug)]
-pub struct SgDevice {
+pub(crate) struct SgDevice {
     file: File,
 }
 
 impl SgDevice {
     /// Open a block device beside whoever has it open: commands need no exclusive access, and what
     /// writes to the device has it already.
-    pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+    pub(crate) fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let file = OpenOptions::new()
             .read(true)
             // A drive that is locked or busy with a sanitize operation is opened all the same.

@@ -8,7 +8,7 @@ use std::char::{REPLACEMENT_CHARACTER, decode_utf16};
 /// UTF-16 is known by its mark (PowerShell's `Out-File` writes it), or by the zero that is one half
 /// of an ASCII character at the beginning. What is no UTF-8 either is Latin-1, where every byte is a
 /// character: so nothing is refused, and ASCII around a strange name stays what it is.
-pub fn decode(bytes: &[u8]) -> Cow<'_, str> {
+pub(crate) fn decode(bytes: &[u8]) -> Cow<'_, str> {
     match bytes {
         [0xef, 0xbb, 0xbf, text @ ..] => utf8_or_latin1(text),
         [0xff, 0xfe, text @ ..] => utf16(text, u16::from_le_bytes),

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 /// Where a recorded tree keeps the kernel's answers, one JSON file for each interface: `ethtool`,
 /// `addresses`, `ipmi`. Each is an object: what was asked about, and the answer.
-pub const RECORDED: &str = "/recorded";
+pub(crate) const RECORDED: &str = "/recorded";
 
 /// Sees what is read through a [`Root`](crate::sys::root::Root).
 #[derive(Debug, Default)]
@@ -174,7 +174,7 @@ impl Seen {
 ///
 /// # Errors
 /// It holds something, or cannot be made or listed.
-pub fn make_empty(directory: &Path) -> io::Result<()> {
+pub(crate) fn make_empty(directory: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(directory) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             if fs::read_dir(directory)?.next().is_some() {

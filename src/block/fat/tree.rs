@@ -13,7 +13,7 @@ const MOST_DIRECTORIES: usize = 4_096;
 
 impl Fat<'_> {
     /// Its files and directories, as long as their content is no more than it has room for.
-    pub fn files(&self) -> Result<Vec<Node<'static>>, FatError> {
+    pub(crate) fn files(&self) -> Result<Vec<Node<'static>>, FatError> {
         let mut left = Left {
             nodes: MOST_NODES,
             directories: MOST_DIRECTORIES,

@@ -2,7 +2,7 @@
 
 /// What is wrong with an image.
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
-pub enum IsoError {
+pub(crate) enum IsoError {
     /// It contradicts itself, or is cut off.
     #[error("the ISO 9660 image is damaged: {0}")]
     Damaged(&'static str),

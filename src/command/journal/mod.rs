@@ -27,7 +27,7 @@ use uuid::Uuid;
 use super::omission::bounded;
 use super::outcome::{Command, Outcome};
 use crate::sys::run_files;
-pub use error::JournalError;
+pub(crate) use error::JournalError;
 use error::WriteError;
 use line::{Entry, Line};
 
@@ -35,7 +35,7 @@ use line::{Entry, Line};
 const FILE: &str = run_files::COMMANDS.split_at(run_files::STATE.len() + 1).1;
 
 /// What PID 1 writes beside it about the end of the last agent, for people: `signal 9`.
-pub const LAST_EXIT: &str = run_files::LAST_EXIT.split_at(run_files::STATE.len() + 1).1;
+pub(crate) const LAST_EXIT: &str = run_files::LAST_EXIT.split_at(run_files::STATE.len() + 1).1;
 
 /// What the kernel calls this boot: another random UUID after each.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";

@@ -12,7 +12,7 @@ const MOST_NEWS: usize = 4;
 
 /// A command that was not carried out, or not to the end.
 #[derive(Debug, thiserror::Error)]
-pub enum CommandError {
+pub(crate) enum CommandError {
     /// The device cannot be opened for commands.
     #[error(transparent)]
     Open(#[from] io::Error),
@@ -87,7 +87,7 @@ pub enum CommandError {
 
 impl CommandError {
     /// Whether the device or what it hangs on does not know such commands at all.
-    pub fn is_unsupported(&self) -> bool {
+    pub(crate) fn is_unsupported(&self) -> bool {
         match self {
             Self::NoAnswer { source, .. } => matches!(source, ScsiError::NotScsi(_)),
             Self::Sense { sense, .. } => sense.is_unsupported(),

@@ -9,7 +9,7 @@ use crate::erase::drive::command::CommandError;
 /// (contract/data-plane 7.5).
 #[derive(Debug, thiserror::Error)]
 #[error("{}", fault.told_of(device))]
-pub struct DriveError {
+pub(crate) struct DriveError {
     /// The drive's device.
     pub device: String,
     /// What is the matter with it.
@@ -22,7 +22,7 @@ pub struct DriveError {
 /// What is the matter with a drive that did not erase itself.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum Fault {
+pub(crate) enum Fault {
     /// The command was cancelled before the drive began.
     Cancelled,
     /// The drive takes no commands of its kind.
@@ -193,7 +193,7 @@ impl Fault {
 
 impl DriveError {
     /// Whether the drive refuses reads and writes for want of a password.
-    pub fn is_locked(&self) -> bool {
+    pub(crate) fn is_locked(&self) -> bool {
         matches!(
             self.fault,
             Fault::ForeignPassword { locked: true } | Fault::CountExpired
@@ -203,7 +203,7 @@ impl DriveError {
 
 /// How a drive was left whose erase failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Aftermath {
+pub(crate) enum Aftermath {
     /// No password is set.
     Free,
     /// A password of ours may be set.

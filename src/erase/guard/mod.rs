@@ -33,7 +33,7 @@ const SHARED_FILE_SYSTEMS: [(&str, &str); 4] = [
 
 /// What a caller allows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Policy {
+pub(crate) struct Policy {
     /// This machine runs from memory, or a person insists.
     pub may_destroy: bool,
     /// Keep shared cluster file systems.
@@ -50,7 +50,7 @@ pub struct Policy {
 
 /// What to do with a device that cannot be written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ReadOnly {
+pub(crate) enum ReadOnly {
     /// Leave it out.
     Skip,
     /// That is a failure.

@@ -24,7 +24,7 @@ const MOST_FAULTS: usize = 100;
 
 /// How often, and with what.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Passes {
+pub(crate) struct Passes {
     /// Passes of random data first.
     pub random: u32,
     /// A pass of zeros last.
@@ -45,7 +45,7 @@ impl Passes {
 ///
 /// An area that cannot be written does not stop the pass, so that as little as possible survives
 /// on a bad disk; the pass is then the last one, and the device is a failure.
-pub fn overwrite(
+pub(crate) fn overwrite(
     medium: &dyn Medium,
     device: &str,
     passes: Passes,

@@ -10,7 +10,7 @@ use crate::erase::method::{Method, Sanitize};
 
 /// What data is kept on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Storage {
+pub(crate) enum Storage {
     /// A hard disk.
     Magnetic,
     /// A solid state disk behind ATA or SCSI.
@@ -31,7 +31,7 @@ pub enum Storage {
 
 /// The categories of NIST SP 800-88.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Category {
+pub(crate) enum Category {
     /// Nothing is claimed.
     None,
     /// Protects against simple recovery by the host's interface.
@@ -42,7 +42,7 @@ pub enum Category {
 
 impl Storage {
     /// What kind of storage this device is, by what the kernel tells of it.
-    pub fn of(device: &BlockDevice) -> Self {
+    pub(crate) fn of(device: &BlockDevice) -> Self {
         let name = device.name.trim_start_matches("/dev/");
         let kind = device.extra["type"].as_str().unwrap_or_default();
         let says = |words: &[&str]| {
@@ -84,7 +84,7 @@ impl Storage {
     }
 
     /// The word in a record.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Magnetic => "magnetic disk",
             Self::SolidState => "solid state disk",
@@ -101,7 +101,7 @@ impl Storage {
 impl Category {
     /// The category that a proven erase by this method reaches on this storage, and the section
     /// that says so; no section where nothing is claimed.
-    pub fn reached(method: &Method, storage: Storage) -> (Self, Option<&'static str>) {
+    pub(crate) fn reached(method: &Method, storage: Storage) -> (Self, Option<&'static str>) {
         const MAGNETIC: Option<&str> = Some("A, table A-5");
         const FLASH: Option<&str> = Some("A, table A-8");
         // What clear means for any storage: overwriting all that its interface shows.
@@ -152,7 +152,7 @@ impl Category {
     }
 
     /// The word in a record.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Clear => "clear",

@@ -7,7 +7,7 @@ use std::fmt;
 /// A way to erase a device.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum Method {
+pub(crate) enum Method {
     /// ATA: an operation of the Sanitize Device feature set.
     AtaSanitize(Sanitize),
     /// ATA: SECURITY ERASE UNIT.
@@ -46,7 +46,7 @@ pub enum Method {
 
 /// How a drive sanitizes itself.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Sanitize {
+pub(crate) enum Sanitize {
     /// By a new key.
     Crypto,
     /// By erasing every block of the flash.
@@ -58,7 +58,7 @@ pub enum Sanitize {
 /// What a method touches.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum Scope {
+pub(crate) enum Scope {
     /// The device alone.
     Device,
     /// One namespace of an NVMe subsystem.
@@ -69,7 +69,7 @@ pub enum Scope {
 
 impl Scope {
     /// The word in a record.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Device => "device",
             Self::Namespace => "namespace",
@@ -80,7 +80,7 @@ impl Scope {
 
 impl Sanitize {
     /// In words.
-    pub fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Crypto => "sanitize by a new key",
             Self::Block => "sanitize by block erase",

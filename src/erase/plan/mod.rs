@@ -13,7 +13,7 @@ use crate::sys::root::Root;
 
 /// A method that will be tried.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Planned {
+pub(crate) struct Planned {
     /// The method.
     pub method: Method,
     /// What it touches.
@@ -26,7 +26,7 @@ pub struct Planned {
 
 /// A method that will not be tried.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct LeftOut {
+pub(crate) struct LeftOut {
     /// The method, in words.
     pub method: &'static str,
     /// Why.
@@ -35,7 +35,7 @@ pub struct LeftOut {
 
 /// The methods for one device, tried in order until one succeeds.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The device, as it was when it was looked at.
     pub device: BlockDevice,
     /// What it keeps data on.
@@ -59,7 +59,7 @@ impl Plan {
     ///
     /// [`EraseError::NothingPlanned`] where the flags allow no method at all: reporting such a
     /// device as erased would be a lie, although the reference does so.
-    pub fn for_device(
+    pub(crate) fn for_device(
         root: &Root,
         device: &BlockDevice,
         flags: &EraseFlags,
@@ -115,7 +115,7 @@ impl Plan {
 
     /// The plan of a device that is to be made unreadable or at least look unused, as fast as can be:
     /// an NVMe format, and the metadata where there is none or it fails (contract/data-plane 7.12).
-    pub fn for_express(
+    pub(crate) fn for_express(
         root: &Root,
         device: &BlockDevice,
         flags: &EraseFlags,
@@ -136,7 +136,7 @@ impl Plan {
     }
 
     /// The methods in their order, for the log.
-    pub fn in_words(&self) -> String {
+    pub(crate) fn in_words(&self) -> String {
         if self.methods.is_empty() {
             return self.blocked.join("; ");
         }
@@ -149,7 +149,7 @@ impl Plan {
     }
 
     /// The plan of a device that is left out or must not be touched.
-    pub fn none(device: &BlockDevice) -> Self {
+    pub(crate) fn none(device: &BlockDevice) -> Self {
         Self {
             device: device.clone(),
             storage: Storage::of(device),
@@ -162,14 +162,14 @@ impl Plan {
     }
 
     /// The plan of a device whose metadata alone is to go.
-    pub fn for_metadata(device: &BlockDevice) -> Self {
+    pub(crate) fn for_metadata(device: &BlockDevice) -> Self {
         let mut plan = Self::none(device);
         plan.add(Method::Metadata, "the step asks for no more");
         plan
     }
 
     /// As it stands in a record and in `farrier erase --plan --json`.
-    pub fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let methods: Vec<Value> = self
             .methods
             .iter()

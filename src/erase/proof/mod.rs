@@ -34,7 +34,7 @@ pub(in crate::erase) struct Proof {
 
 /// What was found on a device after an erase.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Verification {
+pub(super) struct Verification {
     seed: u64,
     /// First byte, bytes, and whether there was a marker before.
     samples: Vec<(u64, usize, bool)>,
@@ -197,12 +197,12 @@ impl Proof {
 
 impl Verification {
     /// How many places were looked at.
-    pub fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.samples.len()
     }
 
     /// As it stands in a record.
-    pub fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         let samples: Vec<Value> = self
             .samples
             .iter()

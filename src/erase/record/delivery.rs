@@ -22,7 +22,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why a record did not arrive.
 #[derive(Debug, thiserror::Error)]
-pub enum DeliveryError {
+pub(crate) enum DeliveryError {
     /// The option names no place.
     #[error("erase_record_url is no http:// or https:// URL")]
     Url,

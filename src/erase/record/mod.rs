@@ -16,9 +16,9 @@ use crate::erase::plan::Plan;
 use crate::erase::proof::Verification;
 use crate::sys::clock::utc_text;
 
-pub use self::delivery::DeliveryError;
+pub(super) use self::delivery::DeliveryError;
 pub(super) use self::delivery::deliver;
-pub use self::store::RecordStore;
+pub(crate) use self::store::RecordStore;
 
 /// The form of the record; a number that grows when a member changes its meaning.
 const VERSION: u32 = 1;
@@ -28,7 +28,7 @@ const EXPRESS: &str = "erase_devices_express";
 
 /// What happened to one device in one step.
 #[derive(Clone, Debug)]
-pub struct EraseRecord {
+pub(crate) struct EraseRecord {
     step: &'static str,
     node: Option<String>,
     plan: Plan,
@@ -84,7 +84,7 @@ pub(in crate::erase) struct Together {
 
 impl EraseRecord {
     /// The record of a device that is about to be erased in this step of this node.
-    pub fn begin(step: &'static str, node: Option<&str>, plan: Plan) -> Self {
+    pub(crate) fn begin(step: &'static str, node: Option<&str>, plan: Plan) -> Self {
         Self {
             step,
             node: node.map(str::to_owned),
@@ -102,18 +102,18 @@ impl EraseRecord {
     }
 
     /// An erase that began at this time was interrupted.
-    pub fn found_interrupted(&mut self, started: String) {
+    pub(crate) fn found_interrupted(&mut self, started: String) {
         self.interrupted = Some(started);
     }
 
     /// The device is left out, for this reason.
-    pub fn skip(&mut self, reason: &str) {
+    pub(crate) fn skip(&mut self, reason: &str) {
         self.end(Standing::Skipped(reason.to_owned()));
     }
 
     /// A vendor's hardware manager says that it erased the device, and this about it: what is proven
     /// by that, and what category it reaches, is not known here.
-    pub fn erased_by(&mut self, manager: &ManagerVersion, told: Value) {
+    pub(crate) fn erased_by(&mut self, manager: &ManagerVersion, told: Value) {
         self.told = told;
         self.end(Standing::ErasedBy(format!(
             "{} {}",
@@ -122,7 +122,7 @@ impl EraseRecord {
     }
 
     /// The device is not erased, or not proven to be.
-    pub fn fail(&mut self, error: &ManagerError) {
+    pub(crate) fn fail(&mut self, error: &ManagerError) {
         self.fail_with(error.chain());
     }
 
@@ -131,23 +131,22 @@ impl EraseRecord {
     }
 
     /// The name of the step.
-    pub fn step(&self) -> &'static str {
+    pub(crate) fn step(&self) -> &'static str {
         self.step
     }
 
     /// The device.
-    pub fn device(&self) -> &BlockDevice {
+    pub(crate) fn device(&self) -> &BlockDevice {
         &self.plan.device
     }
 
     /// The plan.
-    pub fn plan(&self) -> &Plan {
+    pub(crate) fn plan(&self) -> &Plan {
         &self.plan
     }
 
     /// Whether the device is erased and that is proven.
-    #[cfg(test)]
-    pub fn is_erased(&self) -> bool {
+    pub(crate) fn is_erased(&self) -> bool {
         matches!(self.result, Standing::Erased(_))
     }
 
@@ -205,7 +204,7 @@ impl EraseRecord {
     }
 
     /// The record.
-    pub fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let device = &self.plan.device;
         let (result, error, reason) = match &self.result {
             Standing::Running => ("running", None, None),
@@ -256,7 +255,7 @@ impl EraseRecord {
     }
 
     /// The record in one line for a person.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let device = &self.plan.device;
         let mut known: Vec<String> = [&device.model, &device.serial, &device.wwn]
             .into_iter()
@@ -297,7 +296,7 @@ impl EraseRecord {
 }
 
 /// What tells this device from all others.
-pub fn identity(device: &BlockDevice, storage: Storage) -> Value {
+pub(crate) fn identity(device: &BlockDevice, storage: Storage) -> Value {
     json!({
         "name": device.name,
         "model": device.model,

@@ -17,13 +17,13 @@ const MOST_BYTES: u64 = 1 << 20;
 
 /// The directory of records, by step and kernel name; a tmpfs in the ramdisk.
 #[derive(Debug)]
-pub struct RecordStore {
+pub(crate) struct RecordStore {
     directory: PathBuf,
 }
 
 impl RecordStore {
     /// Those of this machine. Nothing is made before the first record.
-    pub fn of(root: &Root) -> Self {
+    pub(crate) fn of(root: &Root) -> Self {
         Self {
             directory: root
                 .path("/")
@@ -33,7 +33,7 @@ impl RecordStore {
 
     /// Keep this record in place of the last one of its step and device. A record that cannot be
     /// kept is a warning: the erase itself must not depend on a file in memory.
-    pub fn keep(&self, record: &EraseRecord) {
+    pub(crate) fn keep(&self, record: &EraseRecord) {
         let path = self.place(record);
         if let Err(error) = write(&path, &record.to_json()) {
             warn!(
@@ -46,7 +46,7 @@ impl RecordStore {
 
     /// When an erase of this device in this step began that nobody ended: the agent was killed, or
     /// broke off.
-    pub fn unfinished(&self, record: &EraseRecord) -> Option<String> {
+    pub(crate) fn unfinished(&self, record: &EraseRecord) -> Option<String> {
         let found: Value = serde_json::from_slice(&fs::read(self.place(record)).ok()?).ok()?;
         if found["result"] != "running" {
             return None;
@@ -55,7 +55,7 @@ impl RecordStore {
     }
 
     /// All records, for the log archive: `erase_devices/sda.json`, and its content.
-    pub fn members(&self) -> Vec<(String, Vec<u8>)> {
+    pub(crate) fn members(&self) -> Vec<(String, Vec<u8>)> {
         // The directory's place in its root is found already.
         let here = Root::system();
         let mut members = Vec::new();

@@ -9,5 +9,5 @@ mod side_by_side;
 mod tests;
 mod turn;
 
-pub use running::{Aim, EraseStep, Foreseen, Order};
-pub use side_by_side::{Outcome, in_parallel};
+pub(crate) use running::{Aim, EraseStep, Foreseen, Order};
+pub(crate) use side_by_side::in_parallel;

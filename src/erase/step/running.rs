@@ -23,7 +23,7 @@ use crate::sys::root::Root;
 
 /// What is to be gone from the devices.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Aim {
+pub(crate) enum Aim {
     /// All that they hold, so that it can be proven. Records are delivered.
     Data,
     /// What makes them look used.
@@ -33,7 +33,7 @@ pub enum Aim {
 }
 
 /// What a caller asks of a step.
-pub struct Order {
+pub(crate) struct Order {
     /// Where the devices are.
     pub root: Root,
     /// The step's name, in its records.
@@ -57,7 +57,7 @@ pub struct Order {
 }
 
 /// One running step. It owns what its devices' turns share, and is gone with the step.
-pub struct EraseStep {
+pub(crate) struct EraseStep {
     pub(super) order: Order,
     devices: Vec<BlockDevice>,
     guard: Guard,
@@ -73,7 +73,7 @@ pub struct EraseStep {
 
 /// How a device would be erased.
 #[derive(Debug)]
-pub struct Foreseen {
+pub(crate) struct Foreseen {
     /// The methods; none where it would not be erased.
     pub plan: Plan,
     /// Why it would not be erased.
@@ -125,7 +125,7 @@ impl EraseStep {
     /// names of what was taken apart until then.
     ///
     /// An error, with nothing erased, where a device forbids to touch any.
-    pub fn begin(
+    pub(crate) fn begin(
         order: Order,
         list: impl Fn(&[String]) -> Result<Vec<BlockDevice>, ManagerError>,
         context: &dyn Context,
@@ -163,7 +163,10 @@ impl EraseStep {
     }
 
     /// How each of these devices would be erased; touches nothing.
-    pub fn foresee(order: Order, devices: Vec<BlockDevice>) -> Result<Vec<Foreseen>, ManagerError> {
+    pub(crate) fn foresee(
+        order: Order,
+        devices: Vec<BlockDevice>,
+    ) -> Result<Vec<Foreseen>, ManagerError> {
         let step = Self::survey(order, devices)?;
         Ok(step
             .devices
@@ -310,17 +313,17 @@ impl EraseStep {
     }
 
     /// The devices that the step is about, without those that were taken apart.
-    pub fn devices(&self) -> &[BlockDevice] {
+    pub(crate) fn devices(&self) -> &[BlockDevice] {
         &self.devices
     }
 
     /// Names of the arrays and volumes that were taken apart for it.
-    pub fn taken_apart(&self) -> &[String] {
+    pub(crate) fn taken_apart(&self) -> &[String] {
         &self.taken_apart
     }
 
     /// How many devices may be erased at the same time.
-    pub fn concurrency(&self) -> usize {
+    pub(crate) fn concurrency(&self) -> usize {
         self.order.flags.concurrency
     }
 

@@ -12,7 +12,7 @@ use tracing::{error, info};
 
 /// A device that was not erased.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The device.
     pub device: String,
     /// Why.
@@ -21,7 +21,7 @@ pub struct Failure {
 
 /// What became of all devices.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The devices that were erased, in the order given, with what their manager answered.
     pub erased: Vec<(String, Value)>,
     /// The devices that were not, in the order given.
@@ -33,7 +33,7 @@ pub struct Outcome {
 /// One failure stops nothing else. A panic in `erase` is the failure of that device. Once the
 /// command is cancelled, no further device is begun, and those that were not begun are failures.
 /// `erase` gets a context whose progress is that of all devices together.
-pub fn in_parallel(
+pub(crate) fn in_parallel(
     devices: &[String],
     concurrency: usize,
     context: &dyn Context,
@@ -91,7 +91,7 @@ pub fn in_parallel(
 impl Outcome {
     /// The step's result: each device with what its manager answered (contract/data-plane 7.3), or
     /// one error that names every failure and begins with `what`: `Failed to erase the device(s)`.
-    pub fn into_result(self, what: &str) -> Result<Value, ManagerError> {
+    pub(crate) fn into_result(self, what: &str) -> Result<Value, ManagerError> {
         if self.failures.is_empty() {
             return Ok(Value::Object(
                 self.erased.into_iter().collect::<Map<_, _>>(),

@@ -38,7 +38,7 @@ impl EraseStep {
     /// The record, and why the device is not done with.
     ///
     /// In a recorded tree the device is the plain file of its name there.
-    pub fn turn(
+    pub(crate) fn turn(
         &self,
         device: &BlockDevice,
         context: &dyn Context,
@@ -70,7 +70,7 @@ impl EraseStep {
 
     /// Have a vendor's hardware manager erase the device, or decline: what it did has a record like all
     /// others, and is the answer.
-    pub fn by_manager(
+    pub(crate) fn by_manager(
         &self,
         manager: &dyn HardwareManager,
         context: &dyn Context,
@@ -100,7 +100,11 @@ impl EraseStep {
     ///
     /// A device that is left out is no failure; everything else that is not erased is, and stops nothing
     /// else. `ended` is told the record of each.
-    pub fn one_by_one(self, context: &dyn Context, mut ended: impl FnMut(&EraseRecord)) -> Outcome {
+    pub(crate) fn one_by_one(
+        self,
+        context: &dyn Context,
+        mut ended: impl FnMut(&EraseRecord),
+    ) -> Outcome {
         let mut outcome = Outcome::default();
         let total = self.devices().len() as u64;
         let ordered = partitions_first(self.devices());

@@ -61,7 +61,7 @@ const INTERFACES: [&str; 8] = [
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, Eq, PartialEq, serde::Serialize)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// What.
     pub what: String,
     /// How long the plugin took to answer, where it was asked something.
@@ -72,7 +72,7 @@ pub struct Finding {
 
 /// Start the plugin at this path and call every method that it declares, with a sample of a node, a
 /// step that nobody has, and a disk that is not there. Its `initialize` runs; its steps do not.
-pub fn check(path: &Path) -> Vec<Finding> {
+pub(crate) fn check(path: &Path) -> Vec<Finding> {
     let mut check = Check::default();
     let name = path
         .file_stem()

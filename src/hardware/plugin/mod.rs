@@ -26,10 +26,10 @@ mod library_tests;
 mod tests;
 
 pub(super) use answers::Devices;
-pub use check::{Finding, check};
+pub(crate) use check::{Finding, check};
 use error::PluginError;
 use finder::{Found, find};
 pub(super) use installed::Installed;
-pub use installed::Refused;
+pub(crate) use installed::Refused;
 pub(super) use limits::Limits;
 pub(super) use manager::PluginManager;

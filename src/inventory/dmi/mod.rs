@@ -32,7 +32,7 @@ pub(super) const MOST_STRUCTURES: usize = 8192;
 /// `bios` is the last structure of its type. `memory` is the first array, without its handle, with
 /// the number of devices of all arrays. A structure too short for any field is its handle alone;
 /// the reference fails as a whole where that is an array.
-pub fn dmi(smbios: &Smbios) -> Map<String, Value> {
+pub(crate) fn dmi(smbios: &Smbios) -> Map<String, Value> {
     let mut bios = Map::new();
     let mut processors = Vec::new();
     let mut array = None;

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// A fact: category, item, name and value, a text or a number.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Fact(&'static str, String, String, Value);
+pub(crate) struct Fact(&'static str, String, String, Value);
 
 /// Facts of one item.
 pub(super) struct Facts<'l> {

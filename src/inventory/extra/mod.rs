@@ -14,7 +14,7 @@ mod system;
 
 use tracing::warn;
 
-pub use self::fact::Fact;
+pub(super) use self::fact::Fact;
 use crate::inventory::{InventoryError, Smbios};
 use crate::sys::kernel_parameters;
 use crate::sys::root::Root;
@@ -24,7 +24,7 @@ use crate::sys::root::Root;
 /// # Errors
 ///
 /// The network interfaces cannot be listed.
-pub fn extra_hardware(root: &Root) -> Result<Vec<Fact>, InventoryError> {
+pub(crate) fn extra_hardware(root: &Root) -> Result<Vec<Fact>, InventoryError> {
     let parameters = kernel_parameters::all(root);
     if let Some(benchmarks) = parameters.value("ipa-inspection-benchmarks") {
         warn!(

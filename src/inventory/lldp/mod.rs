@@ -13,7 +13,7 @@ use farrier_plugin::{LldpData, NetworkInterface};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tracing::{info, warn};
 
-pub use neighbour::Neighbour;
+pub(crate) use neighbour::Neighbour;
 
 use self::frame::Frame;
 use crate::sys::hex;
@@ -52,7 +52,7 @@ const RECORDED: &str = "lldp";
 
 /// What was heard in one time of listening.
 #[derive(Clone, Debug, Default)]
-pub struct Announcements {
+pub(crate) struct Announcements {
     /// For each interface that was listened at, one frame of each neighbour, in the order in which
     /// they came.
     frames: BTreeMap<String, Vec<Frame>>,
@@ -64,7 +64,7 @@ impl Announcements {
     /// frame, so that a machine with many ports and one that is silent takes minutes.
     ///
     /// An interface that cannot be listened at is told in the log and left out.
-    pub fn listen(root: &Root, interfaces: &[NetworkInterface], limit: Duration) -> Self {
+    pub(crate) fn listen(root: &Root, interfaces: &[NetworkInterface], limit: Duration) -> Self {
         let heard = if root.is_system() {
             let heard = Self::heard(&root.unwitnessed(), interfaces, limit);
             for (interface, frames) in &heard.frames {
@@ -92,7 +92,7 @@ impl Announcements {
     ///
     /// The first, because one neighbour must not take the place of another: that of a virtual
     /// switch behind the real one, which announces itself more often.
-    pub fn to_wire(&self) -> LldpData {
+    pub(crate) fn to_wire(&self) -> LldpData {
         self.frames
             .iter()
             .map(|(interface, frames)| {
@@ -219,7 +219,7 @@ pub(crate) fn wire_form(frame: &[u8]) -> Option<farrier_plugin::LldpTlvs> {
 
 /// What keeps those of these silent interfaces from being heard that have a link, and what can be
 /// done about it.
-pub fn hints<'i>(
+pub(crate) fn hints<'i>(
     root: &Root,
     silent: impl IntoIterator<Item = &'i NetworkInterface>,
 ) -> Vec<String> {

@@ -23,7 +23,7 @@ const FRAME_SIZE: &[u8] = &[0x00, 0x12, 0x0f, 4];
 /// What a neighbour says of itself. Its texts are whatever somebody configured on a switch: control
 /// characters are replaced, so that they cannot move a terminal's cursor.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Neighbour {
+pub(crate) struct Neighbour {
     /// The switch: mostly a MAC address.
     pub chassis_id: Option<String>,
     /// Its port: mostly the name of an interface.
@@ -52,7 +52,7 @@ pub struct Neighbour {
 impl Neighbour {
     /// From the pieces as the conductor gets them. Those that are malformed are left out; of
     /// several of a kind the first counts.
-    pub fn of_wire(tlvs: &[(u8, String)]) -> Self {
+    pub(crate) fn of_wire(tlvs: &[(u8, String)]) -> Self {
         let mut neighbour = Self::default();
         let mut managed_at: Vec<NetworkAddress> = Vec::new();
         for (kind, value) in tlvs {

@@ -37,7 +37,7 @@ use pass::Pass;
 use secrets::{Masks, Secrets};
 
 /// The recording without what names the machine.
-pub fn masked(mut seen: Seen) -> Seen {
+pub(crate) fn masked(mut seen: Seen) -> Seen {
     for path in [COMMAND_LINE, run_files::PARAMETERS] {
         if let Some(Entry::File(content)) = seen.entries.get_mut(Path::new(path)) {
             *content = boot_parameters(content);

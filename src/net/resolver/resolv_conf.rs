@@ -158,7 +158,7 @@ impl ResolvConf {
 ///
 /// Letters, digits, dashes and underscores: a name server takes any byte, but nobody names a
 /// domain so, and one such word was known to end all resolving.
-pub fn domain(word: &str) -> Option<String> {
+pub(crate) fn domain(word: &str) -> Option<String> {
     let bare = word.strip_prefix('.').unwrap_or(word);
     let bare = bare.strip_suffix('.').unwrap_or(bare);
     let usual = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';

@@ -89,7 +89,7 @@ pub(super) fn check_inside(
 }
 
 /// What something is that starts with these bytes, for a person to read: never its content.
-pub fn describe(start: &[u8]) -> &'static str {
+pub(crate) fn describe(start: &[u8]) -> &'static str {
     let is_text = |start: &[u8]| {
         let is_printed = |byte: &u8| !byte.is_ascii_control() || byte.is_ascii_whitespace();
         std::str::from_utf8(start).is_ok() && start.iter().all(is_printed)

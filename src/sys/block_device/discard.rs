@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 use super::{Disk, DiskError, Kind, Medium};
 
 /// A medium that can be told so.
-pub trait Discard: Medium {
+pub(crate) trait Discard: Medium {
     /// Discard these bytes. Linux promises nothing of what they read as afterwards: whoever needs
     /// to know reads them. `secure`: copies that the device made of them too, which few devices
     /// can (eMMC).

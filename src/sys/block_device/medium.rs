@@ -9,7 +9,7 @@ use super::error::DiskError;
 /// Methods take `&self` because several writes may be under way at once. Two writes at once must
 /// not touch the same block of [`Medium::logical_block_size`] bytes: a write that covers a part of
 /// a block reads, changes and writes it.
-pub trait Medium: Send + Sync {
+pub(crate) trait Medium: Send + Sync {
     /// Bytes in all.
     fn size(&self) -> u64;
 

@@ -52,7 +52,7 @@ impl Disk {
     /// device that cannot have partitions, as a partition or a loop device made without.
     ///
     /// Waits up to two seconds for partitions that something has open for a moment.
-    pub fn reread_partitions(&self) -> Result<(), DiskError> {
+    pub(crate) fn reread_partitions(&self) -> Result<(), DiskError> {
         for _ in 1..REREAD_TRIES {
             match self.reread_once() {
                 Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
@@ -67,7 +67,12 @@ impl Disk {
 
     /// Make a partition known to the kernel that it does not find by itself: its bytes, and the
     /// number that it gets. A number that is taken, and a range that overlaps, are errors.
-    pub fn add_partition(&self, number: u32, offset: u64, length: u64) -> Result<(), DiskError> {
+    pub(crate) fn add_partition(
+        &self,
+        number: u32,
+        offset: u64,
+        length: u64,
+    ) -> Result<(), DiskError> {
         let Kind::Device(file) = &self.kind else {
             return Ok(());
         };

@@ -21,7 +21,7 @@ struct Given(BTreeSet<String>);
 
 /// [`super::hide`] for a secret that somebody else chose, as far as it can be told from other text and
 /// there is room.
-pub fn hide_given(secret: &str) {
+pub(crate) fn hide_given(secret: &str) {
     let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     if !given.takes(secret) {
         return;

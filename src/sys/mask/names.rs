@@ -105,7 +105,7 @@ pub(super) static NAMES_BY_END: LazyLock<[Vec<&'static str>; 256]> = LazyLock::n
 });
 
 /// Whether the value of a member of this name, in a document, is a secret.
-pub fn is_secret_name(name: &str) -> bool {
+pub(crate) fn is_secret_name(name: &str) -> bool {
     let name = name.to_lowercase();
     let plain = name.replace(['-', '_', '.', ' '], "");
     PARTS.iter().any(|part| plain.contains(part)) || ALL_NAMES.contains(&name)

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Sense data, in either format.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Sense {
+pub(crate) struct Sense {
     /// SPC-4 table 48.
     pub key: u8,
     /// Additional sense code.
@@ -19,7 +19,7 @@ pub struct Sense {
 
 /// What an ATA device had in its registers after a command (SAT-4 12.2.2.6 and 12.2.2.7).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct AtaRegisters {
+pub(crate) struct AtaRegisters {
     /// ERROR.
     pub error: u8,
     /// STATUS.
@@ -36,33 +36,28 @@ pub struct AtaRegisters {
 
 impl AtaRegisters {
     /// STATUS: the command failed, or the device is faulty (ACS-3 6.2).
-    pub fn is_error(self) -> bool {
+    pub(crate) fn is_error(self) -> bool {
         self.status & 0x21 != 0
-    }
-
-    /// ERROR: the command was aborted (ACS-3 6.3.2).
-    pub fn is_aborted(self) -> bool {
-        self.is_error() && self.error & 0x04 != 0
     }
 }
 
 impl Sense {
     /// NO SENSE.
-    pub const NONE: u8 = 0x0;
+    pub(crate) const NONE: u8 = 0x0;
     /// RECOVERED ERROR.
-    pub const RECOVERED: u8 = 0x1;
+    pub(crate) const RECOVERED: u8 = 0x1;
     /// NOT READY.
-    pub const NOT_READY: u8 = 0x2;
+    pub(crate) const NOT_READY: u8 = 0x2;
     /// MEDIUM ERROR.
-    pub const MEDIUM: u8 = 0x3;
+    pub(crate) const MEDIUM: u8 = 0x3;
     /// ILLEGAL REQUEST.
-    pub const ILLEGAL_REQUEST: u8 = 0x5;
+    pub(crate) const ILLEGAL_REQUEST: u8 = 0x5;
     /// UNIT ATTENTION.
-    pub const UNIT_ATTENTION: u8 = 0x6;
+    pub(crate) const UNIT_ATTENTION: u8 = 0x6;
 
     /// Understand sense data as far as it goes; `None` where it is in no known format, or is about
     /// an earlier command (deferred).
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         match bytes.first()? & 0x7f {
             0x70 => Self::fixed(bytes),
             0x72 => Self::descriptors(bytes),
@@ -70,13 +65,8 @@ impl Sense {
         }
     }
 
-    /// Whether these are its additional sense code and qualifier.
-    pub fn is(&self, code: u8, qualifier: u8) -> bool {
-        (self.code, self.qualifier) == (code, qualifier)
-    }
-
     /// Whether the device does not know the command, or not with these parameters.
-    pub fn is_unsupported(&self) -> bool {
+    pub(crate) fn is_unsupported(&self) -> bool {
         // INVALID COMMAND OPERATION CODE, INVALID FIELD IN CDB, LOGICAL UNIT NOT SUPPORTED
         self.key == Self::ILLEGAL_REQUEST && matches!(self.code, 0x20 | 0x24 | 0x25)
     }
@@ -198,7 +188,7 @@ mod tests {
     fn registers_come_in_a_descriptor() {
         let sense = Sense::parse(&DESCRIPTOR).unwrap();
         assert_eq!(sense.key, Sense::RECOVERED);
-        assert!(sense.is(0x00, 0x1d));
+        assert_eq!((sense.code, sense.qualifier), (0x00, 0x1d));
         let ata = sense.ata.unwrap();
         assert_eq!((ata.count, ata.lba, ata.status), (0x4000, 0x1234, 0x50));
         assert!(ata.whole && !ata.is_error());
@@ -221,7 +211,7 @@ mod tests {
         bytes[8] = 0x40;
         let sense = Sense::parse(&bytes).unwrap();
         let ata = sense.ata.unwrap();
-        assert!(ata.is_aborted() && !ata.whole);
+        assert!(ata.is_error() && ata.error == 0x04 && !ata.whole);
         assert_eq!(sense.to_string(), "aborted command (b/00/00)");
     }
 
@@ -235,7 +225,7 @@ mod tests {
         fixed[15..].copy_from_slice(&[0x80, 0x80, 0x00]);
         let sense = Sense::parse(&fixed).unwrap();
         assert_eq!(sense.progress, Some(0x8000));
-        assert!(sense.is(0x04, 0x1b));
+        assert_eq!((sense.code, sense.qualifier), (0x04, 0x1b));
         let descriptor = [
             0x72, 0x02, 0x04, 0x1b, 0, 0, 0, 8, 0x02, 6, 0, 0, 0x80, 0x40, 0x00, 0,
         ];

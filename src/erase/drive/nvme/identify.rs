@@ -53,7 +53,7 @@ pub(in crate::erase) enum SanitizeEnd {
 
 /// Read what a plan for this device is made of, for a recording. A device that does not answer has
 /// nothing to record.
-pub fn read_capabilities(root: &Root, device: &str) {
+pub(crate) fn read_capabilities(root: &Root, device: &str) {
     let _ = Facts::read(root, device);
 }
 

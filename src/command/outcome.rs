@@ -1,6 +1,5 @@
 //! One command and how it ended, as the conductor sees them (contract/control-plane 5.4, 5.6).
 
-use std::any::Any;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -317,15 +316,6 @@ impl Serialize for Command {
         }
         object.end()
     }
-}
-
-/// What a panic said.
-pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
 }
 
 #[cfg(test)]

@@ -3,13 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use farrier_plugin::{Context, ErrorKind, ManagerError, Node, StepArguments, StepKind};
+use farrier_plugin::{Context, ErrorKind, ManagerError, Node, StepArguments, StepKind, panic_text};
 use serde_json::{Map, Value, json};
 use tracing::{info, warn};
 
 use super::echo;
 use super::environment::Environment;
-use super::outcome::panic_text;
 use super::parameters::{Parameters, Signature};
 use crate::block::hints;
 use crate::deploy::ImageInfo;

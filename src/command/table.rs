@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use farrier_plugin::{Context, ErrorKind, ManagerError, SilentContext, StepKind};
+use farrier_plugin::{Context, ErrorKind, ManagerError, SilentContext, StepKind, panic_text};
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
@@ -13,7 +13,7 @@ use super::context::CommandContext;
 use super::definition::{Definition, Mode, split};
 use super::environment::{Environment, Signal};
 use super::journal::{Journal, JournalError};
-use super::outcome::{Command, Outcome, Status, panic_text};
+use super::outcome::{Command, Outcome, Status};
 use super::parameters::{Parameters, invalid};
 use super::registry;
 use super::request::Request;

@@ -10,7 +10,7 @@ use std::time::{Instant, SystemTime};
 use farrier_plugin::protocol::Method;
 use farrier_plugin::{
     BlockDevice, Context, ErrorKind, HardwareManager, Inventory, LldpData, ManagerError, Node,
-    Port, Step, StepArguments, StepKind, TlsCertificate, UsbDevice,
+    Port, Step, StepArguments, StepKind, TlsCertificate, UsbDevice, panic_text,
 };
 use serde_json::Value;
 use tracing::{debug, info, warn};
@@ -499,7 +499,11 @@ fn initialize(manager: &dyn HardwareManager, context: &dyn Context) {
             error = error.chain(),
             "a hardware manager could not be initialised"
         ),
-        Err(_) => warn!(manager, "initialising a hardware manager ended in a panic"),
+        Err(panic) => warn!(
+            manager,
+            error = panic_text(&*panic),
+            "initialising a hardware manager ended in a panic"
+        ),
     }
 }
 

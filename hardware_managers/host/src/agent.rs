@@ -7,9 +7,9 @@
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use farrier_plugin::Agent;
 use farrier_plugin::abi::{self, Text};
 use farrier_plugin::protocol::{Failure, INTERNAL_ERROR, INVALID_PARAMS};
+use farrier_plugin::{Agent, panic_text};
 use serde_json::Value;
 
 /// The structure that a library gets along with a call. It must not outlive `agent`.
@@ -42,7 +42,12 @@ unsafe extern "C" fn request(
     let result = catch_unwind(AssertUnwindSafe(|| {
         agent.request(&String::from_utf8_lossy(method), read(params)?)
     }))
-    .unwrap_or_else(|_| Err(Failure::new(INTERNAL_ERROR, "The plugin host panicked")));
+    .unwrap_or_else(|panic| {
+        Err(Failure::new(
+            INTERNAL_ERROR,
+            format!("The plugin host panicked: {}", panic_text(&*panic)),
+        ))
+    });
     let (status, value) = match result {
         Ok(value) => (abi::OK, value),
         Err(failure) => (abi::FAILED, failure.to_value()),

@@ -1,5 +1,6 @@
 //! What a manager's method can answer instead of a result.
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 
@@ -298,6 +299,15 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
+/// What a panic said, from the value that `catch_unwind` or a thread's `join` gives.
+pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}
+
 impl fmt::Display for ManagerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.details)
@@ -320,6 +330,21 @@ mod tests {
 
     fn caused(details: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> ManagerError {
         ManagerError::new(ErrorKind::BlockDevice, details).with_source(source)
+    }
+
+    #[test]
+    fn a_panic_keeps_its_text_whether_it_was_formatted_or_not() {
+        let text = |code: fn()| {
+            let panic = std::panic::catch_unwind(code).unwrap_err();
+            panic_text(&*panic).to_owned()
+        };
+        assert_eq!(text(|| panic!("on fire")), "on fire");
+        let formatted: fn() = || {
+            let card = std::hint::black_box(3);
+            panic!("card {card} is on fire");
+        };
+        assert_eq!(text(formatted), "card 3 is on fire");
+        assert_eq!(text(|| std::panic::panic_any(7)), "no message");
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod step;
 
 pub use aligned::AlignedBuffer;
 pub use context::{Context, LogLevel, ProgramOutput, ProgramRequest, Progress, SilentContext};
-pub use error::{ErrorKind, ManagerError, chain};
+pub use error::{ErrorKind, ManagerError, chain, panic_text};
 pub use inventory::{
     BlockDevice, BootInfo, Cpu, Device, Firmware, Inventory, LldpData, LldpTlvs, Memory,
     NetworkInterface, SystemVendor, TlsCertificate, UsbDevice,

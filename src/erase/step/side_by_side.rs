@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use farrier_plugin::{Context, ErrorKind, ManagerError, Progress};
+use farrier_plugin::{Context, ErrorKind, ManagerError, Progress, panic_text};
 use serde_json::{Map, Value};
 use tracing::{error, info};
 
@@ -138,10 +138,13 @@ fn one(
         ));
     }
     // A device whose erase broke off in a bug must not be missing from the failures.
-    let result = catch_unwind(AssertUnwindSafe(erase)).unwrap_or_else(|_| {
+    let result = catch_unwind(AssertUnwindSafe(erase)).unwrap_or_else(|panic| {
         Err(ManagerError::new(
             ErrorKind::BlockDeviceErase,
-            format!("{device} is not erased: its hardware manager broke off with a bug"),
+            format!(
+                "{device} is not erased: its hardware manager broke off with a bug: {}",
+                panic_text(&*panic)
+            ),
         ))
     });
     match &result {
@@ -310,6 +313,8 @@ mod tests {
         });
         assert_eq!(erased(&outcome), ["/dev/sd0", "/dev/sd2"]);
         assert_eq!(outcome.failures[0].device, "/dev/sd1");
+        let text = outcome.failures[0].error.chain();
+        assert!(text.contains("on purpose"), "{text}");
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use farrier_plugin::Context;
 use farrier_plugin::protocol::{Failure, INTERNAL_ERROR, Id, Message};
+use farrier_plugin::{Context, panic_text};
 use serde_json::{Value, json};
 
 use super::PluginError;
@@ -264,10 +264,13 @@ impl Dialogue<'_> {
                     Err(RecvTimeoutError::Disconnected) => thread::sleep(PROGRAM_POLL),
                 }
             }
-            program.join().unwrap_or_else(|_| {
+            program.join().unwrap_or_else(|panic| {
                 Err(Failure::new(
                     INTERNAL_ERROR,
-                    "The agent panicked while it ran a program",
+                    format!(
+                        "The agent panicked while it ran a program: {}",
+                        panic_text(&*panic)
+                    ),
                 ))
             })
         });

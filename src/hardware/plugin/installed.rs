@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use farrier_plugin::{ErrorKind, HardwareManager, ManagerError, chain};
+use farrier_plugin::{ErrorKind, HardwareManager, ManagerError, chain, panic_text};
 use tracing::{error, warn};
 
 use super::{Devices, Found, Limits, PluginError, PluginManager, find};
@@ -203,8 +203,9 @@ fn start_all(
             .into_iter()
             .filter_map(|(name, thread)| match thread.join() {
                 Ok(result) => Some((name, result)),
-                Err(_) => {
-                    error!(plugin = name, "starting it ended in a panic");
+                Err(panic) => {
+                    let error = panic_text(&*panic);
+                    error!(plugin = name, error, "starting it ended in a panic");
                     None
                 }
             })

@@ -10,6 +10,7 @@ use std::thread;
 
 use serde_json::{Map, Value, json};
 
+use crate::error::panic_text;
 use crate::protocol::{
     self, Failure, Greeting, INTERNAL_ERROR, INVALID_PARAMS, Id, Introduction, MESSAGE_LIMIT,
     METHOD_NOT_FOUND, Message, MessageError,
@@ -249,14 +250,9 @@ impl Server {
 
 /// The failure of a call in which the manager panicked.
 pub(crate) fn panicked(method: &str, panic: &(dyn Any + Send)) -> Failure {
-    let what = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("without a text");
     Failure::new(
         INTERNAL_ERROR,
-        format!("The manager panicked in {method}: {what}"),
+        format!("The manager panicked in {method}: {}", panic_text(panic)),
     )
 }
 

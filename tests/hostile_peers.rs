@@ -67,7 +67,7 @@ fn peers_without_the_token_cost_next_to_nothing() {
     // What is logged is masked and written, which is a part of the cost.
     nix::unistd::dup2_stderr(logged.reopen().unwrap()).unwrap();
     panic::set_hook(Box::new(|panic| println!("{panic}")));
-    sys::start_on_terminal();
+    sys::start_on_terminal(tracing::level_filters::LevelFilter::INFO);
     sys::hide(TOKEN);
     sys::hide(
         "https://poster:mellonmellon@records.example/hooks/T0001/B0002/XXXX?grant=opensesame",

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use farrier_plugin::{ManagerError, Node, Step, StepKind};
 use serde_json::{Map, Value, json};
+use tracing::level_filters::LevelFilter;
 
 use super::{complain, options_of_machine, say, say_json, wrong_usage};
 use crate::config::Live;
@@ -67,7 +68,7 @@ fn test_plugin(path: &Path) -> ExitCode {
         Err(error) => return wrong_usage(&format!("{}: {error}", path.display())),
     };
     // What the plugin writes to stderr, and the agent says of it.
-    log::start_on_terminal();
+    log::start_on_terminal(LevelFilter::INFO);
     let findings = check_plugin(&path);
     let said = say(&findings_for_person(&findings));
     if findings.iter().all(|finding| finding.fault.is_none()) {

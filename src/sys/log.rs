@@ -43,9 +43,12 @@ pub(crate) fn start(debug: bool) {
     start_at(Path::new(run_files::AGENT_LOG), debug);
 }
 
-/// The same for a person at a terminal: on stderr, and kept nowhere.
-pub fn start_on_terminal() {
-    let _ = tracing_subscriber::registry().with(Lines).try_init();
+/// The same for a person at a terminal, from this level on: on stderr, and kept nowhere.
+pub fn start_on_terminal(level: LevelFilter) {
+    let _ = tracing_subscriber::registry()
+        .with(level)
+        .with(Lines)
+        .try_init();
 }
 
 /// Everything that is kept of the log, oldest line first.

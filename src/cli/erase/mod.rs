@@ -3,11 +3,13 @@
 mod arguments;
 mod table;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use farrier_plugin::{BlockDevice, ErrorKind, ManagerError, Node};
 use serde_json::{Value, json};
+use tracing::level_filters::LevelFilter;
 
 use self::arguments::Arguments;
 use super::progress_line::ProgressLine;
@@ -19,7 +21,7 @@ use crate::erase::{
     Aim, EraseError, EraseFlags, EraseStep, Foreseen, Order, Policy, ReadOnly, RecordStore,
 };
 use crate::sys::root::Root;
-use crate::sys::{power, printable};
+use crate::sys::{log, power, printable};
 
 /// Show the plan, or erase. Ends with 0 where every device that was named is erased and that is
 /// proven, or the plan is shown; else with 1.
@@ -28,6 +30,8 @@ pub(super) fn main(arguments: &[String]) -> ExitCode {
         Ok(arguments) => arguments,
         Err(message) => return wrong_usage(&message),
     };
+    // What the records do not tell: a password that was taken off, a record that did not arrive.
+    log::start_on_terminal(LevelFilter::WARN);
     let outcome = if arguments.plan {
         show_plan(&arguments)
     } else {
@@ -99,18 +103,24 @@ fn erase_as(order: Order, arguments: &Arguments) -> Result<ExitCode, ManagerErro
         }
     }
     let mut records = Vec::new();
+    let mut told = BTreeSet::new();
     let outcome = step.one_by_one(&line, |record| {
         line.clear();
         if !arguments.json {
             say(&format!("{}\n", printable::line(&record.line())));
+        }
+        if !record.is_erased() {
+            told.insert(record.device().name.clone());
         }
         records.push(record.to_json());
     });
     if arguments.json {
         say_json(&format!("{:#}\n", json!({ "records": records })));
     }
-    let is_erased = outcome.erased.len() == records.len();
-    for failure in outcome.failures {
+    let is_erased = outcome.failures.is_empty() && outcome.erased.len() == records.len();
+    // One that is locked has no record, and that of another did not arrive.
+    let untold = outcome.failures.into_iter();
+    for failure in untold.filter(|failure| !told.contains(&failure.device)) {
         complain(&failure.error.chain());
     }
     Ok(if is_erased {

@@ -38,7 +38,8 @@ pub(super) fn for_person(rows: &[Foreseen]) -> String {
         );
         if let Some(reason) = &row.not_erased {
             add(&mut text, format_args!("    protected: {reason}"));
-        } else if !row.taken_apart.is_empty() {
+        }
+        if !row.taken_apart.is_empty() {
             let names = row.taken_apart.join(", ");
             add(
                 &mut text,

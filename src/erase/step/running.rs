@@ -200,14 +200,17 @@ impl EraseStep {
             Verdict::Skip(reason) => Err(reason),
             Verdict::Refuse(error) => Err(error.to_string()),
         };
-        let (plan, not_erased) = match plan {
-            Ok(plan) => (plan, None),
-            Err(reason) => (Plan::none(device), Some(reason)),
-        };
-        Foreseen {
-            plan,
-            not_erased,
-            taken_apart: taken_apart.into_iter().map(str::to_owned).collect(),
+        match plan {
+            Ok(plan) => Foreseen {
+                plan,
+                not_erased: None,
+                taken_apart: taken_apart.into_iter().map(str::to_owned).collect(),
+            },
+            Err(reason) => Foreseen {
+                plan: Plan::none(device),
+                not_erased: Some(reason),
+                taken_apart: Vec::new(),
+            },
         }
     }
 

@@ -1,6 +1,7 @@
 //! Block devices: listing, root device hints, partition tables, rescan, settling.
 
 mod by_path;
+pub(crate) mod exclusive;
 pub(crate) mod fat;
 pub(crate) mod fat_writer;
 #[cfg(test)]

@@ -1,14 +1,11 @@
 //! One device from the guard's verdict to the proof.
 
-use std::thread;
-use std::time::{Duration, Instant};
-
 use farrier_plugin::{BlockDevice, Context, HardwareManager, ManagerError, Node, Progress, chain};
 use libblkid_rs::BlkidErr;
 use serde_json::Value;
 use tracing::{info, warn};
 
-use crate::block::holders;
+use crate::block::exclusive::{self, NotOpened};
 use crate::erase::drive;
 use crate::erase::drive::error::DriveError;
 use crate::erase::drive::watch::Watch;
@@ -25,13 +22,8 @@ use crate::erase::signatures;
 use crate::erase::step::running::{Aim, EraseStep};
 use crate::erase::step::scopes::{self, Scopes};
 use crate::erase::step::side_by_side::{Failure, Outcome};
-use crate::sys::block_device::{Disk, DiskError, Medium};
+use crate::sys::block_device::{Disk, Medium};
 use crate::sys::root::Root;
-
-/// How long a device may be busy: udev looks at a device for some moments after each change. The
-/// reference waits as long (contract/data-plane 10.8).
-const BUSY_LIMIT: Duration = Duration::from_secs(20);
-const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
 impl EraseStep {
     /// One device's turn: it is checked again, erased after its plan, and its record kept, shown and sent.
@@ -307,37 +299,28 @@ fn metadata_of(root: &Root, device: &str, context: &dyn Context) -> Result<(), E
     Ok(())
 }
 
-/// Open for this process alone, waiting for udev to let go.
+/// Open for this process alone, waiting for udev to let go. Nothing is opened for a command that was
+/// cancelled.
 fn open(root: &Root, device: &str, context: &dyn Context) -> Result<Disk, EraseError> {
-    let deadline = Instant::now() + BUSY_LIMIT;
-    loop {
+    let cancelled = || EraseError::Cancelled {
+        device: device.to_owned(),
+    };
+    if context.is_cancelled() {
+        return Err(cancelled());
+    }
+    exclusive::open(root, device, context).map_err(|NotOpened { users, source }| {
         if context.is_cancelled() {
-            return Err(EraseError::Cancelled {
-                device: device.to_owned(),
-            });
+            return cancelled();
         }
-        let source = match Disk::open_exclusive(root.path(device)) {
-            Ok(disk) => return Ok(disk),
-            Err(source) => source,
-        };
-        if !matches!(source, DiskError::Busy { .. }) || Instant::now() >= deadline {
-            return Err(EraseError::Open {
-                device: device.to_owned(),
-                users: users(root, device),
-                source,
-            });
+        EraseError::Open {
+            device: device.to_owned(),
+            users: match users.as_slice() {
+                [] => String::new(),
+                users => format!(" ({})", users.join(", ")),
+            },
+            source,
         }
-        thread::sleep(BUSY_PAUSE);
-    }
-}
-
-/// Who keeps the device busy, for the error: in brackets, empty where nobody is found.
-fn users(root: &Root, device: &str) -> String {
-    let users = holders::of(root, device);
-    if users.is_empty() {
-        return String::new();
-    }
-    format!(" ({})", users.join(", "))
+    })
 }
 
 /// The table is gone from the disk; that the kernel forgets its partitions too is a courtesy to

@@ -235,12 +235,11 @@ fn json_size(value: &Value) -> usize {
 mod tests {
     use std::sync::Arc;
 
-    use farrier_plugin::{
-        BlockDevice, HardwareManager, Inventory, ManagerVersion, Node, SilentContext, UsbDevice,
-    };
+    use farrier_plugin::{Inventory, SilentContext};
 
     use super::*;
     use crate::config::Live;
+    use crate::hardware::fake::FakeManager;
     use crate::sys::recording::Recording;
 
     fn named(text: Option<&str>) -> Vec<String> {
@@ -261,51 +260,19 @@ mod tests {
         assert!(named(Some(" , ")).is_empty());
     }
 
-    /// A machine whose disks are beyond its manager.
-    struct Fragile;
-
-    impl HardwareManager for Fragile {
-        fn class_name(&self) -> &str {
-            "Fragile"
-        }
-
-        fn version(&self) -> ManagerVersion {
-            ManagerVersion {
-                name: "fragile".to_owned(),
-                version: "1".to_owned(),
-            }
-        }
-
-        fn evaluate_hardware_support(&self) -> Result<u32, ManagerError> {
-            Ok(1)
-        }
-
-        fn list_hardware_info(&self) -> Result<Inventory, ManagerError> {
-            Ok(Inventory::default())
-        }
-
-        fn usb_devices(&self) -> Result<Vec<UsbDevice>, ManagerError> {
-            Ok(Vec::new())
-        }
-
-        fn os_install_device(
-            &self,
-            _node: Option<&Node>,
-            _permit_refresh: bool,
-        ) -> Result<BlockDevice, ManagerError> {
-            panic!("a disk without a name")
-        }
-    }
-
     #[test]
     fn a_collector_that_panics_stops_no_other() {
         let options = Options {
             inspection_collectors: Some("default,usb-devices".to_owned()),
             ..Options::default()
         };
+        // A machine whose disks are beyond its manager.
+        let fragile = FakeManager::new("Fragile", 1)
+            .knowing(Inventory::default)
+            .choosing(|| panic!("a disk without a name"));
         let managers = Managers::from_managers(
             Live::new(options.clone()),
-            vec![Arc::new(Fragile)],
+            vec![Arc::new(fragile)],
             &SilentContext,
         )
         .unwrap();

@@ -1,15 +1,15 @@
 //! The whole life against a conductor in this process.
 
 use std::fs;
-use std::net::{IpAddr, TcpListener};
+use std::net::TcpListener;
 use std::path::Path;
-use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use farrier_plugin::{
-    ErrorKind, HardwareManager, Inventory, ManagerError, ManagerVersion, NetworkInterface, Node,
-    Port, SilentContext, Step, StepKind, TlsCertificate, UsbDevice,
+    ErrorKind, HardwareManager, Inventory, ManagerError, NetworkInterface, SilentContext,
+    TlsCertificate,
 };
 use reqwest::Certificate;
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ use crate::conductor::Endpoint;
 use crate::conductor::fake::{Answer, Asked, Conductor, NODE, TOKEN, friendly, lookup, root};
 use crate::config::{Live, Options};
 use crate::hardware::Managers;
+use crate::hardware::fake::FakeManager;
 use crate::net::certificate::Identity;
 use crate::net::mdns::Service;
 use crate::sys::power::PowerError;
@@ -35,91 +36,29 @@ mod settings;
 
 const MAC: &str = "52:54:00:1a:b0:02";
 
-/// A machine without a disk.
-pub(super) struct Machine {
-    /// What a manager makes for the API.
-    certificate: Option<TlsCertificate>,
-    /// The MAC addresses of its interfaces.
-    interfaces: Arc<Mutex<Vec<&'static str>>>,
-    /// How often the inventory was gathered.
-    pub(super) gathered: AtomicUsize,
-}
-
-impl Machine {
-    /// One with one interface.
-    pub(super) fn new() -> Self {
-        Self {
-            certificate: None,
-            interfaces: Arc::new(Mutex::new(vec![MAC])),
-            gathered: AtomicUsize::new(0),
-        }
-    }
-}
-
-impl HardwareManager for Machine {
-    fn class_name(&self) -> &str {
-        "GenericHardwareManager"
-    }
-
-    fn version(&self) -> ManagerVersion {
-        ManagerVersion {
-            name: "generic_hardware_manager".to_owned(),
-            version: "1.2".to_owned(),
-        }
-    }
-
-    fn evaluate_hardware_support(&self) -> Result<u32, ManagerError> {
-        Ok(1)
-    }
-
-    fn list_hardware_info(&self) -> Result<Inventory, ManagerError> {
-        self.gathered.fetch_add(1, Ordering::SeqCst);
+/// A machine without a disk, with interfaces of these MAC addresses.
+fn machine(interfaces: Arc<Mutex<Vec<&'static str>>>) -> FakeManager {
+    let inventory = move || {
         let interface = |(number, mac): (usize, &&str)| NetworkInterface {
             name: format!("eno{}", number + 1),
             mac_address: Some((*mac).to_owned()),
             ..NetworkInterface::default()
         };
-        let interfaces = self.interfaces.lock().unwrap();
-        Ok(Inventory {
+        let interfaces = interfaces.lock().unwrap();
+        Inventory {
             interfaces: interfaces.iter().enumerate().map(interface).collect(),
             ..Inventory::default()
-        })
-    }
+        }
+    };
+    FakeManager::new("GenericHardwareManager", 1)
+        .called("generic_hardware_manager", "1.2")
+        .knowing(inventory)
+        .choosing(|| Err(ManagerError::new(ErrorKind::DeviceNotFound, "No disk")))
+}
 
-    fn os_install_device(
-        &self,
-        _node: Option<&Node>,
-        _permit_refresh: bool,
-    ) -> Result<farrier_plugin::BlockDevice, ManagerError> {
-        Err(ManagerError::new(ErrorKind::DeviceNotFound, "No disk"))
-    }
-
-    fn steps(
-        &self,
-        _kind: StepKind,
-        _node: &Node,
-        _ports: &[Port],
-    ) -> Result<Vec<Step>, ManagerError> {
-        Ok(Vec::new())
-    }
-
-    fn generate_tls_certificate(
-        &self,
-        _ip_address: IpAddr,
-        _now: SystemTime,
-    ) -> Result<TlsCertificate, ManagerError> {
-        self.certificate
-            .clone()
-            .ok_or_else(|| ManagerError::unsupported("generate_tls_certificate"))
-    }
-
-    fn usb_devices(&self) -> Result<Vec<UsbDevice>, ManagerError> {
-        Ok(Vec::new())
-    }
-
-    fn full_sync(&self) -> Result<(), ManagerError> {
-        Ok(())
-    }
+/// One with one interface.
+pub(super) fn small_machine() -> FakeManager {
+    machine(Arc::new(Mutex::new(vec![MAC])))
 }
 
 /// One boot of a machine; agents come and go in it.
@@ -133,7 +72,7 @@ struct Boot {
 
 /// Who knows the machine.
 enum Hardware {
-    /// [`Machine`].
+    /// [`machine`].
     Fake,
     /// The agent's own manager, by what the boot's tree shows.
     Tree,
@@ -178,11 +117,8 @@ impl Boot {
         let discover: Box<dyn FnOnce(Live) -> Result<Managers, ManagerError> + Send> =
             match &self.hardware {
                 Hardware::Fake => {
-                    let machine = Machine {
-                        certificate: self.certificate.clone(),
-                        interfaces: Arc::clone(&self.interfaces),
-                        gathered: AtomicUsize::new(0),
-                    };
+                    let machine =
+                        machine(Arc::clone(&self.interfaces)).certifying(self.certificate.clone());
                     Box::new(|options| {
                         Managers::from_managers(options, vec![Arc::new(machine)], &SilentContext)
                     })

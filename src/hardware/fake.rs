@@ -1,81 +1,135 @@
-//! A manager for tests: says what it was told to say.
+//! A manager for tests, of this room and those above: says what it was told to say.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
 
 use farrier_plugin::{
     BlockDevice, Context, Device, ErrorKind, HardwareManager, Inventory, ManagerError,
-    ManagerVersion, NetworkInterface, Node, Port, Step, StepArguments, StepKind,
+    ManagerVersion, NetworkInterface, Node, Port, Step, StepArguments, StepKind, TlsCertificate,
+    UsbDevice,
 };
 use serde_json::Value;
 
 /// What a fake manager answers to the questions that tests ask.
 #[derive(Clone)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Text(&'static str),
     Null,
     Fail(ErrorKind, &'static str),
 }
 
-pub(super) struct FakeManager {
+/// What is answered whenever it is asked for.
+type Told<T> = Box<dyn Fn() -> Result<T, ManagerError> + Send + Sync>;
+
+pub(crate) struct FakeManager {
     class_name: &'static str,
+    version: ManagerVersion,
     level: Option<u32>,
     answer: Option<Answer>,
     executes: bool,
     hides: Vec<&'static str>,
     protects: Vec<&'static str>,
     steps: Vec<Step>,
-    pub(super) erased: Mutex<Vec<String>>,
-    pub(super) root_disks: Mutex<Vec<Result<BlockDevice, ManagerError>>>,
+    inventory: Option<Told<Inventory>>,
+    root_disk: Option<Told<BlockDevice>>,
+    certificate: Option<TlsCertificate>,
+    /// How often its inventory was gathered.
+    pub(crate) gathered: AtomicUsize,
+    pub(crate) erased: Mutex<Vec<String>>,
+    pub(crate) root_disks: Mutex<Vec<Result<BlockDevice, ManagerError>>>,
 }
 
 impl FakeManager {
-    pub(super) fn new(class_name: &'static str, level: u32) -> Self {
+    pub(crate) fn new(class_name: &'static str, level: u32) -> Self {
         Self {
             class_name,
+            version: ManagerVersion {
+                name: class_name.to_lowercase(),
+                version: "1".to_owned(),
+            },
             level: Some(level),
             answer: None,
             executes: true,
             hides: Vec::new(),
             protects: Vec::new(),
             steps: Vec::new(),
+            inventory: None,
+            root_disk: None,
+            certificate: None,
+            gathered: AtomicUsize::new(0),
             erased: Mutex::default(),
             root_disks: Mutex::default(),
         }
     }
 
     /// Cannot even be evaluated.
-    pub(super) fn broken(class_name: &'static str) -> Self {
+    pub(crate) fn broken(class_name: &'static str) -> Self {
         Self {
             level: None,
             ..Self::new(class_name, 0)
         }
     }
 
-    pub(super) fn answering(mut self, answer: Answer) -> Self {
+    pub(crate) fn answering(mut self, answer: Answer) -> Self {
         self.answer = Some(answer);
         self
     }
 
+    /// Calls itself so.
+    pub(crate) fn called(mut self, name: &str, version: &str) -> Self {
+        self.version = ManagerVersion {
+            name: name.to_owned(),
+            version: version.to_owned(),
+        };
+        self
+    }
+
+    /// Knows the machine: this inventory, no USB device, and what is to be flushed.
+    pub(crate) fn knowing(
+        mut self,
+        inventory: impl Fn() -> Inventory + Send + Sync + 'static,
+    ) -> Self {
+        self.inventory = Some(Box::new(move || Ok(inventory())));
+        self
+    }
+
+    /// Gives this for the root disk, whenever it is asked.
+    pub(crate) fn choosing(
+        mut self,
+        disk: impl Fn() -> Result<BlockDevice, ManagerError> + Send + Sync + 'static,
+    ) -> Self {
+        self.root_disk = Some(Box::new(disk));
+        self
+    }
+
+    /// Makes this certificate for the API, where there is one.
+    pub(crate) fn certifying(mut self, certificate: Option<TlsCertificate>) -> Self {
+        self.certificate = certificate;
+        self
+    }
+
     /// Hides the devices of these names, and makes every other one its own.
-    pub(super) fn hiding(mut self, names: &[&'static str]) -> Self {
+    pub(crate) fn hiding(mut self, names: &[&'static str]) -> Self {
         self.hides = names.to_vec();
         self
     }
 
     /// Adds the devices or volumes of these names to every skip list.
-    pub(super) fn protecting(mut self, names: &[&'static str]) -> Self {
+    pub(crate) fn protecting(mut self, names: &[&'static str]) -> Self {
         self.protects = names.to_vec();
         self
     }
 
     /// Answers no step, whatever else it answers.
-    pub(super) fn only_erasing(mut self) -> Self {
+    pub(crate) fn only_erasing(mut self) -> Self {
         self.executes = false;
         self
     }
 
-    pub(super) fn offering(mut self, name: &str, priority: i64) -> Self {
+    pub(crate) fn offering(mut self, name: &str, priority: i64) -> Self {
         self.steps.push(Step {
             step: name.to_owned(),
             priority,
@@ -103,10 +157,7 @@ impl HardwareManager for FakeManager {
     }
 
     fn version(&self) -> ManagerVersion {
-        ManagerVersion {
-            name: self.class_name.to_lowercase(),
-            version: "1".to_owned(),
-        }
+        self.version.clone()
     }
 
     fn evaluate_hardware_support(&self) -> Result<u32, ManagerError> {
@@ -163,6 +214,10 @@ impl HardwareManager for FakeManager {
     }
 
     fn list_hardware_info(&self) -> Result<Inventory, ManagerError> {
+        if let Some(inventory) = &self.inventory {
+            self.gathered.fetch_add(1, Ordering::SeqCst);
+            return inventory();
+        }
         Ok(Inventory {
             bmc_address: self.answer("list_hardware_info")?,
             ..Inventory::default()
@@ -174,11 +229,38 @@ impl HardwareManager for FakeManager {
         _node: Option<&Node>,
         _permit_refresh: bool,
     ) -> Result<BlockDevice, ManagerError> {
+        if let Some(root_disk) = &self.root_disk {
+            return root_disk();
+        }
         let mut disks = self.root_disks.lock().unwrap();
         if disks.is_empty() {
             return Err(ManagerError::unsupported("get_os_install_device"));
         }
         disks.remove(0)
+    }
+
+    fn usb_devices(&self) -> Result<Vec<UsbDevice>, ManagerError> {
+        match self.inventory {
+            Some(_) => Ok(Vec::new()),
+            None => Err(ManagerError::unsupported("get_usb_devices")),
+        }
+    }
+
+    fn generate_tls_certificate(
+        &self,
+        _ip_address: IpAddr,
+        _now: SystemTime,
+    ) -> Result<TlsCertificate, ManagerError> {
+        self.certificate
+            .clone()
+            .ok_or_else(|| ManagerError::unsupported("generate_tls_certificate"))
+    }
+
+    fn full_sync(&self) -> Result<(), ManagerError> {
+        match self.inventory {
+            Some(_) => Ok(()),
+            None => Err(ManagerError::unsupported("full_sync")),
+        }
     }
 
     fn erase_block_device(

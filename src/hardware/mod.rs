@@ -14,7 +14,7 @@ mod plugin;
 mod steps;
 
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 
 pub use managers::Managers;
 pub(crate) use managers::RosterEntry;

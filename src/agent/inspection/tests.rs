@@ -6,10 +6,11 @@ use farrier_plugin::{HardwareManager, SilentContext};
 
 use super::*;
 use crate::agent::discovery::Looking;
-use crate::agent::tests::{Machine, announced};
+use crate::agent::tests::{announced, small_machine};
 use crate::conductor::ServiceKind;
 use crate::conductor::fake::{Answer, Conductor, NODE, friendly};
 use crate::config::Live;
+use crate::hardware::fake::FakeManager;
 
 #[test]
 fn the_urls_are_the_contracts() {
@@ -39,13 +40,16 @@ fn the_urls_are_the_contracts() {
 }
 
 /// An inspection whose first round has failed, and the machine that it is about.
-fn failed_at_first(conductor: &Conductor, root: &Path) -> (Inspection, Arc<Machine>, StateFile) {
+fn failed_at_first(
+    conductor: &Conductor,
+    root: &Path,
+) -> (Inspection, Arc<FakeManager>, StateFile) {
     let options = Options {
         api_url: vec![conductor.url()],
         inspection_collectors: Some("default".to_owned()),
         ..Options::default()
     };
-    let machine = Arc::new(Machine::new());
+    let machine = Arc::new(small_machine());
     let manager: Arc<dyn HardwareManager> = Arc::clone(&machine) as _;
     let managers =
         Managers::from_managers(Live::new(options.clone()), vec![manager], &SilentContext);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use farrier_plugin::SilentContext;
 
-use super::{Machine, announced};
+use super::{announced, small_machine};
 use crate::agent::discovery::{Discovery, Looking};
 use crate::agent::inspection::Inspection;
 use crate::agent::lookup::{Addresses, find_node};
@@ -30,7 +30,7 @@ async fn an_announcement_that_leads_nowhere_is_asked_for_again() {
         ..Options::default()
     };
     let live = Live::new(options);
-    let machine = Arc::new(Machine::new());
+    let machine = Arc::new(small_machine());
     let managers = Managers::from_managers(live.clone(), vec![machine], &SilentContext);
     let managers = Arc::new(managers.unwrap());
     let asked = Arc::new(AtomicUsize::new(0));

@@ -8,7 +8,7 @@ use farrier_plugin::SilentContext;
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
-use super::{Boot, Caller, Machine, ended};
+use super::{Boot, Caller, ended, small_machine};
 use crate::agent::life::relookup;
 use crate::agent::{AgentError, state};
 use crate::conductor::Client;
@@ -133,7 +133,7 @@ async fn a_later_lookup_with_another_node_brings_nothing() {
     let boot = Boot::new(&conductor);
     let live = Live::new(boot.options.clone());
     live.change(|options| options.lookup_interval = 1);
-    let machine = Arc::new(Machine::new());
+    let machine = Arc::new(small_machine());
     let managers = Managers::from_managers(live.clone(), vec![machine], &SilentContext);
     let managers = Arc::new(managers.unwrap());
     let client = Client::new(&live.current(), Resolver::default()).unwrap();

@@ -6,10 +6,7 @@ use std::net::TcpStream;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use farrier_plugin::{
-    BlockDevice, HardwareManager, Inventory, ManagerError, ManagerVersion, NetworkInterface, Node,
-    support,
-};
+use farrier_plugin::{BlockDevice, Inventory, NetworkInterface, support};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rustls::pki_types::CertificateDer;
@@ -26,32 +23,18 @@ use tracing_subscriber::util::SubscriberInitExt;
 use super::{AgentError, Boot, Caller, End, Hardware, MAC};
 use crate::block::fixture;
 use crate::conductor::fake::{Answer, Asked, Conductor, NODE, TOKEN, friendly, lookup};
+use crate::hardware::fake::FakeManager;
 use crate::sys::loop_device::LoopDevice;
 
 /// A vendor's manager in front of the agent's own: a machine with a management controller, whose root
 /// disk is this one.
-struct Vendor {
-    disk: String,
-}
-
-impl HardwareManager for Vendor {
-    fn class_name(&self) -> &str {
-        "Vendor"
-    }
-
-    fn version(&self) -> ManagerVersion {
-        ManagerVersion {
-            name: "vendor".to_owned(),
-            version: "1".to_owned(),
-        }
-    }
-
-    fn evaluate_hardware_support(&self) -> Result<u32, ManagerError> {
-        Ok(support::MAINLINE)
-    }
-
-    fn list_hardware_info(&self) -> Result<Inventory, ManagerError> {
-        Ok(Inventory {
+fn vendor(disk: &str) -> FakeManager {
+    let disk = BlockDevice {
+        name: disk.to_owned(),
+        ..BlockDevice::default()
+    };
+    FakeManager::new("Vendor", support::MAINLINE)
+        .knowing(|| Inventory {
             interfaces: vec![NetworkInterface {
                 name: "eno1".to_owned(),
                 mac_address: Some(MAC.to_owned()),
@@ -62,18 +45,7 @@ impl HardwareManager for Vendor {
             bmc_mac: Some("52:54:00:cc:dd:01".to_owned()),
             ..Inventory::default()
         })
-    }
-
-    fn os_install_device(
-        &self,
-        _node: Option<&Node>,
-        _permit_refresh: bool,
-    ) -> Result<BlockDevice, ManagerError> {
-        Ok(BlockDevice {
-            name: self.disk.clone(),
-            ..BlockDevice::default()
-        })
-    }
+        .choosing(move || Ok(disk.clone()))
 }
 
 /// An agent whose conductor wants this, and who calls it.
@@ -102,9 +74,7 @@ impl Wanted {
         })
         .await;
         let mut boot = Boot::new(&conductor);
-        boot.hardware = Hardware::Behind(Arc::new(Vendor {
-            disk: disk.to_owned(),
-        }));
+        boot.hardware = Hardware::Behind(Arc::new(vendor(disk)));
         let agent = boot.start();
         let heartbeat = conductor.wait_for("/v1/heartbeat", 1).await.remove(0);
         Self {

@@ -41,13 +41,15 @@ ramdisk: build ## Kernel and ramdisk: build/ramdisk/vmlinuz, build/ramdisk/initr
 plugin-initrd: ## A plugin to boot behind the ramdisk: PLUGIN=program, .so or folder, NAME=… FILES=… PACKAGES=…
 	@FILES="$(FILES)" PACKAGES="$(PACKAGES)" image/plugin-initrd "$(PLUGIN)" $(NAME)
 
-check: tools ## Format, lints, docs, licences, duplicates, arrows between the rooms
+check: tools ## Format, lints, docs, manual, licences, duplicates, arrows between the rooms
 	@echo "== format"
 	cargo fmt --all --check
 	@echo "== lints"
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	@echo "== docs"
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+	@echo "== manual and completions"
+	cargo test --workspace --test manual --locked --quiet
 	@echo "== dependencies"
 	@tests/check/dependencies
 	@echo "== the tree"
@@ -110,7 +112,8 @@ compare: ramdisk ## The Python agent and farrier in the same virtual servers, si
 findings: ## Whether surprises about tools and libraries of others still hold: ONLY=name for one
 	@findings/run $(ONLY)
 
-docs: tools ## The crate's documentation
+docs: tools ## The manual (docs/man), completions of shells (docs/completions), the crate's documentation
+	FARRIER_SNAPSHOTS=write cargo test --workspace --test manual --locked --quiet
 	cargo doc --workspace --no-deps --locked
 
 clean: ## Remove everything that was built

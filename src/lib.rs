@@ -32,6 +32,9 @@ pub mod testing {
     pub mod api {
         pub use crate::api::{Server, Settings, Token, serve};
     }
+    pub mod cli {
+        pub use crate::cli::command_line;
+    }
     pub mod command {
         pub use crate::command::{CommandTable, Environment, Shutdown};
     }

@@ -22,7 +22,7 @@ fn version_and_help_are_told() {
     assert_eq!(help.status.code(), Some(0));
     for part in [
         "farrier inventory",
-        "--api_url VALUE",
+        "--api_url <VALUE>",
         "(kernel: ipa-api-url)",
     ] {
         assert!(help.stdout.contains(part), "{part} is not in {help:?}");

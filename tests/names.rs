@@ -58,13 +58,10 @@ fn every_kernel_parameter_that_a_text_names_is_read() {
 
 #[test]
 fn every_flag_that_a_page_shows_is_taken() {
-    let taken: BTreeSet<String> = sources()
-        .into_iter()
-        .filter(|(path, _)| path.components().any(|part| part.as_os_str() == "cli"))
-        .flat_map(|(_, text)| quoted(&text))
-        .filter(|word| word.starts_with("--"))
-        .map(|flag| flag.trim_end_matches('=').to_owned())
-        .collect();
+    let mut command = farrier::testing::cli::command_line();
+    command.build();
+    let mut taken = BTreeSet::new();
+    flags(&command, &mut taken);
     let mut wrong = Vec::new();
     let mut found = 0;
     for (path, text) in pages() {
@@ -88,6 +85,15 @@ fn every_flag_that_a_page_shows_is_taken() {
     }
     assert!(found >= 15, "only {found} flags were found");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The flags of a command and its sub-commands, with their hyphens.
+fn flags(command: &clap::Command, found: &mut BTreeSet<String>) {
+    let names = command.get_arguments().filter_map(clap::Arg::get_long);
+    found.extend(names.map(|name| format!("--{name}")));
+    for command in command.get_subcommands() {
+        flags(command, found);
+    }
 }
 
 #[test]

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::{Parser, Subcommand};
 use farrier_plugin::{ManagerError, Node, Step, StepKind};
 use serde_json::{Map, Value, json};
 use tracing::level_filters::LevelFilter;
 
-use super::{complain, options_of_machine, say, say_json, wrong_usage};
+use super::machine::options_of_machine;
+use super::terminal::{complain, say, say_json};
 use crate::config::Live;
 use crate::hardware::{Finding, Managers, Refused, RosterEntry, check_plugin};
 use crate::sys::{log, printable};
@@ -27,14 +29,33 @@ struct Overview {
     steps: Vec<(StepKind, Result<Steps, ManagerError>)>,
 }
 
-/// Show the managers; `--json` for a program. Nothing is initialised. `test PATH` checks one plugin.
-pub(super) fn main(arguments: &[String]) -> ExitCode {
-    let is_json = match arguments {
-        [] => false,
-        [only] if only == "--json" => true,
-        [test, path] if test == "test" => return test_plugin(Path::new(path)),
-        [first, ..] => return wrong_usage(&format!("The argument {first:?} is not known")),
-    };
+/// Show the hardware managers of this machine and their steps.
+///
+/// Nothing is initialised.
+#[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Arguments {
+    /// Answer with JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check a plugin against the protocol.
+    Test {
+        /// The plugin, a program.
+        path: PathBuf,
+    },
+}
+
+/// Show the managers, or check one plugin.
+pub(super) fn main(arguments: Arguments) -> ExitCode {
+    if let Some(Command::Test { path }) = arguments.command {
+        return test_plugin(&path);
+    }
     let options = options_of_machine();
     let managers = match Managers::survey(Live::new(options)) {
         Ok(managers) => managers,
@@ -52,7 +73,7 @@ pub(super) fn main(arguments: &[String]) -> ExitCode {
             .collect(),
     };
     let is_whole = overview.steps.iter().all(|(_, steps)| steps.is_ok());
-    let said = if is_json {
+    let said = if arguments.json {
         say_json(&format!("{:#}\n", overview.to_json()))
     } else {
         say(&overview.for_person())
@@ -65,7 +86,10 @@ fn test_plugin(path: &Path) -> ExitCode {
     // Where it lies below the working directory it is still started by an absolute path.
     let path = match std::path::absolute(path) {
         Ok(path) => path,
-        Err(error) => return wrong_usage(&format!("{}: {error}", path.display())),
+        Err(error) => {
+            complain(&format!("{}: {error}", path.display()));
+            return ExitCode::FAILURE;
+        }
     };
     // What the plugin writes to stderr, and the agent says of it.
     log::start_on_terminal(LevelFilter::INFO);

@@ -11,9 +11,9 @@ use tracing::{debug, error, info, warn};
 
 use farrier_plugin::SilentContext;
 
-use super::USAGE;
+use super::{machine, terminal};
 use crate::agent::{self, AgentError, End, Setup};
-use crate::config::{self, ConfigError, Live, Loaded, Sources};
+use crate::config::{self, Flags, Live, Loaded, Sources};
 use crate::hardware::Managers;
 use crate::net::links;
 use crate::sys::{boot_times, log, out_of_memory, power, printable};
@@ -28,13 +28,13 @@ const WORKERS: usize = 2;
 const STACK: usize = 1024 * 1024;
 
 /// Be the agent with these flags.
-pub(super) fn main(arguments: Vec<String>) -> ExitCode {
+pub(super) fn main(flags: Flags) -> ExitCode {
     let root = Path::new("/");
-    let (loaded, notes) = match load(root, arguments) {
+    let (loaded, notes) = match load(root, flags) {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    super::hide_secrets(&loaded);
+    machine::hide_secrets(&loaded);
     log::start(loaded.options.debug);
     std::panic::set_hook(Box::new(|panic| {
         error!(%panic, "a defect of the agent");
@@ -66,23 +66,19 @@ pub(super) fn main(arguments: Vec<String>) -> ExitCode {
 
 /// Kernel parameters, virtual media, files, environment, flags. What is wrong is said before there
 /// is a log, since the options say how to log.
-fn load(root: &Path, arguments: Vec<String>) -> Result<(Loaded, Vec<String>), ExitCode> {
+fn load(root: &Path, flags: Flags) -> Result<(Loaded, Vec<String>), ExitCode> {
     let (parameters, prepared) = agent::prepare_virtual_media(root);
     let mut notes = prepared.notes;
     if let Some(error) = prepared.failure {
         complain(&error);
         notes.push(farrier_plugin::chain(&error));
     }
-    let sources = Sources::of_machine(parameters, root, arguments);
+    let sources = Sources::of_machine(parameters, root, flags);
     let loaded = config::load(&sources).map_err(|errors| {
-        let mut code = CONFIGURATION;
         for error in &errors {
             complain(error);
-            if matches!(error, ConfigError::Usage(_)) {
-                code = USAGE;
-            }
         }
-        ExitCode::from(code)
+        ExitCode::from(CONFIGURATION)
     })?;
     Ok((loaded, notes))
 }
@@ -170,5 +166,5 @@ fn failed(error: &AgentError) -> ExitCode {
 
 /// Before there is a log: to the console.
 fn complain(error: &dyn Error) {
-    super::complain(&farrier_plugin::chain(error));
+    terminal::complain(&farrier_plugin::chain(error));
 }

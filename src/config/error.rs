@@ -76,7 +76,4 @@ pub(crate) enum ConfigError {
         #[source]
         source: io::Error,
     },
-    /// The command line is wrong.
-    #[error("{0}; `farrier --help` lists what there is")]
-    Usage(String),
 }

@@ -1,11 +1,14 @@
 //! The agent's flags: every option of the group DEFAULT under its own name
 //! (contract/control-plane 1.1).
 
-use std::fmt::Write as _;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Id, value_parser};
+
+use super::Origin;
 use super::options::{ENTRIES, Entry};
-use super::{ConfigError, Origin};
 
 /// Flags of the reference's logging library; where the log goes is not theirs to say here.
 const LOG_SWITCHES: [&str; 7] = [
@@ -28,12 +31,12 @@ const LOG_VALUES: [&str; 6] = [
     "log-date-format",
 ];
 
-/// What a command line says.
-#[derive(Default)]
-pub(super) struct Flags {
+/// What a command line says to the agent.
+#[derive(Clone, Default)]
+pub(crate) struct Flags {
     /// Files and directories with configuration, in order.
     pub(super) files: Vec<Place>,
-    /// Options with their values.
+    /// Options with their values, in order.
     pub(super) values: Vec<(&'static Entry, String, Origin)>,
     /// Flags that are accepted and do nothing.
     pub(super) without_effect: Vec<String>,
@@ -48,101 +51,133 @@ pub(super) enum Place {
     File(PathBuf),
 }
 
-/// Read a command line, without the program's name and the sub-command.
-pub(super) fn parse(arguments: &[String]) -> Result<Flags, ConfigError> {
-    let mut flags = Flags::default();
-    let mut rest = arguments.iter();
-    while let Some(argument) = rest.next() {
-        let Some(long) = argument.strip_prefix("--").filter(|long| !long.is_empty()) else {
-            return Err(ConfigError::Usage(format!(
-                "The argument {argument:?} is not known"
-            )));
+/// What the page of the agent says after its flags.
+const PRECEDENCE: &str = "\
+The agent's flags beat the environment (FARRIER_<OPTION>), which beats configuration files
+(/etc/ironic-python-agent.conf, /etc/farrier.conf, /etc/ironic-python-agent.d/*.conf), which beat
+the kernel command line (kernel: the parameter). What takes no VALUE is a switch, and --no<SWITCH>
+turns it off.";
+
+impl Args for Flags {
+    fn augment_args(command: Command) -> Command {
+        let with_value = |name: &'static str, value: &'static str| {
+            let arg = Arg::new(name).long(name).value_name(value);
+            // A token may begin with a hyphen.
+            arg.action(ArgAction::Append).allow_hyphen_values(true)
         };
-        let (name, inline) = match long.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_owned())),
-            None => (long, None),
+        let switch = |name: &'static str| {
+            let on = Arg::new(name).long(name).action(ArgAction::SetTrue);
+            let name = format!("no{name}");
+            let off = Arg::new(&name).long(name).action(ArgAction::SetTrue);
+            [on, off.hide(true)]
         };
-        let mut value = || {
-            inline
-                .clone()
-                .or_else(|| rest.next().cloned())
-                .ok_or_else(|| ConfigError::Usage(format!("The flag --{name} needs a value")))
-        };
-        if name == "config-file" {
-            flags.files.push(Place::File(value()?.into()));
-        } else if name == "config-dir" {
-            flags.files.push(Place::Directory(value()?.into()));
-        } else if LOG_VALUES.contains(&name) {
-            value()?;
-            flags.without_effect.push(format!("--{name}"));
-        } else if LOG_SWITCHES
-            .iter()
-            .any(|switch| *switch == name || name == format!("no{switch}"))
-        {
-            flags.without_effect.push(format!("--{name}"));
-        } else {
-            let (entry, fixed) = option(name)
-                .ok_or_else(|| ConfigError::Usage(format!("The flag --{name} is not known")))?;
-            let value = match (fixed, &inline) {
-                (Some(_), Some(_)) => {
-                    return Err(ConfigError::Usage(format!(
-                        "The flag --{name} takes no value"
-                    )));
-                }
-                (Some(fixed), None) => fixed.to_owned(),
-                (None, _) => value()?,
-            };
-            let origin = Origin::Flag {
-                flag: format!("--{name}"),
-            };
-            flags.values.push((entry, value, origin));
-        }
+        let places = [
+            with_value("config-file", "FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("Read this file in place of the default ones"),
+            with_value("config-dir", "DIRECTORY")
+                .value_parser(value_parser!(PathBuf))
+                .help("Read this directory's *.conf in place of the default ones"),
+        ];
+        let options = with_flag().flat_map(|entry| {
+            if entry.switch {
+                let [on, off] = switch(entry.name);
+                vec![on.help(entry.help()), off]
+            } else {
+                vec![with_value(entry.name, "VALUE").help(entry.help())]
+            }
+        });
+        let log_switches = LOG_SWITCHES.into_iter().flat_map(switch);
+        let log_values = LOG_VALUES.map(|name| with_value(name, "VALUE"));
+        command
+            .after_help(PRECEDENCE)
+            .next_line_help(true)
+            .args(places)
+            .args(options)
+            .args(log_switches.chain(log_values).map(|arg| arg.hide(true)))
     }
-    Ok(flags)
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
 }
 
-/// The flags as `--help` lists them.
-pub(crate) fn help() -> String {
-    let mut text = "  --config-file FILE      read this file in place of the default ones\n  \
-                    --config-dir DIRECTORY  read this directory's *.conf in place of the default \
-                    ones\n"
-        .to_owned();
-    for entry in ENTRIES.iter().filter(|entry| entry.group == "DEFAULT") {
-        let value = if entry.switch { "" } else { " VALUE" };
-        let no = if entry.switch {
-            format!(", --no{}", entry.name)
-        } else {
-            String::new()
-        };
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "  --{}{no}{value}  {}", entry.name, entry.help());
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given =
+            |name: &Id| matches.value_source(name.as_str()) == Some(ValueSource::CommandLine);
+        let mut all: Vec<(usize, &str, &OsStr)> = Vec::new();
+        for name in matches.ids().filter(|name| given(name)).map(Id::as_str) {
+            let places = matches.indices_of(name).into_iter().flatten();
+            let values = matches.get_raw(name).into_iter().flatten();
+            all.extend(
+                places
+                    .zip(values)
+                    .map(|(place, value)| (place, name, value)),
+            );
+        }
+        // The last one of an option counts, and that of a switch's two flags.
+        all.sort_unstable_by_key(|(place, ..)| *place);
+        let mut flags = Self::default();
+        for (_, name, value) in all {
+            if name == "config-file" {
+                flags.files.push(Place::File(value.into()));
+            } else if name == "config-dir" {
+                flags.files.push(Place::Directory(value.into()));
+            } else if let Some((entry, fixed)) = option(name) {
+                let value =
+                    fixed.map_or_else(|| value.to_string_lossy().into_owned(), str::to_owned);
+                let flag = format!("--{name}");
+                flags.values.push((entry, value, Origin::Flag { flag }));
+            } else {
+                flags.without_effect.push(format!("--{name}"));
+            }
+        }
+        Ok(flags)
     }
-    text
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Flags {
+    /// The flags of a command line without the program's name.
+    pub(super) fn of<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, clap::Error> {
+        let command = Self::augment_args(Command::new("run").no_binary_name(true));
+        let matches = command
+            .args_override_self(true)
+            .try_get_matches_from(words)?;
+        Self::from_arg_matches(&matches)
+    }
+}
+
+/// The options that a flag can set.
+fn with_flag() -> impl Iterator<Item = &'static Entry> {
+    ENTRIES.iter().filter(|entry| entry.group == "DEFAULT")
 }
 
 /// The option of this flag, with the value that the flag stands for where it takes none.
 fn option(name: &str) -> Option<(&'static Entry, Option<&'static str>)> {
-    ENTRIES
-        .iter()
-        .filter(|entry| entry.group == "DEFAULT")
-        .find_map(|entry| {
-            if entry.name == name {
-                Some((entry, entry.switch.then_some("true")))
-            } else if entry.switch && name.strip_prefix("no") == Some(entry.name) {
-                Some((entry, Some("false")))
-            } else {
-                None
-            }
-        })
+    with_flag().find_map(|entry| {
+        if entry.name == name {
+            Some((entry, entry.switch.then_some("true")))
+        } else if entry.switch && name.strip_prefix("no") == Some(entry.name) {
+            Some((entry, Some("false")))
+        } else {
+            None
+        }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parsed(line: &str) -> Result<Flags, ConfigError> {
-        let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        parse(&arguments)
+    fn parsed(line: &str) -> Result<Flags, clap::Error> {
+        Flags::of(line.split_whitespace())
     }
 
     #[test]
@@ -182,9 +217,9 @@ mod tests {
             "--debug=1",
             "stray",
             "--efi_system_partition_size 1",
-            "--",
+            "-- stray",
         ] {
-            assert!(matches!(parsed(line), Err(ConfigError::Usage(_))), "{line}");
+            assert!(parsed(line).is_err(), "{line}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
-use super::flags::{self, Flags, Place};
+use super::flags::{Flags, Place};
 use super::options::{ENTRIES, Entry};
 use super::{ConfigError, KernelParameters, Options, Origin, Secret, ini, names};
 
@@ -39,8 +39,8 @@ pub(crate) struct Sources {
     pub root: PathBuf,
     /// The environment, of which `FARRIER_<OPTION>` and `HOME` count.
     pub environment: Vec<(String, String)>,
-    /// Flags, without the program's name and the sub-command.
-    pub arguments: Vec<String>,
+    /// The command line's.
+    pub flags: Flags,
 }
 
 /// Without what they hold: the token among it.
@@ -54,11 +54,7 @@ impl fmt::Debug for Sources {
 
 impl Sources {
     /// These parameters of this boot and this machine's environment, with these flags.
-    pub(crate) fn of_machine(
-        parameters: KernelParameters,
-        root: &Path,
-        arguments: Vec<String>,
-    ) -> Self {
+    pub(crate) fn of_machine(parameters: KernelParameters, root: &Path, flags: Flags) -> Self {
         Self {
             parameters,
             root: root.to_owned(),
@@ -67,7 +63,7 @@ impl Sources {
                     Some((name.into_string().ok()?, value.into_string().ok()?))
                 })
                 .collect(),
-            arguments,
+            flags,
         }
     }
 }
@@ -92,12 +88,11 @@ pub(crate) struct Loaded {
 ///
 /// All values that cannot be used are reported at once.
 pub(crate) fn load(sources: &Sources) -> Result<Loaded, Vec<ConfigError>> {
-    let flags = flags::parse(&sources.arguments).map_err(|error| vec![error])?;
     let mut loading = Loading::default();
     for (entry, value, origin) in kernel_values(&sources.parameters) {
         loading.set(entry, value, origin);
     }
-    for path in files(sources, &flags, &mut loading.errors) {
+    for path in files(sources, &mut loading.errors) {
         loading.read(&path);
     }
     for (name, value) in &sources.environment {
@@ -111,11 +106,11 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, Vec<ConfigError>> {
     if let Some((entry, value, origin)) = debug_by_kernel {
         loading.set(entry, value, origin);
     }
-    for (entry, value, origin) in flags.values {
-        loading.set(entry, &value, origin);
+    for (entry, value, origin) in &sources.flags.values {
+        loading.set(entry, value, origin.clone());
     }
     loading.options.boot_interface = sources.parameters.boot_interface().map(str::to_owned);
-    for flag in flags.without_effect {
+    for flag in &sources.flags.without_effect {
         loading.warnings.push(format!(
             "the flag {flag} has no effect: the log goes to the console and into the log archive"
         ));
@@ -242,27 +237,19 @@ fn kernel_values(
 
 /// The configuration files to read, in order. A default that does not exist is left out; a place
 /// that was named and cannot be read is an error.
-fn files(sources: &Sources, flags: &Flags, errors: &mut Vec<ConfigError>) -> Vec<PathBuf> {
-    let named_file = flags
-        .files
-        .iter()
-        .any(|place| matches!(place, Place::File(_)));
+fn files(sources: &Sources, errors: &mut Vec<ConfigError>) -> Vec<PathBuf> {
+    let named = &sources.flags.files;
+    let is_file = |place: &Place| matches!(place, Place::File(_));
     let mut files = Vec::new();
-    if !named_file {
+    if !named.iter().any(is_file) {
         files.extend(existing(sources, &FILES));
     }
-    if flags.files.len()
-        == flags
-            .files
-            .iter()
-            .filter(|place| matches!(place, Place::File(_)))
-            .count()
-    {
+    if named.iter().all(is_file) {
         for directory in existing(sources, &DIRECTORIES) {
             files.extend(in_directory(&directory).unwrap_or_default());
         }
     }
-    for place in &flags.files {
+    for place in named {
         match place {
             Place::File(path) => files.push(under(&sources.root, path)),
             Place::Directory(path) => {
@@ -332,7 +319,7 @@ mod tests {
                 parameters: KernelParameters::parse(line),
                 root: root.path().to_owned(),
                 environment: vec![("HOME".to_owned(), "/root".to_owned())],
-                arguments: Vec::new(),
+                flags: Flags::default(),
             };
             Self { root, sources }
         }
@@ -350,7 +337,7 @@ mod tests {
         }
 
         fn flags(&mut self, line: &str) {
-            self.sources.arguments = line.split_whitespace().map(str::to_owned).collect();
+            self.sources.flags = Flags::of(line.split_whitespace()).unwrap();
         }
 
         fn options(&self) -> Options {
@@ -471,7 +458,8 @@ mod tests {
                 &format!("{} = {}\n", entry.name, value("file")),
             );
             machine.environment(&entry.variable(), &value("environment"));
-            machine.sources.arguments = vec![format!("--{}", entry.name), value("flag")];
+            let flag = [format!("--{}", entry.name), value("flag")];
+            machine.sources.flags = Flags::of(flag.iter().map(String::as_str)).unwrap();
             let loaded = load(&machine.sources).unwrap();
             let sources = ["kernel", "file", "environment", "flag"];
             let given = sources

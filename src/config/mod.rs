@@ -14,7 +14,7 @@ mod secret;
 mod value;
 
 pub(crate) use error::{ConfigError, Origin};
-pub(crate) use flags::help as flags_help;
+pub(crate) use flags::Flags;
 pub(crate) use kernel::KernelParameters;
 pub use live::Live;
 pub(crate) use load::{Loaded, Sources, load};

@@ -52,7 +52,8 @@ impl Entry {
 
     /// What a person reads of it: what it is for, its default, the kernel's name of it.
     pub(super) fn help(&self) -> String {
-        let mut help = self.documentation.concat().trim_start().to_owned();
+        let help = self.documentation.concat();
+        let mut help = help.trim_start().trim_end_matches('.').to_owned();
         let default = (self.show)(&Options::default());
         if !default.is_empty() {
             help.push_str(&format!(" [default: {default}]"));

@@ -2,102 +2,61 @@
 
 use std::path::PathBuf;
 
-/// What is to be erased, and how.
-#[derive(Debug, Eq, PartialEq)]
-pub(super) struct Arguments {
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+
+/// Erase disks or files and prove it, or show how that would be done.
+#[derive(Debug, Eq, Parser, PartialEq)]
+#[command(name = "farrier erase")]
+pub(in crate::cli) struct Arguments {
+    /// What to erase; of a plan: all disks where none is named.
+    #[arg(value_name = "DEVICE", required_unless_present = "plan")]
     pub(super) devices: Vec<String>,
+    /// Show how the disks of this machine, or of a recorded one, would be erased, and why; touch
+    /// nothing.
+    #[arg(long, conflicts_with = "destroy_data")]
     pub(super) plan: bool,
-    /// Whoever types this knows that the data is gone afterwards.
+    /// Whoever types this knows that everything on the devices is lost afterwards.
+    #[arg(long, required_unless_present = "plan")]
     pub(super) destroy_data: bool,
+    /// Erase only what makes a disk look used.
+    #[arg(long)]
     pub(super) metadata: bool,
+    /// Passes of random data, where a disk is overwritten.
+    #[arg(long, value_name = "N", default_value_t = 1)]
     pub(super) passes: u32,
+    /// No last pass of zeros.
+    #[arg(long)]
     pub(super) no_zeros: bool,
+    /// Erase also file systems that a cluster shares.
+    #[arg(long)]
     pub(super) wipe_special_filesystems: bool,
+    /// Erase also disks of an installed system (`/` is not in memory).
+    #[arg(long)]
     pub(super) force: bool,
+    /// Answer with JSON.
+    #[arg(long)]
     pub(super) json: bool,
+    /// Plan for the machine that `farrier inventory --record` saved there.
+    #[arg(
+        long,
+        value_name = "DIRECTORY",
+        requires = "plan",
+        conflicts_with = "destroy_data"
+    )]
     pub(super) replay: Option<PathBuf>,
 }
 
 impl Arguments {
-    pub(super) fn parse(arguments: &[String]) -> Result<Self, String> {
-        let mut parsed = Self {
-            devices: Vec::new(),
-            plan: false,
-            destroy_data: false,
-            metadata: false,
-            passes: 1,
-            no_zeros: false,
-            wipe_special_filesystems: false,
-            force: false,
-            json: false,
-            replay: None,
-        };
-        let mut rest = arguments.iter();
-        while let Some(argument) = rest.next() {
-            let (name, value) = match argument.split_once('=') {
-                Some((name, value)) if name.starts_with("--") => (name, Some(value.to_owned())),
-                _ => (argument.as_str(), None),
-            };
-            let switch = match name {
-                "--plan" => &mut parsed.plan,
-                "--destroy-data" => &mut parsed.destroy_data,
-                "--metadata" => &mut parsed.metadata,
-                "--no-zeros" => &mut parsed.no_zeros,
-                "--wipe-special-filesystems" => &mut parsed.wipe_special_filesystems,
-                "--force" => &mut parsed.force,
-                "--json" => &mut parsed.json,
-                "--passes" | "--replay" => {
-                    let value = value
-                        .or_else(|| rest.next().cloned())
-                        .filter(|value| !value.is_empty())
-                        .ok_or_else(|| format!("The flag {name} needs a value"))?;
-                    if name == "--replay" {
-                        parsed.replay = Some(value.into());
-                    } else {
-                        parsed.passes = value
-                            .parse()
-                            .map_err(|_| "The value of --passes is a whole number".to_owned())?;
-                    }
-                    continue;
-                }
-                _ if name.starts_with('-') => return Err(format!("The flag {name} is not known")),
-                _ => {
-                    parsed.devices.push(argument.clone());
-                    continue;
-                }
-            };
-            if value.is_some() {
-                return Err(format!("The flag {name} takes no value"));
-            }
-            *switch = true;
-        }
-        parsed.check()?;
-        Ok(parsed)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        if self.plan {
-            if self.destroy_data {
-                return Err("--plan touches nothing, --destroy-data does: give one".to_owned());
-            }
-            return Ok(());
-        }
-        if self.replay.is_some() {
-            return Err("A recorded machine has no disks to erase; give --plan".to_owned());
-        }
-        if self.devices.is_empty() {
-            return Err("farrier erase needs --plan, or the devices to erase".to_owned());
-        }
-        if !self.destroy_data {
-            return Err(format!(
-                "Everything on {} would be lost; where that is meant, give --destroy-data",
-                self.devices.join(", ")
+    /// These, unless nothing would be done.
+    pub(super) fn checked(self) -> Result<Self, clap::Error> {
+        if self.passes == 0 && self.no_zeros && !self.metadata && !self.plan {
+            return Err(Self::command().error(
+                ErrorKind::ArgumentConflict,
+                "--passes 0 with --no-zeros would overwrite nothing",
             ));
         }
-        if self.passes == 0 && self.no_zeros && !self.metadata {
-            return Err("--passes 0 with --no-zeros would overwrite nothing".to_owned());
-        }
-        Ok(())
+        Ok(self)
     }
 }
 
@@ -105,9 +64,9 @@ impl Arguments {
 mod tests {
     use super::*;
 
-    fn parsed(line: &str) -> Result<Arguments, String> {
-        let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        Arguments::parse(&arguments)
+    fn parsed(line: &str) -> Result<Arguments, clap::Error> {
+        let words = ["erase"].into_iter().chain(line.split_whitespace());
+        Arguments::try_parse_from(words).and_then(Arguments::checked)
     }
 
     #[test]
@@ -136,6 +95,8 @@ mod tests {
             "--destroy-data /dev/sda --passes 0 --no-zeros",
             "--destroy-data=no /dev/sda",
             "--destroy-data /dev/sda --replay tree",
+            "--replay tree",
+            "--replay tree /dev/sda",
             "--destroy-data /dev/sda --yes",
         ] {
             assert!(parsed(line).is_err(), "{line}");

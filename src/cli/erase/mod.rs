@@ -11,9 +11,10 @@ use farrier_plugin::{BlockDevice, ErrorKind, ManagerError, Node};
 use serde_json::{Value, json};
 use tracing::level_filters::LevelFilter;
 
-use self::arguments::Arguments;
+pub(super) use self::arguments::Arguments;
+use super::machine::options_of_machine;
 use super::progress_line::ProgressLine;
-use super::{complain, options_of_machine, say, say_json, wrong_usage};
+use super::terminal::{answer, complain, say, say_json};
 use crate::block::list;
 use crate::block::skip::SkipList;
 use crate::config::Options;
@@ -25,10 +26,10 @@ use crate::sys::{log, power, printable};
 
 /// Show the plan, or erase. Ends with 0 where every device that was named is erased and that is
 /// proven, or the plan is shown; else with 1.
-pub(super) fn main(arguments: &[String]) -> ExitCode {
-    let arguments = match Arguments::parse(arguments) {
+pub(super) fn main(arguments: Arguments) -> ExitCode {
+    let arguments = match arguments.checked() {
         Ok(arguments) => arguments,
-        Err(message) => return wrong_usage(&message),
+        Err(wrong) => return answer(&wrong),
     };
     // What the records do not tell: a password that was taken off, a record that did not arrive.
     log::start_on_terminal(LevelFilter::WARN);
@@ -211,13 +212,15 @@ mod tests {
     use std::net::TcpListener;
     use std::thread;
 
+    use clap::Parser;
+
     use super::*;
     use crate::erase::fake_receiver::receive;
     use crate::sys::recording::{Recording, machines};
 
     fn run(line: &[&str]) -> Result<ExitCode, String> {
-        let arguments: Vec<String> = line.iter().map(|&word| word.to_owned()).collect();
-        let arguments = Arguments::parse(&arguments)?;
+        let arguments = Arguments::try_parse_from([&["erase"], line].concat())
+            .map_err(|error| error.to_string())?;
         erase(&arguments).map_err(|error| error.chain())
     }
 
@@ -251,8 +254,7 @@ mod tests {
         });
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().to_str().unwrap();
-        let line = [path, "--destroy-data"].map(str::to_owned);
-        let arguments = Arguments::parse(&line).unwrap();
+        let arguments = Arguments::parse_from(["erase", path, "--destroy-data"]);
         let erased = |options: &Options| {
             std::fs::write(path, vec![0x5a; 3 << 20]).unwrap();
             let order = order(Root::system(), &arguments, false, options.clone())?;
@@ -290,7 +292,7 @@ mod tests {
             let recording = Recording::of(&machine);
             let arguments = Arguments {
                 replay: Some(recording.root().path("/")),
-                ..Arguments::parse(&["--plan".to_owned()]).unwrap()
+                ..Arguments::parse_from(["erase", "--plan"])
             };
             let rows = rows(&arguments).unwrap();
             let text = table::for_person(&rows);
@@ -323,7 +325,7 @@ mod tests {
             let arguments = Arguments {
                 replay: Some(recording.root().path("/")),
                 devices: names.iter().map(|name| (*name).to_owned()).collect(),
-                ..Arguments::parse(&["--plan".to_owned()]).unwrap()
+                ..Arguments::parse_from(["erase", "--plan"])
             };
             let rows = rows(&arguments).unwrap();
             let kept: Vec<_> = rows

@@ -10,36 +10,40 @@ mod speed;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::Parser;
 use farrier_plugin::SilentContext;
 
-use super::{complain, options_of_machine, say, say_json, wrong_usage};
+use super::machine::options_of_machine;
+use super::terminal::{complain, say, say_json};
 use crate::config::{Live, Options};
 use crate::hardware::Managers;
 use crate::sys::root::Root;
 
-/// What the command line asks for.
-#[derive(Debug, Default)]
-struct Arguments {
-    /// As the conductor gets it.
+/// Show what this machine is, or a recorded one, or record it.
+#[derive(Debug, Default, Parser)]
+pub(super) struct Arguments {
+    /// Answer with JSON, as the conductor gets it.
+    #[arg(long)]
     json: bool,
-    /// Wait for what switches announce.
+    /// Wait for switches to say which port the machine is plugged into.
+    #[arg(long)]
     lldp: bool,
-    /// Only what the agent itself knows: for a plugin that asks in the middle of a call.
+    /// Show only what the agent itself knows: for a plugin that asks in the middle of a call.
+    #[arg(long)]
     without_plugins: bool,
-    /// Save what the inventory is made of.
+    /// Save what the inventory is read from, to be replayed elsewhere.
+    #[arg(long, value_name = "DIRECTORY")]
     record: Option<PathBuf>,
-    /// Without what names this one machine.
+    /// Record without what names this one machine: serial numbers, UUIDs, addresses.
+    #[arg(long, requires = "record")]
     mask: bool,
-    /// Show a recorded machine instead of this one.
+    /// Show the machine that was recorded there instead of this one.
+    #[arg(long, value_name = "DIRECTORY")]
     replay: Option<PathBuf>,
 }
 
 /// Show the inventory, of this machine or of a recorded one, or record what it is made of.
-pub(super) fn main(arguments: &[String]) -> ExitCode {
-    let arguments = match Arguments::parse(arguments) {
-        Ok(arguments) => arguments,
-        Err(message) => return wrong_usage(&message),
-    };
+pub(super) fn main(arguments: &Arguments) -> ExitCode {
     let root = arguments
         .replay
         .as_ref()
@@ -50,7 +54,7 @@ pub(super) fn main(arguments: &[String]) -> ExitCode {
             Err(why) => failed("recorded", &why),
         };
     }
-    let inventory = managers(&root, &arguments).and_then(|managers| managers.inventory());
+    let inventory = managers(&root, arguments).and_then(|managers| managers.inventory());
     match inventory {
         Ok(inventory) if arguments.json => match serde_json::to_string_pretty(&*inventory) {
             Ok(text) => say_json(&format!("{text}\n")),
@@ -80,34 +84,6 @@ fn managers(root: &Root, arguments: &Arguments) -> Result<Managers, farrier_plug
         Managers::discover(Live::new(options), &SilentContext)
     } else {
         Managers::discover_at(Live::new(options), root.clone(), false, &SilentContext)
-    }
-}
-
-impl Arguments {
-    fn parse(words: &[String]) -> Result<Self, String> {
-        let mut arguments = Self::default();
-        let mut words = words.iter();
-        while let Some(word) = words.next() {
-            let mut directory = || {
-                words
-                    .next()
-                    .map(PathBuf::from)
-                    .ok_or_else(|| format!("{word} needs a directory"))
-            };
-            match word.as_str() {
-                "--lldp" => arguments.lldp = true,
-                "--without-plugins" => arguments.without_plugins = true,
-                "--json" => arguments.json = true,
-                "--mask" => arguments.mask = true,
-                "--record" => arguments.record = Some(directory()?),
-                "--replay" => arguments.replay = Some(directory()?),
-                _ => return Err(format!("The argument {word:?} is not known")),
-            }
-        }
-        if arguments.mask && arguments.record.is_none() {
-            return Err("--mask goes with --record".to_owned());
-        }
-        Ok(arguments)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The flags of `farrier write`.
 
+use clap::builder::NonEmptyStringValueParser;
+use clap::{ArgGroup, Parser};
 use farrier_plugin::chain;
 use url::Url;
 
@@ -8,77 +10,46 @@ use crate::stream::{
     Algorithm, Checksum, Credentials, Format, ImageRequest, Location, MD5_DISABLED, Proxies,
 };
 
-/// What is to be written, and how.
-#[derive(Debug, Default, Eq, PartialEq)]
-pub(super) struct Arguments {
+/// Write an image to a disk or a file.
+///
+/// The image is raw, iso or qcow2, or raw inside gzip, xz, zstd or bzip2.
+#[derive(Debug, Eq, Parser, PartialEq)]
+#[command(
+    name = "farrier write",
+    group = ArgGroup::new("promise").args(["checksum", "no_checksum"]).required(true)
+)]
+pub(in crate::cli) struct Arguments {
+    /// The image: a URL, or the path of a file.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     url: String,
+    /// The disk, a file that stands for one, or a new file.
+    #[arg(long, value_name = "PATH", value_parser = NonEmptyStringValueParser::new())]
     pub(super) device: String,
+    /// What the image has to have: ALGORITHM:DIGEST, or the URL of a file of checksums.
+    #[arg(
+        long,
+        value_name = "ALGORITHM:DIGEST|URL",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
     checksum: Option<String>,
+    /// Write what nothing vouches for.
+    #[arg(long)]
     no_checksum: bool,
+    /// The image's format, where it is not to be found out.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     format: Option<String>,
+    /// Read all of it back from the disk and compare.
+    #[arg(long)]
     verify_device: bool,
+    /// Answer with JSON.
+    #[arg(long)]
     pub(super) json: bool,
+    /// Write also to a disk of an installed system (`/` is not in memory).
+    #[arg(long)]
     pub(super) force: bool,
 }
 
 impl Arguments {
-    pub(super) fn parse(arguments: &[String]) -> Result<Self, String> {
-        let mut parsed = Self::default();
-        let mut rest = arguments.iter();
-        while let Some(argument) = rest.next() {
-            let (name, value) = match argument.split_once('=') {
-                Some((name, value)) => (name, Some(value.to_owned())),
-                None => (argument.as_str(), None),
-            };
-            let switch = match name {
-                "--force" => &mut parsed.force,
-                "--json" => &mut parsed.json,
-                "--no-checksum" => &mut parsed.no_checksum,
-                "--verify-device" => &mut parsed.verify_device,
-                _ => {
-                    let value = value.or_else(|| rest.next().cloned());
-                    parsed.take(name, value)?;
-                    continue;
-                }
-            };
-            if value.is_some() {
-                return Err(format!("The flag {name} takes no value"));
-            }
-            *switch = true;
-        }
-        for (flag, value) in [("--url", &parsed.url), ("--device", &parsed.device)] {
-            if value.is_empty() {
-                return Err(format!("farrier write needs {flag}"));
-            }
-        }
-        if parsed.checksum.is_some() == parsed.no_checksum {
-            return Err(
-                "farrier write needs either --checksum ALGORITHM:DIGEST (or the URL of a checksum \
-                 file), or --no-checksum to write what nothing vouches for"
-                    .to_owned(),
-            );
-        }
-        Ok(parsed)
-    }
-
-    fn take(&mut self, name: &str, value: Option<String>) -> Result<(), String> {
-        let needed = || {
-            value
-                .clone()
-                .filter(|value| !value.is_empty())
-                .ok_or_else(|| format!("The flag {name} needs a value"))
-        };
-        match name {
-            "--url" => self.url = needed()?,
-            "--device" => self.device = needed()?,
-            "--checksum" => self.checksum = Some(needed()?),
-            "--format" => self.format = Some(needed()?),
-            _ if name.starts_with('-') => return Err(format!("The flag {name} is not known")),
-            _ => return Err(format!("The argument {name} is not known")),
-        }
-        Ok(())
-    }
-
     /// The image that the flags speak of. Formats are all permitted: whoever types the command is
     /// the one who decides that.
     pub(super) fn request(&self, options: &Options) -> Result<ImageRequest, String> {
@@ -152,9 +123,8 @@ fn checksum(text: &str, options: &Options) -> Result<Checksum, String> {
 mod tests {
     use super::*;
 
-    fn parsed(line: &str) -> Result<Arguments, String> {
-        let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        Arguments::parse(&arguments)
+    fn parsed(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(["write"].into_iter().chain(line.split_whitespace()))
     }
 
     #[test]

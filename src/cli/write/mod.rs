@@ -8,13 +8,16 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use clap::CommandFactory;
+use clap::error::ErrorKind;
 use farrier_plugin::chain;
 use serde_json::{Value, json};
 
-use self::arguments::Arguments;
+pub(super) use self::arguments::Arguments;
 use self::target::Target;
+use super::machine::options_of_machine;
 use super::progress_line::ProgressLine;
-use super::{complain, options_of_machine, say, say_json, wrong_usage};
+use super::terminal::{answer, complain, say, say_json};
 use crate::config::Options;
 use crate::stream::{self, ImageRequest, Written};
 use crate::sys::power;
@@ -22,17 +25,17 @@ use crate::sys::power;
 /// Write the image that the flags name. Ends with 0 where it is on the disk and has the promised
 /// digest, or was to be written without one (`--no-checksum`); else with 1, and the disk does not
 /// boot.
-pub(super) fn main(arguments: &[String]) -> ExitCode {
+pub(super) fn main(arguments: &Arguments) -> ExitCode {
     let options = options_of_machine();
-    let task = Arguments::parse(arguments)
-        .and_then(|arguments| Ok((arguments.request(&options)?, arguments)));
-    let (request, arguments) = match task {
-        Ok(task) => task,
-        Err(message) => return wrong_usage(&message),
+    let request = match arguments.request(&options) {
+        Ok(request) => request,
+        Err(message) => {
+            return answer(&Arguments::command().error(ErrorKind::ValueValidation, message));
+        }
     };
     let line = ProgressLine::new();
     line.hear_interrupts();
-    let outcome = write(&arguments, &request, &options, &line);
+    let outcome = write(arguments, &request, &options, &line);
     line.clear();
     match outcome {
         Ok(done) if arguments.json => say_json(&format!("{}\n", done.to_json())),
@@ -123,12 +126,14 @@ fn peak_memory() -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
 
     fn run(line: &[&str]) -> Result<Done, String> {
-        let arguments: Vec<String> = line.iter().map(|&word| word.to_owned()).collect();
         let options = Options::default();
-        let arguments = Arguments::parse(&arguments)?;
+        let arguments = Arguments::try_parse_from([&["write"], line].concat())
+            .map_err(|error| error.to_string())?;
         let request = arguments.request(&options)?;
         write(&arguments, &request, &options, &ProgressLine::new())
             .map_err(|error| chain(error.as_ref()))

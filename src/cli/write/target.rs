@@ -91,7 +91,10 @@ impl Target {
     /// disk, and not every device has partitions (a loop device may be set up without).
     pub(super) fn keep(self, size: u64) -> Result<(), TargetError> {
         if let Err(error) = self.disk.reread_partitions() {
-            crate::cli::complain(&format!("the image is written, but: {}", chain(&error)));
+            crate::cli::terminal::complain(&format!(
+                "the image is written, but: {}",
+                chain(&error)
+            ));
         }
         let is_device = self.disk.is_device();
         // udev looks at a disk once it is unlocked.

@@ -174,7 +174,7 @@ pub(crate) enum EraseError {
         kept: &'static str,
         /// What failed.
         #[source]
-        source: DeliveryError,
+        source: Box<DeliveryError>,
     },
     /// A record must be delivered, and there is no place for it. Nothing is erased.
     #[error(

@@ -391,7 +391,7 @@ impl EraseStep {
                 return Err(EraseError::Undelivered {
                     device,
                     kept,
-                    source,
+                    source: Box::new(source),
                 }
                 .into());
             }

@@ -1,4 +1,22 @@
-//! How an agent ends.
+//! How an agent that serves ends: nothing that it has begun is left without a word.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::spawn_blocking;
+use tracing::error;
+
+use super::status::Status;
+use crate::command::{CommandTable, CutOff};
+
+/// What the command under way gets to stop. A plugin has ten seconds of it, and is killed then. Together
+/// with [`REPORT`] and the end of the server it is less than PID 1 waits for the agent.
+pub(super) const GRACE: Duration = Duration::from_secs(15);
+
+/// How long the agent serves on after a command was cut off, so that the conductor hears of it while there
+/// is somebody to ask: a heartbeat leaves five seconds after the one before at the latest.
+pub(super) const REPORT: Duration = Duration::from_secs(8);
 
 /// How an agent ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -9,4 +27,51 @@ pub(crate) enum End {
     Rescued,
     /// The system asked the agent to end.
     Terminated,
+}
+
+/// Resolves when the system asks the agent to end, by SIGTERM or SIGINT; never where those cannot be
+/// caught. Until it is waited for, they end the process as they do any other.
+pub(crate) async fn asked_to_end() {
+    let mut terminate = signal(SignalKind::terminate()).ok();
+    let mut interrupt = signal(SignalKind::interrupt()).ok();
+    tokio::select! {
+        () = arrived(&mut terminate) => {}
+        () = arrived(&mut interrupt) => {}
+    }
+}
+
+async fn arrived(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Tell the command under way to stop, wait for that as long as it may take, and tell the person at the
+/// console what becomes of it. Whether there was one.
+pub(super) async fn cut_off(
+    table: &Arc<CommandTable>,
+    why: CutOff,
+    grace: Duration,
+    status: &Status,
+) -> bool {
+    let Some(command) = table.cut_off(why) else {
+        return false;
+    };
+    status.doing(&format!(
+        "ending, because {why}: {} is told to stop and has {} s for it",
+        command.name(),
+        grace.as_secs()
+    ));
+    let (waiting, waited_for) = (Arc::clone(table), Arc::clone(&command));
+    let waited = spawn_blocking(move || waiting.give_up_after(grace, &waited_for)).await;
+    if let Err(panic) = waited {
+        error!(%panic, "waiting for the command's end met a defect");
+    }
+    if let Some(error) = command.outcome().and_then(|outcome| outcome.error.clone()) {
+        status.trouble(&error.details);
+    }
+    true
 }

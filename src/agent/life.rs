@@ -1,6 +1,7 @@
 //! The agent from start to end (contract/control-plane 1.2, with the repairs of section 13).
 
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -56,6 +57,8 @@ pub(crate) struct Setup {
     pub discover: Box<dyn FnOnce(Live) -> Result<Managers, ManagerError> + Send>,
     /// How commands reboot and power off.
     pub shutdown: Box<dyn Fn(Transition) -> Result<(), PowerError> + Send + Sync>,
+    /// Resolves when the system asks the agent to end: [`super::asked_to_end`], but for tests.
+    pub asked_to_end: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 /// Live until the end. The conductor being away, busy or of another opinion never is one.
@@ -65,6 +68,7 @@ pub(crate) async fn live(setup: Setup) -> Result<End, AgentError> {
         root,
         discover: find_managers,
         shutdown,
+        asked_to_end,
     } = setup;
     let started = Instant::now();
     boot_times::reached("agent", "");
@@ -195,6 +199,7 @@ pub(crate) async fn live(setup: Setup) -> Result<End, AgentError> {
         tls,
         token,
         signals: news,
+        asked_to_end,
         started,
         conductors: network::addresses(&client.urls(), &resolver).await,
     };

@@ -2,23 +2,23 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustls::ServerConfig;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
 use super::AgentError;
-use super::ending::End;
+use super::ending::{self, End, GRACE, REPORT};
 use super::markers;
 use super::progress;
 use super::status::Status;
 use crate::api::{self, Settings, Token};
-use crate::command::{CommandTable, Signal};
+use crate::command::{CommandTable, CutOff, Signal};
 use crate::conductor::{Beat, Client, Heartbeats, News};
 use crate::config::Options;
 use crate::sys::boot_times;
@@ -35,6 +35,8 @@ pub(super) struct Service {
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) token: Token,
     pub(super) signals: UnboundedReceiver<Signal>,
+    /// See [`super::Setup::asked_to_end`].
+    pub(super) asked_to_end: Pin<Box<dyn Future<Output = ()> + Send>>,
     pub(super) started: Instant,
     /// Addresses that are known to be conductors'.
     pub(super) conductors: Vec<IpAddr>,
@@ -65,7 +67,8 @@ pub(super) async fn serve(
         started_at: epoch_seconds_of(service.started),
         conductors: service.conductors,
     };
-    let progress = progress::show(Arc::clone(&service.table));
+    let table = Arc::clone(&service.table);
+    let mut progress = pin!(progress::show(Arc::clone(&table)));
     let server = api::serve(settings, service.table, stopped.clone()).map_err(AgentError::Api)?;
     let heartbeats = pulse.map(|pulse| {
         let heartbeats = Heartbeats {
@@ -78,24 +81,47 @@ pub(super) async fn serve(
     if heartbeats.is_none() {
         status.doing("serving, without a conductor to report to");
     }
+    let reports = heartbeats.is_some();
     let mut ended = server.ended;
     let end = tokio::select! {
-        end = wait_for_end(service.signals, &demanded) => end,
+        end = wait_for_end(service.signals, &demanded, service.asked_to_end) => end,
         _ = &mut ended => return Err(AgentError::ApiEnded),
-        never = progress => match never {},
+        never = &mut progress => match never {},
     };
     info!(?end, "ending");
-    stop.send_replace(true);
-    if timeout(END, ended).await.is_err() {
-        warn!("open requests did not end in time");
+    let stopping = async {
+        stop.send_replace(true);
+        let beats = async {
+            if let Some(heartbeats) = heartbeats {
+                let _ = timeout(END, heartbeats).await;
+            }
+        };
+        let (server, ()) = tokio::join!(timeout(END, ended), beats);
+        if server.is_err() {
+            warn!("open requests did not end in time");
+        }
+        if end == End::LockedDown {
+            markers::leave_locked_down(root);
+        }
+    };
+    let finish = async {
+        if end == End::LockedDown {
+            // Nobody is let in while a command takes its time to stop.
+            let cut_off = ending::cut_off(&table, CutOff::LockedDown, GRACE, status);
+            tokio::join!(cut_off, stopping);
+        } else {
+            let was_cut_off = ending::cut_off(&table, CutOff::Terminated, GRACE, status).await;
+            if was_cut_off && reports {
+                demanded.notify_one();
+                sleep(REPORT).await;
+            }
+            stopping.await;
+        }
+    };
+    tokio::select! {
+        () = finish => Ok(end),
+        never = progress => match never {},
     }
-    if let Some(heartbeats) = heartbeats {
-        let _ = timeout(END, heartbeats).await;
-    }
-    if end == End::LockedDown {
-        markers::leave_locked_down(root);
-    }
-    Ok(end)
 }
 
 /// That moment by the clock as it is now: when the agent started, the clock may not have been set.
@@ -141,14 +167,15 @@ async fn beat(heartbeats: Heartbeats, pulse: Arc<Pulse>, status: Arc<Status>) {
     heartbeats.run(send, tell).await;
 }
 
-async fn wait_for_end(mut signals: UnboundedReceiver<Signal>, demanded: &Notify) -> End {
-    let mut terminate = signal(SignalKind::terminate()).ok();
-    let mut interrupt = signal(SignalKind::interrupt()).ok();
+async fn wait_for_end(
+    mut signals: UnboundedReceiver<Signal>,
+    demanded: &Notify,
+    mut asked_to_end: Pin<Box<dyn Future<Output = ()> + Send>>,
+) -> End {
     loop {
         let news = tokio::select! {
             news = signals.recv() => news,
-            () = arrived(&mut terminate) => return End::Terminated,
-            () = arrived(&mut interrupt) => return End::Terminated,
+            () = &mut asked_to_end => return End::Terminated,
         };
         match news {
             Some(Signal::HeartbeatNow) => demanded.notify_one(),
@@ -156,16 +183,6 @@ async fn wait_for_end(mut signals: UnboundedReceiver<Signal>, demanded: &Notify)
             // The command table holds a sender as long as it is served.
             None => return End::Terminated,
         }
-    }
-}
-
-/// Resolves when the signal arrives; never where it cannot be caught.
-async fn arrived(signal: &mut Option<tokio::signal::unix::Signal>) {
-    match signal {
-        Some(signal) => {
-            signal.recv().await;
-        }
-        None => std::future::pending().await,
     }
 }
 

@@ -13,10 +13,10 @@ use farrier_plugin::{
 };
 use reqwest::Certificate;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::markers::Marker;
 use super::{AgentError, End, Setup, live};
 use crate::conductor::Endpoint;
 use crate::conductor::fake::{Answer, Asked, Conductor, NODE, TOKEN, friendly, lookup, root};
@@ -29,6 +29,7 @@ use crate::sys::power::PowerError;
 use crate::sys::root::Root;
 
 mod discovery;
+mod ending;
 mod inspection;
 mod lookups;
 mod restarts;
@@ -68,6 +69,8 @@ struct Boot {
     certificate: Option<TlsCertificate>,
     hardware: Hardware,
     interfaces: Arc<Mutex<Vec<&'static str>>>,
+    /// Stands for SIGTERM.
+    asked_to_end: Arc<Notify>,
 }
 
 /// Who knows the machine.
@@ -100,6 +103,7 @@ impl Boot {
             certificate: None,
             hardware: Hardware::Fake,
             interfaces: Arc::default(),
+            asked_to_end: Arc::default(),
         };
         boot.plug_in("eno1", MAC);
         boot
@@ -137,6 +141,10 @@ impl Boot {
             root: self.root.path().to_owned(),
             discover,
             shutdown: Box::new(|transition| Err(PowerError::NotInMemory { transition })),
+            asked_to_end: Box::pin({
+                let asked = Arc::clone(&self.asked_to_end);
+                async move { asked.notified().await }
+            }),
         };
         tokio::spawn(live(setup))
     }
@@ -192,6 +200,14 @@ impl Caller {
         let url = format!("{}/v1/commands/?agent_token={}", self.url, self.token);
         let answer = self.http.get(url).send().await.unwrap();
         assert_eq!(answer.status(), 200);
+        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+    }
+
+    /// Issue it and do not wait for its end; the answer, also where that is a refusal.
+    async fn begin(&self, name: &str, parameters: Value) -> Value {
+        let url = format!("{}/v1/commands/?agent_token={}", self.url, self.token);
+        let body = json!({"name": name, "params": parameters}).to_string();
+        let answer = self.http.post(url).body(body).send().await.unwrap();
         serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
     }
 
@@ -387,25 +403,6 @@ async fn without_a_journal_nothing_is_served() {
     let result = ended(boot.start()).await;
     assert!(matches!(result, Err(AgentError::Journal(_))), "{result:?}");
     assert!(conductor.asked_for("/v1/heartbeat").is_empty());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_locked_down_agent_stops_serving_and_stays_so() {
-    let conductor = Conductor::friendly().await;
-    let boot = Boot::new(&conductor);
-    let agent = boot.start();
-    let heartbeat = conductor.wait_for("/v1/heartbeat", 1).await.remove(0);
-    let result = Caller::of(&heartbeat)
-        .issue("system.lockdown", json!({}))
-        .await;
-    assert_eq!(result["command_status"], "SUCCEEDED", "{result}");
-    assert_eq!(ended(agent).await.unwrap(), End::LockedDown);
-    let port = ("127.0.0.1", boot.options.listen_port);
-    assert!(std::net::TcpStream::connect(port).is_err());
-    assert_eq!(Marker::found(boot.path()), Some(Marker::LockedDown));
-    let asked = conductor.asked().len();
-    assert_eq!(ended(boot.start()).await.unwrap(), End::LockedDown);
-    assert_eq!(conductor.asked().len(), asked);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -93,8 +93,9 @@ fn be_agent(loaded: Loaded, root: &Path) -> ExitCode {
         root: root.to_owned(),
         discover: Box::new(|options| Managers::discover(options, &SilentContext)),
         shutdown: Box::new(power::request),
+        asked_to_end: Box::pin(agent::asked_to_end()),
     };
-    match runtime.block_on(agent::live(setup)) {
+    let code = match runtime.block_on(agent::live(setup)) {
         Ok(End::Terminated) => {
             info!("ended as the system asked");
             ExitCode::SUCCESS
@@ -129,7 +130,10 @@ fn be_agent(loaded: Loaded, root: &Path) -> ExitCode {
             failed(&error);
             ExitCode::FAILURE
         }
-    }
+    };
+    // Dropped, it would wait for whatever still blocks a thread, and with it PID 1.
+    runtime.shutdown_background();
+    code
 }
 
 /// Stay, so that PID 1 starts no other agent, until the system asks for the end.

@@ -58,7 +58,7 @@ impl Context for CommandContext {
     }
 
     fn is_cancelled(&self) -> bool {
-        self.command.is_cancelled()
+        self.command.why_cut_off().is_some()
     }
 }
 
@@ -67,6 +67,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::command::outcome::CutOff;
 
     #[test]
     fn the_log_is_spared_and_the_result_is_not() {
@@ -91,7 +92,7 @@ mod tests {
         let command = Arc::new(Command::running(Uuid::new_v4(), "execute_clean_step"));
         let context = CommandContext::new(Arc::clone(&command));
         assert!(!context.is_cancelled());
-        command.cancel();
+        command.cut_off(CutOff::Terminated);
         assert!(context.is_cancelled());
     }
 }

@@ -42,7 +42,7 @@ fn find(lookup: Lookup, name: &str) -> Result<&'static Definition, ManagerError>
         })
 }
 
-/// Run the commands in order until one fails.
+/// Run the commands in order until one fails, or the flow is told to stop.
 pub(super) fn run(
     lookup: Lookup,
     environment: &Environment,
@@ -50,6 +50,12 @@ pub(super) fn run(
     parameters: &Parameters,
 ) -> Result<Value, ManagerError> {
     for (name, params) in tasks(parameters)? {
+        if context.is_cancelled() {
+            return Err(ManagerError::new(
+                ErrorKind::CommandExecution,
+                format!("{name} was not begun: the flow was told to stop"),
+            ));
+        }
         let definition = find(lookup, name)?;
         let parameters = Parameters::new(params.clone(), parameters.large().clone());
         let ended = definition
@@ -158,6 +164,31 @@ mod tests {
         // The version mismatch of the second did not run it, and did not end the flow either.
         assert_eq!(ran, ["erase_devices", "fail"]);
         assert_eq!(manager.synced.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_flow_that_is_told_to_stop_begins_nothing_more() {
+        struct Cancelled;
+        impl Context for Cancelled {
+            fn report_progress(&self, _: farrier_plugin::Progress) {}
+
+            fn is_cancelled(&self) -> bool {
+                true
+            }
+        }
+        let state = tempfile::tempdir().unwrap();
+        let (manager, _) = FakeManager::new();
+        let (environment, _) = fake::environment(vec![manager.clone()], state.path());
+        let Value::Object(values) = json!({"flow": [{"standby.sync": {}}]}) else {
+            unreachable!()
+        };
+        let parameters = Parameters::new(values, Arc::default());
+        let error = run(commands, &environment, &Cancelled, &parameters).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "standby.sync was not begun: the flow was told to stop"
+        );
+        assert_eq!(manager.synced.load(Ordering::Relaxed), 0);
     }
 
     #[test]

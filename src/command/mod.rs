@@ -47,7 +47,7 @@ pub use environment::{Environment, Shutdown};
 #[cfg(test)]
 pub(crate) use journal::interrupted_in;
 pub(crate) use journal::{JournalError, LAST_EXIT};
-pub(crate) use outcome::{Command, ErrorObject};
+pub(crate) use outcome::{Command, CutOff, ErrorObject};
 pub(crate) use pace::Pace;
 pub(crate) use request::{Request, RequestError};
 pub use table::CommandTable;

@@ -1,8 +1,7 @@
 //! One command and how it ended, as the conductor sees them (contract/control-plane 5.4, 5.6).
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use farrier_plugin::{ErrorKind, ManagerError, Progress};
@@ -109,6 +108,33 @@ impl Outcome {
             result: Value::Null,
         }
     }
+
+    /// The same of the command of this name that was told to stop before: never a success.
+    pub(super) fn cut_off(self, name: &str, why: CutOff) -> Self {
+        let told = format!("{name} was told to stop, because {why}");
+        let Some(mut error) = self.error else {
+            return Self::failed(&ManagerError::new(
+                ErrorKind::CommandExecution,
+                format!("{told}. What it had done by then does not count as done"),
+            ));
+        };
+        error.details = format!("{told}: {}", error.details);
+        Self {
+            error: Some(error),
+            ..self
+        }
+    }
+}
+
+/// Why commands are cut off, as the rest of a sentence: the agent ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum CutOff {
+    /// The system asked the agent to end.
+    #[error("the agent was asked to end (SIGTERM)")]
+    Terminated,
+    /// The machine is taken off the network for good.
+    #[error("the machine is being locked down")]
+    LockedDown,
 }
 
 /// An outcome above this many bytes of JSON is kept as it is: nearly all of it is a text or two, and
@@ -167,7 +193,7 @@ pub struct Command {
     name: String,
     outcome: Mutex<Option<Kept>>,
     pace: Mutex<Option<Box<Pace>>>,
-    cancelled: AtomicBool,
+    cut_off: OnceLock<CutOff>,
     ended: Notify,
     /// The same for threads, which cannot wait for a task's channel with a time limit.
     outcome_is_there: Condvar,
@@ -181,7 +207,7 @@ impl Command {
             name: name.into(),
             outcome: Mutex::new(None),
             pace: Mutex::new(None),
-            cancelled: AtomicBool::new(false),
+            cut_off: OnceLock::new(),
             ended: Notify::new(),
             outcome_is_there: Condvar::new(),
         }
@@ -245,14 +271,14 @@ impl Command {
             .is_some()
     }
 
-    /// Ask it to stop at the next opportunity.
-    pub fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Relaxed);
+    /// Tell it to stop at the next opportunity. Only the first reason counts.
+    pub(super) fn cut_off(&self, why: CutOff) {
+        let _ = self.cut_off.set(why);
     }
 
-    /// Whether it was asked to stop.
-    pub(super) fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
+    /// Why it was told to stop, where it was.
+    pub(super) fn why_cut_off(&self) -> Option<CutOff> {
+        self.cut_off.get().copied()
     }
 
     /// Keep what it tells about itself.

@@ -6,9 +6,12 @@ use super::definition::{Definition, Mode, no_validation};
 use super::environment::Signal;
 use super::parameters::Signature;
 
+/// The command that ends the serving, itself included.
+pub(super) const LOCKDOWN: &str = "lockdown";
+
 /// The commands of this extension.
 pub(super) const COMMANDS: &[Definition] = &[Definition {
-    name: "lockdown",
+    name: LOCKDOWN,
     mode: Mode::Sync,
     signature: Signature::NONE,
     validate: no_validation,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use farrier_plugin::{Context, ErrorKind, ManagerError, SilentContext, StepKind, panic_text};
+use farrier_plugin::{Context, ErrorKind, ManagerError, StepKind, panic_text};
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
@@ -13,13 +13,14 @@ use super::context::CommandContext;
 use super::definition::{Definition, Mode, split};
 use super::environment::{Environment, Signal};
 use super::journal::{Journal, JournalError};
-use super::outcome::{Command, Outcome, Status};
+use super::outcome::{Command, CutOff, Outcome, Status};
 use super::parameters::{Parameters, invalid};
 use super::registry;
 use super::request::Request;
 use super::rescue;
 use super::results::Results;
 use super::steps::failure;
+use super::system;
 
 /// Stack of a command's thread. Decoders keep tables on the stack; unused pages cost nothing.
 const STACK: usize = 4 * 1024 * 1024;
@@ -34,11 +35,22 @@ pub struct CommandTable {
     journal: Journal,
     commands: Mutex<Vec<Arc<Command>>>,
     results: Results,
+    under_way: Mutex<UnderWay>,
+    /// Held from the look whether a command has ended until that is written and shown: an end has one
+    /// line in the journal.
+    writing_ends: Mutex<()>,
     /// Held while a command is issued, and for a synchronous command until its end: a second POST
     /// waits, reading does not.
     issuing: Mutex<()>,
     /// [`PATIENCE`], but for tests.
     patience: Duration,
+}
+
+/// What has begun and not ended, and whether anything may still begin.
+#[derive(Default)]
+struct UnderWay {
+    command: Option<Arc<Command>>,
+    cut_off: Option<CutOff>,
 }
 
 impl CommandTable {
@@ -62,6 +74,8 @@ impl CommandTable {
             journal,
             commands: Mutex::new(commands),
             results,
+            under_way: Mutex::default(),
+            writing_ends: Mutex::new(()),
             issuing: Mutex::new(()),
             patience: PATIENCE,
         }))
@@ -123,6 +137,44 @@ impl CommandTable {
         let commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
         let last = commands.last().cloned();
         last.filter(|command| command.status() == Status::Running)
+    }
+
+    /// The agent ends: no command begins any more, and the one under way, a synchronous one included, is
+    /// told to stop. Returns it where there is one; [`CommandTable::give_up_after`] follows.
+    ///
+    /// From now on it cannot succeed: what it gives after it was told is that of a work cut short, and a
+    /// manager that stops in order may call that a result.
+    pub(crate) fn cut_off(&self, why: CutOff) -> Option<Arc<Command>> {
+        let command = {
+            let mut under_way = self.under_way();
+            under_way.cut_off = Some(why);
+            under_way.command.clone()
+        }
+        // The one that asks for the lock-down is about to end, and well.
+        .filter(|command| command.name() != system::LOCKDOWN)?;
+        warn!(command = command.name(), "is told to stop, because {why}");
+        command.cut_off(why);
+        Some(command)
+    }
+
+    /// Block until the command that was told to stop has ended, for this long at most. Then it is journalled
+    /// and listed as failed whatever it still does: nobody would hear of its end.
+    pub(crate) fn give_up_after(&self, grace: Duration, command: &Arc<Command>) {
+        if command.ends_within(grace) {
+            return;
+        }
+        // What a drive does by itself is told so, with the password that it has meanwhile.
+        let at = command.pace().map_or_else(String::new, |pace| {
+            format!(" It was at: {}.", pace.progress().what)
+        });
+        let error = ManagerError::new(
+            ErrorKind::CommandExecution,
+            format!(
+                "it has not stopped {} s later, and may go on.{at} Nothing that it works on counts as done",
+                grace.as_secs()
+            ),
+        );
+        self.end(command, Outcome::failed(&error));
     }
 
     /// Issue a command. Blocks: until the end of a synchronous command, and until other requests
@@ -201,13 +253,12 @@ impl CommandTable {
         let command = self.begin(definition)?;
         let ended = guarded(definition, || {
             (definition.validate)(&self.environment, parameters)?;
-            (definition.run)(&self.environment, &SilentContext, parameters)
+            let context = CommandContext::new(Arc::clone(&command));
+            (definition.run)(&self.environment, &context, parameters)
         });
         match ended {
             Err(error) if refuses(&error) => {
-                if let Err(error) = self.journal.refused(command.id()) {
-                    error!(%error, "the command journal could not be written");
-                }
+                self.withdraw(&command);
                 Err(error)
             }
             ended => {
@@ -292,6 +343,14 @@ impl CommandTable {
     /// Write down that it starts. Where that fails, nothing runs.
     fn begin(&self, definition: &Definition) -> Result<Arc<Command>, ManagerError> {
         let command = Arc::new(Command::running(Uuid::new_v4(), definition.name));
+        let mut under_way = self.under_way();
+        if let Some(why) = under_way.cut_off {
+            // No 409: Ironic takes that to some commands for an answer.
+            return Err(ManagerError::new(
+                ErrorKind::CommandExecution,
+                format!("The agent begins no command any more, because {why}"),
+            ));
+        }
         self.journal
             .started(command.id(), command.name())
             .map_err(|error| {
@@ -301,16 +360,61 @@ impl CommandTable {
                 )
                 .with_source(error)
             })?;
+        under_way.command = Some(Arc::clone(&command));
         Ok(command)
     }
 
+    fn under_way(&self) -> MutexGuard<'_, UnderWay> {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn no_longer_under_way(&self, command: &Command) {
+        let mut under_way = self.under_way();
+        if under_way
+            .command
+            .as_ref()
+            .is_some_and(|other| other.id() == command.id())
+        {
+            under_way.command = None;
+        }
+    }
+
     /// Write down how it ended, then show it. Where writing fails, a restart would list it as
-    /// failed, which errs on the safe side.
+    /// failed, which errs on the safe side. Only the first end counts: one that was given up may still end.
     fn end(&self, command: &Arc<Command>, outcome: Outcome) {
+        let _writing = self.writing_ends();
+        if command.status() != Status::Running {
+            return;
+        }
+        self.no_longer_under_way(command);
+        let outcome = match command.why_cut_off() {
+            Some(why) => outcome.cut_off(command.name(), why),
+            None => outcome,
+        };
         if let Err(error) = self.journal.ended(command.id(), &outcome) {
             error!(%error, "the command journal could not be written");
         }
         self.show_end(command, outcome);
+    }
+
+    /// It was refused, and leaves no trace.
+    fn withdraw(&self, command: &Command) {
+        let _writing = self.writing_ends();
+        if command.status() != Status::Running {
+            return;
+        }
+        self.no_longer_under_way(command);
+        if let Err(error) = self.journal.refused(command.id()) {
+            error!(%error, "the command journal could not be written");
+        }
+    }
+
+    fn writing_ends(&self) -> MutexGuard<'_, ()> {
+        self.writing_ends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn show_end(&self, command: &Arc<Command>, outcome: Outcome) {

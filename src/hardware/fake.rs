@@ -291,9 +291,10 @@ impl HardwareManager for FakeManager {
         Ok(self.steps.clone())
     }
 
+    /// `until_told` goes on until it is told to stop, and calls that a result.
     fn execute_step(
         &self,
-        _context: &dyn Context,
+        context: &dyn Context,
         step: &str,
         _node: &Node,
         _ports: &[Port],
@@ -301,6 +302,12 @@ impl HardwareManager for FakeManager {
     ) -> Result<Value, ManagerError> {
         if !self.executes {
             return Err(ManagerError::unsupported(step));
+        }
+        if step == "until_told" {
+            while !context.is_cancelled() {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            return Ok("stopped in order".into());
         }
         Ok(self.answer(step)?.map_or(Value::Null, Value::String))
     }

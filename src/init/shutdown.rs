@@ -12,8 +12,9 @@ use crate::sys::mount::unmount_devices;
 use crate::sys::service::{dead_children, signal_everyone, terminate};
 use crate::sys::{page_cache, power};
 
-/// What the agent gets to end its command and to write its journal.
-const AGENT: Duration = Duration::from_secs(10);
+/// What the agent gets to stop its command, to tell the conductor and to close its connections: it takes
+/// half a minute at most for that, and less than a second where nothing runs.
+const AGENT: Duration = Duration::from_secs(35);
 
 /// What all others get.
 const OTHERS: Duration = Duration::from_secs(2);

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab import Agent, Disk, Hand, paths
-from lab.hand import PROCESSES
+from lab.hand import END_AGENT, PROCESSES
 from lab.node import ProvisionError
 
 MANAGERS = paths.ROOT / 'hardware_managers'
@@ -26,7 +26,7 @@ POLISH = {
 
 @pytest.fixture(scope='module')
 def hand():
-    return Hand(processes=PROCESSES)
+    return Hand(processes=PROCESSES, end_agent=END_AGENT)
 
 
 @pytest.fixture(scope='module')
@@ -135,6 +135,24 @@ def test_what_a_plugin_started_ends_with_it(lab, node, hand):
     assert 'faulty was killed by signal SIGSEGV' in failed['command_error']['details']
     processes, _ = observe(node, hand)
     assert not [process for process in processes if '/faulty.' in process['group']]
+
+
+def test_an_agent_that_ends_has_its_plugin_stop(lab, node, hand):
+    """The plugin stops in order, and says how far it was; the command has failed, also for the agent that
+    PID 1 starts next."""
+    console = node.server.console
+    polish = {'step': 'script_polish', 'interface': 'deploy', 'args': {'passes': 100}}
+    begun = Agent(lab, node).begin('clean.execute_clean_step', node={'uuid': node.uuid}, ports=[],
+                                   step=polish)
+    mark = console.mark()
+    hand.move(node.server, 'end_agent')
+    console.wait_for('now +ending, because the agent was asked to end', 10, mark)
+    console.wait_for('agent ended .*starting it again', 40, mark)
+    console.wait_for('now +ready for the conductor', 60, mark)
+    command, = (each for each in Agent(lab, node).commands() if each['id'] == begun['id'])
+    assert command['command_status'] == 'FAILED'
+    assert re.search(r'told to stop, because the agent was asked to end .*cancelled after \d+ of 100 passes',
+                     command['command_error']['details'])
 
 
 def test_a_step_that_asks_for_a_reboot_has_ended_with_it(node):

@@ -37,16 +37,19 @@ class Agent:
 
     def run(self, name, *, seconds=120, **params):
         """Runs a command without the conductor; returns it at its end."""
-        body = {'name': name, 'params': params}
-        token = self._lab.conductor.agent_token(self._node)
-        answer = self.post('/v1/commands', body, agent_token=token).json()
+        begun = self.begin(name, **params)
         deadline = time.monotonic() + seconds
         while True:
-            command, = (each for each in self.commands() if each['id'] == answer['id'])
+            command, = (each for each in self.commands() if each['id'] == begun['id'])
             if command['command_status'] != 'RUNNING':
                 return command
             assert time.monotonic() < deadline, command
             time.sleep(0.2)
+
+    def begin(self, name, **params):
+        """Issues a command and does not wait for its end; returns it as it is then."""
+        token = self._lab.conductor.agent_token(self._node)
+        return self.post('/v1/commands', {'name': name, 'params': params}, agent_token=token).json()
 
     def request(self, method, path, query, **body):
         with tempfile.NamedTemporaryFile('w', suffix='.crt') as file:

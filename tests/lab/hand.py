@@ -82,6 +82,8 @@ done
 echo "hand: killed the agent"
 '''
 
+END_AGENT = KILL_AGENT.replace('kill -9', 'kill -TERM').replace('killed', 'asked for its end')
+
 AGENT_MEMORY = '''\
 for p in /proc/[0-9]*; do
     read -r name < $p/comm 2>/dev/null || continue

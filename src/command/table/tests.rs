@@ -306,3 +306,93 @@ fn requests_one_after_the_other_never_run_side_by_side() {
     assert_eq!(accepted, 1);
     gate.send(Ok(Value::Null)).unwrap();
 }
+
+/// The lines of the journal that say how commands ended.
+fn ends(state: &Path) -> usize {
+    let journal = std::fs::read_to_string(state.join("commands.jsonl")).unwrap();
+    journal
+        .lines()
+        .filter(|line| line.contains("\"ended\""))
+        .count()
+}
+
+fn details(command: &Command) -> String {
+    let outcome = command.outcome().unwrap();
+    assert_eq!(outcome.status, Status::Failed);
+    outcome.error.clone().unwrap().details
+}
+
+#[test]
+fn a_command_that_was_told_to_stop_has_failed_whatever_it_says() {
+    let told = "execute_clean_step was told to stop, because the agent was asked to end (SIGTERM)";
+    let own = ManagerError::new(ErrorKind::BlockDeviceErase, "/dev/sda: half of it");
+    for (end, expected) in [
+        (
+            Ok(Value::Null),
+            format!("{told}. What it had done by then does not count as done"),
+        ),
+        (Err(own), format!("{told}: /dev/sda: half of it")),
+    ] {
+        let state = tempfile::tempdir().unwrap();
+        let (table, gate, _) = open(state.path());
+        let command = table.issue(step("gate")).unwrap();
+        let cut_off = table.cut_off(CutOff::Terminated).unwrap();
+        assert_eq!(cut_off.id(), command.id());
+        gate.send(end).unwrap();
+        table.give_up_after(Duration::from_secs(30), &command);
+        assert_eq!(details(&command), expected);
+        assert_eq!(ends(state.path()), 1);
+        // A second demand finds nothing to stop, and nothing begins any more.
+        assert!(table.cut_off(CutOff::LockedDown).is_none());
+        let error = table.issue(step("erase_devices")).unwrap_err();
+        assert_ne!(error.kind(), ErrorKind::AgentIsBusy);
+        assert!(
+            error.to_string().contains("begins no command any more"),
+            "{error}"
+        );
+        drop(table);
+        let (table, _, _) = open(state.path());
+        assert_eq!(details(&table.list()[0]), expected);
+    }
+}
+
+/// What does not stop, such as a drive that erases itself, is named in the error; its own end comes too late to
+/// count.
+#[test]
+fn a_command_that_does_not_stop_is_given_up_with_the_work_that_goes_on() {
+    let state = tempfile::tempdir().unwrap();
+    let (table, gate, _) = open(state.path());
+    let command = table.issue(step("gate")).unwrap();
+    while command.pace().is_none() {
+        thread::sleep(Duration::from_millis(5));
+    }
+    table.cut_off(CutOff::Terminated).unwrap();
+    table.give_up_after(Duration::from_millis(50), &command);
+    let expected = "execute_clean_step was told to stop, because the agent was asked to end (SIGTERM): it has not \
+                    stopped 0 s later, and may go on. It was at: waiting. Nothing that it works on counts as done";
+    assert_eq!(details(&command), expected);
+    gate.send(Ok(Value::Null)).unwrap();
+    while Arc::strong_count(&table) > 1 {
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(details(&command), expected);
+    assert_eq!(ends(state.path()), 1);
+}
+
+#[test]
+fn the_lock_down_itself_is_not_cut_off() {
+    let state = tempfile::tempdir().unwrap();
+    let (table, _, mut signals) = open(state.path());
+    let lock_down = registry::find("system.lockdown").unwrap();
+    let command = table.begin(lock_down).unwrap();
+    (lock_down.run)(
+        &table.environment,
+        &CommandContext::new(Arc::clone(&command)),
+        &Parameters::default(),
+    )
+    .unwrap();
+    assert_eq!(fake::drain(&mut signals), [Signal::LockDown]);
+    assert!(table.cut_off(CutOff::LockedDown).is_none());
+    table.end(&command, outcome(lock_down, Ok(Value::Null)));
+    assert_eq!(command.status(), Status::Succeeded);
+}

@@ -31,6 +31,23 @@ pub(in crate::erase) struct Watch<'a> {
     pub(in crate::erase) pause: Duration,
 }
 
+/// Whether it was told that a cancel has no effect.
+#[derive(Default)]
+pub(super) struct GoesOn(bool);
+
+impl GoesOn {
+    /// Tell once, after a cancel.
+    pub(super) fn look(&mut self, watch: &Watch<'_>) {
+        if !self.0 && watch.context.is_cancelled() {
+            self.0 = true;
+            warn!(
+                device = watch.device,
+                "the drive erases itself and cannot be stopped: told to stop, it goes on"
+            );
+        }
+    }
+}
+
 /// How a drive is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::erase) enum Standing<T> {
@@ -110,7 +127,7 @@ impl<'a> Watch<'a> {
     ) -> Result<T, DriveError> {
         let started = Instant::now();
         let mut silence = 0;
-        let mut told = false;
+        let mut goes_on = GoesOn::default();
         while started.elapsed() < limit {
             match ask() {
                 Ok(Standing::Running(part)) => {
@@ -126,13 +143,7 @@ impl<'a> Watch<'a> {
                     }
                 }
             }
-            if self.context.is_cancelled() && !told {
-                told = true;
-                info!(
-                    device = self.device,
-                    "the drive erases itself and cannot be stopped; the cancel has no effect on it"
-                );
-            }
+            goes_on.look(self);
             thread::sleep(self.pause);
         }
         Err(Fault::TooLong(limit).of(self.device))

@@ -14,12 +14,17 @@ use crate::erase::drive::ata::command::{BLOCK, Command, SHORT};
 use crate::erase::drive::ata::identify::{Estimate, Identify, Security};
 use crate::erase::drive::command::CommandError;
 use crate::erase::drive::error::{Aftermath, DriveError, Fault};
-use crate::erase::drive::watch::Watch;
+use crate::erase::drive::watch::{GoesOn, Watch};
 use crate::sys::scsi::{Data, ScsiDevice, ScsiError};
 
 /// The user password that is set before an erase, padded with zeros to 32 bytes. It can be typed:
 /// `hdparm --security-disable farrier /dev/sdX`.
 const OURS: &[u8] = b"farrier";
+
+/// What a drive that is at it is told to do: an agent that ends meanwhile leaves this in the error of
+/// its command, and the next erase of the drive takes the password off.
+const UNDER_WAY: &str =
+    "the drive erases itself, until then under the security password \"farrier\"";
 
 /// What is tried on a drive that has a password: ours, and those that the reference leaves: the
 /// empty one, and the word that hdparm before 9.51 took literally. A drive takes five wrong ones
@@ -34,7 +39,7 @@ const RECOVERY_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 10 } else
 /// Erase the drive by SECURITY ERASE UNIT. Afterwards it has no password.
 ///
 /// A drive that has a password of ours is freed of it first. Once the drive erases, nothing stops
-/// it, and a cancel is not looked at: the drive would go on, and be locked.
+/// it, and a cancel is told to have no effect: the drive would go on, and be locked.
 pub(super) fn erase(
     drive: &dyn ScsiDevice,
     enhanced: bool,
@@ -184,6 +189,7 @@ fn erase_unit(
         thread::Builder::new()
             .spawn_scoped(scope, erase)
             .map_err(broken)?;
+        let mut goes_on = GoesOn::default();
         loop {
             match receiver.recv_timeout(watch.pause) {
                 Ok(outcome) => return outcome,
@@ -192,7 +198,8 @@ fn erase_unit(
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     let done = share(watch.size, started.elapsed(), estimate);
-                    watch.report("the drive erases itself", done);
+                    watch.report(UNDER_WAY, done);
+                    goes_on.look(watch);
                 }
             }
         }

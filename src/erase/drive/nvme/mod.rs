@@ -55,7 +55,10 @@ impl Drive for NvmeDrive<'_> {
             Method::NvmeSanitize(action) => sanitize::sanitize(&controller, action, watch),
             Method::NvmeFormat { crypto } => {
                 watch.context.report_progress(Progress {
-                    what: format!("erasing {device}: {method}, which tells nothing on its way"),
+                    what: format!(
+                        "erasing {device}: {method}, which tells nothing on its way and cannot be \
+                         stopped"
+                    ),
                     done: 0,
                     total: Some(watch.size),
                 });

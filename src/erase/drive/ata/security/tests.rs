@@ -300,6 +300,8 @@ fn progress_is_told_while_the_drive_erases() {
     let told = context.told.into_inner().unwrap();
     assert_eq!(told.len(), 1);
     assert!(told[0].what.contains("cannot be stopped"));
+    // Where the agent ends meanwhile, its command's error keeps this.
+    assert!(told[0].what.contains("password \"farrier\""), "{told:?}");
     assert_eq!(told[0].total, Some(120_000));
     assert!((200..2000).contains(&told[0].done), "{}", told[0].done);
 }

@@ -47,7 +47,8 @@ check: tools ## Format, lints, docs, manual, licences, duplicates, arrows betwee
 	@echo "== lints"
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	@echo "== docs"
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --exclude farrier --no-deps --locked --quiet
+	RUSTDOCFLAGS="-D warnings" cargo doc -p farrier --no-deps --document-private-items --locked --quiet
 	@echo "== manual and completions"
 	cargo test --workspace --test manual --locked --quiet
 	@echo "== dependencies"
@@ -114,7 +115,8 @@ findings: ## Whether surprises about tools and libraries of others still hold: O
 
 docs: tools ## The manual (docs/man), completions of shells (docs/completions), the crate's documentation
 	FARRIER_SNAPSHOTS=write cargo test --workspace --test manual --locked --quiet
-	cargo doc --workspace --no-deps --locked
+	cargo doc --workspace --exclude farrier --no-deps --locked
+	cargo doc -p farrier --no-deps --document-private-items --locked
 
 clean: ## Remove everything that was built
 	rm -rf build $(CARGO_TARGET_DIR)

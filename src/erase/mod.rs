@@ -1,8 +1,8 @@
 //! Erasing disks.
 //!
 //! A step ([`EraseStep`]) begins with a look at all devices: the guard says whether each may be touched at
-//! all ([`Policy`]), the plan says how and why ([`Plan`]). In a device's turn a method erases it and proves
-//! that ([`overwrite()`], `metadata`), and the record keeps what was done ([`EraseRecord`]). Several
+//! all ([`Policy`]), the plan says how and why ([`plan::Plan`]). In a device's turn a method erases it and proves
+//! that ([`medium::overwrite`], `metadata`), and the record keeps what was done ([`record::EraseRecord`]). Several
 //! devices run side by side in [`in_parallel`], which collects every failure: nothing that failed is ever
 //! reported as erased.
 

@@ -123,7 +123,7 @@ fn common_name(hostname: &str) -> String {
 }
 
 /// The extension in DER, since rcgen marks it critical only where the subject is empty:
-/// SEQUENCE { [7] IMPLICIT OCTET STRING } (RFC 5280 4.2.1.6).
+/// `SEQUENCE { [7] IMPLICIT OCTET STRING }` (RFC 5280 4.2.1.6).
 fn subject_alternative_name(address: IpAddr) -> CustomExtension {
     let octets = match address {
         IpAddr::V4(address) => address.octets().to_vec(),

@@ -2,7 +2,7 @@
 //! of the file.
 //!
 //! What QEMU writes has its L1 table near the start, and each L2 table before the data that it maps
-//! or a few clusters after. So a [pass](pass) learns tables as they go by, keeps up to 16 MiB that
+//! or a few clusters after. So a [pass] learns tables as they go by, keeps up to 16 MiB that
 //! came before their map ([`look_back`]), and hands on the rest as it comes. Where a file is laid
 //! out otherwise (resized, much written to, tiny clusters), there are two ways on:
 //!
@@ -10,7 +10,7 @@
 //! - where the server does not give parts of the file, or there would be too many: what went by too
 //!   early is noted, and the next pass over the file begins with these notes.
 //!
-//! The [map](map) of what is still to come has a budget. A table that does not fit is left for the
+//! The [map] of what is still to come has a budget. A table that does not fit is left for the
 //! next pass as well, so that memory does not grow with fragmentation; only time does. Each L2 entry
 //! is mapped exactly once in all passes, so each byte of the disk is written once, zeros included.
 //!

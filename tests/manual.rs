@@ -72,7 +72,7 @@ fn pages(command: &Command, made: &mut BTreeMap<PathBuf, Vec<u8>>) {
         // The same flags, so the same page.
         text.extend(b".so man8/farrier.8\n");
     } else {
-        page.render(&mut text).unwrap();
+        page.render(&mut text).expect("written to memory");
     }
     made.insert(path, text);
     for command in command.get_subcommands() {

@@ -18,6 +18,10 @@ pub(super) trait Value {
 }
 
 impl Value for bool {
+    #[expect(
+        clippy::use_self,
+        reason = "a word about the flag, which is not of its type"
+    )]
     const SWITCH: bool = true;
 
     fn shown(&self) -> String {

@@ -22,9 +22,16 @@ const CRATES: &[&str] = &[
     "hardware_managers/example/src",
 ];
 
-/// Rooms with floors of their own, from top to bottom, as ARCHITECTURE.md draws them; each floor by
-/// the files and folders on it. Then the files that stand beside the floors.
-const WITHIN: &[(&str, &[&[&str]], &[&str])] = &[
+/// A room, its floors from top to bottom, each by the files and folders on it, and the files that stand
+/// beside the floors.
+type Floors = (
+    &'static str,
+    &'static [&'static [&'static str]],
+    &'static [&'static str],
+);
+
+/// Rooms with floors of their own, as ARCHITECTURE.md draws them.
+const WITHIN: &[Floors] = &[
     (
         "src/command",
         &[

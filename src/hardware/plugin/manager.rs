@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use farrier_plugin::protocol::answers::{FilteredDevice, RootDisk};
 use farrier_plugin::protocol::method::{Call, EvaluateHardwareSupport, FilterDevice};
 use farrier_plugin::protocol::parameters::{Filter, Nothing};
-use farrier_plugin::protocol::{self, Method, WireDevice};
+use farrier_plugin::protocol::{self, Method};
 use farrier_plugin::{
     BlockDevice, Context, Device, ErrorKind, ManagerError, Node, SilentContext, StepArguments,
     chain,
@@ -111,7 +111,7 @@ impl PluginManager {
     /// A root device, told as an object or, as the reference's managers do it, by its name alone.
     pub(super) fn device_of(&self, disk: RootDisk) -> Result<BlockDevice, ManagerError> {
         let name = match disk {
-            RootDisk::Device(WireDevice(device)) => return Ok(device),
+            RootDisk::Device(device) => return Ok(device.0),
             RootDisk::Name(name) => name,
         };
         (self.devices)(true)?

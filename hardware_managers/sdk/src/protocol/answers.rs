@@ -44,7 +44,7 @@ pub struct ErasedDevices(pub Value);
 #[serde(untagged)]
 pub enum RootDisk {
     /// The device.
-    Device(WireDevice),
+    Device(Box<WireDevice>),
     /// Its name alone, as the reference's managers tell it.
     Name(String),
 }
@@ -55,7 +55,7 @@ impl<'de> Deserialize<'de> for RootDisk {
         match Value::deserialize(deserializer)? {
             Value::String(name) => Ok(Self::Name(name)),
             device => WireDevice::deserialize(device)
-                .map(Self::Device)
+                .map(|device| Self::Device(Box::new(device)))
                 .map_err(serde::de::Error::custom),
         }
     }

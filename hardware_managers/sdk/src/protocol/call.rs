@@ -92,7 +92,7 @@ pub fn call(
             answer::<method::GetOsInstallDevice>(params, |root: RootDevice| {
                 manager
                     .os_install_device(root.node.as_ref(), root.permit_refresh)
-                    .map(|device| RootDisk::Device(WireDevice(device)))
+                    .map(|device| RootDisk::Device(Box::new(WireDevice(device))))
             })
         }
         Method::WaitForDisks => answer::<method::WaitForDisks>(params, |DiskWait { node }| {

@@ -21,6 +21,13 @@ pub(super) struct NvmeDrive<'a> {
     pub(super) name: &'a str,
 }
 
+impl NvmeDrive<'_> {
+    fn open(&self) -> Result<NvmeDevice, DriveError> {
+        NvmeDevice::open(self.root, self.name)
+            .map_err(|source| Fault::Open.after(self.name, source))
+    }
+}
+
 impl Drive for NvmeDrive<'_> {
     fn offer(&self, _: &BlockDevice, allowed: &Allowed) -> Result<Offers, String> {
         let mut offers = Offers::default();
@@ -42,15 +49,14 @@ impl Drive for NvmeDrive<'_> {
         Ok(offers)
     }
 
-    /// Nothing: what an earlier agent began is waited for by [`Drive::run`], after the markers.
-    fn prepare(&self, _: Method, _: &Watch<'_>) -> Result<(), DriveError> {
-        Ok(())
+    fn prepare(&self, method: Method, watch: &Watch<'_>) -> Result<(), DriveError> {
+        let only_formats = matches!(method, Method::NvmeFormat { .. });
+        sanitize::ready(&self.open()?, only_formats, watch)
     }
 
     fn run(&self, method: Method, watch: &Watch<'_>) -> Result<(), DriveError> {
         let device = self.name;
-        let controller = NvmeDevice::open(self.root, device)
-            .map_err(|source| Fault::Open.after(device, source))?;
+        let controller = self.open()?;
         match method {
             Method::NvmeSanitize(action) => sanitize::sanitize(&controller, action, watch),
             Method::NvmeFormat { crypto } => {

@@ -54,19 +54,39 @@ pub(in crate::erase) fn format(
     controller.admin(&command, &mut []).map_err(failed)
 }
 
-/// Sanitize the subsystem. One that an earlier agent began is waited for first: nothing stops it,
-/// and nothing else can begin.
+/// Wait for a sanitize that an earlier agent began, and leave the state in which one failed: in both, a
+/// controller takes neither reads and writes nor a format (NVM Express 1.4, 8.15).
 ///
-/// Nothing stops this one either: a cancel is noted and has no effect.
+/// A controller that only formats need not say where a sanitize stands.
+pub(super) fn ready(
+    controller: &dyn NvmeAdmin,
+    only_formats: bool,
+    watch: &Watch<'_>,
+) -> Result<(), DriveError> {
+    let standing = || standing(controller);
+    let now = match standing() {
+        Ok(now) => now,
+        Err(_) if only_formats => return Ok(()),
+        Err(source) => return Err(Fault::SanitizeStatus.after(watch.device, source)),
+    };
+    if watch.wait_for_earlier(now, SANITIZE_LIMIT, standing)? == SanitizeEnd::Failed {
+        leave_failed_state(controller, watch);
+    }
+    Ok(())
+}
+
+fn leave_failed_state(controller: &dyn NvmeAdmin, watch: &Watch<'_>) {
+    if let Err(error) = start(controller, EXIT_FAILURE) {
+        warn!(device = watch.device, %error, "the controller stays in its failed state");
+    }
+}
+
+/// Sanitize the subsystem. Nothing stops it: a cancel is noted and has no effect.
 pub(in crate::erase) fn sanitize(
     controller: &dyn NvmeAdmin,
     action: Sanitize,
     watch: &Watch<'_>,
 ) -> Result<(), DriveError> {
-    let standing = || standing(controller);
-    let now = standing().map_err(|source| Fault::SanitizeStatus.after(watch.device, source))?;
-    // How it ends is of no interest: another one follows.
-    watch.wait_for_earlier(now, SANITIZE_LIMIT, standing)?;
     let dword10 = UNRESTRICTED
         | match action {
             Sanitize::Block => 2,
@@ -76,13 +96,11 @@ pub(in crate::erase) fn sanitize(
     start(controller, dword10)
         .map_err(|source| Fault::SanitizeStart.after(watch.device, source))?;
     watch.begun(action.words());
-    match watch.until_ended(action.words(), SANITIZE_LIMIT, standing)? {
+    match watch.until_ended(action.words(), SANITIZE_LIMIT, || standing(controller))? {
         SanitizeEnd::Done => Ok(()),
         SanitizeEnd::Never => Err(Fault::NeverSanitized.of(watch.device)),
         SanitizeEnd::Failed => {
-            if let Err(error) = start(controller, EXIT_FAILURE) {
-                warn!(device = watch.device, %error, "the controller stays in its failed state");
-            }
+            leave_failed_state(controller, watch);
             let reason = "the controller says that the operation failed";
             Err(Fault::SanitizeFailed(reason).of(watch.device))
         }
@@ -126,6 +144,7 @@ mod tests {
         got: RefCell<Vec<AdminCommand>>,
     }
 
+    #[derive(Clone)]
     enum Answer {
         Done,
         Status(u16),
@@ -178,14 +197,18 @@ mod tests {
         }
     }
 
-    fn run(script: &Script, action: Sanitize) -> Result<(), DriveError> {
-        let watch = Watch {
+    fn watch() -> Watch<'static> {
+        Watch {
             context: &SilentContext,
             device: DEVICE,
             size: 1 << 40,
             pause: Duration::from_millis(1),
-        };
-        sanitize(script, action, &watch)
+        }
+    }
+
+    fn run(script: &Script, action: Sanitize) -> Result<(), DriveError> {
+        ready(script, false, &watch())?;
+        sanitize(script, action, &watch())
     }
 
     use Answer::{Done, Log, Namespace, Status};
@@ -226,12 +249,37 @@ mod tests {
         let script = Script::new(vec![
             Log(1, 2),
             Log(2, 2),
-            Log(65_535, 3),
+            Log(65_535, 1),
             Done,
             Log(65_535, 1),
         ]);
         run(&script, Sanitize::Crypto).unwrap();
         assert_eq!(script.sanitizes(), [4 | 1 << 3]);
+    }
+
+    #[test]
+    fn the_state_in_which_an_earlier_one_failed_is_left_before_anything_is_written() {
+        for earlier in [vec![Log(1, 2), Log(65_535, 3)], vec![Log(65_535, 3)]] {
+            for only_formats in [false, true] {
+                let mut answers = earlier.clone();
+                answers.push(Done);
+                let script = Script::new(answers);
+                ready(&script, only_formats, &watch()).unwrap();
+                assert_eq!(script.sanitizes(), [1]);
+            }
+        }
+        // Where it does not leave it, the next sanitize is all that it takes.
+        let script = Script::new(vec![Log(65_535, 3), Status(0x001)]);
+        ready(&script, false, &watch()).unwrap();
+    }
+
+    #[test]
+    fn a_controller_that_only_formats_need_not_know_the_page() {
+        let script = Script::new(vec![Status(0x109)]);
+        ready(&script, true, &watch()).unwrap();
+        let script = Script::new(vec![Status(0x109)]);
+        let error = ready(&script, false, &watch()).unwrap_err();
+        assert!(matches!(error.fault, Fault::SanitizeStatus));
     }
 
     #[test]

@@ -265,7 +265,10 @@ impl CommandTable {
                 self.end(&command, outcome(definition, ended));
                 // As in the reference, the result appears in the list when it is final.
                 self.push(&command);
-                Ok(command)
+                match broken_off(&command) {
+                    Some(error) if definition.name != rescue::FINALIZE => Err(error),
+                    _ => Ok(command),
+                }
             }
         }
     }
@@ -451,6 +454,14 @@ fn refuses(error: &ManagerError) -> bool {
             | ErrorKind::InvalidCommandParams
             | ErrorKind::HardwareManagerConfiguration
     )
+}
+
+/// What the POST of a synchronous command is answered with that was told to stop and failed: of its result
+/// Ironic 39 would tell as little as of those that [`refuses`] is about. It is recorded all the same.
+fn broken_off(command: &Command) -> Option<ManagerError> {
+    command.why_cut_off()?;
+    let details = command.outcome()?.error.clone()?.details;
+    Some(ManagerError::new(ErrorKind::CommandExecution, details))
 }
 
 fn outcome(definition: &Definition, ended: Result<serde_json::Value, ManagerError>) -> Outcome {

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::*;
+use crate::command::definition::no_validation;
 use crate::command::fake::{self, FakeManager};
+use crate::command::parameters::Signature;
 
 type Gate = Sender<Result<Value, ManagerError>>;
 
@@ -395,4 +397,50 @@ fn the_lock_down_itself_is_not_cut_off() {
     assert!(table.cut_off(CutOff::LockedDown).is_none());
     table.end(&command, outcome(lock_down, Ok(Value::Null)));
     assert_eq!(command.status(), Status::Succeeded);
+}
+
+/// Of a result without steps Ironic would tell only that it has none; of a refused rescue it would send the
+/// password again, in plain text.
+#[test]
+fn a_synchronous_command_that_was_told_to_stop_is_answered_with_an_error() {
+    const fn waits(name: &'static str) -> Definition {
+        Definition {
+            name,
+            mode: Mode::Sync,
+            signature: Signature::NONE,
+            validate: no_validation,
+            run: |_, context, _| {
+                while !context.is_cancelled() {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                Ok(Value::Null)
+            },
+        }
+    }
+    static GET_STEPS: Definition = waits("get_clean_steps");
+    static RESCUE: Definition = waits(rescue::FINALIZE);
+    let answer = |definition: &'static Definition| {
+        let state = tempfile::tempdir().unwrap();
+        let (table, _, _) = open(state.path());
+        let issuing = Arc::clone(&table);
+        let issued = thread::spawn(move || issuing.run_here(definition, &Parameters::default()));
+        while table.under_way().command.is_none() {
+            thread::sleep(Duration::from_millis(5));
+        }
+        table.cut_off(CutOff::Terminated).unwrap();
+        let issued = issued.join().unwrap();
+        assert_eq!(
+            names(&table),
+            [(definition.name.to_owned(), Status::Failed)]
+        );
+        issued
+    };
+    let error = answer(&GET_STEPS).unwrap_err();
+    assert!(
+        error.to_string().starts_with(
+            "get_clean_steps was told to stop, because the agent was asked to end (SIGTERM)"
+        ),
+        "{error}"
+    );
+    assert_eq!(answer(&RESCUE).unwrap().status(), Status::Failed);
 }

@@ -31,24 +31,37 @@ fn version_and_help_are_told() {
 
 #[test]
 fn wrong_usage_ends_with_64() {
-    for arguments in [
-        &["nonsense"][..],
-        &["run", "--api-url", "http://h"],
-        &["--no-such-flag"],
-        &["inventory", "--xml"],
-        &["write", "--url", "/tmp/only-a-source"],
-        &["write", "--url", "/tmp/a", "--device", "/tmp/b"],
-        &[
-            "write",
-            "--url=/tmp/a",
-            "--device=/tmp/b",
+    for (arguments, shown) in [
+        (&["nonsense"][..], "nonsense"),
+        (&["run", "--api-url", "http://h"], "--api_url"),
+        (&["--no-such-flag"], "--no-such-flag"),
+        (&["inventory", "--xml"], "--xml"),
+        (&["write", "--url", "/tmp/only-a-source"], "--device"),
+        (
+            &["write", "--url", "/tmp/a", "--device", "/tmp/b"],
             "--checksum",
-            "crc32:00",
-        ],
+        ),
+        (
+            &[
+                "write",
+                "--url=/tmp/a",
+                "--device=/tmp/b",
+                "--checksum",
+                "crc32:00",
+            ],
+            "--checksum",
+        ),
+        (
+            &["--agent_token=secret-token", "--no-such-flag"],
+            "--no-such-flag",
+        ),
+        (&["--agent_token", "secret-token", "stray"], "stray"),
     ] {
         let output = farrier(arguments);
         assert_eq!(output.status.code(), Some(64), "{arguments:?}: {output:?}");
         assert!(output.stderr.contains("--help"), "{output:?}");
+        assert!(output.stderr.contains(shown), "{output:?}");
+        assert!(!output.stderr.contains("secret-token"), "{output:?}");
     }
 }
 

@@ -38,7 +38,7 @@ def used(lab, hand):
     """A server whose disks are used, and a hand in it; it stays up between actions."""
     ramdisk = hand.into(lab.ramdisk, lab.run.boot / 'used.img')
     disks = [Disk('virtio', 32, serial=serial) for serial in ('M0', 'M1', 'LVM', 'GPT')]
-    with lab.enrolled('used', boot='direct', disks=[*disks, Hand.disk()],
+    with lab.enrolled('used', boot='direct', cpus=2, disks=[*disks, Hand.disk()],
                       node={'clean': False, 'fast_track': True, 'ramdisk': ramdisk}) as node:
         # Boots the agent. An inspection would do as well, but for some minutes after one a conductor
         # does not start a server anew whose step failed.

@@ -35,7 +35,7 @@ def node(lab, hand):
     """An idle guest with 512 MiB: inspected, and kept up with fast track."""
     lab.dhcp.set_lease(LEASE)
     ramdisk = hand.into(lab.ramdisk, lab.run.boot / 'observed.img')
-    with lab.enrolled('life', boot='direct', memory_mib=512,
+    with lab.enrolled('life', boot='direct', memory_mib=512, cpus=2, as_shipped=True,
                       disks=[Disk('virtio', 256), Hand.disk()],
                       parameters=' '.join(f'{key}={value}'
                                           for key, value in planted.PARAMETERS.items()),

@@ -290,13 +290,23 @@ pub fn chain(error: &dyn Error) -> String {
     let mut cause = error.source();
     while let Some(error) = cause {
         let words = error.to_string();
-        if !text.contains(&words) {
+        if !has_part(&text, &words) {
             text.push_str(": ");
             text.push_str(&words);
         }
         cause = error.source();
     }
     text
+}
+
+/// Whether a text has these words as a part of its own: from its start or a colon, to its end, a colon or
+/// what stands in parentheses. Words in the middle of others, such as of a path, say something else.
+fn has_part(text: &str, words: &str) -> bool {
+    text.match_indices(words).any(|(start, _)| {
+        let (before, after) = (&text[..start], &text[start + words.len()..]);
+        (before.is_empty() || before.ends_with(": "))
+            && (after.is_empty() || after.starts_with(": ") || after.starts_with(" ("))
+    })
 }
 
 /// What a panic said, from the value that `catch_unwind` or a thread's `join` gives.
@@ -365,6 +375,12 @@ mod tests {
         ] {
             assert_eq!(caused(text, lost()).chain(), text);
         }
+        // Words in the middle of others are not the cause.
+        let closed = io::Error::other("closed");
+        assert_eq!(
+            caused("cannot write /var/closed/x", closed).chain(),
+            "cannot write /var/closed/x: closed"
+        );
         // What lies behind such a cause is still told.
         assert_eq!(
             caused(

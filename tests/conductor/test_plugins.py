@@ -148,8 +148,8 @@ def test_an_agent_that_ends_has_its_plugin_stop(lab, node, hand):
     hand.move(node.server, 'end_agent')
     console.wait_for('now +ending, because the agent was asked to end', 10, mark)
     # Until it ends the agent serves, and says that it is ready.
-    ended = console.wait_for('agent ended .*starting it again', 40, mark)
-    console.wait_for('now +ready for the conductor', 60, mark + ended.end())
+    console.wait_for('agent ended .*starting it again', 40, mark)
+    console.wait_for('now +ready for the conductor', 60, console.mark())
     command, = (each for each in Agent(lab, node).commands() if each['id'] == begun['id'])
     assert command['command_status'] == 'FAILED'
     assert re.search(r'told to stop, because the agent was asked to end .*cancelled after \d+ of 100 passes',

@@ -32,6 +32,14 @@ pub(crate) enum EraseError {
         /// Why that one must not be touched.
         reason: String,
     },
+    /// Something at its turn says to leave it out, which nothing did at its begin.
+    #[error("{device} is not erased any further, since by now {reason}")]
+    Left {
+        /// The device.
+        device: String,
+        /// Why it is to be left out.
+        reason: String,
+    },
     /// Another device has its name now.
     #[error(
         "{device} is not erased: when all disks were looked at, this was {then}, and now it is \

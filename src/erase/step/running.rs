@@ -62,7 +62,7 @@ pub(crate) struct EraseStep {
     devices: Vec<BlockDevice>,
     guard: Guard,
     /// By the device's name: none of a device that could not be planned.
-    plans: BTreeMap<String, Plan>,
+    pub(super) plans: BTreeMap<String, Plan>,
     pub(super) scopes: Scopes,
     /// Names of the drives that were found with a password of ours.
     pub(super) freed: Vec<String>,

@@ -1,7 +1,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use farrier_plugin::{BlockDevice, ErrorKind, ManagerError, SilentContext, chain};
+use farrier_plugin::{
+    BlockDevice, Context, ErrorKind, ManagerError, Progress, SilentContext, chain,
+};
 
 use super::running::{Aim, EraseStep, Order};
 use crate::block::list;
@@ -181,6 +183,52 @@ fn a_method_that_would_reach_a_disk_in_use_by_now_is_not_run() {
     let error = chain(&error);
     assert!(error.contains("it would erase /dev/sdb too"), "{error}");
     assert!(error.contains("/mnt"), "{error}");
+}
+
+/// A context that changes the machine when it is asked for a cancel: while the first method runs.
+struct Meanwhile<'a>(&'a Machine, fn(&Machine));
+
+impl Context for Meanwhile<'_> {
+    fn report_progress(&self, _progress: Progress) {}
+
+    fn is_cancelled(&self) -> bool {
+        self.1(self.0);
+        false
+    }
+}
+
+#[test]
+fn a_disk_that_lost_its_name_while_a_method_failed_is_not_erased_by_the_next() {
+    type Change = fn(&Machine);
+    let changes: [(Change, &str); 2] = [
+        (
+            |machine| machine.put("run/udev/data/b8:0", "E:ID_SERIAL_SHORT=another\n"),
+            "serial number another",
+        ),
+        (
+            |machine| machine.put("sys/block/sda/ro", "1"),
+            "by now it is read-only",
+        ),
+    ];
+    for (change, told) in changes {
+        let machine = Machine::new(&["sda"]);
+        let mut order = machine.order(Aim::Data);
+        order.policy.read_only = crate::erase::ReadOnly::Skip;
+        let mut step = machine.begin(order, &["sda"]).unwrap();
+        // A plain file takes no discard as devices do.
+        let plan = step.plans.get_mut("/dev/sda").unwrap();
+        let mut discard = plan.methods[0].clone();
+        discard.method = Method::Discard {
+            secure: false,
+            granularity: 4096,
+        };
+        plan.methods.insert(0, discard);
+        let context = Meanwhile(&machine, change);
+        let (record, outcome) = step.turn(&step.devices()[0], &context);
+        let error = outcome.expect_err(told).chain();
+        assert!(error.contains(told), "{error}");
+        assert_eq!(record.to_json()["methods"].as_array().unwrap().len(), 1);
+    }
 }
 
 #[test]

@@ -152,6 +152,7 @@ impl EraseStep {
         let mut last = None;
         for planned in &plan.methods {
             let method = planned.method;
+            self.check_own(&device)?;
             info!(device, %method, reason = planned.reason, "erasing");
             let begun = record.method_begins(method);
             let outcome = self
@@ -180,6 +181,23 @@ impl EraseStep {
             });
         }
         Err(last.unwrap_or(EraseError::NothingPlanned { device }))
+    }
+
+    /// Whether the device itself may still be erased: it can have left its name to another one while
+    /// this waited for its turn, or while a method failed. Then no other method is tried.
+    fn check_own(&self, name: &str) -> Result<(), EraseError> {
+        let verdict = match self.devices().iter().find(|device| device.name == name) {
+            Some(device) => self.verdict_now(device),
+            None => self.verdict_now_of(name),
+        };
+        match verdict {
+            Verdict::Erase => Ok(()),
+            Verdict::Refuse(error) => Err(error),
+            Verdict::Skip(reason) => Err(EraseError::Left {
+                device: name.to_owned(),
+                reason,
+            }),
+        }
     }
 
     /// Whether the other devices that a method covers may still be erased.

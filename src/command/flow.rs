@@ -6,6 +6,10 @@ use serde_json::{Map, Value};
 use super::definition::{Check, Definition, Mode, Run, split};
 use super::environment::Environment;
 use super::parameters::{Parameters, Signature, invalid};
+use super::system;
+
+/// The command of this extension.
+pub(super) const START: &str = "start_flow";
 
 /// Gives the commands of an extension. The registry has them, and has the flow too: so it comes as an
 /// argument.
@@ -14,7 +18,7 @@ pub(super) type Lookup = fn(&str) -> Result<&'static [Definition], ManagerError>
 /// The command of this extension, with [`validate`] and [`run`] that know their lookup.
 pub(super) const fn start(validate: Check, run: Run) -> Definition {
     Definition {
-        name: "start_flow",
+        name: START,
         mode: Mode::Async,
         signature: Signature::of(&["flow"], &[]),
         validate,
@@ -76,6 +80,13 @@ pub(super) fn run(
         }
     }
     Ok(Value::Null)
+}
+
+/// Whether the flow's last command is the lock-down: one that ends well then has ended whole, although its
+/// own lock-down tells it to stop.
+pub(super) fn ends_in_lock_down(parameters: &Parameters) -> bool {
+    let last = tasks(parameters).ok().and_then(|mut tasks| tasks.pop());
+    last.is_some_and(|(name, _)| matches!(split(name), Ok(("system", system::LOCKDOWN))))
 }
 
 /// A command of a flow: its name and its parameters.

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::context::CommandContext;
 use super::definition::{Definition, Mode, split};
 use super::environment::{Environment, Signal};
+use super::flow;
 use super::journal::{Journal, JournalError};
 use super::outcome::{Command, CutOff, Outcome, Status};
 use super::parameters::{Parameters, invalid};
@@ -143,7 +144,7 @@ impl CommandTable {
     /// told to stop. Returns it where there is one; [`CommandTable::give_up_after`] follows.
     ///
     /// From now on it cannot succeed: what it gives after it was told is that of a work cut short, and a
-    /// manager that stops in order may call that a result.
+    /// manager that stops in order may call that a result. A flow that came to the lock-down at its end can.
     pub(crate) fn cut_off(&self, why: CutOff) -> Option<Arc<Command>> {
         let command = {
             let mut under_way = self.under_way();
@@ -288,6 +289,7 @@ impl CommandTable {
         }
         let command = self.begin(definition)?;
         self.push(&command);
+        let locks_down = definition.name == flow::START && flow::ends_in_lock_down(&parameters);
         let (table, running) = (Arc::clone(self), Arc::clone(&command));
         let spawned = thread::Builder::new()
             .name("command".to_owned())
@@ -300,7 +302,8 @@ impl CommandTable {
                 });
                 // A config drive must not outlive the command.
                 drop(parameters);
-                table.end(&running, outcome(definition, ended));
+                let is_whole = locks_down && ended.is_ok();
+                table.end_as(&running, outcome(definition, ended), is_whole);
                 table.environment.send(Signal::HeartbeatNow);
             });
         if let Err(error) = spawned {
@@ -387,14 +390,19 @@ impl CommandTable {
     /// Write down how it ended, then show it. Where writing fails, a restart would list it as
     /// failed, which errs on the safe side. Only the first end counts: one that was given up may still end.
     fn end(&self, command: &Arc<Command>, outcome: Outcome) {
+        self.end_as(command, outcome, false);
+    }
+
+    /// The same; `is_whole` where nothing of it can have been cut short.
+    fn end_as(&self, command: &Arc<Command>, outcome: Outcome, is_whole: bool) {
         let _writing = self.writing_ends();
         if command.status() != Status::Running {
             return;
         }
         self.no_longer_under_way(command);
         let outcome = match command.why_cut_off() {
-            Some(why) => outcome.cut_off(command.name(), why),
-            None => outcome,
+            Some(why) if !is_whole => outcome.cut_off(command.name(), why),
+            _ => outcome,
         };
         if let Err(error) = self.journal.ended(command.id(), &outcome) {
             error!(%error, "the command journal could not be written");

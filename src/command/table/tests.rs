@@ -444,3 +444,27 @@ fn a_synchronous_command_that_was_told_to_stop_is_answered_with_an_error() {
     );
     assert_eq!(answer(&RESCUE).unwrap().status(), Status::Failed);
 }
+
+/// Its own lock-down tells it to stop before its end is written.
+#[test]
+fn a_flow_that_ends_in_the_lock_down_succeeds() {
+    for (last, expected) in [
+        (json!({"system.lockdown": {}}), Status::Succeeded),
+        (json!({"standby.sync": {}}), Status::Failed),
+    ] {
+        let state = tempfile::tempdir().unwrap();
+        let (table, _, mut signals) = open(state.path());
+        let writing = table.writing_ends();
+        let flow = json!({"name": "flow.start_flow",
+            "params": {"flow": [{"system.lockdown": {}}, last]}});
+        let command = table.issue(request(&flow)).unwrap();
+        assert_eq!(signals.blocking_recv(), Some(Signal::LockDown));
+        if expected == Status::Succeeded {
+            assert_eq!(signals.blocking_recv(), Some(Signal::LockDown));
+        }
+        table.cut_off(CutOff::LockedDown).unwrap();
+        drop(writing);
+        table.give_up_after(Duration::from_secs(30), &command);
+        assert_eq!(command.status(), expected);
+    }
+}

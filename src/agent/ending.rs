@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 use tracing::error;
 
@@ -29,14 +30,22 @@ pub(crate) enum End {
     Terminated,
 }
 
-/// Resolves when the system asks the agent to end, by SIGTERM or SIGINT; never where those cannot be
-/// caught. Until it is waited for, they end the process as they do any other.
-pub(crate) async fn asked_to_end() {
-    let mut terminate = signal(SignalKind::terminate()).ok();
-    let mut interrupt = signal(SignalKind::interrupt()).ok();
-    tokio::select! {
-        () = arrived(&mut terminate) => {}
-        () = arrived(&mut interrupt) => {}
+/// The system's demands that the agent ends, by SIGTERM or SIGINT. Until the first is waited for, they end
+/// the process as they do any other; from then on none is lost, also one that comes while nobody waits.
+#[derive(Clone, Default)]
+pub(crate) struct Demands(Arc<Mutex<Option<[Option<Signal>; 2]>>>);
+
+impl Demands {
+    /// Resolves at the next demand; never where the signals cannot be caught.
+    pub(crate) async fn next(self) {
+        let mut signals = self.0.lock().await;
+        let [terminate, interrupt] = signals.get_or_insert_with(|| {
+            [SignalKind::terminate(), SignalKind::interrupt()].map(|kind| signal(kind).ok())
+        });
+        tokio::select! {
+            () = arrived(terminate) => {}
+            () = arrived(interrupt) => {}
+        }
     }
 }
 
@@ -74,4 +83,25 @@ pub(super) async fn cut_off(
         status.trouble(&error.details);
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::signal::{self, raise};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_demand_that_comes_while_nobody_waits_is_met_later() {
+        let demands = Demands::default();
+        let waited = timeout(Duration::from_millis(50), demands.clone().next()).await;
+        assert!(waited.is_err());
+        raise(signal::Signal::SIGTERM).unwrap();
+        // As long as the handler may take to tell it.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        timeout(Duration::from_secs(30), demands.next())
+            .await
+            .unwrap();
+    }
 }

@@ -57,7 +57,7 @@ pub(crate) struct Setup {
     pub discover: Box<dyn FnOnce(Live) -> Result<Managers, ManagerError> + Send>,
     /// How commands reboot and power off.
     pub shutdown: Box<dyn Fn(Transition) -> Result<(), PowerError> + Send + Sync>,
-    /// Resolves when the system asks the agent to end: [`super::asked_to_end`], but for tests.
+    /// Resolves when the system asks the agent to end: [`super::Demands`], but for tests.
     pub asked_to_end: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 

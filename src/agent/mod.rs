@@ -29,7 +29,7 @@ mod virtual_media;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use ending::{End, asked_to_end};
+pub(crate) use ending::{Demands, End};
 pub(crate) use error::AgentError;
 pub(crate) use life::{Setup, live};
 pub(crate) use virtual_media::prepare as prepare_virtual_media;

@@ -1,18 +1,16 @@
 //! `farrier run`: be the agent.
 
 use std::error::Error;
-use std::future::pending;
 use std::path::Path;
 use std::process::ExitCode;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
 use tracing::{debug, error, info, warn};
 
 use farrier_plugin::SilentContext;
 
 use super::{machine, terminal};
-use crate::agent::{self, AgentError, End, Setup};
+use crate::agent::{self, AgentError, Demands, End, Setup};
 use crate::config::{self, Flags, Live, Loaded, Sources};
 use crate::hardware::Managers;
 use crate::net::links;
@@ -88,12 +86,13 @@ fn be_agent(loaded: Loaded, root: &Path) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
     };
+    let demands = Demands::default();
     let setup = Setup {
         options: Live::new(loaded.options),
         root: root.to_owned(),
         discover: Box::new(|options| Managers::discover(options, &SilentContext)),
         shutdown: Box::new(power::request),
-        asked_to_end: Box::pin(agent::asked_to_end()),
+        asked_to_end: Box::pin(demands.clone().next()),
     };
     let code = match runtime.block_on(agent::live(setup)) {
         Ok(End::Terminated) => {
@@ -110,19 +109,21 @@ fn be_agent(loaded: Loaded, root: &Path) -> ExitCode {
             links::set_all_down(root);
             idle(
                 &runtime,
+                demands,
                 "this machine is locked down: its network is down and nothing is served",
             )
         }
         // Starting again would not help, and must not look as if it did.
         Err(error @ AgentError::Journal(_)) => {
             failed(&error);
-            idle(&runtime, "waiting to be rebooted")
+            idle(&runtime, demands, "waiting to be rebooted")
         }
         Err(error @ AgentError::NoToken) => {
             failed(&error);
             links::set_all_down(root);
             idle(
                 &runtime,
+                demands,
                 "the network is down; waiting to be rebooted by the conductor",
             )
         }
@@ -136,17 +137,11 @@ fn be_agent(loaded: Loaded, root: &Path) -> ExitCode {
     code
 }
 
-/// Stay, so that PID 1 starts no other agent, until the system asks for the end.
-fn idle(runtime: &Runtime, why: &str) -> ExitCode {
+/// Stay, so that PID 1 starts no other agent, until the system asks for the end, which it may have done
+/// while the agent was still finishing.
+fn idle(runtime: &Runtime, demands: Demands, why: &str) -> ExitCode {
     log::show(&format!("farrier | {why}"));
-    runtime.block_on(async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => {
-                terminate.recv().await;
-            }
-            Err(_) => pending().await,
-        }
-    });
+    runtime.block_on(demands.next());
     ExitCode::SUCCESS
 }
 

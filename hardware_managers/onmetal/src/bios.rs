@@ -162,6 +162,13 @@ fn run(
     if let Some(fault) = fault_of_program(&path) {
         return Err(failed(ErrorKind::HardwareManagerConfiguration, fault));
     }
+    // It would be killed in the middle: a plugin has ten seconds after a cancel.
+    if context.is_cancelled() {
+        return Err(failed(
+            ErrorKind::CommandExecution,
+            format!("{what} was not begun: the command was cancelled"),
+        ));
+    }
     let request = ProgramRequest {
         arguments: arguments.to_vec(),
         ..ProgramRequest::new(path.display().to_string()).timeout(configuration.bios_timeout())

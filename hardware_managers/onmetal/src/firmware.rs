@@ -72,6 +72,11 @@ enum FirmwareError {
     Unchanged { found: String, wanted: String },
     #[error("not begun: the command was cancelled")]
     Cancelled,
+    #[error(
+        "the command was cancelled after the new flasher and before the package, which was not \
+         begun; the next run flashes both"
+    )]
+    BetweenFiles,
 }
 
 /// Flash every card whose firmware is older than configured. A newer one is left alone, one card's
@@ -163,9 +168,6 @@ fn update_card(
         Ordering::Greater => return Ok(("newer, left alone", card.version.clone())),
         Ordering::Less => {}
     }
-    if context.is_cancelled() {
-        return Err(FirmwareError::Cancelled);
-    }
     let (preflash, package) = wanted.files();
     // Both are looked at before the first is flashed: a card with a new flasher and no package for
     // it would be between two versions.
@@ -173,9 +175,16 @@ fn update_card(
         |file: Option<FirmwareFile>| file.map(|file| check(configuration, &file)).transpose();
     let (preflash, package) = (checked(preflash)?, checked(package)?);
     let what = format!("flashing card {} to {wanted_text}", card.id);
+    // A flash that began now would be killed in the middle: a plugin has ten seconds after a cancel.
+    if context.is_cancelled() {
+        return Err(FirmwareError::Cancelled);
+    }
     if let Some(file) = preflash {
         tool.preflash(card.id, &file, &what)
             .map_err(FirmwareError::Flash)?;
+        if package.is_some() && context.is_cancelled() {
+            return Err(FirmwareError::BetweenFiles);
+        }
     }
     if let Some(file) = package {
         tool.update_package(card.id, &file, &what)
@@ -229,7 +238,7 @@ mod tests {
     use std::fs;
     use std::sync::atomic::Ordering as Atomic;
 
-    use farrier_plugin::HardwareManager;
+    use farrier_plugin::{HardwareManager, ProgramOutput, ProgramRequest, Progress};
     use proptest::prelude::proptest;
 
     use super::*;
@@ -265,7 +274,7 @@ mod tests {
         tree
     }
 
-    fn update(tree: &Tree, agent: &Agent) -> Result<Value, ManagerError> {
+    fn update(tree: &Tree, agent: &dyn Context) -> Result<Value, ManagerError> {
         let arguments = Default::default();
         tree.manager()
             .execute_step(agent, UPDATE_FIRMWARE, &node(json!({})), &[], &arguments)
@@ -381,6 +390,31 @@ mod tests {
         let text = update(&tree, &agent).unwrap_err().chain();
         assert!(text.contains("cancelled"), "{text}");
         assert_eq!(tree.changes(), [""; 0]);
+    }
+
+    #[test]
+    fn after_a_cancel_no_further_file_is_flashed() {
+        struct Cancelled(Agent);
+        impl Context for Cancelled {
+            fn report_progress(&self, _: Progress) {}
+
+            fn is_cancelled(&self) -> bool {
+                self.0.is_cancelled()
+            }
+
+            fn run_program(&self, program: &ProgramRequest) -> Result<ProgramOutput, ManagerError> {
+                let flashes = program.arguments.contains(&"-f".to_owned());
+                self.0.cancelled.fetch_or(flashes, Atomic::Relaxed);
+                self.0.run_program(program)
+            }
+        }
+        let tree = machine(["11.00.00.00", "11.00.00.00"], "");
+        let text = update(&tree, &Cancelled(Agent::default()))
+            .unwrap_err()
+            .chain();
+        assert!(text.contains("before the package"), "{text}");
+        assert!(text.contains("not begun"), "{text}");
+        assert_eq!(tree.changes(), FLASH[..1]);
     }
 
     fn compare(one: &str, other: &str) -> Ordering {

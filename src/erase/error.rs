@@ -20,6 +20,9 @@ pub(crate) enum EraseError {
         /// The device.
         device: String,
     },
+    /// The command was cancelled before the first device's turn.
+    #[error("Nothing is erased: the command was cancelled before the first device's turn")]
+    NotBegun,
     /// The method would erase another device, too, which must not be touched by now.
     #[error("{device} is not erased by {method}: it would erase {other} too, but {reason}")]
     Reaches {

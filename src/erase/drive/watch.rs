@@ -82,7 +82,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Before the drive begins, a cancel is heard.
-    pub(super) fn demand_wanted(&self) -> Result<(), DriveError> {
+    pub(in crate::erase) fn demand_wanted(&self) -> Result<(), DriveError> {
         if self.context.is_cancelled() {
             return Err(Fault::Cancelled.of(self.device));
         }
@@ -98,7 +98,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Wait for what somebody else began, where the drive stands so now: nothing stops it, and
-    /// nothing else can begin.
+    /// nothing else can begin. A cancel ends the wait, since nothing of this command has begun.
     pub(super) fn wait_for_earlier<T>(
         &self,
         now: Standing<T>,
@@ -112,7 +112,8 @@ impl<'a> Watch<'a> {
                     device = self.device,
                     "the drive still erases itself from before; waiting for it"
                 );
-                self.until_ended("an earlier erase of its own", limit, ask)
+                let what = "an earlier erase of its own";
+                self.follow(what, limit, ask, || self.demand_wanted())
             }
         }
     }
@@ -125,9 +126,22 @@ impl<'a> Watch<'a> {
         limit: Duration,
         ask: impl Fn() -> Result<Standing<T>, CommandError>,
     ) -> Result<T, DriveError> {
+        let mut goes_on = GoesOn::default();
+        self.follow(what, limit, ask, || {
+            goes_on.look(self);
+            Ok(())
+        })
+    }
+
+    fn follow<T>(
+        &self,
+        what: &str,
+        limit: Duration,
+        ask: impl Fn() -> Result<Standing<T>, CommandError>,
+        mut before_pause: impl FnMut() -> Result<(), DriveError>,
+    ) -> Result<T, DriveError> {
         let started = Instant::now();
         let mut silence = 0;
-        let mut goes_on = GoesOn::default();
         while started.elapsed() < limit {
             match ask() {
                 Ok(Standing::Running(part)) => {
@@ -143,7 +157,7 @@ impl<'a> Watch<'a> {
                     }
                 }
             }
-            goes_on.look(self);
+            before_pause()?;
             thread::sleep(self.pause);
         }
         Err(Fault::TooLong(limit).of(self.device))

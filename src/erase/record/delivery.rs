@@ -2,9 +2,9 @@
 //! default no log of a cleaning that went well.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use farrier_plugin::chain;
+use farrier_plugin::{Context, chain};
 use reqwest::{Method, StatusCode, Url};
 use serde_json::Value;
 use tracing::{info, warn};
@@ -19,6 +19,11 @@ use crate::net::resolver::Resolver;
 /// which a receiver that is restarted is back.
 const TRIES: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a request may go on after a cancel, so that what became of the device is still told before
+/// the agent ends; and how often a cancel is looked for.
+const LAST_LIMIT: Duration = Duration::from_secs(4);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Why a record did not arrive.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +54,12 @@ pub(crate) enum DeliveryError {
         #[source]
         source: RefusedRedirect,
     },
+    /// The command was cancelled, and the receiver takes too long.
+    #[error("The erase record did not reach {place} in the few seconds that a cancel leaves")]
+    TooLate {
+        /// Scheme, host and path.
+        place: String,
+    },
     /// The receiver could not be reached, or went away.
     #[error("The erase record did not reach {place}")]
     Transport {
@@ -60,16 +71,22 @@ pub(crate) enum DeliveryError {
     },
 }
 
-/// Send this record to `erase_record_url`, if there is one; tried for about half a minute. It is
+/// Send this record to `erase_record_url`, if there is one; tried for about half a minute, and after
+/// a cancel once more at most. It is
 /// delivered when the receiver answers 200, 201, 202 or 204 and nothing else. Must not be called on a
 /// thread that drives a runtime.
-pub(in crate::erase) fn deliver(options: &Options, record: &Value) -> Result<(), DeliveryError> {
-    deliver_with(options, record, FIRST_PAUSE)
+pub(in crate::erase) fn deliver(
+    options: &Options,
+    record: &Value,
+    context: &dyn Context,
+) -> Result<(), DeliveryError> {
+    deliver_with(options, record, context, FIRST_PAUSE)
 }
 
 fn deliver_with(
     options: &Options,
     record: &Value,
+    context: &dyn Context,
     first_pause: Duration,
 ) -> Result<(), DeliveryError> {
     let Some(url) = options.erase_record_url.as_ref().map(Secret::reveal) else {
@@ -91,6 +108,7 @@ fn deliver_with(
     let mut pause = first_pause;
     let mut tries = 1;
     loop {
+        let is_last = tries == TRIES || context.is_cancelled();
         let request = client
             .request(method.clone(), url.clone())
             .header("Content-Type", "application/json")
@@ -98,10 +116,19 @@ fn deliver_with(
             .body(body.clone());
         // Inside, since the time limit needs the runtime from the start.
         let sent = runtime.block_on(async {
-            let request = request.build().map_err(SendError::Transport)?;
-            redirect::send(&client, request).await
+            let sent = async {
+                let request = request.build().map_err(SendError::Transport)?;
+                redirect::send(&client, request).await
+            };
+            tokio::select! {
+                sent = sent => Some(sent),
+                () = too_late(context) => None,
+            }
         });
         let place = shown(&url);
+        let Some(sent) = sent else {
+            return Err(DeliveryError::TooLate { place });
+        };
         let error = match sent {
             Ok(answer) if is_delivered(answer.status()) => {
                 info!(device, place, "erase record delivered");
@@ -117,14 +144,25 @@ fn deliver_with(
                 source: error.without_url(),
             },
         };
-        if tries == TRIES || is_final(&error) {
+        if is_last || is_final(&error) {
             return Err(error);
         }
         warn!(device, error = %chain(&error), tries, "trying again");
-        thread::sleep(pause);
+        let waiting = Instant::now();
+        while waiting.elapsed() < pause && !context.is_cancelled() {
+            thread::sleep(LOOK.min(pause));
+        }
         pause *= 2;
         tries += 1;
     }
+}
+
+/// Some seconds after a cancel.
+async fn too_late(context: &dyn Context) {
+    while !context.is_cancelled() {
+        tokio::time::sleep(LOOK).await;
+    }
+    tokio::time::sleep(LAST_LIMIT).await;
 }
 
 /// Whether a receiver that answers so has the record. A success of another kind speaks of a part, or
@@ -195,6 +233,7 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::thread::JoinHandle;
 
+    use farrier_plugin::{Progress, SilentContext};
     use serde_json::json;
 
     use super::*;
@@ -257,7 +296,7 @@ mod tests {
     }
 
     fn send(options: &Options) -> Result<(), DeliveryError> {
-        deliver_with(options, &record(), Duration::from_millis(1))
+        deliver_with(options, &record(), &SilentContext, Duration::from_millis(1))
     }
 
     #[test]
@@ -382,6 +421,29 @@ mod tests {
     }
 
     #[test]
+    fn a_cancel_leaves_one_try_of_a_few_seconds() {
+        struct Cancelled;
+        impl Context for Cancelled {
+            fn report_progress(&self, _progress: Progress) {}
+
+            fn is_cancelled(&self) -> bool {
+                true
+            }
+        }
+        let begun = Instant::now();
+        let (url, thread) = receiver(&["503 Busy"]);
+        let error = deliver(&options(&url, "POST"), &record(), &Cancelled).unwrap_err();
+        thread.join().unwrap();
+        assert!(matches!(error, DeliveryError::Refused { .. }));
+        // One that takes the connection and says nothing.
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", silent.local_addr().unwrap());
+        let error = deliver(&options(&url, "POST"), &record(), &Cancelled).unwrap_err();
+        assert!(matches!(error, DeliveryError::TooLate { .. }));
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
     fn nobody_there_is_an_error_and_no_url_is_nothing_to_do() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/?key=secret", listener.local_addr().unwrap());
@@ -389,7 +451,7 @@ mod tests {
         let error = send(&options(&url, "POST")).unwrap_err();
         let text = chain(&error);
         assert!(!text.contains("secret"), "{text}");
-        deliver(&Options::default(), &record()).unwrap();
+        deliver(&Options::default(), &record(), &SilentContext).unwrap();
         assert!(matches!(
             send(&options("ftp://h/", "POST")),
             Err(DeliveryError::Url)

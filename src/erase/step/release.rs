@@ -26,7 +26,7 @@ const VOLUME_LIMIT: Duration = Duration::from_secs(3);
 ///
 /// Returns the names of what there was; where there was anything, the devices are to be listed anew. What
 /// could not be taken apart stays, and the guard refuses the devices under it then. In a recorded tree
-/// nothing can be taken apart.
+/// nothing can be taken apart. After a cancel nothing more is.
 pub(super) fn release(
     root: &Root,
     guard: &Guard,
@@ -38,9 +38,9 @@ pub(super) fn release(
     let names = names.collect();
     let begun = Instant::now();
     let mut left = holders;
-    while !left.is_empty() {
+    while !left.is_empty() && !context.is_cancelled() {
         let spent = begun.elapsed();
-        let last = spent >= BUSY_LIMIT || context.is_cancelled();
+        let last = spent >= BUSY_LIMIT;
         left.retain(|holder| {
             let device = &holder.device.name;
             match take_apart(root, holder, spent >= VOLUME_LIMIT) {

@@ -136,6 +136,7 @@ impl EraseStep {
             return Err(EraseError::NoReceiver.into());
         }
         let mut devices = list(&[])?;
+        demand_wanted(context)?;
         let (freed, locked) = if order.policy.may_destroy {
             // A locked drive cannot be searched for what must not be touched.
             take_passwords_off(&order.root, &devices)
@@ -223,6 +224,7 @@ impl EraseStep {
         self.check_all()?;
         let names = names(&self.devices);
         self.taken_apart = release(&self.order.root, &self.guard, &names, context);
+        demand_wanted(context)?;
         if self.taken_apart.is_empty() {
             return Ok(());
         }
@@ -372,6 +374,7 @@ impl EraseStep {
         &self,
         record: &EraseRecord,
         outcome: Result<(), ManagerError>,
+        context: &dyn Context,
     ) -> Result<(), ManagerError> {
         self.keep(record);
         info!("{}", record.line());
@@ -379,7 +382,7 @@ impl EraseStep {
             return outcome;
         }
         let options = &self.order.options;
-        let delivered = deliver(options, &record.to_json());
+        let delivered = deliver(options, &record.to_json(), context);
         outcome?;
         if let Err(source) = delivered {
             let device = record.device().name.clone();
@@ -422,6 +425,13 @@ impl EraseStep {
 
 /// When the interrupted erase of a drive began that had a password of ours.
 const FREED: &str = "not known: the drive had farrier's password";
+
+fn demand_wanted(context: &dyn Context) -> Result<(), EraseError> {
+    if context.is_cancelled() {
+        return Err(EraseError::NotBegun);
+    }
+    Ok(())
+}
 
 fn names(devices: &[BlockDevice]) -> BTreeSet<&str> {
     devices.iter().map(|device| device.name.as_str()).collect()

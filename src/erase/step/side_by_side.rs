@@ -126,16 +126,21 @@ impl Outcome {
     }
 }
 
+/// The failure of a device that was not begun.
+pub(super) fn cancelled_before(device: &str) -> ManagerError {
+    ManagerError::new(
+        ErrorKind::BlockDeviceErase,
+        format!("{device} is not erased: the command was cancelled before its turn"),
+    )
+}
+
 fn one(
     device: &str,
     context: &dyn Context,
     erase: impl FnOnce() -> Result<Value, ManagerError>,
 ) -> Result<Value, ManagerError> {
     if context.is_cancelled() {
-        return Err(ManagerError::new(
-            ErrorKind::BlockDeviceErase,
-            format!("{device} is not erased: the command was cancelled before its turn"),
-        ));
+        return Err(cancelled_before(device));
     }
     // A device whose erase broke off in a bug must not be missing from the failures.
     let result = catch_unwind(AssertUnwindSafe(erase)).unwrap_or_else(|panic| {

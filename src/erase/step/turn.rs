@@ -21,7 +21,7 @@ use crate::erase::record::{EraseRecord, Together};
 use crate::erase::signatures;
 use crate::erase::step::running::{Aim, EraseStep};
 use crate::erase::step::scopes::{self, Scopes};
-use crate::erase::step::side_by_side::{Failure, Outcome};
+use crate::erase::step::side_by_side::{Failure, Outcome, cancelled_before};
 use crate::sys::block_device::{Disk, Medium};
 use crate::sys::root::Root;
 
@@ -56,7 +56,7 @@ impl EraseStep {
         if let Err(error) = &outcome {
             record.fail_with(chain(error));
         }
-        let outcome = self.end_record(&record, outcome.map_err(ManagerError::from));
+        let outcome = self.end_record(&record, outcome.map_err(ManagerError::from), context);
         (record, outcome)
     }
 
@@ -78,11 +78,12 @@ impl EraseStep {
             Err(error) if error.declines() => Err(error),
             Err(error) => {
                 record.fail(&error);
-                self.end_record(&record, Err(error)).map(|()| Value::Null)
+                self.end_record(&record, Err(error), context)
+                    .map(|()| Value::Null)
             }
             Ok(told) => {
                 record.erased_by(&manager.version(), told.clone());
-                self.end_record(&record, Ok(())).map(|()| told)
+                self.end_record(&record, Ok(()), context).map(|()| told)
             }
         }
     }
@@ -107,6 +108,13 @@ impl EraseStep {
                     done: done as u64,
                     total: Some(total),
                 });
+            }
+            if context.is_cancelled() {
+                outcome.failures.push(Failure {
+                    device: device.name.clone(),
+                    error: cancelled_before(&device.name),
+                });
+                continue;
             }
             let (record, result) = self.turn(device, context);
             ended(&record);
@@ -260,6 +268,7 @@ fn by_method(
         | Method::NvmeSanitize(_)) => {
             let drive = drive::open(root, device, method)?;
             let watch = Watch::new(context, device, plan.device.size);
+            watch.demand_wanted()?;
             drive.prepare(method, &watch)?;
             by_itself(root, planned, scopes, context, || drive.run(method, &watch)).map(Some)
         }

@@ -93,6 +93,7 @@ pub(in crate::erase) fn sanitize(
             Sanitize::Overwrite => 3 | ONE_PASS,
             Sanitize::Crypto => 4,
         };
+    watch.demand_wanted()?;
     start(controller, dword10)
         .map_err(|source| Fault::SanitizeStart.after(watch.device, source))?;
     watch.begun(action.words());
@@ -255,6 +256,28 @@ mod tests {
         ]);
         run(&script, Sanitize::Crypto).unwrap();
         assert_eq!(script.sanitizes(), [4 | 1 << 3]);
+    }
+
+    #[test]
+    fn a_cancel_ends_the_wait_for_an_earlier_one_and_begins_none() {
+        struct Cancelled;
+        impl farrier_plugin::Context for Cancelled {
+            fn report_progress(&self, _progress: farrier_plugin::Progress) {}
+
+            fn is_cancelled(&self) -> bool {
+                true
+            }
+        }
+        let cancelled = Watch {
+            context: &Cancelled,
+            ..watch()
+        };
+        let script = Script::new(vec![Log(1, 2), Log(2, 2)]);
+        let error = ready(&script, false, &cancelled).unwrap_err();
+        assert!(matches!(error.fault, Fault::Cancelled));
+        let script = Script::new(Vec::new());
+        let error = sanitize(&script, Sanitize::Block, &cancelled).unwrap_err();
+        assert!(matches!(error.fault, Fault::Cancelled));
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub(crate) struct ListedDevice {
     pub kname: String,
     /// Major and minor device number.
     pub number: (u32, u32),
+    /// The kernel's number of the disk, of its whole disk for a partition: no other disk gets it until the
+    /// machine starts again. Kernels before 5.15 give none.
+    pub diskseq: Option<u64>,
     /// lsblk's TYPE: `disk`, `part`, `raid1`, `mpath`, `lvm`, `crypt`, `rom`, `loop` …
     pub kind: String,
     /// Kernel names of what this device lies on: the disk of a partition, the members of an array.
@@ -212,6 +215,10 @@ fn read_device(
     let mut listed = ListedDevice {
         kname: kname.to_owned(),
         number,
+        diskseq: match whole {
+            Some(whole) => whole.diskseq,
+            None => root.number(format!("{sysfs}/diskseq")),
+        },
         kind: kind(root, kname, sysfs, whole.is_some()),
         parents: match whole {
             Some(whole) => vec![whole.kname.clone()],

@@ -183,14 +183,22 @@ impl Guard {
     /// Whether the device of this name is one and the same in both surveys: kernel names are given anew
     /// where disks come and go. udev can have learnt of a serial number in between.
     fn is_same(&self, now: &Self, name: &str) -> bool {
-        let differ = |then: &Option<String>, now: &Option<String>| matches!((then, now), (Some(then), Some(now)) if then != now);
+        // Each source spells a disk in its own way, and not all of them need answer each time.
+        let differ = |then: &[String], now: &[String]| {
+            !then.is_empty() && !now.is_empty() && !then.iter().any(|mark| now.contains(mark))
+        };
         match (self.listed(name), now.listed(name)) {
             (None, None) => true,
             (Some(then), Some(now)) => {
+                let is_other = matches!(
+                    (then.diskseq, now.diskseq),
+                    (Some(then), Some(now)) if then != now
+                );
                 let (then, now) = (&then.device, &now.device);
-                then.size == now.size
-                    && !differ(&then.serial, &now.serial)
-                    && !differ(&then.wwn, &now.wwn)
+                !is_other
+                    && then.size == now.size
+                    && !differ(&then.all_serials, &now.all_serials)
+                    && !differ(&then.all_wwns, &now.all_wwns)
             }
             _ => false,
         }
@@ -204,10 +212,14 @@ impl Guard {
         let device = &listed.device;
         let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
         format!(
-            "a device of {} bytes, serial number {}, WWN {}",
+            "a device of {} bytes, serial number {}, WWN {}{}",
             device.size,
             or_none(&device.serial),
-            or_none(&device.wwn)
+            or_none(&device.wwn),
+            match listed.diskseq {
+                Some(number) => format!(", the kernel's disk {number}"),
+                None => String::new(),
+            }
         )
     }
 

@@ -332,3 +332,26 @@ fn a_volume_of_somebody_else_on_the_disk_is_named() {
     assert!(error.to_string().contains("dm-3"), "{error}");
     assert!(!error.stops_all());
 }
+
+#[test]
+fn another_disk_of_the_same_name_is_known_by_its_number_and_one_spelt_otherwise_is_the_same() {
+    let tree = Tree::new();
+    tree.disk("sda", "8:0");
+    tree.put("/sys/block/sda/diskseq", "3");
+    let root = Root::at(tree.0.path());
+    let mut guard = tree.guard(POLICY, &[]);
+    guard.devices[0].device.all_serials = vec!["first".to_owned(), "second".to_owned()];
+    let now = |serials: &[&str]| {
+        let mut now = guard.renewed(&root).unwrap();
+        now.devices[0].device.all_serials = serials.iter().map(|&one| one.to_owned()).collect();
+        now.devices[0].device.serial = serials.first().map(|&one| one.to_owned());
+        now
+    };
+    assert!(guard.is_same(&now(&["second"]), "/dev/sda"));
+    assert!(guard.is_same(&now(&[]), "/dev/sda"));
+    assert!(!guard.is_same(&now(&["other"]), "/dev/sda"));
+    tree.put("/sys/block/sda/diskseq", "4");
+    assert!(!guard.is_same(&now(&["first"]), "/dev/sda"));
+    let error = refusal(guard.verdict_now(&root, "/dev/sda"));
+    assert!(error.to_string().contains("disk 4"), "{error}");
+}

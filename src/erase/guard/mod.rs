@@ -105,6 +105,22 @@ impl Guard {
         })
     }
 
+    /// A guard that allows nothing, until a survey replaces it.
+    pub(super) fn of_nothing(policy: Policy) -> Self {
+        Self {
+            policy: Policy {
+                may_destroy: false,
+                ..policy
+            },
+            devices: Vec::new(),
+            mounts: BTreeMap::new(),
+            contents: Arc::new(|_| Contents::default()),
+            from_virtual_media: false,
+            spared: BTreeSet::new(),
+            taken_apart: BTreeSet::new(),
+        }
+    }
+
     fn survey_with(
         root: &Root,
         policy: Policy,

@@ -135,7 +135,7 @@ impl EraseStep {
         if is_required && options.erase_record_url.is_none() {
             return Err(EraseError::NoReceiver.into());
         }
-        let mut devices = list(&[])?;
+        let devices = list(&[])?;
         demand_wanted(context)?;
         let (freed, locked) = if order.policy.may_destroy {
             // A locked drive cannot be searched for what must not be touched.
@@ -143,24 +143,47 @@ impl EraseStep {
         } else {
             Default::default()
         };
-        if !freed.is_empty() {
-            devices = list(&[])?;
-        }
-        let mut step = Self::survey(order, devices)?;
+        Self::after_passwords(order, devices, (freed, locked), list, context)
+    }
+
+    /// The rest of it, when the passwords are off the drives of these names, and some stay locked: an
+    /// error tells of the former.
+    pub(super) fn after_passwords(
+        order: Order,
+        devices: Vec<BlockDevice>,
+        (freed, locked): (Vec<String>, Vec<Failure>),
+        list: impl Fn(&[String]) -> Result<Vec<BlockDevice>, ManagerError>,
+        context: &dyn Context,
+    ) -> Result<Self, ManagerError> {
+        let guard = Guard::of_nothing(order.policy);
+        let mut step = Self::with(order, devices, guard);
         step.freed = freed;
-        let prepared = step.release(list, context);
+        let prepared = step.prepare(locked, list, context);
         if let Err(error) = prepared {
             step.tell_of_freed(&error);
             return Err(error);
         }
-        if step.order.aim != Aim::Data {
+        Ok(step)
+    }
+
+    fn prepare(
+        &mut self,
+        locked: Vec<Failure>,
+        list: impl Fn(&[String]) -> Result<Vec<BlockDevice>, ManagerError>,
+        context: &dyn Context,
+    ) -> Result<(), ManagerError> {
+        if !self.freed.is_empty() {
+            self.devices = list(&[])?;
+        }
+        self.guard = self.order.survey()?.taking_apart(&names(&self.devices));
+        self.release(list, context)?;
+        if self.order.aim != Aim::Data {
             // Where data is to go, the plan of a locked drive says what can be done.
             let is_locked = |name: &str| locked.iter().any(|failure| failure.device == name);
-            step.devices.retain(|device| !is_locked(&device.name));
-            step.locked = locked;
+            self.devices.retain(|device| !is_locked(&device.name));
+            self.locked = locked;
         }
-        step.plan_all()?;
-        Ok(step)
+        self.plan_all()
     }
 
     /// How each of these devices would be erased; touches nothing.
@@ -178,7 +201,11 @@ impl EraseStep {
 
     fn survey(order: Order, devices: Vec<BlockDevice>) -> Result<Self, ManagerError> {
         let guard = order.survey()?.taking_apart(&names(&devices));
-        Ok(Self {
+        Ok(Self::with(order, devices, guard))
+    }
+
+    fn with(order: Order, devices: Vec<BlockDevice>, guard: Guard) -> Self {
+        Self {
             order,
             devices,
             guard,
@@ -187,7 +214,7 @@ impl EraseStep {
             freed: Vec::new(),
             locked: Vec::new(),
             taken_apart: Vec::new(),
-        })
+        }
     }
 
     fn foreseen(&self, device: &BlockDevice) -> Foreseen {
@@ -342,7 +369,11 @@ impl EraseStep {
 
     /// The record of a device that is given to another manager.
     pub(super) fn record(&self, device: &BlockDevice) -> EraseRecord {
-        self.order.record(Plan::none(device))
+        let mut record = self.order.record(Plan::none(device));
+        if self.freed.contains(&device.name) {
+            record.found_interrupted(FREED.to_owned());
+        }
+        record
     }
 
     /// The record of a device whose turn it is, kept from now on.
@@ -415,7 +446,6 @@ impl EraseStep {
             .filter(|device| self.freed.contains(&device.name))
         {
             let mut record = self.record(device);
-            record.found_interrupted(FREED.to_owned());
             record.fail(error);
             self.keep(&record);
             info!("{}", record.line());

@@ -323,9 +323,22 @@ fn a_drive_that_had_our_password_is_told_of_once_also_where_the_step_ends_before
     assert_eq!(kept()["result"], "failed");
     assert_eq!(kept()["error"], "/dev/sdb is mounted");
 
+    let given_away = step.record(&step.devices()[0]);
+    assert_eq!(given_away.to_json()["interrupted"], NOT_KNOWN);
+
     turn(&step, 0).1.unwrap();
     assert_eq!(kept()["interrupted"], NOT_KNOWN);
     assert_eq!(kept()["result"], "erased");
+
+    let mut order = machine.order(Aim::Data);
+    order.records = Some(RecordStore::of(&machine.root()));
+    let fails = |_: &[String]| Err(ManagerError::new(ErrorKind::BlockDevice, "no disks"));
+    let devices = machine.devices(&["sda"], &[]);
+    let freed = (vec!["/dev/sda".to_owned()], Vec::new());
+    let begun = EraseStep::after_passwords(order, devices, freed, fails, &SilentContext);
+    assert!(begun.is_err());
+    assert_eq!(kept()["interrupted"], NOT_KNOWN);
+    assert_eq!(kept()["error"], "no disks");
     assert_eq!(
         turn(&step, 1).0.to_json()["interrupted"],
         serde_json::Value::Null

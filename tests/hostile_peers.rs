@@ -38,6 +38,11 @@ const WORST: Duration = Duration::from_millis(if cfg!(debug_assertions) { 25 } e
 /// Hostile connections, all at once.
 const HOSTILE: usize = 500;
 
+/// How often Ironic asks where a connection breaks (contract/control-plane 5.7). On a machine that has
+/// other work, those who come after a connection can push it out before its request is read, unless it is
+/// a known conductor's, which has places of its own.
+const MOST_ATTEMPTS: u32 = 3;
+
 /// How long they go on.
 const SIEGE: Duration = Duration::from_secs(8);
 
@@ -375,23 +380,25 @@ fn siege(runtime: &Runtime, address: SocketAddr, stop: watch::Receiver<bool>) {
     thread::sleep(Duration::from_millis(500));
     while started.elapsed() < SIEGE {
         // A conductor that is known, one that nobody knows, one that shares the address of 250.
-        for host in [9, 7, 2] {
+        for (host, attempts) in [(9, 1), (7, MOST_ATTEMPTS), (2, MOST_ATTEMPTS)] {
             for target in [
                 "/v1/status".to_owned(),
                 format!("/v1/commands/?agent_token={TOKEN}"),
             ] {
                 let asked = Instant::now();
                 let from = Ipv4Addr::new(127, 0, 0, host);
-                let reply = attackers.block_on(async {
-                    timeout(Duration::from_secs(5), ask(address, from, &target)).await
+                let once = || {
+                    let reply = attackers.block_on(async {
+                        timeout(Duration::from_secs(5), ask(address, from, &target)).await
+                    });
+                    reply.unwrap_or_else(|_| panic!("{target} of {host}: no answer"))
+                };
+                let reply = (1..attempts).find_map(|_| once().ok()).unwrap_or_else(|| {
+                    once().unwrap_or_else(|error| panic!("{target} of {host}: {error}"))
                 });
                 let took = asked.elapsed();
                 slowest = slowest.max(took);
-                let reply = reply.unwrap_or_else(|_| panic!("{target} of {host}: no answer"));
-                assert!(
-                    reply.unwrap().starts_with("HTTP/1.1 200"),
-                    "{target} of {host}"
-                );
+                assert!(reply.starts_with("HTTP/1.1 200"), "{target} of {host}");
             }
         }
         thread::sleep(Duration::from_millis(50));

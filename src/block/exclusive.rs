@@ -11,8 +11,9 @@ use crate::sys::root::Root;
 
 /// How long a disk may be busy: udev looks at it for some moments after each change. The reference
 /// waits as long (contract/data-plane 10.8).
-const LIMIT: Duration = Duration::from_secs(20);
-const PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+/// How often it is tried meanwhile.
+pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 
 /// Why a disk could not be had.
 #[derive(Debug)]

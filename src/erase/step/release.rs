@@ -8,15 +8,11 @@ use std::time::{Duration, Instant};
 use farrier_plugin::Context;
 use tracing::{info, warn};
 
+use crate::block::exclusive;
 use crate::block::list::ListedDevice;
 use crate::erase::guard::Guard;
 use crate::sys::root::Root;
 use crate::sys::{device_mapper, md_array};
-
-/// How long something may be busy, as long as a device (contract/data-plane 10.8): udev looks at new
-/// arrays and volumes, and one on top of it has to go first.
-const BUSY_LIMIT: Duration = Duration::from_secs(20);
-const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
 /// A volume that is still open after this time is held by a program, and loses its disk.
 const VOLUME_LIMIT: Duration = Duration::from_secs(3);
@@ -36,11 +32,12 @@ pub(super) fn release(
     let holders = guard.in_the_way(devices);
     let names = holders.iter().map(|holder| holder.device.name.clone());
     let names = names.collect();
+    // As long as a device may be busy: udev looks at new arrays and volumes, and what lies on top goes first.
     let begun = Instant::now();
     let mut left = holders;
     while !left.is_empty() && !context.is_cancelled() {
         let spent = begun.elapsed();
-        let last = spent >= BUSY_LIMIT;
+        let last = spent >= exclusive::LIMIT;
         left.retain(|holder| {
             let device = &holder.device.name;
             match take_apart(root, holder, spent >= VOLUME_LIMIT) {
@@ -56,7 +53,7 @@ pub(super) fn release(
             false
         });
         if !left.is_empty() {
-            thread::sleep(BUSY_PAUSE);
+            thread::sleep(exclusive::PAUSE);
         }
     }
     names

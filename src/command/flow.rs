@@ -116,7 +116,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::Ordering;
 
-    use farrier_plugin::SilentContext;
+    use farrier_plugin::{CancelledContext, SilentContext};
     use serde_json::json;
 
     use super::*;
@@ -179,14 +179,6 @@ mod tests {
 
     #[test]
     fn a_flow_that_is_told_to_stop_begins_nothing_more() {
-        struct Cancelled;
-        impl Context for Cancelled {
-            fn report_progress(&self, _: farrier_plugin::Progress) {}
-
-            fn is_cancelled(&self) -> bool {
-                true
-            }
-        }
         let state = tempfile::tempdir().unwrap();
         let (manager, _) = FakeManager::new();
         let (environment, _) = fake::environment(vec![manager.clone()], state.path());
@@ -194,7 +186,7 @@ mod tests {
             unreachable!()
         };
         let parameters = Parameters::new(values, Arc::default());
-        let error = run(commands, &environment, &Cancelled, &parameters).unwrap_err();
+        let error = run(commands, &environment, &CancelledContext, &parameters).unwrap_err();
         assert_eq!(
             error.to_string(),
             "standby.sync was not begun: the flow was told to stop"

@@ -116,6 +116,18 @@ pub trait Context: Send + Sync {
     }
 }
 
+/// A context of a command that was told to stop before this call: for tests.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CancelledContext;
+
+impl Context for CancelledContext {
+    fn report_progress(&self, _progress: Progress) {}
+
+    fn is_cancelled(&self) -> bool {
+        true
+    }
+}
+
 /// A context that nobody watches: for calls outside a command, and for tests.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SilentContext;

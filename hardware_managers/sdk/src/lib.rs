@@ -24,7 +24,9 @@ mod split_mix;
 mod step;
 
 pub use aligned::AlignedBuffer;
-pub use context::{Context, LogLevel, ProgramOutput, ProgramRequest, Progress, SilentContext};
+pub use context::{
+    CancelledContext, Context, LogLevel, ProgramOutput, ProgramRequest, Progress, SilentContext,
+};
 pub use error::{ErrorKind, ManagerError, chain, panic_text};
 pub use inventory::{
     BlockDevice, BootInfo, Cpu, Device, Firmware, Inventory, LldpData, LldpTlvs, Memory,

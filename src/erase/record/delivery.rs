@@ -233,7 +233,7 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::thread::JoinHandle;
 
-    use farrier_plugin::{Progress, SilentContext};
+    use farrier_plugin::{CancelledContext, SilentContext};
     use serde_json::json;
 
     use super::*;
@@ -422,23 +422,15 @@ mod tests {
 
     #[test]
     fn a_cancel_leaves_one_try_of_a_few_seconds() {
-        struct Cancelled;
-        impl Context for Cancelled {
-            fn report_progress(&self, _progress: Progress) {}
-
-            fn is_cancelled(&self) -> bool {
-                true
-            }
-        }
         let begun = Instant::now();
         let (url, thread) = receiver(&["503 Busy"]);
-        let error = deliver(&options(&url, "POST"), &record(), &Cancelled).unwrap_err();
+        let error = deliver(&options(&url, "POST"), &record(), &CancelledContext).unwrap_err();
         thread.join().unwrap();
         assert!(matches!(error, DeliveryError::Refused { .. }));
         // One that takes the connection and says nothing.
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", silent.local_addr().unwrap());
-        let error = deliver(&options(&url, "POST"), &record(), &Cancelled).unwrap_err();
+        let error = deliver(&options(&url, "POST"), &record(), &CancelledContext).unwrap_err();
         assert!(matches!(error, DeliveryError::TooLate { .. }));
         assert!(begun.elapsed() < Duration::from_secs(10));
     }

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use farrier_plugin::{
-    BlockDevice, Context, ErrorKind, ManagerError, Progress, SilentContext, chain,
+    BlockDevice, CancelledContext, Context, ErrorKind, ManagerError, Progress, SilentContext, chain,
 };
 
 use super::running::{Aim, EraseStep, Order};
@@ -231,28 +231,18 @@ fn a_disk_that_lost_its_name_while_a_method_failed_is_not_erased_by_the_next() {
     }
 }
 
-struct Cancelled;
-
-impl Context for Cancelled {
-    fn report_progress(&self, _progress: Progress) {}
-
-    fn is_cancelled(&self) -> bool {
-        true
-    }
-}
-
 #[test]
 fn a_cancel_is_heard_before_the_first_device_and_before_each_turn() {
     let machine = Machine::new(&["sda", "sdb"]);
     let list = |taken_apart: &[String]| Ok(machine.devices(&["sda", "sdb"], taken_apart));
-    let error = EraseStep::begin(machine.order(Aim::Metadata), list, &Cancelled);
+    let error = EraseStep::begin(machine.order(Aim::Metadata), list, &CancelledContext);
     let error = error.err().unwrap().chain();
     assert!(error.starts_with("Nothing is erased"), "{error}");
 
     let step = machine
         .begin(machine.order(Aim::Metadata), &["sda", "sdb"])
         .unwrap();
-    let outcome = step.one_by_one(&Cancelled, |_| panic!("a turn begins"));
+    let outcome = step.one_by_one(&CancelledContext, |_| panic!("a turn begins"));
     assert_eq!(outcome.failures.len(), 2);
 }
 

@@ -132,7 +132,7 @@ mod tests {
     use std::cell::RefCell;
     use std::collections::VecDeque;
 
-    use farrier_plugin::SilentContext;
+    use farrier_plugin::{CancelledContext, SilentContext};
 
     use super::*;
     use crate::erase::drive::watch::MOST_SILENCE;
@@ -260,16 +260,8 @@ mod tests {
 
     #[test]
     fn a_cancel_ends_the_wait_for_an_earlier_one_and_begins_none() {
-        struct Cancelled;
-        impl farrier_plugin::Context for Cancelled {
-            fn report_progress(&self, _progress: farrier_plugin::Progress) {}
-
-            fn is_cancelled(&self) -> bool {
-                true
-            }
-        }
         let cancelled = Watch {
-            context: &Cancelled,
+            context: &CancelledContext,
             ..watch()
         };
         let script = Script::new(vec![Log(1, 2), Log(2, 2)]);

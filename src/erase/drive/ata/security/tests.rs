@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use farrier_plugin::{Context, Progress, SilentContext};
+use farrier_plugin::{CancelledContext, Context, Progress, SilentContext};
 use proptest::prelude::{Just, any, prop_assert, prop_oneof, proptest};
 
 use super::*;
@@ -82,16 +82,8 @@ fn a_frozen_drive_is_named_with_what_to_do() {
 
 #[test]
 fn a_cancel_before_the_password_leaves_the_drive_alone() {
-    struct Cancelled;
-    impl Context for Cancelled {
-        fn report_progress(&self, _progress: Progress) {}
-
-        fn is_cancelled(&self) -> bool {
-            true
-        }
-    }
     let drive = Drive::new();
-    let error = erase(&drive, false, &watch(&Cancelled)).unwrap_err();
+    let error = erase(&drive, false, &watch(&CancelledContext)).unwrap_err();
     assert!(matches!(error.fault, Fault::Cancelled));
     assert!(drive.commands().is_empty());
 }

@@ -1,6 +1,6 @@
 # farrier: every command a person needs. `make help` lists them.
 #
-# Each target installs what it needs on a fresh Debian 12 (as root), says what it does, and is safe
+# Each target installs what it needs on a fresh Debian 12 or 13 (as root), says what it does, and is safe
 # to run again.
 
 SHELL := /bin/bash
@@ -9,7 +9,7 @@ CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help build ramdisk plugin-initrd demo test unit lab lab-full check bench compare fuzz fuzz-build fuzz-briefly findings docs clean tools FORCE
+.PHONY: help build ramdisk plugin-initrd demo test unit lab lab-full check bench compare fuzz fuzz-build fuzz-briefly findings fresh docs clean tools FORCE
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -112,6 +112,9 @@ compare: ramdisk ## The Python agent and farrier in the same virtual servers, si
 
 findings: ## Whether surprises about tools and libraries of others still hold: ONLY=name for one
 	@findings/run $(ONLY)
+
+fresh: ## This tree's commands on a bare Debian: SUITE=trixie or bookworm; TARGETS="demo check unit", AGAIN=1, KEEP=1, REFRESH=1
+	@tests/check/fresh "$(SUITE)" $(TARGETS)
 
 docs: tools ## The manual (docs/man), completions of shells (docs/completions), the crate's documentation
 	FARRIER_SNAPSHOTS=write cargo test --workspace --test manual --locked --quiet

@@ -5,7 +5,7 @@
 # Stands alone: dracut's own "base" module (a shell, hooks, switch_root) and "systemd" are left out
 # on purpose, PID 1 is `farrier init`. A missing file or module is reported as FAILED, on which
 # image/build stops; dracut itself would end with 0.
-# shellcheck disable=SC2154  # moddir, initdir and srcmods come from dracut
+# shellcheck disable=SC2154  # moddir, initdir, srcmods and kernel come from dracut
 
 check() { return 0; }
 
@@ -13,25 +13,45 @@ depends() { return 0; }
 
 # Names of the modules that the list asks for, one a line, sorted.
 farrier_modules() {
-    local _family _word _dir _rest
+    local _word _dir
     local -A _left_out=()
     local _wanted=()
 
-    while read -r _family _rest; do
-        [[ $_family && $_family != \#* ]] || continue
-        for _word in ${_rest%%#*}; do
-            case $_word in
-                -*/*) while read -r _dir; do _left_out[$_dir]=1; done < <(farrier_folder "${_word#-}") ;;
-                -*) _left_out[${_word#-}]=1 ;;
-                =*) mapfile -t -O "${#_wanted[@]}" _wanted < <(farrier_folder "${_word#=}") ;;
-                *) _wanted+=("$_word") ;;
-            esac
-        done
-    done < "$moddir/modules"
+    while read -r _ _word _; do
+        case $_word in
+            -*/*) while read -r _dir; do _left_out[$_dir]=1; done < <(farrier_folder "${_word#-}") ;;
+            -*) _left_out[${_word#-}]=1 ;;
+            =*) mapfile -t -O "${#_wanted[@]}" _wanted < <(farrier_folder "${_word#=}") ;;
+            *) _wanted+=("$_word") ;;
+        esac
+    done < <(farrier_words | grep '^here ')
 
     for _word in "${_wanted[@]}"; do
         [[ ${_left_out[$_word]} ]] || echo "$_word"
     done | sort -u
+}
+
+# The list's words, one a line: "here" or "elsewhere" (a word of other kernels than this one), the
+# word without the bound on the kernel's version, and the line's reason.
+farrier_words() {
+    local _family _rest _word _where _version=${kernel%%[!0-9.]*}
+
+    while read -r _family _rest; do
+        [[ $_family && $_family != \#* ]] || continue
+        for _word in ${_rest%%#*}; do
+            _where=here
+            case $_word in
+                *'>='*) farrier_older "$_version" "${_word#*>=}" && _where=elsewhere ;;
+                *'<'*) farrier_older "$_version" "${_word#*<}" || _where=elsewhere ;;
+            esac
+            echo "$_where ${_word%%[<>]*} ${_rest#*#}"
+        done
+    done < "$moddir/modules"
+}
+
+# Whether version $1 is older than $2.
+farrier_older() {
+    [[ $1 != "$2" ]] && printf '%s\n' "$1" "$2" | sort -CV
 }
 
 # Names of the modules in a folder of the kernel's tree.

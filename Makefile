@@ -84,9 +84,9 @@ lab-full: lab ## All cases with a conductor: also variations that make test leav
 PYTEST = build/lab/venv/bin/python -m pytest -q
 SIDE_BY_SIDE = -n 3 --dist loadfile --no-loadscope-reorder --durations=20
 
-demo: lab ## A real Ironic network-boots, inspects, cleans and deploys a virtual server
+demo: lab ## A real Ironic network-boots, inspects, cleans and deploys a virtual server: DHCP=kea or dnsmasq, KEEP=1
 	@tests/lab/images/build-demo-image
-	@build/lab/venv/bin/python tests/lab/demo.py $(if $(KEEP),--keep)
+	@$(if $(DHCP),FARRIER_DHCP=$(DHCP)) build/lab/venv/bin/python tests/lab/demo.py $(if $(KEEP),--keep)
 
 fuzz: tools ## Arbitrary bytes for every parser, SECONDS=60 each
 	@fuzz/run $(or $(SECONDS),60)

@@ -40,3 +40,12 @@ def wait_for_inventory(lab, node, timeout):
         assert not error, error
         assert time.monotonic() < deadline, f'no inventory after {timeout} s'
         time.sleep(0.2)
+
+
+def wait_for_heartbeats(lab, node, count, timeout):
+    """When they came, once there are that many."""
+    deadline = time.monotonic() + timeout
+    while len(beats := lab.conductor.heartbeats(node)) < count:
+        assert time.monotonic() < deadline, f'{len(beats)} of {count} heartbeats in {timeout} s'
+        time.sleep(0.5)
+    return beats

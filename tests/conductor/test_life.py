@@ -12,7 +12,7 @@ from ironic.conf import CONF
 from ironic.drivers.modules.agent_client import AgentClient
 
 from conductor import planted
-from conductor.expectations import config_drive, expect_deployed_system
+from conductor.expectations import config_drive, expect_deployed_system, wait_for_heartbeats
 from lab import Agent, Disk, Hand, conductor
 from lab.hand import AGENT_MEMORY
 
@@ -223,11 +223,3 @@ def test_api_over_ipv6_only(lab):
     finally:
         node.remove()
         lab.remove(server)
-
-
-def wait_for_heartbeats(lab, node, count, timeout):
-    deadline = time.monotonic() + timeout
-    while len(beats := lab.conductor.heartbeats(node)) < count:
-        assert time.monotonic() < deadline, f'{len(beats)} of {count} heartbeats in {timeout} s'
-        time.sleep(1)
-    return beats

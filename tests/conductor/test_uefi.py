@@ -1,4 +1,7 @@
-"""Servers whose firmware is UEFI: it starts the deployed system from the entry that the agent wrote."""
+"""Servers whose firmware is UEFI: it starts the deployed system from the entry that the agent wrote.
+
+One that is booted over the network is in test_dhcp.
+"""
 
 from conductor.expectations import config_drive, expect_deployed_system
 from lab import Disk
@@ -24,15 +27,6 @@ def test_uefi_server_with_512_mib(lab, image):
         node.deploy(image, config_drive('five hundred and twelve'))
         expect_deployed_system(node.server, 'five hundred and twelve',
                                node.server.console.mark_of_last_start())
-
-
-def test_uefi_server_booted_over_the_network(lab, compressed_image):
-    """The firmware's own PXE fetches iPXE over TFTP, iPXE the rest over HTTP."""
-    with lab.enrolled('uefi-network', firmware='uefi', boot='network', firmware_pxe=True,
-                      cpus=2, disks=[Disk('sata', 256)], node={'clean': False}) as node:
-        node.provide()
-        node.deploy(compressed_image, config_drive('by PXE'))
-        expect_deployed_system(node.server, 'by PXE', node.server.console.mark_of_last_start())
 
 
 def test_uefi_server_booted_from_virtual_media(lab, image):

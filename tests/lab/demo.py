@@ -60,7 +60,7 @@ class Demo:
             # Cleans up after itself, and leaves another program's lab alone.
             self._lab.start()
             self._up = True
-            say(f'{self._seconds()}  the lab is up: DHCP, TFTP, HTTP, Redfish BMC, Ironic')
+            say(f'{self._seconds()}  the lab is up: DHCP ({self._lab.dhcp.server}), TFTP, HTTP, Redfish BMC, Ironic')
             say(f'{" " * 8}  kernel {_mib(self._lab.kernel)}, ramdisk {_mib(self._lab.ramdisk)}, '
                 f'image {_mib(IMAGE)}')
             self._lead()

@@ -4,77 +4,110 @@ The configuration is what an operator of a real site writes: iPXE (recognised by
 gets Ironic's boot script over HTTP; UEFI firmware gets an iPXE over TFTP first.
 """
 
+import contextlib
+import os
 import shutil
 from pathlib import Path
 
-from lab import network
+from lab import dnsmasq, isc_dhcp, kea, network
+from lab.dhcp_settings import BIOS_LOADER, UEFI_LOADER, Settings
 from lab.process import Process
-from lab.web import HTTP_PORT
 
-SNPONLY = Path('/usr/lib/ipxe/snponly.efi')
-UNDIONLY = Path('/usr/lib/ipxe/undionly.kpxe')
+LOADERS = [Path('/usr/lib/ipxe', name) for name in (UEFI_LOADER, BIOS_LOADER)]
+SERVERS = {'isc-dhcp': isc_dhcp, 'kea': kea, 'dnsmasq': dnsmasq}
+# Which of them serves unless a test wants another one.
+DEFAULT = os.environ.get('FARRIER_DHCP') or 'isc-dhcp'
 
 
 class Dhcp:
-    """isc-dhcpd, tftpd-hpa and radvd on the lab's bridge."""
+    """A DHCP server, tftpd-hpa and radvd on the lab's bridge. `server` is the name of the one that serves."""
 
-    def __init__(self, run, *, outlive=False):
+    def __init__(self, run, *, outlive=False, server=DEFAULT):
+        if server not in SERVERS:
+            raise ValueError(f'{server!r} is none of the DHCP servers {", ".join(SERVERS)}')
         self._run = run
         self._outlive = outlive
-        self._dhcpd = None
+        self.server = server
+        self._process = None
         self._others = []
-        self._lease_seconds = 600
-        self._ignored = []
-        self._options = ''
+        self._settings = Settings()
 
     def start(self):
-        for loader in (SNPONLY, UNDIONLY):
+        for loader in LOADERS:
             shutil.copy(loader, self._run.tftp)
         self._others = [self._start_tftp(), self._start_radvd()]
-        self._start_dhcpd()
+        self._serve()
 
     def stop(self):
-        for process in (self._dhcpd, *self._others):
+        for process in (self._process, *self._others):
             if process:
                 process.stop()
 
     def set_lease(self, seconds):
         """Another lease time from now on (the leases given out stay known)."""
-        self._lease_seconds = seconds
-        self._start_dhcpd()
+        self._change(lease=seconds)
 
     def ignore(self, mac):
         """No IPv4 address for this card."""
-        self._ignored.append(mac)
-        self._start_dhcpd()
+        self._change(ignored=(*self._settings.ignored, mac))
 
-    def tell(self, options):
-        """Further options from now on, as dhcpd.conf(5) writes them."""
-        self._options = options
-        self._start_dhcpd()
+    @contextlib.contextmanager
+    def telling(self, **settings):
+        """Clients are told these `Settings` meanwhile."""
+        before = self._settings
+        self._change(**settings)
+        try:
+            yield
+        finally:
+            self._settings = before
+            self._serve()
+
+    @contextlib.contextmanager
+    def served_by(self, server):
+        """Another server meanwhile, with the same settings. Neither knows the other's leases."""
+        before = self.server
+        self.server = server
+        self._serve()
+        try:
+            yield
+        finally:
+            self.server = before
+            self._serve()
 
     def acknowledged(self, mac):
         """How many times an address was given to this card, or its lease renewed."""
-        return sum('DHCPACK' in line and mac in line for line in self.log().splitlines())
+        acknowledges = SERVERS[self.server].acknowledges
+        return sum(acknowledges(line, mac) for line in self.log().splitlines())
 
     def log(self):
-        """What dhcpd has said so far: one DHCPDISCOVER, DHCPOFFER, DHCPREQUEST, DHCPACK a line."""
-        return (self._run.logs / 'dhcpd.log').read_text(errors='replace')
+        """What the server has said so far."""
+        return self._log.read_text(errors='replace')
 
-    def _start_dhcpd(self):
-        if self._dhcpd:
-            self._dhcpd.stop()
-        config = self._run.etc / 'dhcpd.conf'
-        config.write_text(_dhcpd_conf(self._lease_seconds, self._ignored, self._options))
-        leases = self._run.etc / 'dhcpd.leases'
-        leases.touch()
-        log = self._run.logs / 'dhcpd.log'
-        offset = log.stat().st_size if log.exists() else 0
-        self._dhcpd = self._start(
-            'dhcpd', 'dhcpd', '-4', '-f', '-d', '-cf', config, '-lf', leases,
-            '-pf', self._run.etc / 'dhcpd.pid', network.BRIDGE)
-        self._dhcpd.wait_until(lambda: 'Server starting service' in log.read_text()[offset:],
-                               10, 'start of service')
+    @property
+    def _log(self):
+        return self._run.logs / f'{self.server}.log'
+
+    def _change(self, **settings):
+        self._settings = self._settings.but(**settings)
+        self._serve()
+
+    def _serve(self):
+        """The server is (again) the one that is wanted, with the settings that are."""
+        if self._process:
+            self._process.stop()
+        server = SERVERS[self.server]
+        command, environment = server.command(self._program(server), self._settings, self._run.etc)
+        offset = self._log.stat().st_size if self._log.exists() else 0
+        self._process = self._start(self.server, *command, env=environment)
+        self._process.wait_until(lambda: server.READY in self.log()[offset:], 10, 'start of service')
+
+    def _program(self, server):
+        """A copy of it. Where AppArmor is on, Debian's profiles, which go by the program's path, keep
+        dhcpd and Kea to the folders of the machine's own service."""
+        copy = self._run.etc / Path(server.PROGRAM).name
+        if not copy.exists():
+            shutil.copy(server.PROGRAM, copy)
+        return copy
 
     def _start_tftp(self):
         return self._start('tftpd', 'in.tftpd', '-L', '-v', '-s', '--address',
@@ -86,40 +119,9 @@ class Dhcp:
         return self._start('radvd', 'radvd', '-n', '-m', 'stderr', '-C', config,
                            '-p', self._run.etc / 'radvd.pid')
 
-    def _start(self, name, *command):
-        return Process.start(name, command, self._run.namespace,
-                             self._run.logs / f'{name}.log', outlive=self._outlive)
-
-
-def _dhcpd_conf(lease, ignored, options):
-    hosts = ''.join(f'host ignored{number} {{ hardware ethernet {mac}; ignore booting; }}\n'
-                    for number, mac in enumerate(ignored))
-    http = f'http://{network.ADDRESS}:{HTTP_PORT}'
-    return f'''\
-authoritative;
-ddns-update-style none;
-default-lease-time {lease};
-max-lease-time {lease};
-min-lease-time {lease};
-
-option arch code 93 = unsigned integer 16;
-option search-as-sent code 119 = string;
-
-subnet 192.0.2.0 netmask 255.255.255.0 {{
-    range 192.0.2.100 192.0.2.250;
-    option routers {network.ADDRESS};
-    {options}
-    next-server {network.ADDRESS};
-
-    if exists user-class and option user-class = "iPXE" {{
-        filename "{http}/boot.ipxe";
-    }} elsif option arch = 00:07 or option arch = 00:09 {{
-        filename "{SNPONLY.name}";
-    }} else {{
-        filename "{UNDIONLY.name}";
-    }}
-}}
-{hosts}'''
+    def _start(self, name, *command, env=None):
+        return Process.start(name, command, self._run.namespace, self._run.logs / f'{name}.log',
+                             env=env, outlive=self._outlive)
 
 
 def _radvd_conf():

@@ -1,5 +1,6 @@
 """Name servers in the lab, and what DHCP says of them."""
 
+import contextlib
 import json
 import sys
 
@@ -18,6 +19,7 @@ class Names:
         self._zones = {f'192.0.2.{FIRST + number}': zone for number, zone in enumerate(zones)}
         self._domain = domain
         self._processes = []
+        self._dhcp = contextlib.ExitStack()
 
     def __enter__(self):
         for address, zone in self._zones.items():
@@ -26,16 +28,12 @@ class Names:
             self._processes.append(Process.start(
                 name, (sys.executable, name_server.__file__, address, 53, json.dumps(zone)),
                 self._lab.run.namespace, self._lab.run.logs / f'{name}.log'))
-        # As bytes (RFC 3397): dhcpd checks what it is given as a domain.
-        label = self._domain.encode()
-        search = ':'.join(f'{byte:02x}' for byte in bytes([len(label)]) + label + b'\0')
-        self._lab.dhcp.tell(f'option domain-name-servers {", ".join(self._zones)};\n'
-                            f'    option search-as-sent {search};\n'
-                            f'    option domain-name "{self._domain}";')
+        self._dhcp.enter_context(self._lab.dhcp.telling(
+            name_servers=tuple(self._zones), domain=self._domain, search=(self._domain,)))
         return self
 
     def __exit__(self, *_):
-        self._lab.dhcp.tell('')
+        self._dhcp.close()
         for process in self._processes:
             process.stop()
         for address in self._zones:

@@ -84,10 +84,6 @@ class Network:
     def remove_address(self, address):
         self.ip('addr', 'del', address, 'dev', BRIDGE)
 
-    def set_link(self, name, up):
-        """Plugs or pulls the cable behind a tap device."""
-        self.ip('link', 'set', name, 'up' if up else 'down')
-
     def ip(self, *arguments):
         return _run('ip', '-n', self.namespace, *arguments)
 

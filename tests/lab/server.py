@@ -189,8 +189,9 @@ class Server:
                 qmp.execute('cont')
 
     def set_link(self, up, card=0):
-        """Plugs or pulls a network cable."""
-        self._lab.network.set_link(self.cards[card]['tap'], up)
+        """Plugs or pulls a network cable of the running server."""
+        with self.qmp() as qmp:
+            qmp.execute('set_link', name=f'net{card}', up=up)
 
     def disk_digest(self, number=0, offset=0, length=None):
         """SHA-256 of (a part of) a disk."""

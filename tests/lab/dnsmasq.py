@@ -1,0 +1,61 @@
+"""dnsmasq as a DHCP server. It names no hosts here, and serves no files: tftpd-hpa does."""
+
+from lab import network
+from lab.dhcp_settings import (
+    BIOS_LOADER, BOOT_SCRIPT, POOL, SUBNET, UEFI_ARCHITECTURES, UEFI_LOADER)
+
+PROGRAM = '/usr/sbin/dnsmasq'
+READY = 'DHCP, sockets bound exclusively to interface'
+
+
+def command(program, settings, folder):
+    """Writes the configuration into `folder`; the arguments and the environment that the program wants."""
+    config = folder / 'dnsmasq.conf'
+    config.write_text(configuration(settings))
+    # A change of its user would clear the wish to end with the lab.
+    return [program, '--keep-in-foreground', '--user=root', '--log-facility=-', f'--conf-file={config}',
+            f'--dhcp-leasefile={folder / "dnsmasq.leases"}',
+            f'--pid-file={folder / "dnsmasq.pid"}'], {}
+
+
+def acknowledges(line, mac):
+    """Whether this line of the log says that the card got an address, or kept it."""
+    return 'DHCPACK' in line and mac in line
+
+
+def configuration(settings):
+    uefi = '\n'.join(f'dhcp-match=set:uefi,option:client-arch,{arch}'
+                     for arch in UEFI_ARCHITECTURES)
+    return f'''\
+# No name server.
+port=0
+interface={network.BRIDGE}
+bind-interfaces
+dhcp-authoritative
+dhcp-range={POOL[0]},{POOL[1]},{SUBNET.netmask},{settings.lease}
+dhcp-option=option:router,{network.ADDRESS}
+{_options(settings)}
+dhcp-userclass=set:ipxe,iPXE
+{uefi}
+dhcp-boot=tag:ipxe,{BOOT_SCRIPT}
+dhcp-boot=tag:!ipxe,tag:uefi,{UEFI_LOADER},,{network.ADDRESS}
+dhcp-boot=tag:!ipxe,tag:!uefi,{BIOS_LOADER},,{network.ADDRESS}
+{_hosts(settings.ignored)}'''
+
+
+def _options(settings):
+    routes = [word for route in settings.routes for word in (route.network, route.gateway)]
+    options = {
+        'dns-server': settings.name_servers,
+        'domain-name': (settings.domain,) if settings.domain else (),
+        'domain-search': settings.search,
+        'ntp-server': settings.ntp_servers,
+        'mtu': (str(settings.mtu),) if settings.mtu else (),
+        'classless-static-route': routes,
+    }
+    return '\n'.join(f'dhcp-option=option:{name},{",".join(values)}'
+                     for name, values in options.items() if values)
+
+
+def _hosts(ignored):
+    return ''.join(f'dhcp-host={mac},ignore\n' for mac in ignored)

@@ -35,8 +35,8 @@ build/farrier-plugin-host: FORCE
 	@echo "== compiling the plugin host"
 	hardware_managers/host/build build
 
-ramdisk: build ## Kernel and ramdisk: build/ramdisk/vmlinuz, build/ramdisk/initrd.img
-	@image/build
+ramdisk: build ## Kernel and ramdisk: build/ramdisk/vmlinuz, initrd.img; SUITE=trixie or bookworm, KERNEL=stable or backports
+	@SUITE="$(SUITE)" KERNEL="$(KERNEL)" image/build
 
 plugin-initrd: ## A plugin to boot behind the ramdisk: PLUGIN=program, .so or folder, NAME=… FILES=… PACKAGES=…
 	@FILES="$(FILES)" PACKAGES="$(PACKAGES)" image/plugin-initrd "$(PLUGIN)" $(NAME)

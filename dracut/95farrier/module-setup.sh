@@ -121,7 +121,7 @@ install() {
     farrier_take /usr/lib/udev/hwdb.bin
 
     # modprobe: the kernel starts /sbin/modprobe itself for file systems, nls tables and crypto.
-    farrier_take /usr/bin/kmod /usr/sbin/modprobe
+    farrier_take /usr/bin/kmod /usr/sbin/modprobe /usr/lib/x86_64-linux-gnu/libkmod.so.2
 
     # Arrays and multipath, started by the agent. The modules of multipath are its path checkers and
     # priorities for kinds of storage; foreign is NVMe's own multipath, which needs none.

@@ -12,9 +12,9 @@ PROGRAMS = ('farrier', 'farrier-example-manager', 'farrier-plugin-host')
 EXAMPLE_LIBRARY = 'libfarrier_example_manager.so'
 
 # What docs/plugin-protocol.md promises vendors: the C library that the host itself asks for, so that
-# it runs on their machines, and the one of the ramdisk, which is the newest that a plugin may need.
+# it runs on their machines, and those of the ramdisks, which are the newest that a plugin may need.
 HOST_GLIBC = (2, 34)
-RAMDISK_GLIBC = (2, 36)
+RAMDISK_GLIBC = {'trixie': (2, 41), 'bookworm': (2, 36)}
 
 
 def test_agent_executable_is_static_and_small(record_property):
@@ -37,7 +37,7 @@ def test_only_the_plugin_host_is_dynamically_linked():
 def test_the_c_library_that_plugins_get():
     """What the host and the example library link to is in the ramdisk, and the docs say of which
     version."""
-    base = (paths.BUILD / 'ramdisk' / 'base.cpio').read_bytes()
+    base = (paths.RAMDISK_FOLDER / 'base.cpio').read_bytes()
     for name in ('farrier-plugin-host', EXAMPLE_LIBRARY):
         dynamic = subprocess.run(['objdump', '-p', paths.BUILD / name], check=True, text=True,
                                  stdout=subprocess.PIPE).stdout
@@ -51,11 +51,15 @@ def test_the_c_library_that_plugins_get():
     # Asked for by whatever was linked before glibc 2.34.
     for library in ('libdl.so.2', 'libpthread.so.0', 'librt.so.1', 'libm.so.6'):
         assert f'/x86_64-linux-gnu/{library}\0'.encode() in base, library
-    lock = (paths.ROOT / 'image' / 'packages.lock').read_text()
-    assert re.search(r'^libc6 (\d+)\.(\d+)-', lock, re.MULTILINE).groups() == tuple(
-        map(str, RAMDISK_GLIBC))
+    for suite, version in RAMDISK_GLIBC.items():
+        lock = (paths.ROOT / 'image' / 'locks' / suite).read_text()
+        assert re.search(r'^libc6 (\d+)\.(\d+)-', lock, re.MULTILINE).groups() == tuple(map(str, version))
+    suite = (paths.RAMDISK_FOLDER / 'suite').read_text().strip()
+    used = (paths.RAMDISK_FOLDER / 'cache' / 'packages').read_text()
+    assert re.search(r'^libc6 (\d+)\.(\d+)-', used, re.MULTILINE).groups() == tuple(
+        map(str, RAMDISK_GLIBC[suite]))
     page = (paths.ROOT / 'docs' / 'plugin-protocol.md').read_text()
-    for version in (HOST_GLIBC, RAMDISK_GLIBC):
+    for version in (HOST_GLIBC, *RAMDISK_GLIBC.values()):
         assert 'glibc {}.{}'.format(*version) in page
 
 

@@ -9,8 +9,10 @@ BUILD = Path(os.environ.get('FARRIER_BUILD', ROOT / 'build'))
 LAB = BUILD / 'lab'
 VENV = LAB / 'venv'
 
-KERNEL = Path(os.environ.get('FARRIER_KERNEL', BUILD / 'ramdisk' / 'vmlinuz'))
-RAMDISK = Path(os.environ.get('FARRIER_RAMDISK', BUILD / 'ramdisk' / 'initrd.img'))
+# What image/build made: the two files that servers boot, and beside them what they were made of.
+RAMDISK_FOLDER = Path(os.environ.get('FARRIER_RAMDISK', BUILD / 'ramdisk')).resolve()
+KERNEL = RAMDISK_FOLDER / 'vmlinuz'
+RAMDISK = RAMDISK_FOLDER / 'initrd.img'
 TEST_IMAGE = Path(os.environ.get('FARRIER_TEST_IMAGE', LAB / 'images' / 'test.img'))
 
 # Where the machine's own packages of QEMU could not be used (see install), the lab's come first.

@@ -30,6 +30,12 @@ readonly BACKUP_TABLE_SECTORS=2048
 readonly GRUB_BIOS=/usr/lib/grub/i386-pc
 readonly GRUB_UEFI=/usr/lib/grub/x86_64-efi
 
+# stub_command: GRUB's command, and module, that starts a kernel by its EFI stub: that of Debian's 2.06 is linuxefi, since
+# its linux does it in GRUB's own way, which wants more memory; in 2.12 linux does it, and there is no other.
+stub_command() {
+    if [ -e "$GRUB_UEFI/linuxefi.mod" ]; then echo linuxefi; else echo linux; fi
+}
+
 # say MESSAGE: one line of progress.
 say() {
     printf '%s: %s\n' "${0##*/}" "$*"
@@ -81,13 +87,13 @@ kernel_package() {
 
 # grub_efi FILE PREFIX MODULE ...: GRUB as one EFI program. PREFIX without a drive is on the disk
 # that the firmware loaded it from, so a second disk with the same image is never picked by mistake
-# (a search by label would do that). The kernel is started by its EFI stub (linuxefi, initrdefi), as
-# Debian does under Secure Boot: GRUB's own loader wants more memory.
+# (a search by label would do that). The kernel is started by its EFI stub (stub_command), as
+# Debian does under Secure Boot.
 grub_efi() {
     local file=$1 prefix=$2
     shift 2
     grub-mkimage -O x86_64-efi -d "$GRUB_UEFI" -p "$prefix" -o "$file" \
-        part_gpt normal linuxefi serial terminal echo test configfile "$@"
+        part_gpt normal "$(stub_command)" serial terminal echo test configfile "$@"
 }
 
 # place_bios_grub IMAGE PREFIX MODULE ...: GRUB for BIOS: boot.img as the boot code of the

@@ -18,6 +18,7 @@ mod hostname;
 mod lease;
 mod log;
 mod message;
+mod microcode;
 mod mounts;
 mod network;
 mod power_button;
@@ -158,6 +159,9 @@ impl Init {
             }
         }
         firmware::watch(console.clone());
+        if let Err(error) = microcode::free_memory(Path::new("/")) {
+            console.say(&format!("Could not free the memory of microcode ({error})"));
+        }
         seed_random(console.clone());
 
         let socket = message::listen(Path::new(message::SOCKET)).inspect_err(|error| {

@@ -27,6 +27,9 @@ readonly AFTER_BIOS_BOOT=$((BIOS_BOOT_START + BIOS_BOOT_SECTORS))
 # shellcheck disable=SC2034 # used by the builders
 readonly BACKUP_TABLE_SECTORS=2048
 
+# The release that the images have, on whichever this machine runs. GRUB and mkfs are this machine's.
+readonly RELEASE=trixie
+
 readonly GRUB_BIOS=/usr/lib/grub/i386-pc
 readonly GRUB_UEFI=/usr/lib/grub/x86_64-efi
 
@@ -59,7 +62,7 @@ is_current() {
         && [ "$(cat "$1.recipe")" = "$2" ]
 }
 
-# install_packages PACKAGE ...: what the build needs on this machine, and fresh lists for unpack_package.
+# install_packages PACKAGE ...: what the build needs on this machine, and fresh lists, which tell the mirror.
 install_packages() {
     # An update that fails (no network, another apt running) is no reason to stop: the lists of an
     # earlier one may do, and if they do not, the next command says so.
@@ -67,16 +70,27 @@ install_packages() {
     "$here/../../check/install-packages" "$@"
 }
 
+# use_release FOLDER: from here on apt knows the packages of RELEASE, and keeps its state in FOLDER.
+use_release() {
+    "$here/../../../image/apt-state" "$1" "$RELEASE"
+    export APT_CONFIG=$1/apt/apt.conf
+}
+
 # unpack_package PACKAGE TARGET: downloads the package and unpacks its files below TARGET. Nothing
-# of it is installed or configured, so a kernel does not end up in this machine's /boot.
+# of it is installed or configured, so a kernel does not end up in this machine's /boot. TARGET has merged folders, as
+# RELEASE has, for programs that know the old names.
 unpack_package() {
-    local package=$1 target=$2 download
+    local package=$1 target=$2 download name
     download=$(mktemp -d "$target.deb.XXXXXX")
-    (cd "$download" && apt-get download -qq -o APT::Sandbox::User=root "$package")
+    (cd "$download" && apt-get download -qq "$package")
     mkdir -p "$target"
     dpkg-deb -x "$download"/*.deb "$target"
     say "unpacked $(basename "$download"/*.deb)"
     rm -r "$download"
+    for name in bin lib; do
+        mkdir -p "$target/usr/$name"
+        [ -e "$target/$name" ] || ln -s "usr/$name" "$target/$name"
+    done
 }
 
 # kernel_package META: the package that a kernel meta package such as linux-image-amd64 stands for.

@@ -7,7 +7,7 @@ fn main() {
         Err(error) => panic!("no libcrypto.a; Debian's package libssl-dev has it ({error})"),
     }
     // A position-independent executable relocates itself at its start. Packed, the table of where
-    // takes 20 KiB instead of 480; the C library has been able to read it since glibc 2.36, which
-    // is Debian 12's.
+    // takes 20 KiB instead of 480; the C library, linked along, has been able to read it since glibc
+    // 2.36, which is Debian 12's.
     println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
 }

@@ -105,10 +105,11 @@ bench: build ## Speed against the Python agent and this machine: SIZE=512 ONLY=r
 	@benches/bench.py build/farrier --size $(or $(SIZE),2048) --rounds $(or $(ROUNDS),3) \
 	    $(if $(ONLY),--only "$(ONLY)") $(if $(TO),--to "$(TO)") $(if $(HASHES),--hashes "$(HASHES)")
 
-compare: ramdisk ## The Python agent and farrier in the same virtual servers, side by side: MACHINES=uefi for less
+compare: ramdisk ## The Python agent and farrier in the same virtual servers, side by side: MACHINES=uefi for less; BEFORE=folder: two ramdisks in turn
 	@tests/lab/install
-	@tests/compare/build-reference
-	@cd tests && $(CURDIR)/build/lab/venv/bin/python -m compare $(MACHINES)
+	@$(if $(BEFORE),,tests/compare/build-reference)
+	@cd tests && $(CURDIR)/build/lab/venv/bin/python -m compare \
+	    $(if $(BEFORE),starts "$(abspath $(BEFORE))" $(ROUNDS),$(MACHINES))
 
 findings: ## Whether surprises about tools and libraries of others still hold: ONLY=name for one
 	@findings/run $(ONLY)

@@ -2,12 +2,13 @@
 
 `python -m compare` (in `tests`) for all machines, `python -m compare NAME…` for some (then entries
 of the list that were not met are no failure), `python -m compare document` writes
-docs/differences.md. Ends with 1 when a bound is missed or a difference is not listed.
+docs/differences.md, `python -m compare starts FOLDER [ROUNDS]` starts farrier's ramdisk and an earlier
+one in turn. Ends with 1 when a bound is missed or a difference is not listed.
 """
 
 import sys
 
-from compare import agent, boot, differences, document, report
+from compare import agent, boot, differences, document, report, starts
 from compare.machine import MACHINES
 from lab import Lab, paths
 
@@ -17,6 +18,8 @@ def main(arguments):
         document.PATH.parent.mkdir(exist_ok=True)
         document.PATH.write_text(document.text())
         return 0
+    if arguments[:1] == ['starts']:
+        return starts.compare(arguments[1], int(arguments[2]) if arguments[2:] else starts.ROUNDS)
     known = {machine.name: machine for machine in MACHINES}
     if unknown := set(arguments) - known.keys():
         sys.exit(f'no machine {", ".join(unknown)}; there are {", ".join(known)}')

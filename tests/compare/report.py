@@ -56,7 +56,7 @@ def markdown(table, boots, verdict):
     """The whole report."""
     others = max(max(ours.others, theirs.others) for _, ours, theirs in boots)
     lines = [
-        f'{datetime.date.today():%Y-%m-%d}, {os.cpu_count()} × {_processor()}; others used up to '
+        f'{datetime.date.today():%Y-%m-%d}, {os.cpu_count()} × {processor()}; others used up to '
         f'{others:.0%} of it.', '']
     lines += [f'* {machine.name}: {machine.what}' for machine, _, _ in boots]
     lines += ['', '| | farrier | IPA 13.0.0 | ratio | bound |', '|---|---|---|---|---|']
@@ -88,7 +88,8 @@ def findings(verdict):
     return '\n'.join(lines)
 
 
-def _processor():
+def processor():
+    """What this machine's processors call themselves."""
     for line in Path('/proc/cpuinfo').read_text().splitlines():
         if line.startswith('model name'):
             return line.split(':', 1)[1].strip()

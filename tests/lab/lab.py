@@ -81,9 +81,9 @@ class Lab:
         self.servers.append(server)
         return server
 
-    def enrol(self, server, *, ramdisk=None, **options):
+    def enrol(self, server, *, kernel=None, ramdisk=None, **options):
         """Makes a server known to the conductor; see `Node.enrol`. Returns it manageable."""
-        kernel = self._boot_file(self.kernel)
+        kernel = self._boot_file(kernel or self.kernel)
         ramdisk = self._boot_file(ramdisk or self.ramdisk)
         node = Node.enrol(self.api, server, bmc.URL, kernel, ramdisk, **options)
         node.manage()
@@ -109,7 +109,10 @@ class Lab:
 
     def _boot_file(self, path):
         """A copy that a build in the middle of a test run does not change."""
-        copy = self.run.boot / Path(path).name
+        path = Path(path)
+        if path.parent == self.run.boot:
+            return path
+        copy = self.run.boot / f'{path.parent.name}-{path.name}'
         if not copy.exists():
             shutil.copy(path, copy)
             copy.chmod(0o644)

@@ -23,7 +23,7 @@ class Load:
         return min(max(share, 0.0), 0.9)
 
     def _own_seconds(self):
-        return sum(_process_seconds(pid) for pid in [*self._network.processes(), os.getpid()])
+        return sum(process_seconds(pid) for pid in [*self._network.processes(), os.getpid()])
 
 
 def _processors():
@@ -34,7 +34,8 @@ def _processors():
     return sum(values) - values[3] - values[4], sum(values)
 
 
-def _process_seconds(pid):
+def process_seconds(pid):
+    """Of processor time that a process and its threads took; 0 if there is none."""
     try:
         fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
     except FileNotFoundError:

@@ -78,7 +78,33 @@ installkernel() {
     done
     hostonly='' instmods "${_modules[@]}"
     inst_multiple /usr/lib/modprobe.d/aliases.conf
+    farrier_firmware
     farrier_compress_modules
+}
+
+# The files that drivers ask for, as a table that PID 1 reads when a card does not get one: "file module
+# kind package". instmods took the files that modules name and that are there; some ask for more.
+farrier_firmware() {
+    local _file _module _kind _package
+    local -A _packages=()
+
+    while read -r _file _package; do
+        _packages[$_file]=$_package
+    done < "$dracutsysrootdir/firmware.files"
+
+    mkdir -p "$initdir/usr/share/farrier"
+    {
+        find "$initdir/usr/lib/modules" -name '*.ko*' -print0 | xargs -0 -r modinfo | awk '
+            $1 == "filename:" { file = $2; kind = "other" }
+            $1 == "filename:" && file ~ /\/drivers\/(net|infiniband)\// { kind = "network" }
+            $1 == "filename:" && file ~ /\/drivers\/(ata|block|message|mmc|nvme|scsi|ufs|usb\/storage)\// { kind = "storage" }
+            $1 == "filename:" { sub(/.*\//, "", file); sub(/\.ko.*/, "", file) }
+            $1 == "firmware:" { print $2, file, kind }'
+        grep -v '^#' "$moddir/firmware"
+    } | sort -u | while read -r _file _module _kind; do
+        [[ -e $initdir/usr/lib/firmware/$_file ]] || inst_multiple -o "/usr/lib/firmware/$_file"
+        echo "$_file $_module $_kind ${_packages[$_file]:--}"
+    done > "$initdir/usr/share/farrier/firmware"
 }
 
 # The ramdisk's files lie in memory for as long as it runs, and of the modules, its greater part, a

@@ -49,10 +49,12 @@ def servers(lab, hand):
     try:
         for name in ('two-cards', 'media'):
             terminal = Terminal(lab.run.tmp / f'{name}.sock')
+            # A third one waits for firmware: no interface that works.
+            waiting = ['-device', 'i82551'] if name == 'two-cards' else []
             media = lab.run.tmp / 'media'
             server = lab.server(name, boot='direct', cards=2, cpus=1,
                                 disks=[Disk('virtio', 64), Hand.disk()],
-                                arguments=terminal.arguments)
+                                arguments=[*terminal.arguments, *waiting])
             made[name] = server, terminal
             boot_interface = f'BOOTIF=01-{server.cards[-1]["mac"].replace(":", "-")}'
             parameters = f'{PARAMETERS} {boot_interface}'
@@ -95,6 +97,15 @@ def test_boot_interface_owns_the_default_route(lab, hand, servers, name):
     assert set(re.findall(r'^default .*dev (\S+)', seen, re.M)) == {owner}
     for card in addresses:
         assert re.search(rf'^192\.0\.2\.0/24 dev {card} ', seen, re.M)
+
+
+def test_card_that_waits_for_firmware_is_named(servers):
+    """Its driver asks when the interface is brought up, and leaves it down without."""
+    server, _ = servers['two-cards']
+    said = server.console.wait_for(r'network card \S+ \(8086:1209 e100\) asked for firmware .*', 30)
+    assert re.search(r'firmware e100/d102e_ucode\.bin, which this ramdisk does not have; '
+                     r'FIRMWARE=1 builds one that has it, from Debian.s firmware-\S+', said[0])
+    assert server.console.text().count('asked for firmware') == 1
 
 
 def test_killed_udevd_is_started_again(hand, server):

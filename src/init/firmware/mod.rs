@@ -33,7 +33,7 @@ pub(super) fn watch(console: Console) {
                     // Read anew each time: it is rare, and the table is memory.
                     if let Some(record) = record::read(&record)
                         && let table = fs::read_to_string(TABLE).unwrap_or_default()
-                        && let Some(line) = line(&record, &table, Path::new("/sys"))
+                        && let Some(line) = line(&record, &table, Path::new("/"))
                         && told.insert(once(&record))
                     {
                         console.say(&line);
@@ -68,23 +68,35 @@ fn once(record: &Record<'_>) -> (String, String) {
 
 /// What a person should know, for network cards and storage controllers; `None` for the rest
 /// (graphics, sound), which a ramdisk does without.
-fn line(record: &Record<'_>, table: &str, sysfs: &Path) -> Option<String> {
+fn line(record: &Record<'_>, table: &str, root: &Path) -> Option<String> {
     let card = |kind| {
         Some(format!(
             "{} {}",
-            what(record, kind, sysfs)?,
-            name(record, sysfs)
+            what(record, kind, root)?,
+            name(record, root)
         ))
     };
     match record.event {
         Event::SafeMode(words) => Some(format!("{}: {words}", card(None)?)),
         Event::Missing(file) => Some(asked(&card(kind_of(table, file))?, table, file)),
-        // A file that no driver named to the build is one that it can do without.
+        // What no driver named to the build it can do without, and what is there compressed is
+        // what the kernel looks for next.
         Event::NotFound(file) => {
             let row = table::look_up(table, file)?;
+            if has_compressed(root, file) {
+                return None;
+            }
             Some(asked(&card(Some(row.kind))?, table, file))
         }
     }
+}
+
+/// Whether the ramdisk has a file in one of the compressions that the kernel knows.
+fn has_compressed(root: &Path, file: &str) -> bool {
+    let folder = root.join("lib/firmware");
+    [".xz", ".zst"]
+        .iter()
+        .any(|compression| folder.join(format!("{file}{compression}")).exists())
 }
 
 fn kind_of(table: &str, file: &str) -> Option<Kind> {
@@ -106,10 +118,10 @@ fn asked(card: &str, table: &str, file: &str) -> String {
 
 /// What the device is; `None` for what is no network card or storage controller. By its PCI class
 /// where it has one of those, else by what its driver drives.
-fn what(record: &Record<'_>, kind: Option<Kind>, sysfs: &Path) -> Option<&'static str> {
+fn what(record: &Record<'_>, kind: Option<Kind>, root: &Path) -> Option<&'static str> {
     let class = record
         .is_pci
-        .then(|| attribute(sysfs, record.device, "class"))
+        .then(|| attribute(root, record.device, "class"))
         .flatten();
     let class = class.as_deref().unwrap_or_default();
     Some(match (class.get(..2), class.get(..4), kind) {
@@ -125,8 +137,8 @@ fn what(record: &Record<'_>, kind: Option<Kind>, sysfs: &Path) -> Option<&'stati
 }
 
 /// `0000:03:00.0 (14e4:168e bnx2x)`, `1-2:1.0 (r8152)`.
-fn name(record: &Record<'_>, sysfs: &Path) -> String {
-    let id = |attribute_name| attribute(sysfs, record.device, attribute_name);
+fn name(record: &Record<'_>, root: &Path) -> String {
+    let id = |attribute_name| attribute(root, record.device, attribute_name);
     let ids = match (id("vendor"), id("device")) {
         (Some(vendor), Some(device)) if record.is_pci => format!("{vendor}:{device}"),
         _ => String::new(),
@@ -137,11 +149,11 @@ fn name(record: &Record<'_>, sysfs: &Path) -> String {
 
 /// A number from sysfs without its "0x". The device may be gone, and what the log calls it may be
 /// no name of a file.
-fn attribute(sysfs: &Path, device: &str, name: &str) -> Option<String> {
+fn attribute(root: &Path, device: &str, name: &str) -> Option<String> {
     if device.contains('/') {
         return None;
     }
-    let path = sysfs.join("bus/pci/devices").join(device).join(name);
+    let path = root.join("sys/bus/pci/devices").join(device).join(name);
     let text = fs::read_to_string(path).ok()?;
     Some(text.trim().trim_start_matches("0x").to_owned())
 }
@@ -159,15 +171,15 @@ mod tests {
         rtl_nic/rtl8157-1.fw r8152 network -\n\
         radeon/R520_cp.bin radeon other -\n";
 
-    /// A sysfs with one PCI device.
-    fn sysfs(address: &str, class: &str, vendor: &str, device: &str) -> tempfile::TempDir {
-        let sysfs = tempfile::tempdir().unwrap();
-        let directory = sysfs.path().join("bus/pci/devices").join(address);
+    /// The root of a system with one PCI device.
+    fn root(address: &str, class: &str, vendor: &str, device: &str) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("sys/bus/pci/devices").join(address);
         fs::create_dir_all(&directory).unwrap();
         for (name, value) in [("class", class), ("vendor", vendor), ("device", device)] {
             fs::write(directory.join(name), format!("0x{value}\n")).unwrap();
         }
-        sysfs
+        root
     }
 
     fn record<'a>(driver: &'a str, device: &'a str, event: Event<'a>) -> Record<'a> {
@@ -181,17 +193,17 @@ mod tests {
 
     #[test]
     fn card_driver_file_and_package_are_named() {
-        let sysfs = sysfs("0000:03:00.0", "020000", "14e4", "168e");
+        let root = root("0000:03:00.0", "020000", "14e4", "168e");
         let missing = Event::Missing("bnx2x/bnx2x-e2-7.13.21.0.fw");
         let record = record("bnx2x", "0000:03:00.0", missing);
         assert_eq!(
-            line(&record, TABLE, sysfs.path()).unwrap(),
+            line(&record, TABLE, root.path()).unwrap(),
             "network card 0000:03:00.0 (14e4:168e bnx2x) asked for firmware \
              bnx2x/bnx2x-e2-7.13.21.0.fw, which this ramdisk does not have; FIRMWARE=1 builds one \
              that has it, from Debian's firmware-bnx2x"
         );
         // Without a table, as in a ramdisk that somebody made from other parts.
-        let line = line(&record, "", sysfs.path()).unwrap();
+        let line = line(&record, "", root.path()).unwrap();
         assert!(
             line.ends_with("FIRMWARE=1 builds one that has Debian's"),
             "{line}"
@@ -216,7 +228,7 @@ mod tests {
     #[test]
     fn adapters_of_other_classes_are_named() {
         let qla = record("qla2xxx", "0000:05:00.0", Event::Missing("ql2500_fw.bin"));
-        let fibre_channel = sysfs("0000:05:00.0", "0c0400", "1077", "2532");
+        let fibre_channel = root("0000:05:00.0", "0c0400", "1077", "2532");
         let text = line(&qla, TABLE, fibre_channel.path()).unwrap();
         assert!(
             text.starts_with("Fibre Channel adapter 0000:05:00.0 (1077:2532 qla2xxx)"),
@@ -224,39 +236,54 @@ mod tests {
         );
         let file = Event::Missing("liquidio/lio_23xx_nic.bin");
         let liquidio = record("LiquidIO", "0000:05:00.0", file);
-        let processor = sysfs("0000:05:00.0", "0b3000", "177d", "9702");
+        let processor = root("0000:05:00.0", "0b3000", "177d", "9702");
         let text = line(&liquidio, TABLE, processor.path()).unwrap();
         assert!(text.starts_with("network card 0000:05:00.0"), "{text}");
     }
 
     #[test]
     fn only_network_and_storage_are_named() {
-        let sysfs = sysfs("0000:01:00.0", "030000", "1002", "7149");
+        let root = root("0000:01:00.0", "030000", "1002", "7149");
         for file in ["radeon/R520_cp.bin", "radeon/unknown.bin"] {
             let radeon = record("radeon", "0000:01:00.0", Event::Missing(file));
-            assert_eq!(line(&radeon, TABLE, sysfs.path()), None);
+            assert_eq!(line(&radeon, TABLE, root.path()), None);
         }
     }
 
     #[test]
     fn files_that_may_be_missing_are_told_only_where_drivers_name_them() {
-        let sysfs = sysfs("0000:3b:00.0", "020000", "8086", "1592");
+        let root = root("0000:3b:00.0", "020000", "8086", "1592");
         let own = Event::NotFound("intel/ice/ddp/ice-b49691ffff7c1234.pkg");
         assert_eq!(
-            line(&record("ice", "0000:3b:00.0", own), TABLE, sysfs.path()),
+            line(&record("ice", "0000:3b:00.0", own), TABLE, root.path()),
             None
         );
         let nfp = Event::NotFound("netronome/nic_AMDA0081-0001_1x40.nffw");
-        let line = line(&record("nfp", "0000:3b:00.0", nfp), TABLE, sysfs.path()).unwrap();
+        let line = line(&record("nfp", "0000:3b:00.0", nfp), TABLE, root.path()).unwrap();
         assert!(line.ends_with("from Debian's firmware-netronome"), "{line}");
     }
 
     #[test]
+    fn file_that_is_there_compressed_is_not_missing() {
+        let root = root("0000:3b:00.0", "020000", "8086", "1592");
+        let folder = root.path().join("lib/firmware/intel/ice/ddp");
+        let record = record(
+            "ice",
+            "0000:3b:00.0",
+            Event::NotFound("intel/ice/ddp/ice.pkg"),
+        );
+        assert!(line(&record, TABLE, root.path()).is_some());
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("ice.pkg.zst"), "").unwrap();
+        assert_eq!(line(&record, TABLE, root.path()), None);
+    }
+
+    #[test]
     fn safe_mode_is_told_in_the_drivers_words() {
-        let sysfs = sysfs("0000:3b:00.0", "020000", "8086", "1592");
+        let root = root("0000:3b:00.0", "020000", "8086", "1592");
         let words = "The DDP package file was not found or could not be read. Entering Safe Mode";
         let ice = record("ice", "0000:3b:00.0", Event::SafeMode(words));
-        let line = line(&ice, TABLE, sysfs.path()).unwrap();
+        let line = line(&ice, TABLE, root.path()).unwrap();
         assert_eq!(
             line,
             format!("network card 0000:3b:00.0 (8086:1592 ice): {words}")
@@ -287,13 +314,13 @@ mod tests {
 
     #[test]
     fn names_from_the_log_lead_nowhere_else() {
-        let sysfs = sysfs("0000:01:00.0", "020000", "1", "2");
+        let root = root("0000:01:00.0", "020000", "1", "2");
         assert_eq!(
-            attribute(sysfs.path(), "0000:01:00.0", "class").unwrap(),
+            attribute(root.path(), "0000:01:00.0", "class").unwrap(),
             "020000"
         );
         assert_eq!(
-            attribute(sysfs.path(), "../devices/0000:01:00.0", "class"),
+            attribute(root.path(), "../devices/0000:01:00.0", "class"),
             None
         );
     }

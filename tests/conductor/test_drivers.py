@@ -11,7 +11,7 @@ from conductor.kernel_modules import plain
 from lab import paths
 
 DRACUT = paths.ROOT / 'dracut' / '95farrier'
-RAMDISK = paths.RAMDISK.parent
+RAMDISK = paths.RAMDISK_FOLDER
 
 # One of each way to a device. A kernel whose registering functions have other names than
 # kernel_modules knows would leave drivers unseen, and the test green.
@@ -98,6 +98,20 @@ def test_the_list_names_what_the_kernel_has(tree, modules, builtin):
         assert reason or word[0] != '-', f'{word} is left out for no reason'
     assert not wrong[True], f'not in Linux {tree.name}'
     assert not wrong[False], f'in Linux {tree.name}, whatever their bound says'
+
+
+def test_every_word_is_of_some_kernel():
+    """A bound on the version that no kernel of the locks keeps would hide a word for good; one that
+    all of them keep says nothing."""
+    kernels = {version for lock in (paths.ROOT / 'image/locks').iterdir()
+               for version in re.findall(r'^linux-(?:image|modules)-(\d\S*)', lock.read_text(), re.MULTILINE)}
+    seen = defaultdict(set)
+    for kernel in kernels:
+        for here, word, _ in words(kernel):
+            seen[word].add(here)
+    bounded = set(re.findall(r'(\S+?)(?:<|>=)\d', (DRACUT / 'modules').read_text()))
+    # The list's head shows the form with `name`.
+    assert {word: seen.get(word) for word in bounded if seen.get(word) != {True, False}} == {'name': None}
 
 
 def test_nothing_serves_disks_by_itself(modules, inside):

@@ -7,7 +7,7 @@ from pathlib import Path
 from lab.write_log import WriteLog, write_log_paths
 
 MIB = 1024 * 1024
-BUSES = ('virtio', 'sata', 'nvme', 'scsi', 'card')
+BUSES = ('virtio', 'sata', 'nvme', 'scsi', 'card', 'ufs')
 
 
 @dataclass
@@ -15,7 +15,8 @@ class Disk:
     """What a test asks for.
 
     `bus` is one of BUSES (`card` is a SCSI disk on a controller of its own behind a PCIe bridge, as
-    a flash card is), `sector` the logical sector size in bytes (SATA knows only 512), `rotational`
+    a flash card is; `ufs` needs QEMU 8.2), `sector` the logical sector size in bytes (SATA knows only
+    512, UFS only 4096; its serial number is disk0, the name in QEMU), `rotational`
     whether the disk says that it spins (SATA and SCSI), `logged` whether QEMU keeps a log of all
     writes and flushes (`DiskFile.write_logs`), `bad_mib` a MiB whose first sector cannot be written,
     `model` what a card's disk calls itself, `discard` whether a virtio disk offers to discard and to
@@ -37,6 +38,8 @@ class Disk:
             raise ValueError(f'disk bus {self.bus!r} is none of {", ".join(BUSES)}')
         if self.bus == 'sata' and self.sector != 512:
             raise ValueError('QEMU emulates SATA disks with 512-byte sectors only')
+        if self.bus == 'ufs' and self.sector != 4096:
+            raise ValueError('UFS has 4096-byte sectors only')
         if self.model and self.bus != 'card':
             raise ValueError(f'a {self.bus} disk has the model that QEMU gives it')
         if self.rotational and self.bus not in ('sata', 'scsi'):

@@ -83,10 +83,15 @@ def _disks(hardware, folder, order):
             'virtio': 'virtio-blk-pci', 'nvme': 'nvme',
             'sata': f'ide-hd,bus=ide.{number}', 'scsi': 'scsi-hd,bus=scsi.0',
             'card': f'scsi-hd,bus=card{number}.0',
+            'ufs': f'ufs-lu,bus=ufs{number},lun=0',
         }[disk['bus']]
         if disk['bus'] == 'card':
             arguments += ['-device', f'pcie-root-port,id=bridge{number},chassis={number + 1}',
                           '-device', f'virtio-scsi-pci,id=card{number},bus=bridge{number}']
+        if disk['bus'] == 'ufs':
+            # It cannot be booted from, so it has no place in the firmware's order either.
+            arguments += ['-device', f'ufs,id=ufs{number}', '-device', f'{device},drive=disk{number}']
+            continue
         if disk['model']:
             device += f',product={disk["model"]}'
         device += f',drive=disk{number},serial={disk["serial"]},bootindex={next(order)}'

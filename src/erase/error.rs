@@ -1,6 +1,6 @@
 //! Why a device was not erased.
 
-use farrier_plugin::{ErrorKind, ManagerError};
+use farrier_plugin::{ErrorKind, ManagerError, chain};
 use libblkid_rs::BlkidErr;
 
 use crate::block::list::BlockError;
@@ -227,6 +227,17 @@ pub(crate) enum EraseError {
         /// Each method that was tried or could not be, with its device.
         reasons: String,
     },
+    /// Methods failed, and then it came to this.
+    #[error("{device} is not erased. First: {reasons}. Then")]
+    AfterFailures {
+        /// The device.
+        device: String,
+        /// How each of the methods before failed.
+        reasons: String,
+        /// What came then.
+        #[source]
+        source: Box<Self>,
+    },
     /// Some areas could not be overwritten.
     #[error(
         "{device} is not erased: {areas} area(s) of it could not be overwritten, the rest was; \
@@ -248,6 +259,7 @@ impl EraseError {
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::Protected { .. } => ErrorKind::ProtectedDevice,
+            Self::AfterFailures { source, .. } => source.kind(),
             _ => ErrorKind::BlockDeviceErase,
         }
     }
@@ -255,13 +267,26 @@ impl EraseError {
     /// Whether no device at all may be erased: something is there that nobody expected on a
     /// machine that is being cleaned.
     pub(crate) fn stops_all(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::Exchanged { .. }
-                | Self::Mounted { .. }
-                | Self::NotInRamdisk { .. }
-                | Self::Protected { .. }
-        )
+            | Self::Mounted { .. }
+            | Self::NotInRamdisk { .. }
+            | Self::Protected { .. } => true,
+            Self::AfterFailures { source, .. } => source.stops_all(),
+            _ => false,
+        }
+    }
+
+    /// The same, told of a device on which methods have failed before, each for one of these reasons.
+    pub(super) fn after(self, device: &str, failures: &[String]) -> Self {
+        if failures.is_empty() {
+            return self;
+        }
+        Self::AfterFailures {
+            device: device.to_owned(),
+            reasons: failures.join("; "),
+            source: Box::new(self),
+        }
     }
 }
 
@@ -292,6 +317,7 @@ impl From<EraseError> for ManagerError {
             EraseError::Undelivered { source, .. } => manager_error.with_source(source),
             // Kept as text: libblkid's error type cannot go to another thread.
             EraseError::Search { source, .. } => manager_error.with_source(source.to_string()),
+            EraseError::AfterFailures { source, .. } => manager_error.with_source(chain(&*source)),
             _ => manager_error,
         }
     }

@@ -34,6 +34,16 @@ impl LoopDevice {
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
+
+    /// Let the kernel see its partitions. Not by a re-read: a kernel can be built without partition tables
+    /// of its own.
+    pub(crate) fn show_partitions(&self) {
+        Program::new("/usr/bin/partx")
+            .arg("--update")
+            .arg(&self.path)
+            .run()
+            .unwrap();
+    }
 }
 
 impl Drop for LoopDevice {

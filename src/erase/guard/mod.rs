@@ -84,8 +84,28 @@ pub(super) struct Guard {
     taken_apart: BTreeSet<String>,
 }
 
+/// All devices of this machine once more, beside those of the survey.
+pub(super) struct SecondLook<'a> {
+    then: &'a Guard,
+    now: Guard,
+}
+
 /// Looks at what a device holds.
 type Look = Arc<dyn Fn(&ListedDevice) -> Contents + Send + Sync>;
+
+impl SecondLook<'_> {
+    /// The verdict by the rules of the survey, where the name is that of the same device.
+    pub(super) fn verdict(&self, name: &str) -> Verdict {
+        if self.then.is_same(&self.now, name) {
+            return self.now.verdict(name);
+        }
+        Verdict::Refuse(EraseError::Exchanged {
+            device: name.to_owned(),
+            then: self.then.marks(name),
+            now: self.now.marks(name),
+        })
+    }
+}
 
 impl Guard {
     /// Look at all devices.
@@ -148,9 +168,19 @@ impl Guard {
     /// The same guard for a step that takes apart what is in the way of these devices before it
     /// touches them: none of it keeps them from being erased.
     pub(super) fn taking_apart(mut self, names: &BTreeSet<&str>) -> Self {
-        let holders = self.in_the_way(names).into_iter();
-        self.taken_apart = holders.map(|holder| holder.kname.clone()).collect();
+        let gone = self.gone_with(&self.in_the_way(names)).into_iter();
+        self.taken_apart = gone.map(|device| device.kname.clone()).collect();
         self
+    }
+
+    /// These arrays and volumes, and their partitions, which are gone with them.
+    pub(super) fn gone_with<'a>(&'a self, holders: &[&'a ListedDevice]) -> Vec<&'a ListedDevice> {
+        let is_of = |part: &ListedDevice, holder: &&ListedDevice| {
+            part.kind == "part" && part.parents.contains(&holder.kname)
+        };
+        let parts = self.devices.iter();
+        let parts = parts.filter(|part| holders.iter().any(|holder| is_of(part, holder)));
+        holders.iter().copied().chain(parts).collect()
     }
 
     /// Names of what will be taken apart of this device: what lies on it, or the device itself.
@@ -161,26 +191,24 @@ impl Guard {
         self.with_what_lies_on(device)
             .into_iter()
             .filter(|part| self.taken_apart.contains(&part.kname))
+            .filter(|part| is_holder(part) || part.kname == device.kname)
             .map(|part| part.device.name.as_str())
             .collect()
     }
 
-    /// The verdict by the same rules at this moment: something can have been mounted, assembled or
-    /// exchanged since the survey. All devices are listed anew, since what lies on one is found with the
-    /// others only.
+    /// The verdict about this device at this moment.
     pub(super) fn verdict_now(&self, root: &Root, name: &str) -> Verdict {
-        let now = match self.renewed(root) {
-            Ok(now) => now,
-            Err(error) => return Verdict::Refuse(error),
-        };
-        if self.is_same(&now, name) {
-            return now.verdict(name);
+        match self.look_again(root) {
+            Ok(look) => look.verdict(name),
+            Err(error) => Verdict::Refuse(error),
         }
-        Verdict::Refuse(EraseError::Exchanged {
-            device: name.to_owned(),
-            then: self.marks(name),
-            now: now.marks(name),
-        })
+    }
+
+    /// All devices, listed anew: something can have been mounted, assembled or exchanged since the survey,
+    /// and what lies on a device is found with the others only.
+    pub(super) fn look_again(&self, root: &Root) -> Result<SecondLook<'_>, EraseError> {
+        let now = self.renewed(root)?;
+        Ok(SecondLook { then: self, now })
     }
 
     fn renewed(&self, root: &Root) -> Result<Self, EraseError> {

@@ -1,5 +1,6 @@
 //! One running step: what holds for all of its devices, and the turn of each.
 
+mod method_run;
 mod passwords;
 mod release;
 mod running;

@@ -20,7 +20,7 @@ const VOLUME_LIMIT: Duration = Duration::from_secs(3);
 /// Stop the arrays and remove the volumes that lie on these devices, and on no others: what is to be
 /// erased must be free, and what lies on a member beside the array has to go too.
 ///
-/// Returns the names of what there was; where there was anything, the devices are to be listed anew. What
+/// Returns the names of what there was, partitions of an array included; where there was anything, the devices are to be listed anew. What
 /// could not be taken apart stays, and the guard refuses the devices under it then. In a recorded tree
 /// nothing can be taken apart. After a cancel nothing more is.
 pub(super) fn release(
@@ -30,8 +30,8 @@ pub(super) fn release(
     context: &dyn Context,
 ) -> Vec<String> {
     let holders = guard.in_the_way(devices);
-    let names = holders.iter().map(|holder| holder.device.name.clone());
-    let names = names.collect();
+    let gone = guard.gone_with(&holders).into_iter();
+    let names = gone.map(|device| device.device.name.clone()).collect();
     // As long as a device may be busy: udev looks at new arrays and volumes, and what lies on top goes first.
     let begun = Instant::now();
     let mut left = holders;

@@ -12,7 +12,7 @@ use crate::erase::error::EraseError;
 use crate::erase::flags::EraseFlags;
 #[cfg(test)]
 use crate::erase::guard::ReadOnly;
-use crate::erase::guard::{Guard, Policy, Verdict};
+use crate::erase::guard::{Guard, Policy, SecondLook, Verdict};
 use crate::erase::plan::Plan;
 use crate::erase::record::{EraseRecord, RecordStore, deliver};
 use crate::erase::step::passwords::take_passwords_off;
@@ -250,6 +250,7 @@ impl EraseStep {
     ) -> Result<(), ManagerError> {
         self.check_all()?;
         let names = names(&self.devices);
+        // Partitions of an array are among them: they cannot be listed any more.
         self.taken_apart = release(&self.order.root, &self.guard, &names, context);
         demand_wanted(context)?;
         if self.taken_apart.is_empty() {
@@ -336,12 +337,12 @@ impl EraseStep {
         if is_file(device) {
             return Verdict::Erase;
         }
-        self.verdict_now_of(&device.name)
+        self.guard.verdict_now(&self.order.root, &device.name)
     }
 
-    /// The same, of a device that the kernel lists.
-    pub(super) fn verdict_now_of(&self, name: &str) -> Verdict {
-        self.guard.verdict_now(&self.order.root, name)
+    /// All devices again, beside those of the survey.
+    pub(super) fn second_look(&self) -> Result<SecondLook<'_>, EraseError> {
+        self.guard.look_again(&self.order.root)
     }
 
     /// The devices that the step is about, without those that were taken apart.
@@ -349,7 +350,7 @@ impl EraseStep {
         &self.devices
     }
 
-    /// Names of the arrays and volumes that were taken apart for it.
+    /// Names of the arrays and volumes that were taken apart for it, and of the arrays' partitions.
     pub(crate) fn taken_apart(&self) -> &[String] {
         &self.taken_apart
     }
@@ -468,6 +469,6 @@ fn names(devices: &[BlockDevice]) -> BTreeSet<&str> {
 }
 
 /// A file is what its owner says; the guard knows devices.
-fn is_file(device: &BlockDevice) -> bool {
+pub(super) fn is_file(device: &BlockDevice) -> bool {
     device.extra["type"] == "file"
 }

@@ -21,7 +21,7 @@ pub(crate) struct Failure {
 
 /// What became of all devices.
 #[derive(Debug, Default)]
-pub(crate) struct Outcome {
+pub(crate) struct StepResult {
     /// The devices that were erased, in the order given, with what their manager answered.
     pub erased: Vec<(String, Value)>,
     /// The devices that were not, in the order given.
@@ -38,7 +38,7 @@ pub(crate) fn in_parallel(
     concurrency: usize,
     context: &dyn Context,
     erase: impl Fn(&dyn Context, usize) -> Result<Value, ManagerError> + Sync,
-) -> Outcome {
+) -> StepResult {
     let next = AtomicUsize::new(0);
     let results: Mutex<BTreeMap<usize, Result<Value, ManagerError>>> = Mutex::default();
     let together = Together {
@@ -67,7 +67,7 @@ pub(crate) fn in_parallel(
         }
     });
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let mut outcome = Outcome::default();
+    let mut outcome = StepResult::default();
     for (index, device) in devices.iter().enumerate() {
         match results.remove(&index) {
             Some(Ok(value)) => outcome.erased.push((device.clone(), value)),
@@ -88,7 +88,7 @@ pub(crate) fn in_parallel(
     outcome
 }
 
-impl Outcome {
+impl StepResult {
     /// The step's result: each device with what its manager answered (contract/data-plane 7.3), or
     /// one error that names every failure and begins with `what`: `Failed to erase the device(s)`.
     pub(crate) fn into_result(self, what: &str) -> Result<Value, ManagerError> {
@@ -224,7 +224,7 @@ mod tests {
         (0..count).map(|index| format!("/dev/sd{index}")).collect()
     }
 
-    fn erased(outcome: &Outcome) -> Vec<&str> {
+    fn erased(outcome: &StepResult) -> Vec<&str> {
         outcome
             .erased
             .iter()

@@ -1,16 +1,20 @@
+use std::cell::RefCell;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use farrier_plugin::{
     BlockDevice, CancelledContext, Context, ErrorKind, ManagerError, Progress, SilentContext, chain,
 };
 
 use super::running::{Aim, EraseStep, Order};
+use super::turn::check_others;
 use crate::block::list;
 use crate::erase::method::{Method, Sanitize, Scope};
 use crate::erase::plan::Planned;
 use crate::erase::record::{EraseRecord, RecordStore};
 use crate::sys::root::Root;
+use crate::sys::witness::Witness;
 
 const DISK: usize = 10 << 20;
 
@@ -176,13 +180,45 @@ fn a_method_that_would_reach_a_disk_in_use_by_now_is_not_run() {
         covers: vec!["/dev/sda".to_owned(), "/dev/sdb".to_owned()],
         reason: String::new(),
     };
-    step.check_others("/dev/sda", &planned).unwrap();
+    let look = step.look_again("/dev/sda").unwrap();
+    check_others(&look, "/dev/sda", &planned).unwrap();
     let mount = "22 1 8:16 / /mnt rw - ext4 /dev/sdb rw\n";
     machine.put("proc/self/mountinfo", mount);
-    let error = step.check_others("/dev/sda", &planned).unwrap_err();
+    let look = step.look_again("/dev/sda").unwrap();
+    let error = check_others(&look, "/dev/sda", &planned).unwrap_err();
     let error = chain(&error);
     assert!(error.contains("it would erase /dev/sdb too"), "{error}");
     assert!(error.contains("/mnt"), "{error}");
+}
+
+/// What goes with an array is named with it to whoever lists the devices anew: it is not there any more.
+#[test]
+fn an_array_that_is_taken_apart_takes_its_partitions_along() {
+    let machine = Machine::new(&["md0", "sda", "sdb"]);
+    machine.assemble("md0", &["sda", "sdb"]);
+    machine.put("sys/block/md0/md0p1/partition", "1");
+    machine.put("sys/block/md0/md0p1/dev", "259:0");
+    machine.put("sys/block/md0/md0p1/size", "1024");
+    let all = || {
+        let devices = list::all_devices(&machine.root()).unwrap().into_iter();
+        devices.map(|listed| listed.device).collect::<Vec<_>>()
+    };
+    for device in EraseStep::foresee(machine.order(Aim::Data), all()).unwrap() {
+        let is_disk = device.plan.device.name.starts_with("/dev/sd");
+        assert_eq!(device.not_erased.is_none(), is_disk, "{device:?}");
+        assert_eq!(device.taken_apart.is_empty(), !is_disk);
+        assert!(is_disk || device.not_erased.unwrap().contains("taken apart"));
+    }
+    let told = RefCell::new(Vec::new());
+    let list = |taken_apart: &[String]| {
+        told.borrow_mut().extend_from_slice(taken_apart);
+        let is_there = |device: &BlockDevice| !taken_apart.contains(&device.name);
+        Ok(all().into_iter().filter(is_there).collect())
+    };
+    // A recorded array does not stop, so that its disks are refused one by one.
+    let step = EraseStep::begin(machine.order(Aim::Data), list, &SilentContext).unwrap();
+    assert_eq!(*told.borrow(), ["/dev/md0", "/dev/md0p1"]);
+    assert_eq!(step.devices().len(), 2);
 }
 
 /// A context that changes the machine when it is asked for a cancel: while the first method runs.
@@ -227,8 +263,63 @@ fn a_disk_that_lost_its_name_while_a_method_failed_is_not_erased_by_the_next() {
         let (record, outcome) = step.turn(&step.devices()[0], &context);
         let error = outcome.expect_err(told).chain();
         assert!(error.contains(told), "{error}");
-        assert_eq!(record.to_json()["methods"].as_array().unwrap().len(), 1);
+        // Nor is it forgotten how that one failed.
+        assert!(
+            error.starts_with("/dev/sda is not erased. First: "),
+            "{error}"
+        );
+        let methods = record.to_json()["methods"].as_array().unwrap().clone();
+        assert_eq!(methods.len(), 1);
+        let first = methods[0]["error"].as_str().unwrap();
+        assert!(error.contains(first), "{error}");
     }
+}
+
+#[test]
+fn the_error_of_a_device_tells_of_each_method_that_failed() {
+    let machine = Machine::new(&["sda"]);
+    let mut step = machine.begin(machine.order(Aim::Data), &["sda"]).unwrap();
+    let plan = step.plans.get_mut("/dev/sda").unwrap();
+    plan.falls_back = true;
+    // A plain file takes neither as devices do.
+    let secure = [true, false];
+    plan.methods = secure
+        .map(|secure| Planned {
+            method: Method::Discard {
+                secure,
+                granularity: 4096,
+            },
+            ..plan.methods[0].clone()
+        })
+        .to_vec();
+    let (record, outcome) = turn(&step, 0);
+    let error = outcome.unwrap_err().chain();
+    for method in record.to_json()["methods"].as_array().unwrap() {
+        assert!(error.contains(method["error"].as_str().unwrap()), "{error}");
+    }
+    assert!(
+        error.starts_with("/dev/sda is not erased. First: "),
+        "{error}"
+    );
+}
+
+/// The disk's own look and that at the others which a method reaches are one: each list is read once.
+#[test]
+fn a_method_is_preceded_by_one_look_at_all_disks() {
+    let machine = Machine::new(&["sda", "sdb", "sdc"]);
+    let disks = ["sda", "sdb", "sdc"];
+    let witness = Arc::new(Witness::default());
+    let mut order = machine.order(Aim::Data);
+    order.root = order.root.witnessed(Arc::clone(&witness));
+    let mut step = machine.begin(order, &disks).unwrap();
+    let plan = step.plans.get_mut("/dev/sda").unwrap();
+    plan.methods.truncate(1);
+    plan.methods[0].covers = disks.map(|disk| format!("/dev/{disk}")).to_vec();
+    let listed = || witness.reads()[Path::new("/sys/block")];
+    let before = listed();
+    turn(&step, 0).1.unwrap();
+    // At the begin of the turn, and before its method.
+    assert_eq!(listed() - before, 2);
 }
 
 #[test]

@@ -79,6 +79,7 @@ fn a_config_drive_that_comes_twice_is_in_memory_once_and_in_the_parser_once() {
         state_directory: state.path().to_owned(),
         relookup: Box::new(|| None),
         shutdown: Shutdown::default(),
+        left_behind: None,
     })
     .unwrap();
     let token = Token::new();

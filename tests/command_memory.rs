@@ -139,6 +139,7 @@ fn serve(
         state_directory: state.to_owned(),
         relookup: Box::new(|| None),
         shutdown: Shutdown::default(),
+        left_behind: None,
     })
     .unwrap();
     let token = Token::new();

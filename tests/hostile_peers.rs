@@ -115,6 +115,7 @@ fn serve(runtime: &Runtime, state: &std::path::Path, stop: watch::Receiver<bool>
         state_directory: state.to_owned(),
         relookup: Box::new(|| None),
         shutdown: Shutdown::default(),
+        left_behind: None,
     })
     .unwrap();
     let token = Token::new();

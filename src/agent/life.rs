@@ -16,6 +16,7 @@ use super::clock::{self, Clock};
 use super::ending::End;
 use super::identity::{self, Callback};
 use super::inspection::{self, Inspection};
+use super::left_passwords::LeftPasswords;
 use super::lookup::{Addresses, find_node};
 use super::markers::Marker;
 use super::serving::{self, Pulse, Service};
@@ -98,6 +99,8 @@ pub(crate) async fn live(setup: Setup) -> Result<End, AgentError> {
     status.doing("starting the hardware managers");
     network::wait_for_devices(&root, &status).await;
     let managers = discover(find_managers, live_options.clone()).await?;
+    // When all disks are there.
+    let passwords = LeftPasswords::look(&root);
     sleep(Duration::from_secs(options.hardware_initialization_delay)).await;
     network::wait_for_interfaces(&root, &status).await;
     let addresses = Addresses::new(&root, &managers);
@@ -165,6 +168,7 @@ pub(crate) async fn live(setup: Setup) -> Result<End, AgentError> {
             set_clock: clock::setter(live_options.clone(), resolver.clone()),
             request: shutdown,
         },
+        left_behind: passwords.told(&status).await,
     };
     let table = CommandTable::open(environment).map_err(AgentError::Journal)?;
     let under_way = known.as_ref().map(LookupAnswer::step_under_way);

@@ -16,6 +16,7 @@ mod ending;
 mod error;
 mod identity;
 mod inspection;
+mod left_passwords;
 mod life;
 mod lookup;
 mod markers;

@@ -25,6 +25,8 @@ pub struct Environment {
     pub relookup: Box<dyn Fn() -> Option<Node> + Send + Sync>,
     /// How the machine ends.
     pub shutdown: Shutdown,
+    /// What the machine shows of a work that was cut short, for the errors of commands that ended so.
+    pub left_behind: Option<String>,
 }
 
 impl Environment {

@@ -195,6 +195,7 @@ pub(crate) fn environment_of(
             set_clock: Box::new(|| Ok(())),
             request: Box::new(|transition: Transition| Err(PowerError::NotInMemory { transition })),
         },
+        left_behind: None,
     };
     (environment, received)
 }

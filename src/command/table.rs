@@ -58,7 +58,10 @@ impl CommandTable {
     /// The table with the commands that the journal in the state directory has. A command that was
     /// running when the last agent ended is listed as failed.
     pub fn open(environment: Environment) -> Result<Arc<Self>, JournalError> {
-        let (journal, commands) = Journal::open(&environment.state_directory)?;
+        let (journal, commands) = Journal::open(
+            &environment.state_directory,
+            environment.left_behind.as_deref(),
+        )?;
         for command in &commands {
             if command.status() != Status::Succeeded {
                 warn!(
@@ -95,12 +98,14 @@ impl CommandTable {
         if !is_fresh {
             return None;
         }
+        let left = self.environment.left_behind.as_ref();
+        let left = left.map_or_else(String::new, |left| format!(". {left}"));
         let error = ManagerError::new(
             failure(kind),
             format!(
                 "The server was started anew in the middle of {word} step {step}, and nobody had \
                  asked for that. How far the step came is not known: nothing that it worked on \
-                 counts as done"
+                 counts as done{left}"
             ),
         );
         self.list_as_failed(&format!("execute_{word}_step"), &error);

@@ -31,4 +31,4 @@ pub(crate) use plan::Plan;
 #[cfg(test)]
 pub(crate) use record::fake_receiver;
 pub(crate) use record::{RecordStore, identity};
-pub(crate) use step::{Aim, EraseStep, Foreseen, Order, in_parallel};
+pub(crate) use step::{Aim, EraseStep, Foreseen, Order, in_parallel, passwords_left};

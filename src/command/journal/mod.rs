@@ -70,16 +70,24 @@ struct Tail {
 
 impl Journal {
     /// Open the journal of this state directory and this boot, or start one. The commands come back
-    /// in the order of their issue; those that were running are failed now, in the file too.
-    pub(super) fn open(directory: &Path) -> Result<(Self, Vec<Command>), JournalError> {
+    /// in the order of their issue; those that were running are failed now, in the file too. Their error tells
+    /// what the machine shows of their work.
+    pub(super) fn open(
+        directory: &Path,
+        left_behind: Option<&str>,
+    ) -> Result<(Self, Vec<Command>), JournalError> {
         let boot = fs::read_to_string(BOOT_ID).map_err(|source| JournalError::Access {
             path: BOOT_ID.into(),
             source,
         })?;
-        Self::open_for(directory, boot.trim())
+        Self::open_for(directory, boot.trim(), left_behind)
     }
 
-    fn open_for(directory: &Path, boot: &str) -> Result<(Self, Vec<Command>), JournalError> {
+    fn open_for(
+        directory: &Path,
+        boot: &str,
+        left_behind: Option<&str>,
+    ) -> Result<(Self, Vec<Command>), JournalError> {
         let path = directory.join(FILE);
         let access = |source| JournalError::Access {
             path: path.clone(),
@@ -156,8 +164,10 @@ impl Journal {
                 )
                 .map_err(failed)?;
         }
+        let exit = last_exit(directory);
+        let interrupted = |name: &str| interrupted(name, exit.as_deref(), left_behind);
         let commands = journal
-            .fail_unfinished(entries.unwrap_or_default(), last_exit(directory).as_deref())
+            .fail_unfinished(entries.unwrap_or_default(), interrupted)
             .map_err(failed)?;
         Ok((journal, commands))
     }
@@ -224,14 +234,14 @@ impl Journal {
     fn fail_unfinished(
         &self,
         entries: Vec<Entry>,
-        last_exit: Option<&str>,
+        interrupted: impl Fn(&str) -> ManagerError,
     ) -> Result<Vec<Command>, WriteError> {
         let mut commands = Vec::new();
         for Entry { id, name, outcome } in entries {
             let outcome = match outcome {
                 Some(outcome) => outcome,
                 None => {
-                    let outcome = Outcome::failed(&interrupted(&name, last_exit));
+                    let outcome = Outcome::failed(&interrupted(&name));
                     self.ended(id, &outcome)?;
                     outcome
                 }
@@ -243,13 +253,14 @@ impl Journal {
 }
 
 /// The error of a command during which the agent ended.
-fn interrupted(name: &str, last_exit: Option<&str>) -> ManagerError {
+fn interrupted(name: &str, last_exit: Option<&str>, left_behind: Option<&str>) -> ManagerError {
     let how = last_exit.map_or_else(String::new, |exit| format!(" ({exit})"));
+    let left = left_behind.map_or_else(String::new, |left| format!(". {left}"));
     ManagerError::new(
         ErrorKind::CommandExecution,
         format!(
             "The agent ended{how} and was restarted while {name} was running. How far it came is \
-             not known: nothing that it worked on counts as done"
+             not known: nothing that it worked on counts as done{left}"
         ),
     )
 }
@@ -296,13 +307,13 @@ pub(super) fn parse(lines: &[u8]) {
 /// ended so.
 #[cfg(test)]
 pub(crate) fn interrupted_in(directory: &Path, end: impl FnOnce()) -> String {
-    let (journal, _) = Journal::open(directory).unwrap();
+    let (journal, _) = Journal::open(directory, None).unwrap();
     journal
         .started(Uuid::new_v4(), "execute_clean_step")
         .unwrap();
     drop(journal);
     end();
-    let (_journal, commands) = Journal::open(directory).unwrap();
+    let (_journal, commands) = Journal::open(directory, None).unwrap();
     commands[0]
         .outcome()
         .unwrap()
@@ -336,7 +347,7 @@ mod tests {
 
     /// One command that ended, one that was refused, one that still runs.
     fn write_three(directory: &Path) -> (Uuid, Uuid) {
-        let (journal, before) = Journal::open(directory).unwrap();
+        let (journal, before) = Journal::open(directory, None).unwrap();
         assert!(before.is_empty());
         let (done, refused, running) = (Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4());
         journal.started(done, "get_clean_steps").unwrap();
@@ -355,7 +366,7 @@ mod tests {
         let (done, running) = write_three(directory.path());
         fs::write(directory.path().join(LAST_EXIT), "signal 9\nmore\n").unwrap();
         for _ in 0..2 {
-            let (_journal, commands) = Journal::open(directory.path()).unwrap();
+            let (_journal, commands) = Journal::open(directory.path(), None).unwrap();
             assert_eq!(
                 seen(&commands),
                 [
@@ -392,7 +403,7 @@ mod tests {
             let ends = complete
                 .filter(|line| line.ends_with(b"\n") && line.starts_with(b"{\"ended\""))
                 .count();
-            let (journal, commands) = Journal::open(directory.path()).unwrap();
+            let (journal, commands) = Journal::open(directory.path(), None).unwrap();
             let good = seen(&commands)
                 .iter()
                 .filter(|(_, status)| *status == Status::Succeeded)
@@ -407,7 +418,7 @@ mod tests {
             journal.started(Uuid::new_v4(), "sync").unwrap();
             drop(journal);
             assert_eq!(
-                Journal::open(directory.path()).unwrap().1.len(),
+                Journal::open(directory.path(), None).unwrap().1.len(),
                 commands.len() + 1
             );
         }
@@ -436,7 +447,7 @@ mod tests {
         ];
         for (damaged, expected) in damages {
             fs::write(journal_of(directory.path()), &damaged).unwrap();
-            match Journal::open(directory.path()) {
+            match Journal::open(directory.path(), None) {
                 Err(JournalError::Damaged { line, .. }) => assert_eq!(line, expected, "{damaged}"),
                 other => panic!("{other:?} for {damaged}"),
             }
@@ -447,11 +458,13 @@ mod tests {
     fn a_reboot_empties_the_list_wherever_the_file_lies() {
         let directory = tempfile::tempdir().unwrap();
         write_three(directory.path());
-        let (journal, commands) = Journal::open_for(directory.path(), "another boot").unwrap();
+        let (journal, commands) =
+            Journal::open_for(directory.path(), "another boot", None).unwrap();
         assert!(commands.is_empty());
         journal.started(Uuid::new_v4(), "sync").unwrap();
         drop(journal);
-        let (_journal, commands) = Journal::open_for(directory.path(), "another boot").unwrap();
+        let (_journal, commands) =
+            Journal::open_for(directory.path(), "another boot", None).unwrap();
         assert_eq!(seen(&commands), [("sync".to_owned(), Status::Failed)]);
     }
 
@@ -459,11 +472,11 @@ mod tests {
     fn only_root_reads_it_and_only_one_agent_has_it() {
         let directory = tempfile::tempdir().unwrap();
         let state = directory.path().join("farrier");
-        let (_journal, _) = Journal::open(&state).unwrap();
+        let (_journal, _) = Journal::open(&state, None).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&state), mode(&journal_of(&state))), (0o700, 0o600));
         assert!(matches!(
-            Journal::open(&state),
+            Journal::open(&state, None),
             Err(JournalError::InUse { .. })
         ));
     }
@@ -472,14 +485,14 @@ mod tests {
     #[test]
     fn a_lock_that_is_held_for_a_moment_is_waited_for() {
         let directory = tempfile::tempdir().unwrap();
-        drop(Journal::open(directory.path()).unwrap());
+        drop(Journal::open(directory.path(), None).unwrap());
         let held = File::open(journal_of(directory.path())).unwrap();
         held.lock().unwrap();
         let holder = thread::spawn(move || {
             thread::sleep(Duration::from_millis(300));
             drop(held);
         });
-        Journal::open(directory.path()).unwrap();
+        Journal::open(directory.path(), None).unwrap();
         holder.join().unwrap();
     }
 
@@ -488,14 +501,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(journal_of(directory.path())).unwrap();
         assert!(matches!(
-            Journal::open(directory.path()),
+            Journal::open(directory.path(), None),
             Err(JournalError::Access { .. })
         ));
 
         let directory = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("/dev/null", journal_of(directory.path())).unwrap();
         assert!(matches!(
-            Journal::open(directory.path()),
+            Journal::open(directory.path(), None),
             Err(JournalError::Access { .. })
         ));
     }
@@ -503,7 +516,7 @@ mod tests {
     #[test]
     fn log_archives_are_not_kept() {
         let directory = tempfile::tempdir().unwrap();
-        let (journal, _) = Journal::open(directory.path()).unwrap();
+        let (journal, _) = Journal::open(directory.path(), None).unwrap();
         let id = Uuid::new_v4();
         journal.started(id, "collect_system_logs").unwrap();
         let logs = "H".repeat(LARGE_STRING + 1);
@@ -511,7 +524,7 @@ mod tests {
             .ended(id, &Outcome::succeeded(json!({"system_logs": logs})))
             .unwrap();
         drop(journal);
-        let (_, commands) = Journal::open(directory.path()).unwrap();
+        let (_, commands) = Journal::open(directory.path(), None).unwrap();
         assert_eq!(
             commands[0].outcome().unwrap().result,
             json!({"system_logs": "<65537 bytes omitted>"})

@@ -114,13 +114,22 @@ pub(in crate::erase) fn take_password_off(
     root: &Root,
     device: &BlockDevice,
 ) -> Result<bool, DriveError> {
+    link(root, device).map_or(Ok(false), |drive| {
+        ata::take_password_off(&drive, &device.name)
+    })
+}
+
+/// What there is to tell of a drive that has a security password; it is only asked.
+pub(in crate::erase) fn password_trouble(root: &Root, device: &BlockDevice) -> Option<String> {
+    ata::password_trouble(&link(root, device)?, &device.name)
+}
+
+/// The way to a drive that may have a password; `None` where it has none, or cannot be asked.
+fn link(root: &Root, device: &BlockDevice) -> Option<SgDevice> {
     if !is_disk(device) || is_usb(device) {
-        return Ok(false);
+        return None;
     }
-    match SgDevice::open(root.path(&device.name)) {
-        Ok(drive) => ata::take_password_off(&drive, &device.name),
-        Err(_) => Ok(false),
-    }
+    SgDevice::open(root.path(&device.name)).ok()
 }
 
 #[cfg(test)]
@@ -241,6 +250,30 @@ mod tests {
         let error = ata::take_password_off(&foreign, "/dev/sda").unwrap_err();
         assert!(error.is_locked() && error.to_string().contains("already has a security"));
         assert!(!ata::take_password_off(&ScsiDisk::new(&[]), "/dev/sda").unwrap());
+    }
+
+    #[test]
+    fn a_password_is_told_and_left_where_it_is_only_asked_for() {
+        let told = |drive: &dyn ScsiDevice| ata::password_trouble(drive, "/dev/sda");
+        assert_eq!(told(&AtaModel::new()), None);
+        assert_eq!(told(&ScsiDisk::new(&[])), None);
+        let drive = AtaModel::new().locked_with(b"farrier");
+        let trouble = told(&drive).unwrap();
+        assert!(
+            trouble.starts_with("/dev/sda has a security password"),
+            "{trouble}"
+        );
+        assert!(
+            trouble.contains("SEC4") && trouble.contains("hdparm"),
+            "{trouble}"
+        );
+        assert!(drive.is_locked() && drive.has_password());
+        assert!(
+            drive
+                .commands()
+                .iter()
+                .all(|code| [0xec, 0x12].contains(code))
+        );
     }
 
     #[test]

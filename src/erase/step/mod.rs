@@ -10,5 +10,6 @@ mod side_by_side;
 mod tests;
 mod turn;
 
+pub(crate) use passwords::passwords_left;
 pub(crate) use running::{Aim, EraseStep, Foreseen, Order};
 pub(crate) use side_by_side::in_parallel;

@@ -3,11 +3,25 @@
 use farrier_plugin::{BlockDevice, chain};
 use tracing::warn;
 
+use crate::block::list::list_block_devices;
 use crate::erase::drive;
 use crate::erase::error::EraseError;
 use crate::erase::step::side_by_side::Failure;
 use crate::sys::block_device::Disk;
 use crate::sys::root::Root;
+
+/// What there is to tell of the disks of this machine that have a password, one sentence for each.
+///
+/// An agent looks at its start: an erase that was cut short can have left one, and not each node is erased
+/// next. Nothing is taken off here: that is an erase's, which comes to the data too. Blocks as long as a drive
+/// does not answer.
+pub(crate) fn passwords_left(root: &Root) -> Vec<String> {
+    let devices = list_block_devices(root, false).unwrap_or_default();
+    let trouble = devices.iter();
+    trouble
+        .filter_map(|device| drive::password_trouble(root, device))
+        .collect()
+}
 
 /// Take the passwords off these disks that interrupted erases left, so that they can be read,
 /// looked at and written: before a step looks for what it must not touch.

@@ -57,6 +57,18 @@ pub(super) fn take_password_off(drive: &dyn ScsiDevice, device: &str) -> Result<
     }
 }
 
+/// What there is to tell of a drive that has a security password; the drive is only asked.
+pub(super) fn password_trouble(drive: &dyn ScsiDevice, device: &str) -> Option<String> {
+    match look(drive, device) {
+        Ok(Ok(Identify { security, .. })) if security.enabled => Some(format!(
+            "{device} has a security password and is in state {}: {}",
+            security.state(),
+            security::REMEDY
+        )),
+        _ => None,
+    }
+}
+
 impl<L: ScsiDevice> Drive for AtaDrive<L> {
     fn offer(&self, device: &BlockDevice, allowed: &Allowed) -> Result<Offers, String> {
         let mut offers = Offers::default();

@@ -21,6 +21,11 @@ use crate::sys::scsi::{Data, ScsiDevice, ScsiError};
 /// `hdparm --security-disable farrier /dev/sdX`.
 const OURS: &[u8] = b"farrier";
 
+/// What a person can do who finds a drive with a password.
+pub(super) const REMEDY: &str = "where an erase that was cut short has left it, the next erase of the \
+     drive takes it off, and so does `hdparm --security-disable farrier` (after --security-unlock farrier \
+     where it is locked)";
+
 /// What a drive that is at it is told to do: an agent that ends meanwhile leaves this in the error of
 /// its command, and the next erase of the drive takes the password off.
 const UNDER_WAY: &str =

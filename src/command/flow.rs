@@ -82,11 +82,18 @@ pub(super) fn run(
     Ok(Value::Null)
 }
 
-/// Whether the flow's last command is the lock-down: one that ends well then has ended whole, although its
+/// Whether the flow's last command is the lock-down, or a flow that ends in it: one that ends well then has ended whole, although its
 /// own lock-down tells it to stop.
 pub(super) fn ends_in_lock_down(parameters: &Parameters) -> bool {
     let last = tasks(parameters).ok().and_then(|mut tasks| tasks.pop());
-    last.is_some_and(|(name, _)| matches!(split(name), Ok(("system", system::LOCKDOWN))))
+    last.is_some_and(|(name, params)| match split(name) {
+        Ok(("system", system::LOCKDOWN)) => true,
+        Ok(("flow", START)) => {
+            let inner = Parameters::new(params.clone(), parameters.large().clone());
+            ends_in_lock_down(&inner)
+        }
+        _ => false,
+    })
 }
 
 /// A command of a flow: its name and its parameters.

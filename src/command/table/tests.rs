@@ -189,6 +189,38 @@ fn an_interrupted_step_has_failed_where_the_conductor_would_take_it_for_done() {
 }
 
 #[test]
+fn what_the_machine_shows_of_a_work_that_was_cut_short_is_in_its_error() {
+    let state = tempfile::tempdir().unwrap();
+    let open_with = |left: Option<&str>| {
+        let (manager, gate) = FakeManager::new();
+        let (mut environment, _) = fake::environment(vec![manager], state.path());
+        environment.left_behind = left.map(str::to_owned);
+        (CommandTable::open(environment).unwrap(), gate)
+    };
+    let (table, gate) = open_with(None);
+    table.issue(step("gate")).unwrap();
+    // As a killed agent leaves it: its thread still waits, and has no journal any more.
+    table.journal.break_for_test();
+    let left = "/dev/sda has a security password";
+    let (again, _) = open_with(Some(left));
+    let details = |table: &CommandTable, index: usize| {
+        let outcome = table.list()[index].outcome().unwrap();
+        outcome.error.as_ref().unwrap().details.clone()
+    };
+    assert!(details(&again, 0).ends_with(left), "{}", details(&again, 0));
+    drop(gate);
+
+    let state = tempfile::tempdir().unwrap();
+    let (manager, _) = FakeManager::new();
+    let (mut environment, _) = fake::environment(vec![manager], state.path());
+    environment.left_behind = Some(left.to_owned());
+    let fresh = CommandTable::open(environment).unwrap();
+    let why = fresh.fail_interrupted_step(StepKind::Clean, "erase_devices");
+    assert!(why.unwrap().ends_with(left));
+    assert!(details(&fresh, 0).ends_with(left));
+}
+
+#[test]
 fn what_cannot_be_journalled_does_not_run() {
     let state = tempfile::tempdir().unwrap();
     let (table, _, _) = open(state.path());
@@ -448,9 +480,16 @@ fn a_synchronous_command_that_was_told_to_stop_is_answered_with_an_error() {
 /// Its own lock-down tells it to stop before its end is written.
 #[test]
 fn a_flow_that_ends_in_the_lock_down_succeeds() {
+    let inner = |last: Value| json!({"flow.start_flow": {"flow": [{"standby.sync": {}}, last]}});
     for (last, expected) in [
         (json!({"system.lockdown": {}}), Status::Succeeded),
         (json!({"standby.sync": {}}), Status::Failed),
+        (inner(json!({"system.lockdown": {}})), Status::Succeeded),
+        (
+            inner(inner(json!({"system.lockdown": {}}))),
+            Status::Succeeded,
+        ),
+        (inner(json!({"standby.sync": {}})), Status::Failed),
     ] {
         let state = tempfile::tempdir().unwrap();
         let (table, _, mut signals) = open(state.path());

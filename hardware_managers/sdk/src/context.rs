@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::Method;
+use crate::protocol::Callback;
 use crate::{BlockDevice, ManagerError};
 
 /// How far a long method has come.
@@ -106,13 +106,15 @@ pub trait Context: Send + Sync {
     /// The machine's disks, with their partitions where asked for, as the agent's own manager lists
     /// them. Declines by default.
     fn block_devices(&self, _include_partitions: bool) -> Result<Vec<BlockDevice>, ManagerError> {
-        Err(ManagerError::unsupported(Method::ListBlockDevices))
+        Err(ManagerError::unsupported(
+            Callback::ListBlockDevices.as_str(),
+        ))
     }
 
     /// Run a program by the agent's rules: absolute path, no shell, time limit, bounded and logged
     /// output. Any exit status is a result. Declines by default.
     fn run_program(&self, _program: &ProgramRequest) -> Result<ProgramOutput, ManagerError> {
-        Err(ManagerError::unsupported("run_program"))
+        Err(ManagerError::unsupported(Callback::RunProgram.as_str()))
     }
 }
 

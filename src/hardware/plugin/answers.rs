@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use farrier_plugin::protocol::{self, Failure, INVALID_PARAMS, METHOD_NOT_FOUND, Method};
+use farrier_plugin::protocol::{self, Callback, Failure, INVALID_PARAMS, METHOD_NOT_FOUND};
 use farrier_plugin::{BlockDevice, ErrorKind, ManagerError, ProgramOutput, ProgramRequest};
 use serde_json::{Value, json};
 use tracing::warn;
@@ -45,8 +45,8 @@ impl Callbacks for Answers<'_> {
         params: &Value,
         stop: &AtomicBool,
     ) -> Result<Value, Failure> {
-        match method {
-            _ if method == Method::ListBlockDevices.as_str() => {
+        match Callback::named(method) {
+            Some(Callback::ListBlockDevices) => {
                 let partitions =
                     params.get("include_partitions").and_then(Value::as_bool) == Some(true);
                 let snapshot = &mut self.snapshots[usize::from(partitions)];
@@ -60,7 +60,7 @@ impl Callbacks for Answers<'_> {
                     .collect();
                 Ok(snapshot.insert(devices).clone())
             }
-            "run_program" => run_program(self.manager, params, stop),
+            Some(Callback::RunProgram) => run_program(self.manager, params, stop),
             _ => Err(Failure::new(
                 METHOD_NOT_FOUND,
                 format!("The agent has no method {method}"),

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use farrier_plugin::protocol::{Failure, INTERNAL_ERROR, Id, Message};
+use farrier_plugin::protocol::{Callback, Failure, INTERNAL_ERROR, Id, Message, Notification};
 use farrier_plugin::{Context, panic_text};
 use serde_json::{Value, json};
 
@@ -98,7 +98,7 @@ impl Call<'_> {
             Look::TellToStop => connection.send(
                 self.method,
                 &Message::Notification {
-                    method: "cancel".to_owned(),
+                    method: Notification::Cancel.as_str().to_owned(),
                     params: json!({ "id": self.number, "deadline_seconds": grace }),
                 },
             ),
@@ -205,9 +205,9 @@ impl Dialogue<'_> {
             ));
             return Err(self.call.ended());
         }
-        let result = match method {
-            "is_cancelled" => Ok(json!(self.call.is_cancelled())),
-            "run_program" => self.run_program(params, events)?,
+        let result = match Callback::named(method) {
+            Some(Callback::IsCancelled) => Ok(json!(self.call.is_cancelled())),
+            Some(Callback::RunProgram) => self.run_program(params, events)?,
             _ => self
                 .callbacks
                 .answer(method, params, &AtomicBool::new(false)),
@@ -244,7 +244,10 @@ impl Dialogue<'_> {
         let stop = AtomicBool::new(false);
         let mut over = Ok(());
         let result = thread::scope(|scope| {
-            let program = scope.spawn(|| callbacks.answer("run_program", params, &stop));
+            let program = scope.spawn(|| {
+                let program = Callback::RunProgram.as_str();
+                callbacks.answer(program, params, &stop)
+            });
             while !program.is_finished() {
                 if over.is_ok() {
                     over = call.look();

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use farrier_plugin::protocol::{Failure, METHOD_NOT_FOUND};
+use farrier_plugin::protocol::{Failure, METHOD_NOT_FOUND, Notification};
 use farrier_plugin::{Context, LogLevel, Progress};
 use serde_json::Value;
 use tracing::{debug, error, info, warn};
@@ -33,15 +33,15 @@ impl Callbacks for NoCallbacks {
 }
 
 pub(super) fn hear(name: &str, context: &dyn Context, method: &str, params: Value) {
-    match method {
-        "progress" => {
+    match Notification::named(method) {
+        Some(Notification::Progress) => {
             if let Ok(progress) = serde_json::from_value::<Progress>(params) {
                 context.report_progress(progress);
             }
         }
-        "log" => log(name, &params),
-        // One of a later version.
-        _ => debug!(manager = name, method, "unknown notification"),
+        Some(Notification::Log) => log(name, &params),
+        // One of a later version, or our own.
+        Some(Notification::Cancel) | None => debug!(manager = name, method, "unknown notification"),
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use farrier_plugin::protocol::{
-    FAILED, Introduction, METHOD_NOT_FOUND, Message, Method, device_from_wire,
+    FAILED, Introduction, METHOD_NOT_FOUND, Message, Method, Notification, device_from_wire,
 };
 use farrier_plugin::{
     ErrorKind, ManagerError, NetworkInterface, SilentContext, Step, TlsCertificate, UsbDevice,
@@ -218,7 +218,10 @@ impl Check {
     /// A cancel of a call that has just ended, and news of a later version.
     fn unknown_news(&mut self, connection: &Connection) {
         let news = [
-            ("cancel", json!({ "id": 1, "deadline_seconds": 10 })),
+            (
+                Notification::Cancel.as_str(),
+                json!({ "id": 1, "deadline_seconds": 10 }),
+            ),
             ("of_a_later_version", json!({})),
         ];
         let sent = news.into_iter().try_for_each(|(method, params)| {

@@ -4,6 +4,7 @@
 
 pub mod answers;
 mod call;
+mod callback;
 mod device;
 mod failure;
 mod handshake;
@@ -15,6 +16,7 @@ pub mod parameters;
 mod schema;
 
 pub use call::call;
+pub use callback::{Callback, Notification};
 pub use device::{WireDevice, device_from_wire, device_to_wire, filtered_from_wire};
 pub use failure::{
     FAILED, Failure, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR,

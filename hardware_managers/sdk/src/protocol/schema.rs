@@ -10,7 +10,9 @@ use serde_json::{Map, Value, json};
 
 use super::answers::{Done, ErasedDevices, FilteredDevice, RootDisk};
 use super::parameters::{Filter, KindAndDevice, Listing, Nothing};
-use super::{Greeting, HANDSHAKE, Introduction, Method, VERSION, WireDevice};
+use super::{
+    Callback, Greeting, HANDSHAKE, Introduction, Method, Notification, VERSION, WireDevice,
+};
 use crate::{
     BlockDevice, LogLevel, NetworkInterface, ProgramOutput, ProgramRequest, Progress, UsbDevice,
 };
@@ -41,24 +43,24 @@ fn document() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let methods = methods(&mut generator);
     let callbacks = json!({
-        Method::ListBlockDevices.as_str(): {
+        Callback::ListBlockDevices.as_str(): {
             "params": with_call(&mut generator, Generator::subschema_for::<Listing>),
             "result": { "type": "array", "items": device() },
         },
-        "run_program": {
+        Callback::RunProgram.as_str(): {
             "params": with_call(&mut generator, Generator::subschema_for::<ProgramRequest>),
             "result": generator.subschema_for::<ProgramOutput>(),
         },
-        "is_cancelled": {
+        Callback::IsCancelled.as_str(): {
             "params": with_call(&mut generator, Generator::subschema_for::<Nothing>),
             "result": { "type": "boolean" },
         },
     });
     let notifications = json!({
-        "to the plugin": { "cancel": generator.subschema_for::<Cancel>() },
+        "to the plugin": { Notification::Cancel.as_str(): generator.subschema_for::<Cancel>() },
         "to the agent": {
-            "progress": with_call(&mut generator, Generator::subschema_for::<Progress>),
-            "log": with_call(&mut generator, Generator::subschema_for::<LogLine>),
+            Notification::Progress.as_str(): with_call(&mut generator, Generator::subschema_for::<Progress>),
+            Notification::Log.as_str(): with_call(&mut generator, Generator::subschema_for::<LogLine>),
         },
     });
     block_device(&mut generator);

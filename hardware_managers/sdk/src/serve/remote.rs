@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Agent;
 use crate::protocol::parameters::Listing;
-use crate::protocol::{Method, WireDevice};
+use crate::protocol::{Callback, Notification, WireDevice};
 use crate::{
     BlockDevice, Context, ErrorKind, LogLevel, ManagerError, ProgramOutput, ProgramRequest,
     Progress,
@@ -16,7 +16,8 @@ pub(crate) struct Remote<'a> {
 }
 
 impl Remote<'_> {
-    fn ask(&self, method: &str, params: Value) -> Result<Value, ManagerError> {
+    fn ask(&self, callback: Callback, params: Value) -> Result<Value, ManagerError> {
+        let method = callback.as_str();
         self.agent
             .request(method, params)
             .map_err(|failure| failure.into_error(method, ErrorKind::CommandExecution))
@@ -26,7 +27,7 @@ impl Remote<'_> {
 impl Context for Remote<'_> {
     fn report_progress(&self, progress: Progress) {
         self.agent.notify(
-            "progress",
+            Notification::Progress.as_str(),
             json!({
                 "what": progress.what, "done": progress.done,
                 "total": progress.total,
@@ -39,13 +40,13 @@ impl Context for Remote<'_> {
     }
 
     fn log(&self, level: LogLevel, message: &str) {
-        self.agent
-            .notify("log", json!({ "level": level, "message": message }));
+        let params = json!({ "level": level, "message": message });
+        self.agent.notify(Notification::Log.as_str(), params);
     }
 
     fn block_devices(&self, include_partitions: bool) -> Result<Vec<BlockDevice>, ManagerError> {
         let listed = self.ask(
-            Method::ListBlockDevices.as_str(),
+            Callback::ListBlockDevices,
             json!(Listing { include_partitions }),
         )?;
         let devices: Vec<WireDevice> = serde_json::from_value(listed).map_err(unreadable)?;
@@ -57,7 +58,7 @@ impl Context for Remote<'_> {
 
     fn run_program(&self, program: &ProgramRequest) -> Result<ProgramOutput, ManagerError> {
         let params = serde_json::to_value(program).map_err(unreadable)?;
-        let output = self.ask("run_program", params)?;
+        let output = self.ask(Callback::RunProgram, params)?;
         serde_json::from_value(output).map_err(unreadable)
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::error::panic_text;
 use crate::protocol::{
     self, Failure, Greeting, INTERNAL_ERROR, INVALID_PARAMS, Id, Introduction, MESSAGE_LIMIT,
-    METHOD_NOT_FOUND, Message, MessageError,
+    METHOD_NOT_FOUND, Message, MessageError, Notification,
 };
 
 /// Bytes of stack for a call: as much as a program's first thread has, which vendors' code in C may
@@ -188,7 +188,7 @@ impl Server {
 
     fn hear(&self, method: &str, params: &Value) {
         // Notifications of later versions are none of ours.
-        if method != "cancel" {
+        if Notification::named(method) != Some(Notification::Cancel) {
             return;
         }
         let id = params.get("id").and_then(Value::as_i64).map(Id::Number);

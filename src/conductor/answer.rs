@@ -317,6 +317,7 @@ pub(super) fn is_uuid(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conductor::fake::TOKEN;
 
     /// The lookup of tests/fixtures/transcripts/deploy-raw-tls-agent-to-ironic-only.jsonl, cut down.
     fn recorded() -> Value {
@@ -331,7 +332,7 @@ mod tests {
             "config": {
                 "metrics": {"backend": "noop"},
                 "heartbeat_timeout": 60,
-                "agent_token": "cfCpmNi_3Kw3_Gwps1BO22NjqEzeFTPx7YYb0z_PycA",
+                "agent_token": TOKEN,
                 "agent_token_required": true,
                 "agent_md5_checksum_enable": true,
                 "disable_deep_image_inspection": false,
@@ -350,10 +351,7 @@ mod tests {
         assert_eq!(answer.uuid, "2564c0a3-dd23-551f-a25c-1af767f45a81");
         assert_eq!(answer.config.heartbeat_timeout(), Duration::from_secs(60));
         assert!(answer.config.trouble().is_empty());
-        assert_eq!(
-            answer.config.token(),
-            TokenAnswer::New("cfCpmNi_3Kw3_Gwps1BO22NjqEzeFTPx7YYb0z_PycA".to_owned())
-        );
+        assert_eq!(answer.config.token(), TokenAnswer::New(TOKEN.to_owned()));
         let mut options = Options::default();
         answer.config.apply(&mut options);
         assert!(options.md5_enabled && options.skip_bmc_detect);
@@ -366,7 +364,7 @@ mod tests {
     fn a_dump_shows_no_token() {
         let answer = LookupAnswer::read(recorded()).unwrap();
         let dump = format!("{answer:?} {:?}", answer.config.token());
-        assert!(!dump.contains("cfCpmNi_3Kw3"), "{dump}");
+        assert!(!dump.contains(TOKEN), "{dump}");
         assert!(
             dump.contains("New(***)") && dump.contains("heartbeat_timeout"),
             "{dump}"

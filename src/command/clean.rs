@@ -2,25 +2,14 @@
 
 use farrier_plugin::StepKind::Clean;
 
-use super::definition::{Definition, Mode, no_validation};
-use super::steps::{self, EXECUTE, GET};
+use super::definition::Definition;
+use super::steps::{self, execute, list};
 
 /// The commands of this extension.
-pub(super) const COMMANDS: &[Definition] = &[
-    Definition {
-        name: "get_clean_steps",
-        mode: Mode::Sync,
-        signature: GET,
-        validate: no_validation,
-        run: |environment, _, parameters| steps::list(Clean, environment, parameters),
-    },
-    Definition {
-        name: "execute_clean_step",
-        mode: Mode::Async,
-        signature: EXECUTE,
-        validate: no_validation,
-        run: |environment, context, parameters| {
-            steps::execute(Clean, environment, context, parameters)
-        },
-    },
-];
+pub(super) const COMMANDS: &[Definition] = &steps::commands(
+    ["get_clean_steps", "execute_clean_step"],
+    [
+        |environment, _, parameters| list(Clean, environment, parameters),
+        |environment, context, parameters| execute(Clean, environment, context, parameters),
+    ],
+);

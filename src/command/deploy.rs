@@ -2,25 +2,14 @@
 
 use farrier_plugin::StepKind::Deploy;
 
-use super::definition::{Definition, Mode, no_validation};
-use super::steps::{self, EXECUTE, GET};
+use super::definition::Definition;
+use super::steps::{self, execute, list};
 
 /// The commands of this extension.
-pub(super) const COMMANDS: &[Definition] = &[
-    Definition {
-        name: "get_deploy_steps",
-        mode: Mode::Sync,
-        signature: GET,
-        validate: no_validation,
-        run: |environment, _, parameters| steps::list(Deploy, environment, parameters),
-    },
-    Definition {
-        name: "execute_deploy_step",
-        mode: Mode::Async,
-        signature: EXECUTE,
-        validate: no_validation,
-        run: |environment, context, parameters| {
-            steps::execute(Deploy, environment, context, parameters)
-        },
-    },
-];
+pub(super) const COMMANDS: &[Definition] = &steps::commands(
+    ["get_deploy_steps", "execute_deploy_step"],
+    [
+        |environment, _, parameters| list(Deploy, environment, parameters),
+        |environment, context, parameters| execute(Deploy, environment, context, parameters),
+    ],
+);

@@ -2,25 +2,14 @@
 
 use farrier_plugin::StepKind::Service;
 
-use super::definition::{Definition, Mode, no_validation};
-use super::steps::{self, EXECUTE, GET};
+use super::definition::Definition;
+use super::steps::{self, execute, list};
 
 /// The commands of this extension.
-pub(super) const COMMANDS: &[Definition] = &[
-    Definition {
-        name: "get_service_steps",
-        mode: Mode::Sync,
-        signature: GET,
-        validate: no_validation,
-        run: |environment, _, parameters| steps::list(Service, environment, parameters),
-    },
-    Definition {
-        name: "execute_service_step",
-        mode: Mode::Async,
-        signature: EXECUTE,
-        validate: no_validation,
-        run: |environment, context, parameters| {
-            steps::execute(Service, environment, context, parameters)
-        },
-    },
-];
+pub(super) const COMMANDS: &[Definition] = &steps::commands(
+    ["get_service_steps", "execute_service_step"],
+    [
+        |environment, _, parameters| list(Service, environment, parameters),
+        |environment, context, parameters| execute(Service, environment, context, parameters),
+    ],
+);

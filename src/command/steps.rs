@@ -7,6 +7,7 @@ use farrier_plugin::{Context, ErrorKind, ManagerError, Node, StepArguments, Step
 use serde_json::{Map, Value, json};
 use tracing::{info, warn};
 
+use super::definition::{Definition, Mode, Run, no_validation};
 use super::echo;
 use super::environment::Environment;
 use super::parameters::{Parameters, Signature};
@@ -15,14 +16,35 @@ use crate::deploy::ImageInfo;
 use crate::hardware::StepCall;
 
 /// What `get_*_steps` takes.
-pub(super) const GET: Signature = Signature::of(&["node", "ports"], &[]);
+const GET: Signature = Signature::of(&["node", "ports"], &[]);
 
 /// What `execute_*_step` takes; other parameters are handed on to the step.
-pub(super) const EXECUTE: Signature = Signature {
+const EXECUTE: Signature = Signature {
     required: &["step", "node", "ports"],
     optional: &[],
     open: true,
 };
+
+/// The two commands of an extension of steps, by their names, with [`list`] and [`execute`] of its kind.
+pub(super) const fn commands([get, execute]: [&'static str; 2], runs: [Run; 2]) -> [Definition; 2] {
+    let [list_of_kind, execute_of_kind] = runs;
+    [
+        Definition {
+            name: get,
+            mode: Mode::Sync,
+            signature: GET,
+            validate: no_validation,
+            run: list_of_kind,
+        },
+        Definition {
+            name: execute,
+            mode: Mode::Async,
+            signature: EXECUTE,
+            validate: no_validation,
+            run: execute_of_kind,
+        },
+    ]
+}
 
 /// Steps that write an image, before which a node without root device hints is looked up again.
 const IMAGE_STEPS: [&str; 2] = ["write_image", "execute_bootc_install"];

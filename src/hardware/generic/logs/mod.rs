@@ -77,96 +77,41 @@ const DIRECTORIES: &[(&str, &str)] = &[
     ("pstore", "/sys/fs/pstore"),
 ];
 
-/// One thing to collect.
-struct Collector {
-    /// What a note is called in its place.
-    name: &'static str,
-    collect: fn(&Root) -> io::Result<Vec<Member>>,
+/// One thing to collect: what it is called, as a member or in the place of its members, and what it gives.
+type Collector = (&'static str, Collect);
+
+#[derive(Clone, Copy)]
+enum Collect {
+    /// The text of the member of its name.
+    Text(fn(&Root) -> String),
+    Members(fn(&Root) -> io::Result<Vec<Member>>),
 }
 
 const COLLECTORS: &[Collector] = &[
-    Collector {
-        name: "dmesg",
-        collect: |root| kernel_log::text(&root.path("/dev/kmsg")).map(|text| one("dmesg", text)),
-    },
-    Collector {
-        name: "files",
-        collect: |root| Ok(files(root)),
-    },
-    Collector {
-        name: "run",
-        collect: |root| Ok(run_files(root)),
-    },
-    Collector {
-        name: "time",
-        collect: |root| Ok(one("time", machine::time(root))),
-    },
-    Collector {
-        name: "ps",
-        collect: |root| Ok(one("ps", machine::processes(root))),
-    },
-    Collector {
-        name: "dmi",
-        collect: |root| Ok(one("dmi", machine::dmi(root))),
-    },
-    Collector {
-        name: "lspci",
-        collect: |root| Ok(one("lspci", machine::pci(root))),
-    },
-    Collector {
-        name: "sensors",
-        collect: |root| Ok(one("sensors", machine::sensors(root))),
-    },
-    Collector {
-        name: "efibootmgr",
-        collect: |root| Ok(one("efibootmgr", boot_entries::boot_entries(root))),
-    },
-    Collector {
-        name: "ip_addr",
-        collect: |root| Ok(one("ip_addr", network::addresses(root))),
-    },
-    Collector {
-        name: "routes",
-        collect: |root| Ok(one("routes", network::routes(root))),
-    },
-    Collector {
-        name: "links",
-        collect: |root| Ok(one("links", network::links(root))),
-    },
-    Collector {
-        name: "storage_links",
-        collect: |root| Ok(one("storage_links", network::storage_links(root))),
-    },
-    Collector {
-        name: "lsblk",
-        collect: |root| {
-            let devices = all_devices(root).map_err(io::Error::other)?;
-            let mut members = one("lsblk", storage::table(root, &devices));
-            members.extend(one("lsblk-full", storage::devices_in_full(&devices)));
-            members.extend(one("parted", storage::partition_tables(root, &devices)));
-            Ok(members)
-        },
-    },
-    Collector {
-        name: "udev",
-        collect: udev,
-    },
-    Collector {
-        name: "mdadm",
-        collect: |root| Ok(one("mdadm", storage::arrays(root))),
-    },
+    (
+        "dmesg",
+        Collect::Members(|root| {
+            kernel_log::text(&root.path("/dev/kmsg")).map(|text| one("dmesg", text))
+        }),
+    ),
+    ("files", Collect::Members(|root| Ok(files(root)))),
+    ("run", Collect::Members(|root| Ok(run_files(root)))),
+    ("time", Collect::Text(machine::time)),
+    ("ps", Collect::Text(machine::processes)),
+    ("dmi", Collect::Text(machine::dmi)),
+    ("lspci", Collect::Text(machine::pci)),
+    ("sensors", Collect::Text(machine::sensors)),
+    ("efibootmgr", Collect::Text(boot_entries::boot_entries)),
+    ("ip_addr", Collect::Text(network::addresses)),
+    ("routes", Collect::Text(network::routes)),
+    ("links", Collect::Text(network::links)),
+    ("storage_links", Collect::Text(network::storage_links)),
+    ("lsblk", Collect::Members(block_devices)),
+    ("udev", Collect::Members(udev)),
+    ("mdadm", Collect::Text(storage::arrays)),
     // The last ones ask disks, which can hang.
-    Collector {
-        name: "multipath",
-        collect: |root| {
-            let devices = all_devices(root).map_err(io::Error::other)?;
-            Ok(one("multipath", storage::multipath(root, &devices)))
-        },
-    },
-    Collector {
-        name: "df",
-        collect: |root| Ok(one("df", machine::file_systems(root))),
-    },
+    ("multipath", Collect::Members(multipath)),
+    ("df", Collect::Text(machine::file_systems)),
 ];
 
 /// All members that this machine has something for.
@@ -182,11 +127,11 @@ fn collected(
 ) -> Vec<Member> {
     let deadline = Instant::now() + limit_of_all;
     let mut members = Vec::new();
-    for collector in collectors {
+    for collector @ (name, _) in collectors {
         let left = deadline.saturating_duration_since(Instant::now());
         match run(root, collector, limit.min(left)) {
             Ok(added) => members.extend(added),
-            Err(why) => members.extend(one(collector.name, note(&why))),
+            Err(why) => members.extend(one(name, note(&why))),
         }
     }
     members
@@ -198,12 +143,16 @@ fn run(root: &Root, collector: &Collector, limit: Duration) -> Result<Vec<Member
         return Err("there was no time left for it".to_owned());
     }
     let (sender, receiver) = channel();
-    let collect = collector.collect;
+    let (name, collect) = *collector;
     let root = root.clone();
+    let collect = move || match collect {
+        Collect::Text(text) => Ok(one(name, text(&root))),
+        Collect::Members(members) => members(&root),
+    };
     // One that hangs in the kernel keeps its thread, which nobody waits for any more.
     thread::Builder::new()
         .name("logs".to_owned())
-        .spawn(move || drop(sender.send(collect(&root))))
+        .spawn(move || drop(sender.send(collect())))
         .map_err(|error| chain(&error))?;
     match receiver.recv_timeout(limit) {
         Ok(result) => result.map_err(|error| chain(&error)),
@@ -309,6 +258,19 @@ fn file(root: &Root, name: &str, path: &str) -> Option<Member> {
 }
 
 /// The properties that udev has of each block device and each network interface.
+fn block_devices(root: &Root) -> io::Result<Vec<Member>> {
+    let devices = all_devices(root).map_err(io::Error::other)?;
+    let mut members = one("lsblk", storage::table(root, &devices));
+    members.extend(one("lsblk-full", storage::devices_in_full(&devices)));
+    members.extend(one("parted", storage::partition_tables(root, &devices)));
+    Ok(members)
+}
+
+fn multipath(root: &Root) -> io::Result<Vec<Member>> {
+    let devices = all_devices(root).map_err(io::Error::other)?;
+    Ok(one("multipath", storage::multipath(root, &devices)))
+}
+
 fn udev(root: &Root) -> io::Result<Vec<Member>> {
     let mut members = Vec::new();
     let devices = all_devices(root).map_err(io::Error::other)?;
@@ -450,27 +412,24 @@ mod tests {
     #[test]
     fn one_that_fails_panics_or_hangs_leaves_a_note_and_the_others_run() {
         let (_dir, root) = tree(&[]);
-        let collectors = [
-            Collector {
-                name: "fails",
-                collect: |_| Err(io::Error::other("the disk is on fire")),
-            },
-            Collector {
-                name: "panics",
+        let collectors: [Collector; 4] = [
+            (
+                "fails",
+                Collect::Members(|_| Err(io::Error::other("the disk is on fire"))),
+            ),
+            (
+                "panics",
                 // Without the hook, whose backtrace takes longer than the limit.
-                collect: |_| std::panic::resume_unwind(Box::new("a disk without a name")),
-            },
-            Collector {
-                name: "hangs",
-                collect: |_| {
+                Collect::Text(|_| std::panic::resume_unwind(Box::new("a disk without a name"))),
+            ),
+            (
+                "hangs",
+                Collect::Members(|_| {
                     thread::sleep(Duration::from_secs(5));
                     Ok(Vec::new())
-                },
-            },
-            Collector {
-                name: "works",
-                collect: |_| Ok(one("works", "well".to_owned())),
-            },
+                }),
+            ),
+            ("works", Collect::Text(|_| "well".to_owned())),
         ];
         let limit = Duration::from_millis(400);
         let members = collected(&root, &collectors, limit, limit * 10);

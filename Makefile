@@ -7,6 +7,10 @@ SHELL := /bin/bash
 TARGET := x86_64-unknown-linux-gnu
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
+# Who compiles only here, as CI does, has no next build to keep anything for: that costs a tenth of compiling, and a GiB.
+ifeq ($(wildcard $(CARGO_TARGET_DIR)/$(TARGET)/debug/incremental),)
+export CARGO_INCREMENTAL ?= 0
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help build ramdisk plugin-initrd demo test unit lab lab-full check bench compare fuzz fuzz-build fuzz-briefly findings fresh docs clean tools FORCE

@@ -168,6 +168,12 @@ impl Boot {
     }
 }
 
+/// What the clients of these tests encrypt with. The first of them installs it, whichever that is.
+fn install_provider() {
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let _ = provider.install_default();
+}
+
 /// Calls the agent as a conductor does: by the URL of its heartbeat, trusting its certificate.
 struct Caller {
     http: reqwest::Client,
@@ -179,9 +185,7 @@ impl Caller {
     fn of(heartbeat: &Asked) -> Self {
         let text = |name: &str| heartbeat.body[name].as_str().unwrap().to_owned();
         let certificate = Certificate::from_pem(text("agent_verify_ca").as_bytes()).unwrap();
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        // The first test installs it.
-        let _ = provider.install_default();
+        install_provider();
         let http = reqwest::Client::builder()
             .tls_backend_rustls()
             .tls_certs_only([certificate])

@@ -87,6 +87,7 @@ async fn an_inspection_only_agent_serves_without_a_token() {
     let agent = boot.start();
     conductor.wait_for("/v1/continue_inspection", 1).await;
     let base = format!("http://127.0.0.1:{}", boot.options.listen_port);
+    install_provider();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let deadline = Instant::now() + Duration::from_secs(10);
     let status = loop {

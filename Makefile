@@ -43,7 +43,7 @@ ramdisk: build ## Kernel and ramdisk: build/ramdisk/vmlinuz, initrd.img; SUITE=t
 	@SUITE="$(SUITE)" KERNEL="$(KERNEL)" image/build
 
 plugin-initrd: ## A plugin to boot behind the ramdisk: PLUGIN=program, .so or folder, NAME=… FILES=… PACKAGES=…
-	@FILES="$(FILES)" PACKAGES="$(PACKAGES)" image/plugin-initrd "$(PLUGIN)" $(NAME)
+	@FILES="$(FILES)" PACKAGES="$(PACKAGES)" SUITE="$(SUITE)" image/plugin-initrd "$(PLUGIN)" $(NAME)
 
 check: tools ## Format, lints, docs, manual, licences, duplicates, arrows between the rooms
 	@echo "== format"

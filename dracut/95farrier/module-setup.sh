@@ -109,6 +109,9 @@ farrier_firmware() {
 
 # The ramdisk's files lie in memory for as long as it runs, and of the modules, its greater part, a
 # machine loads a tenth: compressed they take a quarter. modprobe and udev expand what they load.
+# Debian 13 brings them compressed by xz, and they stay so: its kernel unpacks them by itself, with less
+# memory; by zstd they would take 3 MB more, and a start is as fast (10.4 s of a processor without
+# hardware virtualisation, both). Those of Debian 12 are not compressed, and its kernel cannot unpack any.
 # dracut writes the indexes of the modules after this.
 farrier_compress_modules() {
     find "$initdir/usr/lib/modules" -name '*.ko' -print0 |

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import platform
 import stat
 import subprocess
 
@@ -63,13 +64,15 @@ def test_what_is_no_plugin_is_refused(plugin):
 
 
 def test_a_script_gets_the_interpreter_that_is_packed_with_it(tmp_path):
-    """With its libraries, by a path relative to itself: it runs wherever the folder is."""
-    archive = pack(SCRIPT, PACKAGES='python3-minimal')
+    """With its libraries, by a path relative to itself: it runs wherever the folder is. Here that is this
+    machine, so the packages are of its Debian; those of the ramdisk's run in the guests of test_plugins."""
+    suite = platform.freedesktop_os_release()['VERSION_CODENAME']
+    archive = pack(SCRIPT, PACKAGES='python3-minimal', SUITE=suite)
     entries = listing(archive)
     assert all(name == PLACE or name.startswith(f'{PLACE}/') for name in entries)
     assert all(owner == (0, 0) and (stat.S_ISLNK(mode) or not mode & 0o7022)
                for mode, owner in entries.values())
-    assert archive.stat().st_size <= 8_000_000
+    assert archive.stat().st_size <= 8_500_000
 
     subprocess.run(['bash', '-c', 'gzip -dc "$0" | cpio -idm --quiet', archive], cwd=tmp_path,
                    check=True)
@@ -81,7 +84,7 @@ def test_a_script_gets_the_interpreter_that_is_packed_with_it(tmp_path):
                           stdout=subprocess.PIPE).stdout
     assert said.startswith(f'{root}/usr ')
     loaded = {line.split()[-1] for line in said.splitlines() if '.so' in line}
-    for library in ('libz.so', 'libexpat.so', 'libssl.so', 'libcrypto.so', '_json.cpython'):
+    for library in ('libz.so', 'libexpat.so', 'libssl.so', 'libcrypto.so'):
         paths_of = [path for path in loaded if f'/{library}' in path]
         assert paths_of and all(path.startswith(str(root)) for path in paths_of), library
 

@@ -22,7 +22,7 @@ def compare(before: Path, rounds):
     """The ramdisk of the folder `before` against build/ramdisk. Prints a table; returns whether the bound is missed."""
     folders = {'before': Path(before), 'now': paths.RAMDISK.parent}
     starts = {which: [] for which in folders}
-    with Lab(paths.LAB / 'run-compare') as lab, contextlib.ExitStack() as stack:
+    with Lab(paths.LAB / 'run-starts') as lab, contextlib.ExitStack() as stack:
         nodes = {which: stack.enter_context(lab.enrolled(
             which, boot='direct', as_shipped=True, cpus=2, memory_mib=512, disks=[Disk('virtio', 256)],
             node={'clean': False, 'fast_track': True, 'kernel': folder / 'vmlinuz',

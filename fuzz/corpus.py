@@ -213,6 +213,9 @@ def made_by_tools(folder):
         yield 'config_drive', base64.b64encode(gzip.compress(content))
     yield 'config_drive', gzip.compress(iso) + bytes(9)
     yield 'config_drive', b'data:;base64,' + base64.urlsafe_b64encode(base64.b64encode(gzip.compress(b'x')))
+    tables = json.loads((HERE.parent / 'tests/fixtures/boot_tables/nbft.json').read_text())
+    for case in tables['cases']:
+        yield 'nbft', bytes.fromhex(case['table'])
     trees = json.loads((HERE.parent / 'tests/fixtures/config_drives/trees.json').read_text())
     for case in trees['images']:
         yield 'iso9660', gzip.decompress(base64.b64decode(case['image']))[:160 << 10]
@@ -231,6 +234,7 @@ DICTIONARIES = {
     'boot_entry': [b'\x7f\xff\4\0', b'\4\1', b'\4\4', b'\0\0'],
     'name_answer': [b'\xc0\x0c', b'\0\1\0\1', b'\0\x1c\0\1', b'\0\5\0\1', b'nameserver ', b'search ',
                     b'options ', b'timeout:', b'fe80::1%', b'\6my_img\4test\0'],
+    'nbft': [b'NBFT', b'nqn.', b'nvme+tcp://', b'\0\xff\xff', b'4420'],
     'ntp_answer': [b'\x24', b'\x1c', b'\1', b'RATE', b'DENY'],
     'vpd': [b'\0\x80', b'\0\x83', b'\1\3', b'\2\1', b'\3\x08', b'naa.', b'eui.'],
     'lldp': [b'\xfe\6\0\x80\xc2', b'\xfe\6\0\x12\x0f', b'\4\0', b'\5\1', b'\5\2', b'\2\7\4', b'\0\0'],

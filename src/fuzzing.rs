@@ -40,6 +40,7 @@ pub const TARGETS: &[Target] = &[
     ("lookup_answer", conductor::fuzzing::lookup_answer),
     ("mbr", block::fuzzing::mbr),
     ("name_answer", net::fuzzing::name_answer),
+    ("nbft", net::fuzzing::nbft),
     ("ntp_answer", net::fuzzing::ntp_answer),
     ("nvme", erase::fuzzing::nvme),
     ("plugin_message", hardware::fuzzing::plugin_message),

@@ -157,6 +157,10 @@ install() {
     farrier_take /usr/sbin/{mdadm,mdmon,dmsetup,multipath,multipathd} \
         /usr/lib/multipath/lib{check,prio}*.so
 
+    # Log in to the iSCSI targets of firmware's table, and look after the sessions. Both are started by the agent, and
+    # only where there is such a table.
+    farrier_take /usr/sbin/{iscsistart,iscsid}
+
     # dhcpcd, with the module that makes it wait until udev has named an interface, and that
     # module's library. dhcpcd's hook script is not taken: the hook is farrier itself, so that no
     # shell runs on the boot path.

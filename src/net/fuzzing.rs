@@ -2,6 +2,7 @@
 
 use rustls_pki_types::CertificateDer;
 
+use super::boot_table::nbft::Nbft;
 use super::tls_anchors::trusted;
 use super::tls_ciphers::Selection;
 use super::tls_verifier::Overlooked;
@@ -49,4 +50,42 @@ pub(crate) fn cipher_list(data: &[u8]) {
 /// A name server's answer to a question of ours, and the same bytes as `resolv.conf` and `hosts`.
 pub(crate) fn name_answer(data: &[u8]) {
     super::resolver::fuzz(data);
+}
+
+/// Firmware's NVMe boot table, its length and its checksum made right: what it names can be put into the kernel's list of
+/// options, and adds none.
+pub(crate) fn nbft(data: &[u8]) {
+    let mut table = data.to_vec();
+    if let (Some(length), Ok(whole)) = (table.get(4..8), u32::try_from(data.len())) {
+        let said = u32::from_le_bytes(length.try_into().expect("four bytes"));
+        if said > whole {
+            table[4..8].copy_from_slice(&whole.to_le_bytes());
+        }
+        let end = (said.min(whole) as usize).max(10).min(table.len());
+        if let Some(checksum) = table.get_mut(9) {
+            *checksum = 0;
+            let sum = table[..end]
+                .iter()
+                .fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
+            table[9] = sum.wrapping_neg();
+        }
+    }
+    let Ok(table) = Nbft::parse(&table) else {
+        return;
+    };
+    let is_one_option = |text: &str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b',')
+    };
+    assert!(is_one_option(&table.host_name) && is_one_option(&table.host_id));
+    for subsystem in table.subsystems {
+        assert!(is_one_option(&subsystem.name) && !subsystem.name.is_empty());
+        assert!(subsystem.port.parse::<u16>().is_ok_and(|port| port > 0));
+        assert!(
+            subsystem
+                .interface
+                .vlan
+                .is_none_or(|id| (1..=4094).contains(&id))
+        );
+    }
 }

@@ -1,6 +1,7 @@
 //! What every connection shares: TLS settings, the HTTP client, addresses and routes.
 
 pub(crate) mod address;
+pub(crate) mod boot_table;
 pub(crate) mod certificate;
 mod error;
 #[cfg(any(test, fuzzing))]

@@ -34,6 +34,7 @@ pub(crate) mod netlink;
 #[cfg(test)]
 pub(crate) mod network_namespace;
 pub(crate) mod nvme;
+pub(crate) mod nvme_fabrics;
 pub(crate) mod out_of_memory;
 pub(crate) mod packet;
 pub(crate) mod page_cache;

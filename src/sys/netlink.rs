@@ -1,6 +1,7 @@
 //! Requests to the kernel's routing subsystem by netlink, for what no ioctl can do.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 
 use nix::sys::socket::{
@@ -16,6 +17,18 @@ const NLMSG_ERROR: u16 = 2;
 const NLA_F_NESTED: u16 = 0x8000;
 /// `linux/rtnetlink.h`.
 const RTM_NEWLINK: u16 = 16;
+const RTM_NEWADDR: u16 = 20;
+const RTM_NEWROUTE: u16 = 24;
+const RTA_DST: u16 = 1;
+const RTA_OIF: u16 = 4;
+const RTA_GATEWAY: u16 = 5;
+const RT_TABLE_MAIN: u8 = 254;
+const RTPROT_STATIC: u8 = 4;
+const RTN_UNICAST: u8 = 1;
+/// `linux/if_addr.h`.
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+const IFA_F_NODAD: u8 = 0x02;
 /// `linux/if_link.h`.
 const IFLA_IFNAME: u16 = 3;
 const IFLA_LINK: u16 = 5;
@@ -51,15 +64,68 @@ fn vlan_request(parent: u32, name: &str, id: u16) -> io::Result<Vec<u8>> {
     attribute(&mut body, IFLA_LINK, &parent.to_ne_bytes());
     attribute(&mut body, IFLA_LINKINFO | NLA_F_NESTED, &info);
 
+    Ok(creation(RTM_NEWLINK, &body))
+}
+
+/// Give an interface this address, of a prefix of this length: what `ip address add … dev …` does. Needs
+/// CAP_NET_ADMIN. `AlreadyExists` where it has the address.
+pub(crate) fn add_address(interface: u32, address: IpAddr, prefix: u8) -> io::Result<()> {
+    // `ifaddrmsg`. Of IPv6 usable at once: firmware has just used it.
+    let mut body = vec![family(address), prefix, IFA_F_NODAD, 0];
+    body.extend(interface.to_ne_bytes());
+    attribute(&mut body, IFA_LOCAL, &octets(address));
+    attribute(&mut body, IFA_ADDRESS, &octets(address));
+    request(&creation(RTM_NEWADDR, &body))
+}
+
+/// Reach one host through this gateway on this interface: what `ip route add HOST via … dev …` does. Needs
+/// CAP_NET_ADMIN. `AlreadyExists` where there is such a route.
+pub(crate) fn add_host_route(interface: u32, host: IpAddr, gateway: IpAddr) -> io::Result<()> {
+    let length = if host.is_ipv4() { 32 } else { 128 };
+    // `rtmsg`: family, lengths of destination and source, type of service, table, protocol, scope, type; no flags.
+    let mut body = vec![
+        family(host),
+        length,
+        0,
+        0,
+        RT_TABLE_MAIN,
+        RTPROT_STATIC,
+        0,
+        RTN_UNICAST,
+    ];
+    body.extend([0; 4]);
+    attribute(&mut body, RTA_DST, &octets(host));
+    attribute(&mut body, RTA_GATEWAY, &octets(gateway));
+    attribute(&mut body, RTA_OIF, &interface.to_ne_bytes());
+    request(&creation(RTM_NEWROUTE, &body))
+}
+
+fn family(address: IpAddr) -> u8 {
+    let family = match address {
+        IpAddr::V4(_) => libc::AF_INET,
+        IpAddr::V6(_) => libc::AF_INET6,
+    };
+    family as u8
+}
+
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    }
+}
+
+/// A request to make what is not there yet: header and body.
+fn creation(kind: u16, body: &[u8]) -> Vec<u8> {
     let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
     let mut message = Vec::with_capacity(HEADER + body.len());
     message.extend(((HEADER + body.len()) as u32).to_ne_bytes());
-    message.extend(RTM_NEWLINK.to_ne_bytes());
+    message.extend(kind.to_ne_bytes());
     message.extend(flags.to_ne_bytes());
     // Sequence number and sender; one request on a socket of its own needs neither.
     message.extend([0; 8]);
     message.extend(body);
-    Ok(message)
+    message
 }
 
 /// Length, type, value, and zeros up to a multiple of four.
@@ -102,6 +168,7 @@ fn acknowledged(answer: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::network_namespace::{inside, ip};
 
     #[test]
     fn a_request_is_laid_out_as_the_kernel_reads_it() {
@@ -132,6 +199,34 @@ mod tests {
             let error = vlan_request(1, name, id).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
         }
+    }
+
+    #[test]
+    fn an_interface_gets_an_address_and_a_way_to_one_host() {
+        inside(|| {
+            ip("link add eno1 type veth peer name port1");
+            ip("link set eno1 up");
+            ip("link set port1 up");
+            let index = nix::net::if_::if_nametoindex("eno1").unwrap();
+            let address = |text: &str| text.parse::<IpAddr>().unwrap();
+            add_address(index, address("198.51.100.7"), 24).unwrap();
+            add_address(index, address("2001:db8::7"), 64).unwrap();
+            let again = add_address(index, address("198.51.100.7"), 24).unwrap_err();
+            assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+            add_host_route(index, address("203.0.113.9"), address("198.51.100.1")).unwrap();
+            add_host_route(index, address("2001:db8:9::9"), address("2001:db8::1")).unwrap();
+            let routes = std::fs::read_to_string("/proc/thread-self/net/route").unwrap();
+            // Destination, gateway and mask of 32 bits, as the kernel writes them.
+            assert!(routes.contains("eno1\t097100CB\t016433C6"), "{routes}");
+            let routes = std::fs::read_to_string("/proc/thread-self/net/ipv6_route").unwrap();
+            let host = "20010db8000900000000000000000009 80 ";
+            assert!(routes.contains(host), "{routes}");
+            let elsewhere = add_host_route(index, address("203.0.113.10"), address("192.0.2.1"));
+            assert_eq!(
+                elsewhere.unwrap_err().raw_os_error(),
+                Some(libc::ENETUNREACH)
+            );
+        });
     }
 
     #[test]

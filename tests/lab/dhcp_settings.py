@@ -39,6 +39,7 @@ class Settings:
     ntp_servers: tuple[str, ...] = ()
     mtu: int = 0
     routes: tuple[Route, ...] = ()
+    boot_script: str = BOOT_SCRIPT
 
     def but(self, **changes):
         """The same with these changes."""

@@ -2,7 +2,7 @@
 
 from lab import network
 from lab.dhcp_settings import (
-    BIOS_LOADER, BOOT_SCRIPT, POOL, SUBNET, UEFI_ARCHITECTURES, UEFI_LOADER)
+    BIOS_LOADER, POOL, SUBNET, UEFI_ARCHITECTURES, UEFI_LOADER)
 
 PROGRAM = '/usr/sbin/dnsmasq'
 READY = 'DHCP, sockets bound exclusively to interface'
@@ -37,7 +37,7 @@ dhcp-option=option:router,{network.ADDRESS}
 {_options(settings)}
 dhcp-userclass=set:ipxe,iPXE
 {uefi}
-dhcp-boot=tag:ipxe,{BOOT_SCRIPT}
+dhcp-boot=tag:ipxe,{settings.boot_script}
 dhcp-boot=tag:!ipxe,tag:uefi,{UEFI_LOADER},,{network.ADDRESS}
 dhcp-boot=tag:!ipxe,tag:!uefi,{BIOS_LOADER},,{network.ADDRESS}
 {_hosts(settings.ignored)}'''

@@ -2,7 +2,7 @@
 
 from lab import network
 from lab.dhcp_settings import (
-    BIOS_LOADER, BOOT_SCRIPT, POOL, SUBNET, UEFI_ARCHITECTURES, UEFI_LOADER, are_domains,
+    BIOS_LOADER, POOL, SUBNET, UEFI_ARCHITECTURES, UEFI_LOADER, are_domains,
     route_bytes, search_bytes)
 
 PROGRAM = '/usr/sbin/dhcpd'
@@ -40,7 +40,7 @@ subnet {SUBNET.network_address} netmask {SUBNET.netmask} {{
 {_options(settings)}
     next-server {network.ADDRESS};
     if exists user-class and option user-class = "iPXE" {{
-        filename "{BOOT_SCRIPT}";
+        filename "{settings.boot_script}";
     }} elsif {uefi} {{
         filename "{UEFI_LOADER}";
     }} else {{

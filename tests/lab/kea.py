@@ -4,7 +4,7 @@ import json
 
 from lab import network
 from lab.dhcp_settings import (
-    BIOS_LOADER, BOOT_SCRIPT, POOL, UEFI_ARCHITECTURES, UEFI_LOADER, are_domains, route_bytes,
+    BIOS_LOADER, POOL, UEFI_ARCHITECTURES, UEFI_LOADER, are_domains, route_bytes,
     search_bytes)
 
 PROGRAM = '/usr/sbin/kea-dhcp4'
@@ -37,7 +37,7 @@ def acknowledges(line, mac):
 def configuration(settings):
     uefi = ' or '.join(f'option[93].hex == 0x{arch:04x}' for arch in UEFI_ARCHITECTURES)
     classes = [
-        {'name': 'iPXE', 'test': "option[77].hex == 'iPXE'", 'boot-file-name': BOOT_SCRIPT},
+        {'name': 'iPXE', 'test': "option[77].hex == 'iPXE'", 'boot-file-name': settings.boot_script},
         {'name': 'UEFI', 'test': f"not member('iPXE') and ({uefi})",
          'boot-file-name': UEFI_LOADER},
         {'name': 'BIOS', 'test': "not member('iPXE') and not member('UEFI')",

@@ -62,6 +62,8 @@ pub(crate) fn read_capabilities(root: &Root, device: &str) {
 pub(super) struct Facts {
     pub(super) controller: Controller,
     pub(super) subsystem: Subsystem,
+    /// It is reached over a network: the subsystem is a storage system's, which others use too.
+    pub(super) is_remote: bool,
 }
 
 impl Controller {
@@ -177,6 +179,7 @@ impl Facts {
         let devices = siblings.into_iter().map(|name| format!("/dev/{name}"));
         Ok(Some(Self {
             controller,
+            is_remote: is_remote(root, device),
             subsystem: Subsystem {
                 name: subsystem,
                 devices: devices.collect(),
@@ -187,6 +190,19 @@ impl Facts {
             },
         }))
     }
+}
+
+/// Whether a controller of this namespace is on a network. With several ways to it the kernel shows the subsystem in
+/// place of a controller, and the controllers in that.
+fn is_remote(root: &Root, device: &str) -> bool {
+    let parent = format!("{}/device", place(device));
+    let ways = root.names_beginning(&parent, "nvme");
+    let mut places = vec![parent.clone()];
+    places.extend(ways.iter().map(|way| format!("{parent}/{way}")));
+    places.iter().any(|place| {
+        let transport = root.attribute(format!("{place}/transport"));
+        transport.is_some_and(|transport| !matches!(&*transport, "pcie" | "apple-nvme"))
+    })
 }
 
 /// The number of the namespace whose device this is; none for every other device.

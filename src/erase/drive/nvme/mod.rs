@@ -6,7 +6,7 @@ mod sanitize;
 use farrier_plugin::{BlockDevice, Progress, chain};
 
 use crate::erase::drive::error::{DriveError, Fault};
-use crate::erase::drive::nvme::identify::{Controller, Facts};
+use crate::erase::drive::nvme::identify::Facts;
 use crate::erase::drive::offer::{Allowed, Drive, Offers, worthwhile};
 use crate::erase::drive::watch::Watch;
 use crate::erase::method::{Method, Sanitize, Scope};
@@ -35,8 +35,8 @@ impl Drive for NvmeDrive<'_> {
             Ok(None) => return Err("it is no namespace of NVMe".to_owned()),
             Ok(Some(facts)) => {
                 if allowed.nvme {
-                    of_format(facts.controller, &mut offers);
-                    of_sanitize(facts.controller, &mut offers);
+                    of_format(&facts, &mut offers);
+                    of_sanitize(&facts, &mut offers);
                 } else {
                     offers.lacks(BOTH, "agent_enable_nvme_secure_erase is false");
                 }
@@ -77,10 +77,19 @@ impl Drive for NvmeDrive<'_> {
     }
 }
 
-fn of_format(controller: Controller, offers: &mut Offers) {
+/// Why a storage system is never told to erase more than one namespace. Others may have namespaces in the subsystem that
+/// are not shown here at all.
+const SHARED: &str =
+    "the subsystem is on a network, and it would erase namespaces of other hosts too";
+
+fn of_format(facts: &Facts, offers: &mut Offers) {
     const NAME: &str = "NVMe format";
+    let controller = facts.controller;
     if !controller.format {
         return offers.lacks(NAME, "the controller does not have it");
+    }
+    if facts.is_remote && controller.format_is_of_all {
+        return offers.lacks(NAME, SHARED);
     }
     let crypto = controller.format_crypto;
     let reason = if crypto {
@@ -96,8 +105,12 @@ fn of_format(controller: Controller, offers: &mut Offers) {
     offers.reaches(NAME, Method::NvmeFormat { crypto }, scope, reason);
 }
 
-fn of_sanitize(controller: Controller, offers: &mut Offers) {
+fn of_sanitize(facts: &Facts, offers: &mut Offers) {
     const NAME: &str = "NVMe sanitize";
+    let controller = facts.controller;
+    if facts.is_remote && controller.sanitizes() {
+        return offers.lacks(NAME, SHARED);
+    }
     let quick = [
         (controller.sanitize_crypto, Sanitize::Crypto),
         (controller.sanitize_block, Sanitize::Block),

@@ -187,3 +187,35 @@ fn a_controller_that_does_not_answer_is_not_overwritten_in_silence() {
             .contains("fallback to shred is not enabled")
     );
 }
+
+/// What others have in a storage system's subsystem is not shown here, so that nobody could say whether it may go.
+#[test]
+fn a_storage_system_is_told_to_erase_the_namespace_alone() {
+    let shared = "the subsystem is on a network";
+    let remote = "/sys/block/nvme0n1/device/transport = tcp";
+    // Several ways: the controllers are in the subsystem.
+    let ways = "/sys/block/nvme0n1/device/nvme0/transport = pcie\n/sys/block/nvme0n1/device/nvme1/transport = rdma";
+    for transport in [remote, ways] {
+        let machine = machine(0b1010, 0b100, 0b11);
+        machine.add(transport);
+        let plan_ = plan(&machine, &flags(), true);
+        let crypto = Method::NvmeFormat { crypto: true };
+        assert_eq!(
+            methods(&plan_),
+            [(crypto, Scope::Namespace, 1)],
+            "{transport}"
+        );
+        let sanitize = plan_
+            .left_out
+            .iter()
+            .find(|left_out| left_out.method == "NVMe sanitize");
+        assert!(sanitize.unwrap().reason.contains(shared));
+    }
+    // A format that is one of all namespaces; what is left is to overwrite this one.
+    let machine = machine(0b1010, 0b101, 0b11);
+    machine.add(remote);
+    assert_eq!(
+        methods(&plan(&machine, &flags(), true)),
+        [(OVERWRITE, Scope::Device, 1)]
+    );
+}

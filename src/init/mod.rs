@@ -13,6 +13,7 @@
 mod boot_interface;
 mod coldplug;
 mod console;
+mod duid;
 mod firmware;
 mod hostname;
 mod lease;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::boot_interface::{HardwareAddress, named_interface};
+use super::duid;
 use crate::sys::run_files;
 
 /// The configuration that PID 1 writes for dhcpcd.
@@ -172,22 +173,21 @@ impl Network {
     }
 }
 
-/// Write dhcpcd's configuration.
+/// Write dhcpcd's configuration, and its name where the firmware has one.
 pub(super) fn write_configuration(owner: Option<&str>) -> io::Result<()> {
-    let has_uuid = Path::new("/sys/class/dmi/id/product_uuid").exists();
-    fs::write(CONFIGURATION, configuration(owner, has_uuid))
+    let has_name = duid::write(Path::new("/"))?;
+    fs::write(CONFIGURATION, configuration(owner, has_name))
 }
 
-/// With a UUID in its firmware a machine calls itself by that in DHCPv6, as UEFI and iPXE do
-/// (RFC 6355); dhcpcd does so by itself. Without one it would make a name from the time of day,
-/// and be another client at every boot.
-const WITHOUT_UUID: &str = "duid ll\n";
+/// Of the first hardware address. Otherwise dhcpcd would take the time of day into its name, and be
+/// another client at every boot.
+const WITHOUT_NAME: &str = "duid ll\n";
 
-fn configuration(owner: Option<&str>, has_uuid: bool) -> String {
+fn configuration(owner: Option<&str>, has_name: bool) -> String {
     let mut text = format!("# Written by farrier init.\nscript {HOOK}\n");
-    if !has_uuid {
+    if !has_name {
         // Before clientid, which takes the name back from DHCPv4.
-        text.push_str(WITHOUT_UUID);
+        text.push_str(WITHOUT_NAME);
     }
     text.push_str(&format!("denyinterfaces {}\n", DENIED.join(" ")));
     text.push_str(COMMON);

@@ -26,6 +26,7 @@ LOOK = '''\
 /hand/busybox ip -4 route
 /hand/busybox ip -6 route
 /hand/busybox ps -o pid,ppid,args
+/hand/busybox cat /run/farrier/log/dhcpcd.log
 echo "hand: end of the look"
 '''
 
@@ -106,6 +107,13 @@ def test_card_that_waits_for_firmware_is_named(servers):
     assert re.search(r'firmware e100/d102e_ucode\.bin, which this ramdisk does not have; '
                      r'FIRMWARE=1 builds one that has it, from Debian.s firmware-\S+', said[0])
     assert server.console.text().count('asked for firmware') == 1
+
+
+def test_dhcpv6_knows_a_machine_by_the_uuid_of_its_firmware(hand, server):
+    """RFC 6355, as UEFI and iPXE call it: a DUID that is made anew would be another client at each boot."""
+    digits = server.uuid.replace('-', '')
+    name = ':'.join(['00', '04', *(digits[at:at + 2] for at in range(0, 32, 2))])
+    assert re.findall(r'DUID (\S+)', look(hand, server)) == [name]
 
 
 def test_killed_udevd_is_started_again(hand, server):

@@ -38,10 +38,20 @@ pub(super) fn assemble(root: &Root, settle_limit: Duration) {
         settle::wait(root, settle_limit);
     }
     // Most machines have no array, which is no error to mdadm either.
-    let mdadm = Program::new("/sbin/mdadm").arg("--assemble").arg("--scan");
-    if let Err(error) = mdadm.run() {
-        debug!(%error, "no arrays were assembled");
+    for program in mdadm() {
+        if let Err(error) = program.run() {
+            debug!(%error, "no arrays were assembled");
+        }
     }
+}
+
+/// mdadm 4.4 makes an array through a file of `md_mod`, which it would load by a shell, and there is
+/// none here; without the file it complains and leaves the loading to the kernel.
+fn mdadm() -> [Program; 2] {
+    [
+        Program::new("/sbin/modprobe").arg("md_mod"),
+        Program::new("/sbin/mdadm").arg("--assemble").arg("--scan"),
+    ]
 }
 
 /// `multipath` makes the maps and ends when they are there; `multipathd` then looks after them,

@@ -72,7 +72,8 @@ install_packages() {
 
 # use_release FOLDER: from here on apt knows the packages of RELEASE, and keeps its state in FOLDER.
 use_release() {
-    "$here/../../../image/apt-state" "$1" "$RELEASE"
+    # Settings of the ramdisk that is built beside it, which make exports.
+    KERNEL='' FIRMWARE='' "$here/../../../image/apt-state" "$1" "$RELEASE"
     export APT_CONFIG=$1/apt/apt.conf
 }
 

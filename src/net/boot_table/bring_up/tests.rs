@@ -35,7 +35,7 @@ fn card_with_a_link() {
 fn shown(words: &str) -> String {
     let program = words.split_whitespace().fold(
         crate::sys::process::Program::new("/sbin/ip"),
-        |program, word| program.arg(word),
+        crate::sys::process::Program::arg,
     );
     program.run().unwrap().stdout
 }

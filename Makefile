@@ -7,8 +7,8 @@ SHELL := /bin/bash
 TARGET := x86_64-unknown-linux-gnu
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
-# Who compiles only here, as CI does, has no next build to keep anything for: that costs a tenth of compiling, and a GiB.
-ifeq ($(wildcard $(CARGO_TARGET_DIR)/$(TARGET)/debug/incremental),)
+# A CI that says CI=true has no next build to keep anything for: that costs a tenth of compiling, and a GiB.
+ifeq ($(CI),true)
 export CARGO_INCREMENTAL ?= 0
 endif
 

@@ -82,8 +82,8 @@ pub(super) fn run(
     Ok(Value::Null)
 }
 
-/// Whether the flow's last command is the lock-down, or a flow that ends in it: one that ends well then has ended whole, although its
-/// own lock-down tells it to stop.
+/// Whether the flow's last command is the lock-down, or a flow that ends in it: one that ends well then has ended
+/// whole, although its own lock-down tells it to stop.
 pub(super) fn ends_in_lock_down(parameters: &Parameters) -> bool {
     let last = tasks(parameters).ok().and_then(|mut tasks| tasks.pop());
     last.is_some_and(|(name, params)| match split(name) {

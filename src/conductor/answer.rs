@@ -364,7 +364,7 @@ mod tests {
     fn a_dump_shows_no_token() {
         let answer = LookupAnswer::read(recorded()).unwrap();
         let dump = format!("{answer:?} {:?}", answer.config.token());
-        assert!(!dump.contains(TOKEN), "{dump}");
+        assert!(!dump.contains(&TOKEN[..12]), "{dump}");
         assert!(
             dump.contains("New(***)") && dump.contains("heartbeat_timeout"),
             "{dump}"

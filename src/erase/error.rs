@@ -228,15 +228,15 @@ pub(crate) enum EraseError {
         reasons: String,
     },
     /// Methods failed, and then it came to this.
-    #[error("{device} is not erased. First: {reasons}. Then")]
+    #[error("{device} is not erased. First: {reasons}. Then: {}", chain(&**last))]
     AfterFailures {
         /// The device.
         device: String,
         /// How each of the methods before failed.
         reasons: String,
-        /// What came then.
-        #[source]
-        source: Box<Self>,
+        /// What came then. Told in the text whole: as a source, the words that it shares with the reasons would
+        /// be left out of the chain.
+        last: Box<Self>,
     },
     /// Some areas could not be overwritten.
     #[error(
@@ -259,7 +259,7 @@ impl EraseError {
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::Protected { .. } => ErrorKind::ProtectedDevice,
-            Self::AfterFailures { source, .. } => source.kind(),
+            Self::AfterFailures { last, .. } => last.kind(),
             _ => ErrorKind::BlockDeviceErase,
         }
     }
@@ -272,7 +272,7 @@ impl EraseError {
             | Self::Mounted { .. }
             | Self::NotInRamdisk { .. }
             | Self::Protected { .. } => true,
-            Self::AfterFailures { source, .. } => source.stops_all(),
+            Self::AfterFailures { last, .. } => last.stops_all(),
             _ => false,
         }
     }
@@ -285,7 +285,7 @@ impl EraseError {
         Self::AfterFailures {
             device: device.to_owned(),
             reasons: failures.join("; "),
-            source: Box::new(self),
+            last: Box::new(self),
         }
     }
 }
@@ -317,8 +317,48 @@ impl From<EraseError> for ManagerError {
             EraseError::Undelivered { source, .. } => manager_error.with_source(source),
             // Kept as text: libblkid's error type cannot go to another thread.
             EraseError::Search { source, .. } => manager_error.with_source(source.to_string()),
-            EraseError::AfterFailures { source, .. } => manager_error.with_source(chain(&*source)),
             _ => manager_error,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_after_failures_is_one_text_in_the_record_and_on_the_wire() {
+        let mounted = || EraseError::Mounted {
+            device: "/dev/sda".to_owned(),
+            part: "/dev/sda1".to_owned(),
+            place: "/mnt".to_owned(),
+        };
+        let words = mounted().to_string();
+        // As it is where the same is the matter twice, with its words a part of what was said.
+        let failures = ["Sanitize failed: busy".to_owned(), words.clone()];
+        let in_record = chain(&mounted().after("/dev/sda", &failures));
+        let expected =
+            format!("/dev/sda is not erased. First: Sanitize failed: busy; {words}. Then: {words}");
+        assert_eq!(in_record, expected);
+        let error = mounted().after("/dev/sda", &failures);
+        assert!(error.stops_all());
+        assert_eq!(ManagerError::from(error).chain(), in_record);
+
+        let unreadable = || EraseError::Disk {
+            device: "/dev/sda".to_owned(),
+            source: DiskError::Flush {
+                path: "/dev/sda".into(),
+                source: std::io::Error::other("gone"),
+            },
+        };
+        let cause = chain(&unreadable());
+        let error = unreadable().after("/dev/sda", &failures);
+        let in_record = chain(&error);
+        assert!(
+            in_record.ends_with(&format!("Then: {cause}")),
+            "{in_record}"
+        );
+        assert_eq!(error.kind(), ErrorKind::BlockDeviceErase);
+        assert_eq!(ManagerError::from(error).chain(), in_record);
     }
 }

@@ -88,12 +88,12 @@ fn erase(arguments: &Arguments) -> Result<ExitCode, ManagerError> {
 
 fn erase_as(order: Order, arguments: &Arguments) -> Result<ExitCode, ManagerError> {
     let root = order.root.clone();
-    let devices = named(&root, &arguments.devices)?;
+    let devices = each(&root, &arguments.devices)?;
     // Links are followed anew each time: what they lead to can change, and those to an array go with it.
     let list = |taken_apart: &[String]| {
         let names = arguments.devices.iter().zip(&devices);
-        let names = names.filter(|(_, device)| !taken_apart.contains(&device.name));
-        names.map(|(name, _)| device(&root, name)).collect()
+        let left = names.filter(|(_, device)| !taken_apart.contains(&device.name));
+        named(&root, left.map(|(name, _)| name))
     };
     let line = ProgressLine::new();
     line.hear_interrupts();
@@ -168,8 +168,25 @@ fn order(
     })
 }
 
-fn named(root: &Root, names: &[String]) -> Result<Vec<BlockDevice>, ManagerError> {
-    names.iter().map(|name| device(root, name)).collect()
+/// The devices of these names and links, each once: a disk has many, and a second erase of it would prove nothing
+/// more.
+fn named<'a>(
+    root: &Root,
+    names: impl IntoIterator<Item = &'a String>,
+) -> Result<Vec<BlockDevice>, ManagerError> {
+    let mut devices = each(root, names)?;
+    let mut seen = BTreeSet::new();
+    devices.retain(|device| seen.insert(device.name.clone()));
+    Ok(devices)
+}
+
+/// The device of each of these names and links.
+fn each<'a>(
+    root: &Root,
+    names: impl IntoIterator<Item = &'a String>,
+) -> Result<Vec<BlockDevice>, ManagerError> {
+    let names = names.into_iter();
+    names.map(|name| device(root, name)).collect()
 }
 
 /// The device of this name or link, or the file.
@@ -274,6 +291,31 @@ mod tests {
             assert_eq!(record["device"]["name"], path);
             assert_eq!(record["result"], "erased");
         }
+    }
+
+    #[test]
+    fn what_is_named_by_two_names_is_erased_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let directory = tempfile::tempdir().unwrap();
+        let (file, link) = (directory.path().join("disk"), directory.path().join("link"));
+        std::fs::write(&file, vec![0x5a; 3 << 20]).unwrap();
+        std::os::unix::fs::symlink("disk", &link).unwrap();
+        let [path, other] = [&file, &link].map(|path| path.to_str().unwrap());
+        let arguments = Arguments::parse_from(["erase", path, other, path, "--destroy-data"]);
+        // It takes one record, and a second one would be refused.
+        let receiver = thread::spawn(move || receive(&listener, "201 Created"));
+        let options = Options {
+            erase_record_required: true,
+            erase_record_url: Some(url.into()),
+            ..Options::default()
+        };
+        let order = order(Root::system(), &arguments, false, options).unwrap();
+        assert_eq!(erase_as(order, &arguments).unwrap(), ExitCode::SUCCESS);
+        assert_eq!(receiver.join().unwrap()["device"]["name"], path);
+
+        let arguments = Arguments::parse_from(["erase", "--plan", path, other]);
+        assert_eq!(rows(&arguments).unwrap().len(), 1);
     }
 
     #[test]

@@ -176,11 +176,17 @@ impl Guard {
     /// These arrays and volumes, and their partitions, which are gone with them.
     pub(super) fn gone_with<'a>(&'a self, holders: &[&'a ListedDevice]) -> Vec<&'a ListedDevice> {
         let is_of = |part: &ListedDevice, holder: &&ListedDevice| {
-            part.kind == "part" && part.parents.contains(&holder.kname)
+            // A volume of the device mapper can be a partition too, as kpartx makes them: then it is a holder itself.
+            part.kind == "part" && !is_holder(part) && part.parents.contains(&holder.kname)
         };
         let parts = self.devices.iter();
         let parts = parts.filter(|part| holders.iter().any(|holder| is_of(part, holder)));
         holders.iter().copied().chain(parts).collect()
+    }
+
+    /// Whether the device of this name is an array or a volume, which keeps those under it from being opened.
+    pub(super) fn is_holder(&self, name: &str) -> bool {
+        self.listed(name).is_some_and(is_holder)
     }
 
     /// Names of what will be taken apart of this device: what lies on it, or the device itself.

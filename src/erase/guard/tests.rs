@@ -195,6 +195,26 @@ fn what_lies_on_top_is_taken_apart_first_and_nothing_of_a_disk_that_stays() {
 }
 
 #[test]
+fn a_partition_that_is_a_volume_is_named_once() {
+    let tree = Tree::new();
+    tree.disk("sda", "8:0");
+    tree.disk("md0", "9:0");
+    tree.put("/sys/block/md0/md/level", "raid1");
+    tree.holds("sda", "md0");
+    tree.partition("md0", "md0p1", "259:0");
+    // As kpartx makes them.
+    tree.disk("dm-0", "253:0");
+    tree.put("/sys/block/dm-0/dm/uuid", "part1-md0");
+    tree.holds("md0", "dm-0");
+    let guard = tree.guard(POLICY, &[]);
+    let holders = guard.in_the_way(&BTreeSet::from(["/dev/sda"]));
+    let gone = guard.gone_with(&holders);
+    let names: Vec<_> = gone.iter().map(|device| device.kname.as_str()).collect();
+    assert_eq!(names, ["dm-0", "md0", "md0p1"]);
+    assert_eq!(gone[0].kind, "part");
+}
+
+#[test]
 fn members_of_idle_arrays_are_erased_unless_arrays_are_protected_by_name() {
     let tree = Tree::new();
     tree.disk("sda", "8:0");

@@ -20,9 +20,9 @@ const VOLUME_LIMIT: Duration = Duration::from_secs(3);
 /// Stop the arrays and remove the volumes that lie on these devices, and on no others: what is to be
 /// erased must be free, and what lies on a member beside the array has to go too.
 ///
-/// Returns the names of what there was, partitions of an array included; where there was anything, the devices are to be listed anew. What
-/// could not be taken apart stays, and the guard refuses the devices under it then. In a recorded tree
-/// nothing can be taken apart. After a cancel nothing more is.
+/// Returns the names of what there was, partitions of an array included; where there was anything, the devices
+/// are to be listed anew. What could not be taken apart stays, and the guard refuses the devices under it then.
+/// In a recorded tree nothing can be taken apart. After a cancel nothing more is.
 pub(super) fn release(
     root: &Root,
     guard: &Guard,

@@ -251,12 +251,15 @@ impl EraseStep {
         self.check_all()?;
         let names = names(&self.devices);
         // Partitions of an array are among them: they cannot be listed any more.
-        self.taken_apart = release(&self.order.root, &self.guard, &names, context);
+        let gone = release(&self.order.root, &self.guard, &names, context);
         demand_wanted(context)?;
-        if self.taken_apart.is_empty() {
+        if gone.is_empty() {
             return Ok(());
         }
-        self.devices = list(&self.taken_apart)?;
+        // A partition that nobody named is no news.
+        let is_told = |name: &&String| names.contains(name.as_str()) || self.guard.is_holder(name);
+        self.taken_apart = gone.iter().filter(is_told).cloned().collect();
+        self.devices = list(&gone)?;
         self.guard = self.order.survey()?;
         // What was hidden in an array can be seen now.
         self.check_all()

@@ -219,6 +219,10 @@ fn an_array_that_is_taken_apart_takes_its_partitions_along() {
     let step = EraseStep::begin(machine.order(Aim::Data), list, &SilentContext).unwrap();
     assert_eq!(*told.borrow(), ["/dev/md0", "/dev/md0p1"]);
     assert_eq!(step.devices().len(), 2);
+    assert_eq!(step.taken_apart(), ["/dev/md0", "/dev/md0p1"]);
+    // A partition that nobody named is none of what a person is told.
+    let step = machine.begin(machine.order(Aim::Data), &["sda", "sdb"]);
+    assert_eq!(step.unwrap().taken_apart(), ["/dev/md0"]);
 }
 
 /// A context that changes the machine when it is asked for a cancel: while the first method runs.

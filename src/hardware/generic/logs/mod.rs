@@ -257,7 +257,6 @@ fn file(root: &Root, name: &str, path: &str) -> Option<Member> {
     (!content.is_empty()).then(|| (name.to_owned(), content))
 }
 
-/// The properties that udev has of each block device and each network interface.
 fn block_devices(root: &Root) -> io::Result<Vec<Member>> {
     let devices = all_devices(root).map_err(io::Error::other)?;
     let mut members = one("lsblk", storage::table(root, &devices));
@@ -271,6 +270,7 @@ fn multipath(root: &Root) -> io::Result<Vec<Member>> {
     Ok(one("multipath", storage::multipath(root, &devices)))
 }
 
+/// The properties that udev has of each block device and each network interface.
 fn udev(root: &Root) -> io::Result<Vec<Member>> {
     let mut members = Vec::new();
     let devices = all_devices(root).map_err(io::Error::other)?;

@@ -72,13 +72,14 @@ def test_ramdisk_hears_the_same_from_every_dhcp_server(lab, node, hand, dhcp):
     server = node.server
     with lab.dhcp.served_by(dhcp), lab.dhcp.telling(**SETTINGS):
         mark = server.console.mark()
+        acknowledged = lab.dhcp.acknowledged(server.mac)
         server.set_link(False)
         server.console.wait_for(r'network \S+ lost its addresses', 20, mark)
         server.set_link(True)
         server.console.wait_for(r'network \S+ dhcp .*, DNS 192\.0\.2\.20 192\.0\.2\.21', 30, mark)
         hand.move(server, 'look')
         server.console.wait_for('hand: end of the look', 20, mark)
-        assert lab.dhcp.acknowledged(server.mac)
+        assert lab.dhcp.acknowledged(server.mac) > acknowledged
     told = server.console.text(mark)
     lease = json.loads(re.search('hand: lease (.*)', told)[1])
     card, address = lease.pop('interface'), lease.pop('addresses')

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import hashlib
 import shutil
 import sys
 from pathlib import Path
@@ -112,7 +113,9 @@ class Lab:
         path = Path(path)
         if path.parent == self.run.boot:
             return path
-        copy = self.run.boot / f'{path.parent.name}-{path.name}'
+        # Folders of other trees have the same name.
+        folder = hashlib.sha256(bytes(path.parent.resolve())).hexdigest()[:8]
+        copy = self.run.boot / f'{path.parent.name}-{folder}-{path.name}'
         if not copy.exists():
             shutil.copy(path, copy)
             copy.chmod(0o644)

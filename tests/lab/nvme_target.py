@@ -59,6 +59,8 @@ class NvmeTarget:
 
     def __enter__(self):
         self._lab.network.add_tap(self._tap)
+        # Behind what an earlier one said.
+        offset = self._log.stat().st_size if self._log.exists() else 0
         try:
             self._guest = Process.start('nvme target', [
                 'qemu-system-x86_64', '-nodefaults', '-no-user-config', '-machine', 'q35,graphics=off',
@@ -70,7 +72,7 @@ class NvmeTarget:
                 '-drive', f'if=none,id=disk,format=raw,cache=unsafe,file={self._disk}',
                 '-device', 'virtio-blk-pci,drive=disk',
             ], self._lab.run.namespace, self._log)
-            self._guest.wait_until(lambda: 'target is ready' in self._log.read_text(errors='replace'), 120, 'target')
+            self._guest.wait_until(lambda: b'target is ready' in self._log.read_bytes()[offset:], 120, 'target')
         except BaseException:
             self.__exit__()
             raise

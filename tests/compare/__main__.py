@@ -27,10 +27,11 @@ def main(arguments):
 
     agents = agent.farrier(), agent.reference()
     boots = _start_all(machines, agents)
+    listed = differences.listed_of((paths.RAMDISK_FOLDER / 'suite').read_text().strip())
     verdict = differences.Verdict()
     for _, ours, theirs in boots:
-        verdict.add(differences.compare(ours.stored, theirs.stored))
-        verdict.add(differences.compare(ours.plugin_data, theirs.plugin_data))
+        verdict.add(differences.compare(ours.stored, theirs.stored, listed=listed))
+        verdict.add(differences.compare(ours.plugin_data, theirs.plugin_data, listed=listed))
     table = report.rows(*agents, boots)
     text = report.markdown(table, boots, verdict)
     (agent.COMPARE / 'report.md').write_text(text + '\n')
@@ -42,7 +43,7 @@ def main(arguments):
     failures += [f'{finding.path} differs and is not listed' for finding in verdict.unlisted]
     if not arguments:
         failures += [f'{entry.pattern} is listed and no longer differs'
-                     for entry in differences.stale(verdict)]
+                     for entry in differences.stale(verdict, listed)]
     for failure in failures:
         print(f'compare: {failure}', file=sys.stderr)
     print(f'compare: {"failed" if failures else "passed"}')

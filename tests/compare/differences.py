@@ -110,8 +110,18 @@ VOLATILE = (
     Volatile('numa_topology/ram/*/size_kb', *_LEFT_IN_NODE),
 )
 
-# None with the lsblk of Debian 13. That of Debian 12 has no word for the transport of virtio disks.
 LISTED = ()
+
+# Where both ramdisks are of Debian 12.
+LISTED_OF_BOOKWORM = tuple(Listed(
+    f'{disk}/tran', 'a virtio disk has the transport `virtio`, as lsblk of util-linux 2.41 names it; the reference '
+    'runs that of Debian 12, 2.38, which has no word for it', lambda ours, theirs: (ours, theirs) == ('virtio', None))
+    for disk in ('disks/*', 'root_disk'))
+
+
+def listed_of(suite):
+    """The differences that there are with ramdisks of this Debian release."""
+    return LISTED + (LISTED_OF_BOOKWORM if suite == 'bookworm' else ())
 
 
 def compare(farrier, reference, *, volatile=VOLATILE, listed=LISTED):

@@ -1,6 +1,6 @@
 """docs/differences.md, made from the tables that the comparison itself uses."""
 
-from compare.differences import LISTED, VOLATILE
+from compare.differences import LISTED, LISTED_OF_BOOKWORM, VOLATILE
 from lab import paths
 
 PATH = paths.ROOT / 'docs' / 'differences.md'
@@ -27,9 +27,10 @@ def text():
              '| Field | Why | Rule |', '|---|---|---|']
     lines += [f'| `{entry.pattern}` | {entry.why} | {entry.rule} |' for entry in VOLATILE]
     lines += ['', '## Differences', '']
-    if LISTED:
-        lines += ['| Field | Why |', '|---|---|']
-        lines += [f'| `{entry.pattern}` | {entry.why} |' for entry in LISTED]
-    else:
-        lines += ['None.']
+    lines += _table(LISTED) if LISTED else ['None.']
+    lines += ['', 'With ramdisks of Debian 12 (`SUITE=bookworm`) also:', '', *_table(LISTED_OF_BOOKWORM)]
     return '\n'.join(lines) + '\n'
+
+
+def _table(entries):
+    return ['| Field | Why |', '|---|---|', *(f'| `{entry.pattern}` | {entry.why} |' for entry in entries)]

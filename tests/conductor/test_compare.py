@@ -1,7 +1,8 @@
 """The comparison with the reference agent: what it takes for equal, and what its page says."""
 
 from compare import document
-from compare.differences import LISTED, VOLATILE, Listed, Volatile, compare, stale, within
+from compare.differences import (LISTED, LISTED_OF_BOOKWORM, VOLATILE, Listed, Volatile, compare, listed_of, stale,
+                                 within)
 from compare.fields import fields
 
 DISK = {'name': '/dev/sda', 'serial': 'SN1', 'size': 1024, 'rotational': False}
@@ -72,7 +73,15 @@ def test_a_listed_difference_is_allowed_and_missed_when_it_is_gone():
     assert not stale(verdict, table)
 
 
+def test_lsblk_of_debian_12_may_not_know_virtio_disks():
+    ours, theirs = ({'root_disk': {'tran': transport}} for transport in ('virtio', None))
+    for suite, is_listed in (('bookworm', True), ('trixie', False)):
+        verdict = compare(ours, theirs, listed=listed_of(suite))
+        assert paths(verdict.listed) == ['root_disk/tran'] * is_listed
+        assert paths(verdict.unlisted) == ['root_disk/tran'] * (not is_listed)
+
+
 def test_the_page_in_docs_is_made_from_the_tables():
     assert document.PATH.read_text() == document.text()
-    patterns = [entry.pattern for entry in (*VOLATILE, *LISTED)]
+    patterns = [entry.pattern for entry in (*VOLATILE, *LISTED, *LISTED_OF_BOOKWORM)]
     assert len(patterns) == len(set(patterns))

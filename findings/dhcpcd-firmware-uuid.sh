@@ -18,6 +18,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 mkdir -p lists/partial archives/partial old new
+touch status  # no package is installed, as these lists see it
 
 from=(apt-get -qq -o APT::Sandbox::User=root)
 apt-cache show dhcpcd-base 2>/dev/null | grep -q . || "${from[@]}" update
@@ -32,7 +33,7 @@ unpack() {  # FOLDER PACKAGE VERSION: that version while the archive has it, els
 }
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep '/debian/*$' | head -n 1)
 from+=(-o "Dir::Etc::SourceList=$PWD/sources.list" -o Dir::Etc::SourceParts=- -o "Dir::State::Lists=$PWD/lists"
-    -o "Dir::Cache=$PWD" -o Acquire::Languages=none)
+    -o "Dir::State::status=$PWD/status" -o "Dir::Cache=$PWD" -o Acquire::Languages=none)
 
 # Each with its own C library, since it runs with its folder for a root.
 uuid=3c41cdef-c29c-516a-8ab1-373e5e72280a

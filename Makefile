@@ -39,7 +39,7 @@ build/farrier-plugin-host: FORCE
 	@echo "== compiling the plugin host"
 	hardware_managers/host/build build
 
-ramdisk: build ## Kernel and ramdisk: build/ramdisk/vmlinuz, initrd.img; SUITE=trixie or bookworm, KERNEL=stable or backports
+ramdisk: build ## Kernel and ramdisk: build/ramdisk/vmlinuz, initrd.img; KERNEL=backports: the newest kernel; or SUITE=bookworm: Debian 12
 	@SUITE="$(SUITE)" KERNEL="$(KERNEL)" image/build
 
 plugin-initrd: ## A plugin to boot behind the ramdisk: PLUGIN=program, .so or folder, NAME=… FILES=… PACKAGES=…

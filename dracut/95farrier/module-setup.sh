@@ -85,16 +85,18 @@ installkernel() {
 # The files that drivers ask for, as a table that PID 1 reads when a card does not get one: "file module
 # kind package". instmods took the files that modules name and that are there; some ask for more.
 farrier_firmware() {
-    local _file _module _kind _package
+    local _file _module _kind _package _else=-
     local -A _packages=()
 
+    # The file "*" stands for all that are not named: "?" where it is not known whether a package has them.
     while read -r _file _package; do
-        _packages[$_file]=$_package
+        if [[ $_file == '*' ]]; then _else=$_package; else _packages[$_file]=$_package; fi
     done < "$dracutsysrootdir/firmware.files"
 
     mkdir -p "$initdir/usr/share/farrier"
     {
-        find "$initdir/usr/lib/modules" -name '*.ko*' -print0 | xargs -0 -r modinfo | awk '
+        find "$initdir/usr/lib/modules" -name '*.ko*' -print0 | { xargs -0 -r modinfo ||
+            derror "FAILED: modinfo could not read a module"; } | awk '
             $1 == "filename:" { file = $2; kind = "other" }
             $1 == "filename:" && file ~ /\/drivers\/(net|infiniband)\// { kind = "network" }
             $1 == "filename:" && file ~ /\/drivers\/(ata|block|message|mmc|nvme|scsi|ufs|usb\/storage)\// { kind = "storage" }
@@ -103,7 +105,7 @@ farrier_firmware() {
         grep -v '^#' "$moddir/firmware"
     } | sort -u | while read -r _file _module _kind; do
         [[ -e $initdir/usr/lib/firmware/$_file ]] || inst_multiple -o "/usr/lib/firmware/$_file"
-        echo "$_file $_module $_kind ${_packages[$_file]:--}"
+        echo "$_file $_module $_kind ${_packages[$_file]:-$_else}"
     done > "$initdir/usr/share/farrier/firmware"
 }
 

@@ -329,11 +329,8 @@ impl Init {
             }
             None => {}
         }
-        if let Err(error) = network::write_configuration(owner.as_deref()) {
-            self.console.say(&format!(
-                "Could not write {} ({error})",
-                network::CONFIGURATION
-            ));
+        for failure in network::write_configuration(Path::new("/"), owner.as_deref()) {
+            self.console.say(&failure);
         }
         match self.supervisor.pid("dhcpcd") {
             // The boot interface is another than before: its end starts it again.

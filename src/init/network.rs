@@ -2,7 +2,6 @@
 //! for as long as the ramdisk runs, and which interface owns default route and DNS.
 
 use std::fs;
-use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -173,10 +172,21 @@ impl Network {
     }
 }
 
-/// Write dhcpcd's configuration, and its name where the firmware has one.
-pub(super) fn write_configuration(owner: Option<&str>) -> io::Result<()> {
-    let has_name = duid::write(Path::new("/"))?;
-    fs::write(CONFIGURATION, configuration(owner, has_name))
+/// Write dhcpcd's configuration below `root`, and its name where the firmware has one. What could not be
+/// written is told, a line each: the network is to come up without a name too.
+pub(super) fn write_configuration(root: &Path, owner: Option<&str>) -> Vec<String> {
+    let mut failures = Vec::new();
+    let has_name = duid::write(root).unwrap_or_else(|error| {
+        failures.push(format!(
+            "Could not write dhcpcd's DUID ({error}); going on without"
+        ));
+        false
+    });
+    let file = root.join(CONFIGURATION.trim_start_matches('/'));
+    if let Err(error) = fs::write(file, configuration(owner, has_name)) {
+        failures.push(format!("Could not write {CONFIGURATION} ({error})"));
+    }
+    failures
 }
 
 /// Of the first hardware address. Otherwise dhcpcd would take the time of day into its name, and be
@@ -290,6 +300,23 @@ mod tests {
         // Not gently: every card may have a default route by now.
         assert_eq!(network.decide(root.path(), None, now), start(Some("ens3")));
         assert_eq!(network.decide(root.path(), None, now), None);
+    }
+
+    #[test]
+    fn configuration_is_written_also_where_the_name_cannot_be() {
+        let root = tempfile::tempdir().unwrap();
+        let dmi = root.path().join("sys/class/dmi/id");
+        fs::create_dir_all(&dmi).unwrap();
+        let uuid = "3c41cdef-c29c-516a-8ab1-373e5e72280a\n";
+        fs::write(dmi.join("product_uuid"), uuid).unwrap();
+        let file = root.path().join(CONFIGURATION.trim_start_matches('/'));
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        // There is no var/lib/dhcpcd.
+        let failures = write_configuration(root.path(), None);
+        assert_eq!(failures.len(), 1, "{failures:?}");
+        assert!(failures[0].contains("DUID"), "{failures:?}");
+        let written = fs::read_to_string(file).unwrap();
+        assert_eq!(written, configuration(None, false));
     }
 
     #[test]

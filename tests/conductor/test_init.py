@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from lab import Disk, Hand, Terminal, VirtualMedia, conductor
+from lab import Disk, Hand, Terminal, VirtualMedia, conductor, paths
 from lab.hand import KILL_AGENT
 
 KILL_UDEVD = '''\
@@ -102,6 +102,8 @@ def test_boot_interface_owns_the_default_route(lab, hand, servers, name):
 
 def test_card_that_waits_for_firmware_is_named(servers):
     """Its driver asks when the interface is brought up, and leaves it down without."""
+    if b'usr/lib/firmware/e100/' in (paths.RAMDISK_FOLDER / 'base.cpio').read_bytes():
+        pytest.skip('this ramdisk is made with FIRMWARE=1')
     server, _ = servers['two-cards']
     said = server.console.wait_for(r'network card \S+ \(8086:1209 e100\) asked for firmware .*', 30)
     assert re.search(r'firmware e100/d102e_ucode\.bin, which this ramdisk does not have; '

@@ -12,8 +12,15 @@ use std::path::Path;
 use std::thread;
 
 use self::record::{Event, Record};
-use self::table::{Kind, TABLE};
+use self::table::{Kind, Origin, TABLE};
 use super::console::Console;
+
+/// Lines on the console, all told: a driver that asks without an end for names of its own does not
+/// push everything else off it. A server with every kind of card takes a dozen.
+const MOST_LINES: usize = 100;
+
+/// Requests that gave no line and are remembered, so that they are not looked up again.
+const MOST_SILENT: usize = 1000;
 
 /// Watch the kernel's log for as long as the ramdisk runs: some drivers ask when their device is
 /// found, some when its interface is brought up.
@@ -24,17 +31,14 @@ pub(super) fn watch(console: Console) {
     let watcher = move || {
         // One read gives one record, at most 8 KiB (CONSOLE_EXT_LOG_MAX of the kernel).
         let mut record = [0; 8192];
-        let mut told = BTreeSet::new();
-        loop {
+        let mut listener = Listener::default();
+        while listener.is_listening() {
             match log.read(&mut record) {
                 Ok(0) => return,
                 Ok(length) => {
                     let record = String::from_utf8_lossy(&record[..length]);
-                    // Read anew each time: it is rare, and the table is memory.
                     if let Some(record) = record::read(&record)
-                        && let table = fs::read_to_string(TABLE).unwrap_or_default()
-                        && let Some(line) = line(&record, &table, Path::new("/"))
-                        && told.insert(once(&record))
+                        && let Some(line) = listener.hear(&record, read_table, Path::new("/"))
                     {
                         console.say(&line);
                     }
@@ -50,6 +54,45 @@ pub(super) fn watch(console: Console) {
     let _ = thread::Builder::new()
         .name("firmware".to_owned())
         .spawn(watcher);
+}
+
+/// Read anew for each card and file: it is rare, and the table is memory.
+fn read_table() -> String {
+    fs::read_to_string(TABLE).unwrap_or_default()
+}
+
+/// What was heard already.
+#[derive(Default)]
+struct Listener {
+    told: BTreeSet<(String, String)>,
+    /// Of each function of a card and each wording: another may give a line.
+    silent: BTreeSet<String>,
+}
+
+impl Listener {
+    fn is_listening(&self) -> bool {
+        self.told.len() < MOST_LINES && self.silent.len() < MOST_SILENT
+    }
+
+    /// The line for a record, if it has one that was not told.
+    fn hear(
+        &mut self,
+        record: &Record<'_>,
+        table: impl Fn() -> String,
+        root: &Path,
+    ) -> Option<String> {
+        let (told, silent) = (once(record), format!("{record:?}"));
+        if self.told.contains(&told) || self.silent.contains(&silent) {
+            return None;
+        }
+        let line = line(record, &table(), root);
+        if line.is_some() {
+            self.told.insert(told);
+        } else {
+            self.silent.insert(silent);
+        }
+        line
+    }
 }
 
 /// What is told once: a file for a card, not for each function of it, in whichever wording.
@@ -78,7 +121,7 @@ fn line(record: &Record<'_>, table: &str, root: &Path) -> Option<String> {
     };
     match record.event {
         Event::SafeMode(words) => Some(format!("{}: {words}", card(None)?)),
-        Event::Missing(file) => Some(asked(&card(kind_of(table, file))?, table, file)),
+        Event::Missing(file) => Some(asked(&card(kind_of(table, file))?, table, file, root)),
         // What no driver named to the build it can do without, and what is there compressed is
         // what the kernel looks for next.
         Event::NotFound(file) => {
@@ -86,7 +129,7 @@ fn line(record: &Record<'_>, table: &str, root: &Path) -> Option<String> {
             if has_compressed(root, file) {
                 return None;
             }
-            Some(asked(&card(Some(row.kind))?, table, file))
+            Some(asked(&card(Some(row.kind))?, table, file, root))
         }
     }
 }
@@ -103,17 +146,25 @@ fn kind_of(table: &str, file: &str) -> Option<Kind> {
     table::look_up(table, file).map(|row| row.kind)
 }
 
-fn asked(card: &str, table: &str, file: &str) -> String {
-    let remedy = match table::look_up(table, file) {
-        Some(row) => match row.package {
-            Some(package) => {
-                format!("FIRMWARE=1 builds one that has it, from Debian's {package}")
-            }
-            None => "Debian's firmware packages do not have it either".to_owned(),
-        },
-        None => "FIRMWARE=1 builds one that has Debian's".to_owned(),
+fn asked(card: &str, table: &str, file: &str, root: &Path) -> String {
+    let origin = table::look_up(table, file).map_or(Origin::Unknown, |row| row.origin);
+    let remedy = match origin {
+        Origin::Package(package) => {
+            format!("FIRMWARE=1 builds one that has it, from Debian's {package}")
+        }
+        Origin::Nowhere => "Debian's firmware packages do not have it either".to_owned(),
+        Origin::Unknown => "FIRMWARE=1 builds one that has Debian's".to_owned(),
     };
-    format!("{card} asked for firmware {file}, which this ramdisk does not have; {remedy}")
+    // Drivers that are content with an older file ask for the newest first (bnx2x, ice).
+    let folder = root.join("lib/firmware");
+    let others = if table::others(table, file)
+        .any(|other| folder.join(other).exists() || has_compressed(root, other))
+    {
+        " (but others of this driver, which may do)"
+    } else {
+        ""
+    };
+    format!("{card} asked for firmware {file}, which this ramdisk does not have{others}; {remedy}")
 }
 
 /// What the device is; `None` for what is no network card or storage controller. By its PCI class
@@ -208,6 +259,66 @@ mod tests {
             line.ends_with("FIRMWARE=1 builds one that has Debian's"),
             "{line}"
         );
+    }
+
+    #[test]
+    fn what_the_build_did_not_know_is_not_denied() {
+        let missing = Event::Missing("rtl_nic/rtl8157-1.fw");
+        let record = record("r8152", "1-2:1.0", missing);
+        let table = TABLE.replace("network -", "network ?");
+        let line = line(&record, &table, Path::new("/nowhere")).unwrap();
+        assert!(
+            line.ends_with("does not have; FIRMWARE=1 builds one that has Debian's"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn older_file_that_the_driver_may_take_is_told() {
+        let root = root("0000:03:00.0", "020000", "14e4", "168e");
+        let missing = Event::Missing("bnx2x/bnx2x-e2-7.13.21.0.fw");
+        let record = record("bnx2x", "0000:03:00.0", missing);
+        let table = format!("{TABLE}bnx2x/bnx2x-e2-7.13.15.0.fw bnx2x network firmware-bnx2x\n");
+        let folder = root.path().join("lib/firmware/bnx2x");
+        fs::create_dir_all(&folder).unwrap();
+        let text = line(&record, &table, root.path()).unwrap();
+        assert!(!text.contains("others"), "{text}");
+        fs::write(folder.join("bnx2x-e2-7.13.15.0.fw"), "").unwrap();
+        let text = line(&record, &table, root.path()).unwrap();
+        assert!(
+            text.contains("does not have (but others of this driver, which may do); "),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_was_heard_is_not_looked_up_again() {
+        let root = root("0000:3b:00.0", "020000", "8086", "1592");
+        let mut listener = Listener::default();
+        let mut hear = |record: &Record<'_>, table: fn() -> String| {
+            listener.hear(record, table, root.path()).is_some()
+        };
+        let ice = |event| record("ice", "0000:3b:00.0", event);
+        let own = "intel/ice/ddp/ice-b49691ffff7c1234.pkg";
+        let unread = || panic!("the table was read again");
+        assert!(!hear(&ice(Event::NotFound(own)), || TABLE.to_owned()));
+        assert!(!hear(&ice(Event::NotFound(own)), unread));
+        // What says nothing in one wording may in the other.
+        assert!(hear(&ice(Event::Missing(own)), || TABLE.to_owned()));
+        assert!(!hear(&ice(Event::Missing(own)), unread));
+    }
+
+    #[test]
+    fn lines_have_an_end() {
+        let root = root("0000:3b:00.0", "020000", "8086", "1592");
+        let mut listener = Listener::default();
+        for number in 0..MOST_LINES {
+            assert!(listener.is_listening());
+            let file = number.to_string();
+            let record = record("ice", "0000:3b:00.0", Event::Missing(&file));
+            assert!(listener.hear(&record, String::new, root.path()).is_some());
+        }
+        assert!(!listener.is_listening());
     }
 
     #[test]

@@ -99,9 +99,9 @@ pub(crate) async fn live(setup: Setup) -> Result<End, AgentError> {
     status.doing("starting the hardware managers");
     network::wait_for_devices(&root, &status).await;
     let managers = discover(find_managers, live_options.clone()).await?;
+    sleep(Duration::from_secs(options.hardware_initialization_delay)).await;
     // When all disks are there.
     let passwords = LeftPasswords::look(&root);
-    sleep(Duration::from_secs(options.hardware_initialization_delay)).await;
     network::wait_for_interfaces(&root, &status).await;
     let addresses = Addresses::new(&root, &managers);
     // Before the first request: with a wrong clock no certificate is valid.
@@ -157,6 +157,9 @@ pub(crate) async fn live(setup: Setup) -> Result<End, AgentError> {
         token.set(configured.reveal());
     }
 
+    let under_way = known.as_ref().map(LookupAnswer::step_under_way);
+    let is_cut_short = matches!(under_way, Some(StepUnderWay::Interrupted { .. }))
+        || CommandTable::was_open(state.directory());
     let (signals, news) = unbounded_channel();
     let environment = Environment {
         managers: Arc::clone(&managers),
@@ -168,10 +171,9 @@ pub(crate) async fn live(setup: Setup) -> Result<End, AgentError> {
             set_clock: clock::setter(live_options.clone(), resolver.clone()),
             request: shutdown,
         },
-        left_behind: passwords.told(&status).await,
+        left_behind: passwords.told(is_cut_short, &status).await,
     };
     let table = CommandTable::open(environment).map_err(AgentError::Journal)?;
-    let under_way = known.as_ref().map(LookupAnswer::step_under_way);
     if let Some(StepUnderWay::Interrupted { kind, step }) = &under_way
         && let Some(why) = table.fail_interrupted_step(*kind, step)
     {

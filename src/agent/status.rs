@@ -69,6 +69,12 @@ impl Status {
         self.trouble(&farrier_plugin::chain(error));
     }
 
+    #[cfg(test)]
+    pub(super) fn last_trouble(&self) -> Option<String> {
+        let facts = self.lock();
+        facts.last_trouble.as_ref().map(|(text, _)| text.clone())
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Facts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -25,7 +25,7 @@ pub struct Environment {
     pub relookup: Box<dyn Fn() -> Option<Node> + Send + Sync>,
     /// How the machine ends.
     pub shutdown: Shutdown,
-    /// What the machine shows of a work that was cut short, for the errors of commands that ended so.
+    /// What the machine shows of an erase that was cut short, for the errors of erases that ended so.
     pub left_behind: Option<String>,
 }
 

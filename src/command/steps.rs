@@ -49,6 +49,23 @@ pub(super) const fn commands([get, execute]: [&'static str; 2], runs: [Run; 2]) 
 /// Steps that write an image, before which a node without root device hints is looked up again.
 const IMAGE_STEPS: [&str; 2] = ["write_image", "execute_bootc_install"];
 
+/// Whether the step of this name erases disks, as the reference's do and those of vendors are named.
+pub(super) fn is_erase(step: &str) -> bool {
+    step.starts_with("erase_")
+}
+
+/// Whether a command with these parameters runs such a step, or is a flow with one.
+pub(super) fn erases(parameters: &Map<String, Value>) -> bool {
+    let step = parameters.get("step").and_then(|step| step.get("step"));
+    let flow = parameters.get("flow").and_then(Value::as_array);
+    let commands = flow.into_iter().flatten().filter_map(Value::as_object);
+    step.and_then(Value::as_str).is_some_and(is_erase)
+        || commands
+            .flat_map(Map::values)
+            .filter_map(Value::as_object)
+            .any(erases)
+}
+
 /// `get_*_steps`: what the managers offer, and which managers there are.
 pub(super) fn list(
     kind: StepKind,

@@ -1,6 +1,7 @@
 //! The commands that were issued, and issuing one (contract/control-plane 5.3).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use super::registry;
 use super::request::Request;
 use super::rescue;
 use super::results::Results;
-use super::steps::failure;
+use super::steps::{self, failure};
 use super::system;
 
 /// Stack of a command's thread. Decoders keep tables on the stack; unused pages cost nothing.
@@ -55,6 +56,12 @@ struct UnderWay {
 }
 
 impl CommandTable {
+    /// Whether an agent before this one had a table in this state directory, so that a command of its can have been
+    /// cut short.
+    pub(crate) fn was_open(state_directory: &Path) -> bool {
+        Journal::is_there(state_directory)
+    }
+
     /// The table with the commands that the journal in the state directory has. A command that was
     /// running when the last agent ended is listed as failed.
     pub fn open(environment: Environment) -> Result<Arc<Self>, JournalError> {
@@ -99,6 +106,7 @@ impl CommandTable {
             return None;
         }
         let left = self.environment.left_behind.as_ref();
+        let left = left.filter(|_| steps::is_erase(step));
         let left = left.map_or_else(String::new, |left| format!(". {left}"));
         let error = ManagerError::new(
             failure(kind),
@@ -256,7 +264,7 @@ impl CommandTable {
         definition: &'static Definition,
         parameters: &Parameters,
     ) -> Result<Arc<Command>, ManagerError> {
-        let command = self.begin(definition)?;
+        let command = self.begin(definition, steps::erases(parameters.values()))?;
         let ended = guarded(definition, || {
             (definition.validate)(&self.environment, parameters)?;
             let context = CommandContext::new(Arc::clone(&command));
@@ -292,7 +300,7 @@ impl CommandTable {
             Err(error) if refuses(&error) => return Err(error),
             Err(error) => return self.fail_at_once(definition, &error),
         }
-        let command = self.begin(definition)?;
+        let command = self.begin(definition, steps::erases(parameters.values()))?;
         self.push(&command);
         let locks_down = definition.name == flow::START && flow::ends_in_lock_down(&parameters);
         let (table, running) = (Arc::clone(self), Arc::clone(&command));
@@ -328,7 +336,8 @@ impl CommandTable {
         definition: &Definition,
         error: &ManagerError,
     ) -> Result<Arc<Command>, ManagerError> {
-        let command = self.begin(definition)?;
+        // It ends at once, with nothing erased.
+        let command = self.begin(definition, false)?;
         self.end(&command, Outcome::failed(error));
         self.push(&command);
         self.environment.send(Signal::HeartbeatNow);
@@ -339,7 +348,7 @@ impl CommandTable {
     fn list_as_failed(&self, name: &str, error: &ManagerError) -> Arc<Command> {
         let command = Arc::new(Command::running(Uuid::new_v4(), name));
         let outcome = Outcome::failed(error);
-        match self.journal.started(command.id(), command.name()) {
+        match self.journal.started(command.id(), command.name(), false) {
             Ok(()) => self.end(&command, outcome),
             // An end without a start would be a damaged journal to the next agent.
             Err(error) => {
@@ -352,7 +361,7 @@ impl CommandTable {
     }
 
     /// Write down that it starts. Where that fails, nothing runs.
-    fn begin(&self, definition: &Definition) -> Result<Arc<Command>, ManagerError> {
+    fn begin(&self, definition: &Definition, erases: bool) -> Result<Arc<Command>, ManagerError> {
         let command = Arc::new(Command::running(Uuid::new_v4(), definition.name));
         let mut under_way = self.under_way();
         if let Some(why) = under_way.cut_off {
@@ -363,7 +372,7 @@ impl CommandTable {
             ));
         }
         self.journal
-            .started(command.id(), command.name())
+            .started(command.id(), command.name(), erases)
             .map_err(|error| {
                 ManagerError::new(
                     ErrorKind::CommandExecution,

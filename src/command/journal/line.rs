@@ -19,7 +19,14 @@ pub(super) enum Line {
     /// The first line.
     Journal { version: u32, boot: String },
     /// A command is about to run.
-    Started { id: Uuid, name: String, at: f64 },
+    Started {
+        id: Uuid,
+        name: String,
+        /// It is an erase of disks.
+        #[serde(default)]
+        erases: bool,
+        at: f64,
+    },
     /// It has ended.
     Ended {
         id: Uuid,
@@ -38,6 +45,8 @@ pub(super) struct Entry {
     pub(super) id: Uuid,
     /// Its bare name.
     pub(super) name: String,
+    /// Whether it is an erase of disks.
+    pub(super) erases: bool,
     /// How it ended, where it did.
     pub(super) outcome: Option<Outcome>,
 }
@@ -74,9 +83,12 @@ pub(super) fn parse(
                 return Err(damaged(format!("unexpected version {version}")));
             }
             _ if index == 0 => return Err(damaged("no version".to_owned())),
-            Line::Started { id, name, .. } => entries.push(Entry {
+            Line::Started {
+                id, name, erases, ..
+            } => entries.push(Entry {
                 id,
                 name,
+                erases,
                 outcome: None,
             }),
             Line::Ended {

@@ -69,9 +69,14 @@ struct Tail {
 }
 
 impl Journal {
+    /// Whether an agent has opened one in this state directory.
+    pub(super) fn is_there(directory: &Path) -> bool {
+        directory.join(FILE).exists()
+    }
+
     /// Open the journal of this state directory and this boot, or start one. The commands come back
-    /// in the order of their issue; those that were running are failed now, in the file too. Their error tells
-    /// what the machine shows of their work.
+    /// in the order of their issue; those that were running are failed now, in the file too. The error of an
+    /// erase tells what the machine shows of its work.
     pub(super) fn open(
         directory: &Path,
         left_behind: Option<&str>,
@@ -165,18 +170,21 @@ impl Journal {
                 .map_err(failed)?;
         }
         let exit = last_exit(directory);
-        let interrupted = |name: &str| interrupted(name, exit.as_deref(), left_behind);
+        let interrupted = |name: &str, erases: bool| {
+            interrupted(name, exit.as_deref(), left_behind.filter(|_| erases))
+        };
         let commands = journal
             .fail_unfinished(entries.unwrap_or_default(), interrupted)
             .map_err(failed)?;
         Ok((journal, commands))
     }
 
-    /// A command is about to run. It must not where this fails.
-    pub(super) fn started(&self, id: Uuid, name: &str) -> Result<(), WriteError> {
+    /// A command, or one that erases disks, is about to run. It must not where this fails.
+    pub(super) fn started(&self, id: Uuid, name: &str, erases: bool) -> Result<(), WriteError> {
         let line = Line::Started {
             id,
             name: name.to_owned(),
+            erases,
             at: now(),
         };
         self.append(&line, SIZE_LIMIT - RESERVE)
@@ -234,14 +242,20 @@ impl Journal {
     fn fail_unfinished(
         &self,
         entries: Vec<Entry>,
-        interrupted: impl Fn(&str) -> ManagerError,
+        interrupted: impl Fn(&str, bool) -> ManagerError,
     ) -> Result<Vec<Command>, WriteError> {
         let mut commands = Vec::new();
-        for Entry { id, name, outcome } in entries {
+        for entry in entries {
+            let Entry {
+                id,
+                name,
+                erases,
+                outcome,
+            } = entry;
             let outcome = match outcome {
                 Some(outcome) => outcome,
                 None => {
-                    let outcome = Outcome::failed(&interrupted(&name));
+                    let outcome = Outcome::failed(&interrupted(&name, erases));
                     self.ended(id, &outcome)?;
                     outcome
                 }
@@ -309,7 +323,7 @@ pub(super) fn parse(lines: &[u8]) {
 pub(crate) fn interrupted_in(directory: &Path, end: impl FnOnce()) -> String {
     let (journal, _) = Journal::open(directory, None).unwrap();
     journal
-        .started(Uuid::new_v4(), "execute_clean_step")
+        .started(Uuid::new_v4(), "execute_clean_step", false)
         .unwrap();
     drop(journal);
     end();
@@ -350,13 +364,15 @@ mod tests {
         let (journal, before) = Journal::open(directory, None).unwrap();
         assert!(before.is_empty());
         let (done, refused, running) = (Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4());
-        journal.started(done, "get_clean_steps").unwrap();
+        journal.started(done, "get_clean_steps", false).unwrap();
         journal
             .ended(done, &Outcome::succeeded(json!({"clean_steps": {}})))
             .unwrap();
-        journal.started(refused, "finalize_rescue").unwrap();
+        journal.started(refused, "finalize_rescue", false).unwrap();
         journal.refused(refused).unwrap();
-        journal.started(running, "execute_clean_step").unwrap();
+        journal
+            .started(running, "execute_clean_step", false)
+            .unwrap();
         (done, running)
     }
 
@@ -415,7 +431,7 @@ mod tests {
                     .all(|(_, status)| *status != Status::Running)
             );
             // It can be written on after the cut.
-            journal.started(Uuid::new_v4(), "sync").unwrap();
+            journal.started(Uuid::new_v4(), "sync", false).unwrap();
             drop(journal);
             assert_eq!(
                 Journal::open(directory.path(), None).unwrap().1.len(),
@@ -461,7 +477,7 @@ mod tests {
         let (journal, commands) =
             Journal::open_for(directory.path(), "another boot", None).unwrap();
         assert!(commands.is_empty());
-        journal.started(Uuid::new_v4(), "sync").unwrap();
+        journal.started(Uuid::new_v4(), "sync", false).unwrap();
         drop(journal);
         let (_journal, commands) =
             Journal::open_for(directory.path(), "another boot", None).unwrap();
@@ -518,7 +534,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (journal, _) = Journal::open(directory.path(), None).unwrap();
         let id = Uuid::new_v4();
-        journal.started(id, "collect_system_logs").unwrap();
+        journal.started(id, "collect_system_logs", false).unwrap();
         let logs = "H".repeat(LARGE_STRING + 1);
         journal
             .ended(id, &Outcome::succeeded(json!({"system_logs": logs})))

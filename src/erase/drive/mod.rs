@@ -9,8 +9,10 @@ pub(super) mod scsi;
 pub(super) mod watch;
 
 use std::io::ErrorKind;
+use std::time::Instant;
 
 use farrier_plugin::BlockDevice;
+use tracing::debug;
 
 use crate::erase::drive::ata::AtaDrive;
 use crate::erase::drive::error::{DriveError, Fault};
@@ -119,17 +121,28 @@ pub(in crate::erase) fn take_password_off(
     })
 }
 
-/// What there is to tell of a drive that has a security password; it is only asked.
-pub(in crate::erase) fn password_trouble(root: &Root, device: &BlockDevice) -> Option<String> {
-    ata::password_trouble(&link(root, device)?, &device.name)
+/// What there is to tell of a drive that has a security password; it is only asked, and not after `until`.
+pub(in crate::erase) fn password_trouble(
+    root: &Root,
+    device: &BlockDevice,
+    until: Instant,
+) -> Option<String> {
+    ata::password_trouble(&link(root, device)?, &device.name, until)
+}
+
+/// Whether this is a drive that is asked for a password.
+pub(in crate::erase) fn can_have_password(device: &BlockDevice) -> bool {
+    is_disk(device) && !is_usb(device)
 }
 
 /// The way to a drive that may have a password; `None` where it has none, or cannot be asked.
 fn link(root: &Root, device: &BlockDevice) -> Option<SgDevice> {
-    if !is_disk(device) || is_usb(device) {
+    if !can_have_password(device) {
         return None;
     }
-    SgDevice::open(root.path(&device.name)).ok()
+    SgDevice::open(root.path(&device.name))
+        .inspect_err(|error| debug!(device = device.name, %error, "not asked for a password"))
+        .ok()
 }
 
 #[cfg(test)]
@@ -254,7 +267,8 @@ mod tests {
 
     #[test]
     fn a_password_is_told_and_left_where_it_is_only_asked_for() {
-        let told = |drive: &dyn ScsiDevice| ata::password_trouble(drive, "/dev/sda");
+        let until = Instant::now() + Duration::from_secs(600);
+        let told = |drive: &dyn ScsiDevice| ata::password_trouble(drive, "/dev/sda", until);
         assert_eq!(told(&AtaModel::new()), None);
         assert_eq!(told(&ScsiDisk::new(&[])), None);
         let drive = AtaModel::new().locked_with(b"farrier");
@@ -274,6 +288,13 @@ mod tests {
                 .iter()
                 .all(|code| [0xec, 0x12].contains(code))
         );
+        // Later an erase can be on its way.
+        let asked = drive.commands().len();
+        assert_eq!(
+            ata::password_trouble(&drive, "/dev/sda", Instant::now()),
+            None
+        );
+        assert_eq!(drive.commands().len(), asked);
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Passwords that interrupted erases left on drives.
 
+use std::thread;
+use std::time::Instant;
+
 use farrier_plugin::{BlockDevice, chain};
 use tracing::warn;
 
@@ -10,17 +13,50 @@ use crate::erase::step::side_by_side::Failure;
 use crate::sys::block_device::Disk;
 use crate::sys::root::Root;
 
-/// What there is to tell of the disks of this machine that have a password, one sentence for each.
+/// Tell of the disks of this machine that have a password, in one sentence for each, as soon as it answers: each is
+/// asked on a thread of its own, since one that does not answer must not hide the others.
 ///
 /// An agent looks at its start: an erase that was cut short can have left one, and not each node is erased
-/// next. Nothing is taken off here: that is an erase's, which comes to the data too. Blocks as long as a drive
-/// does not answer.
-pub(crate) fn passwords_left(root: &Root) -> Vec<String> {
-    let devices = list_block_devices(root, false).unwrap_or_default();
-    let trouble = devices.iter();
-    trouble
-        .filter_map(|device| drive::password_trouble(root, device))
-        .collect()
+/// next. Nothing is taken off here: that is an erase's, which comes to the data too. Blocks as long as the listing.
+///
+/// No disk is asked any more after `until`: a question between the two commands of a security erase makes the drive
+/// abort the second.
+pub(crate) fn passwords_left(
+    root: &Root,
+    until: Instant,
+    tell: impl Fn(String) + Clone + Send + 'static,
+) {
+    match list_block_devices(root, false) {
+        Ok(devices) => {
+            let root = root.clone();
+            let ask = move |device: &_| drive::password_trouble(&root, device, until);
+            ask_each(devices, ask, tell);
+        }
+        Err(error) => warn!(
+            error = chain(&error),
+            "the disks cannot be listed, and are not asked for passwords"
+        ),
+    }
+}
+
+fn ask_each(
+    devices: Vec<BlockDevice>,
+    ask: impl Fn(&BlockDevice) -> Option<String> + Clone + Send + 'static,
+    tell: impl Fn(String) + Clone + Send + 'static,
+) {
+    for device in devices.into_iter().filter(drive::can_have_password) {
+        let (ask, tell, name) = (ask.clone(), tell.clone(), device.name.clone());
+        let spawned = thread::Builder::new()
+            .name("password".to_owned())
+            .spawn(move || {
+                if let Some(trouble) = ask(&device) {
+                    tell(trouble);
+                }
+            });
+        if let Err(error) = spawned {
+            warn!(device = name, %error, "not asked for a password");
+        }
+    }
 }
 
 /// Take the passwords off these disks that interrupted erases left, so that they can be read,
@@ -62,4 +98,37 @@ pub(super) fn take_passwords_off(
         }
     }
     (freed, locked)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_drive_that_does_not_answer_hides_no_other_and_none_of_another_kind_is_asked() {
+        let names = ["/dev/sda", "/dev/nvme0n1", "/dev/sdb", "/dev/sdc"];
+        let mut devices = names.map(|name| BlockDevice {
+            name: name.to_owned(),
+            ..BlockDevice::default()
+        });
+        devices[2].tran = Some("usb".to_owned());
+        let (gate, silent) = mpsc::sync_channel::<()>(0);
+        let (sender, found) = mpsc::channel();
+        let silent = std::sync::Arc::new(std::sync::Mutex::new(silent));
+        let ask = move |device: &BlockDevice| {
+            if device.name == "/dev/sda" {
+                let _ = silent.lock().unwrap().recv();
+            }
+            Some(device.name.clone())
+        };
+        ask_each(devices.into(), ask, move |name| drop(sender.send(name)));
+        let next = || found.recv_timeout(Duration::from_secs(60));
+        assert_eq!(next().unwrap(), "/dev/sdc");
+        drop(gate);
+        assert_eq!(next().unwrap(), "/dev/sda");
+        assert!(next().is_err_and(|error| error == mpsc::RecvTimeoutError::Disconnected));
+    }
 }

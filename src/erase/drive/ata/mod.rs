@@ -7,8 +7,10 @@ pub(crate) mod model;
 mod sanitize;
 mod security;
 
+use std::time::Instant;
+
 use farrier_plugin::{BlockDevice, chain};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::erase::drive::ata::identify::{Abilities, Security};
 use crate::erase::drive::error::{DriveError, Fault};
@@ -57,15 +59,32 @@ pub(super) fn take_password_off(drive: &dyn ScsiDevice, device: &str) -> Result<
     }
 }
 
-/// What there is to tell of a drive that has a security password; the drive is only asked.
-pub(super) fn password_trouble(drive: &dyn ScsiDevice, device: &str) -> Option<String> {
+/// What there is to tell of a drive that has a security password; the drive is only asked, and not after `until`.
+pub(super) fn password_trouble(
+    drive: &dyn ScsiDevice,
+    device: &str,
+    until: Instant,
+) -> Option<String> {
+    if Instant::now() >= until {
+        warn!(device, "too late to be asked for a password");
+        return None;
+    }
     match look(drive, device) {
         Ok(Ok(Identify { security, .. })) if security.enabled => Some(format!(
             "{device} has a security password and is in state {}: {}",
             security.state(),
             security::REMEDY
         )),
-        _ => None,
+        Ok(Ok(_)) => None,
+        Ok(Err(reason)) => {
+            debug!(device, reason, "not asked for a password");
+            None
+        }
+        Err(error) => {
+            let error = chain(&error);
+            warn!(device, error, "does not say whether it has a password");
+            None
+        }
     }
 }
 

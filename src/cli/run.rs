@@ -90,7 +90,7 @@ fn be_agent(loaded: Loaded, root: &Path) -> ExitCode {
     let setup = Setup {
         options: Live::new(loaded.options),
         root: root.to_owned(),
-        discover: Box::new(|options| Managers::discover(options, &SilentContext)),
+        discover: Box::new(|options| Managers::take_over(options, &SilentContext)),
         shutdown: Box::new(power::request),
         asked_to_end: Box::pin(demands.clone().next()),
     };

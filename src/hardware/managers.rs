@@ -65,7 +65,17 @@ impl Managers {
         Self::discover_at(options, Root::system(), power::root_is_in_memory(), context)
     }
 
-    /// The same on the machine that this root shows, which can be a recorded one.
+    /// The same for the agent itself, to which the machine is left: before that, disks on storage networks that firmware
+    /// names are connected (docs/san.md). Not for who looks at the inventory by hand, beside an agent that may be
+    /// connecting them.
+    pub fn take_over(options: Live, context: &dyn Context) -> Result<Self, ManagerError> {
+        if power::root_is_in_memory() {
+            generic::san::connect(&Root::system());
+        }
+        Self::discover(options, context)
+    }
+
+    /// As [`Self::discover`], on the machine that this root shows, which can be a recorded one.
     pub fn discover_at(
         options: Live,
         root: Root,

@@ -184,7 +184,7 @@ pub(crate) fn set_all_down(root: &Path) {
     }
 }
 
-fn is_vlan_name(name: &str) -> bool {
+pub(super) fn is_vlan_name(name: &str) -> bool {
     name.split_once('.')
         .is_some_and(|(_, id)| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()))
 }

@@ -22,6 +22,7 @@ const RTM_NEWROUTE: u16 = 24;
 const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
+const RTA_PRIORITY: u16 = 6;
 const RT_TABLE_MAIN: u8 = 254;
 const RTPROT_STATIC: u8 = 4;
 const RTN_UNICAST: u8 = 1;
@@ -78,7 +79,8 @@ pub(crate) fn add_address(interface: u32, address: IpAddr, prefix: u8) -> io::Re
     request(&creation(RTM_NEWADDR, &body))
 }
 
-/// Reach one host through this gateway on this interface: what `ip route add HOST via … dev …` does. Needs
+/// Reach one host through this gateway on this interface: what `ip route add HOST via … dev … metric …` does, with the
+/// interface's number for the metric, so that several interfaces each keep a way to the same host. Needs
 /// CAP_NET_ADMIN. `AlreadyExists` where there is such a route.
 pub(crate) fn add_host_route(interface: u32, host: IpAddr, gateway: IpAddr) -> io::Result<()> {
     let length = if host.is_ipv4() { 32 } else { 128 };
@@ -97,6 +99,7 @@ pub(crate) fn add_host_route(interface: u32, host: IpAddr, gateway: IpAddr) -> i
     attribute(&mut body, RTA_DST, &octets(host));
     attribute(&mut body, RTA_GATEWAY, &octets(gateway));
     attribute(&mut body, RTA_OIF, &interface.to_ne_bytes());
+    attribute(&mut body, RTA_PRIORITY, &interface.to_ne_bytes());
     request(&creation(RTM_NEWROUTE, &body))
 }
 
@@ -226,6 +229,27 @@ mod tests {
                 elsewhere.unwrap_err().raw_os_error(),
                 Some(libc::ENETUNREACH)
             );
+        });
+    }
+
+    #[test]
+    fn two_interfaces_each_have_a_way_to_the_same_host() {
+        inside(|| {
+            for (card, own) in [("eno1", "198.51.100.7"), ("eno2", "198.51.100.135")] {
+                ip(&format!("link add {card} type veth peer name p{card}"));
+                ip(&format!("link set {card} up"));
+                ip(&format!("link set p{card} up"));
+                let index = nix::net::if_::if_nametoindex(card).unwrap();
+                add_address(index, own.parse().unwrap(), 25).unwrap();
+                let gateway = own.replace("100.7", "100.1").replace("135", "129");
+                let host = "203.0.113.9".parse().unwrap();
+                add_host_route(index, host, gateway.parse().unwrap()).unwrap();
+                let again = add_host_route(index, host, gateway.parse().unwrap()).unwrap_err();
+                assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+            }
+            let routes = std::fs::read_to_string("/proc/thread-self/net/route").unwrap();
+            assert!(routes.contains("eno1\t097100CB\t016433C6"), "{routes}");
+            assert!(routes.contains("eno2\t097100CB\t816433C6"), "{routes}");
         });
     }
 

@@ -14,9 +14,7 @@ use serde_json::Value;
 use tracing::{debug, info};
 
 use super::manager::{GenericHardwareManager, SETTLE_LIMIT, own_skip_list};
-use super::{
-    CLASS_NAME, NAME, deploy, erase, filter, interfaces, logs, pstore, san, steps, storage,
-};
+use super::{CLASS_NAME, NAME, deploy, erase, filter, interfaces, logs, pstore, steps, storage};
 use crate::block::hints::{self, RootDeviceHints};
 use crate::block::skip::Purpose;
 use crate::erase::RecordStore;
@@ -72,12 +70,11 @@ impl HardwareManager for GenericHardwareManager {
         Ok(support::GENERIC)
     }
 
-    /// Connect disks on storage networks, bring up multipath and arrays, load what talks to the management controller, and wait for the
+    /// Bring up multipath and arrays, load what talks to the management controller, and wait for the
     /// root disk (contract/control-plane 8.8). Only where this machine is ours: looking at the
     /// inventory of a running system changes nothing there.
     fn initialize(&self, _context: &dyn Context) -> Result<(), ManagerError> {
         if self.may_destroy {
-            san::connect(&self.root);
             storage::assemble(&self.root, SETTLE_LIMIT);
             let ipmi = Program::new("/sbin/modprobe")
                 .arg("-a")

@@ -8,7 +8,7 @@ mod logs;
 mod manager;
 mod methods;
 mod pstore;
-mod san;
+pub(super) mod san;
 mod steps;
 mod storage;
 

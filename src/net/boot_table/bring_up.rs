@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use nix::net::if_::if_nametoindex;
 use tracing::{info, warn};
 
-use super::{Interface, is_on_link};
+use super::{Interface, Origin, is_on_link};
 use crate::net::links::{self, Link};
 use crate::net::{address, vlans};
 use crate::sys::root::Root;
@@ -24,7 +24,11 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// How long all waiting for one card takes at most: for its driver, for its link, for a lease. A switch that runs
 /// spanning tree forwards nothing for 30 s.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// How long a lease is waited for where the table does not say that there was one: an address set by hand should not
+/// cost [`PATIENCE`].
+const SHORT_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Why a card is of no use.
 #[derive(Debug, thiserror::Error)]
@@ -47,11 +51,13 @@ pub(crate) enum BringUpError {
     },
     /// There is no address.
     #[error(
-        "The network card {interface} of firmware's boot table has no address: the table has none, and no DHCP server gave one"
+        "The network card {interface} of firmware's boot table has no address: the table has none, and {other}"
     )]
     NoAddress {
         /// Its name.
         interface: String,
+        /// Why there is no other.
+        other: &'static str,
     },
     /// The kernel refuses something.
     #[error("Could not {what} on {interface}, as firmware's boot table wants it")]
@@ -66,14 +72,22 @@ pub(crate) enum BringUpError {
     },
 }
 
+impl BringUpError {
+    /// Whether the card is of no use for any other target either.
+    pub(crate) fn is_of_the_card(&self) -> bool {
+        !matches!(self, Self::Refused { .. })
+    }
+}
+
 /// Make a card ready to reach these targets, and return the interface's name: the card's, or its VLAN's. Blocks for
-/// [`PATIENCE`] at most.
+/// [`PATIENCE`] at most, and not beyond `until`.
 pub(crate) fn bring_up(
     root: &Root,
     interface: &Interface,
     targets: &[IpAddr],
+    until: Instant,
 ) -> Result<String, BringUpError> {
-    let until = Instant::now() + PATIENCE;
+    let until = until.min(Instant::now() + PATIENCE);
     let card = find(root, interface, until)?;
     configure(root, card, interface, targets, until)
 }
@@ -106,7 +120,7 @@ fn configure(
     let name = match interface.vlan {
         None => card,
         Some(id) => {
-            let name = format!("{card}.{id}");
+            let name = vlan_name(&card, id).map_err(refused("find the interface", &card))?;
             vlans::make(&card, &name, id).map_err(refused("make the VLAN", &name))?;
             name
         }
@@ -117,12 +131,23 @@ fn configure(
     })?;
     let index = if_nametoindex(&*name)
         .map_err(|errno| refused("find the interface", &name)(errno.into()))?;
-    let lease = interface.vlan.is_none() && (interface.from_dhcp || interface.address.is_none());
+    let lease = interface.vlan.is_none()
+        && (interface.origin != Origin::Manual || interface.address.is_none());
+    let until_lease = match interface.origin {
+        Origin::Unsaid if interface.address.is_some() => until.min(Instant::now() + SHORT_PATIENCE),
+        _ => until,
+    };
     let wants_ipv4 = targets.iter().any(IpAddr::is_ipv4);
-    let has_lease = lease && wait_until(until, || has_address(&name, wants_ipv4)).is_some();
+    let has_lease = lease && wait_until(until_lease, || has_address(&name, wants_ipv4)).is_some();
     if !has_lease {
         let Some((address, prefix)) = interface.address else {
-            return Err(BringUpError::NoAddress { interface: name });
+            return Err(BringUpError::NoAddress {
+                interface: name,
+                other: match interface.vlan {
+                    None => "no DHCP server gave one",
+                    Some(_) => "on a VLAN no DHCP server is asked",
+                },
+            });
         };
         if lease {
             warn!(interface = name, %address, "no DHCP server answers; taking the address that firmware had");
@@ -138,11 +163,26 @@ fn configure(
         if let Some(gateway) = interface.gateway
             && !is_on_link
         {
-            done(netlink::add_host_route(index, *target, gateway))
-                .map_err(refused("add the route to the target", &name))?;
+            match done(netlink::add_host_route(index, *target, gateway)) {
+                // Somebody has moved the storage network since: the lease's own routes may lead there.
+                Err(error) if has_lease => {
+                    warn!(interface = name, %target, %gateway, %error, "the lease is of another network than firmware's address was; the target has no route of its own");
+                }
+                other => other.map_err(refused("add the route to the target", &name))?,
+            }
         }
     }
     Ok(name)
+}
+
+/// `eno1.100`, or where the kernel takes no name as long as that, one by the card's number: `san3.100`. With the dot and
+/// the id it is a VLAN for the inventory, and for dhcpcd, which leaves it alone.
+fn vlan_name(card: &str, id: u16) -> io::Result<String> {
+    let name = format!("{card}.{id}");
+    if name.len() < libc::IFNAMSIZ {
+        return Ok(name);
+    }
+    Ok(format!("san{}.{id}", if_nametoindex(card)?))
 }
 
 /// What was there already is as good.

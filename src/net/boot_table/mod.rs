@@ -18,8 +18,19 @@ pub(crate) struct Interface {
     pub address: Option<(IpAddr, u8)>,
     /// What leads to targets outside that prefix.
     pub gateway: Option<IpAddr>,
-    /// Whether the address came by DHCP, and is somebody's to give again.
-    pub from_dhcp: bool,
+    /// Where firmware had the address from.
+    pub origin: Origin,
+}
+
+/// Where firmware had an address from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Origin {
+    /// Somebody has set it by hand.
+    Manual,
+    /// By DHCP: it is somebody's to give again.
+    Dhcp,
+    /// The table does not say, as those of iPXE.
+    Unsaid,
 }
 
 /// Whether these addresses have the same first bits.

@@ -7,7 +7,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::{Interface, vlan};
+use super::{Interface, Origin, vlan};
 use crate::sys::hex;
 use crate::sys::root::Root;
 
@@ -288,7 +288,10 @@ impl<'t> Table<'t> {
             vlan: vlan(u16_of(info, 17)),
             address: address.zip(prefix),
             gateway: self::address(&info[37..53]),
-            from_dhcp: info[6] & BY_DHCP != 0,
+            origin: match info[6] & BY_DHCP {
+                0 => Origin::Manual,
+                _ => Origin::Dhcp,
+            },
         };
         Some((entry[1], interface))
     }

@@ -22,6 +22,9 @@ use crate::net::boot_table::nbft::NbftError;
 use crate::sys::process::{ProcessError, Program};
 use crate::sys::root::Root;
 
+/// How long connecting everything may take. With the wait for disks behind it, two minutes.
+const LIMIT: Duration = Duration::from_secs(105);
+
 /// How long the kernel may need until it shows the disks of a target that is connected.
 const DISKS: Duration = Duration::from_secs(15);
 
@@ -67,6 +70,14 @@ enum SanError {
         /// Why.
         reason: &'static str,
     },
+    /// Others took all the time.
+    #[error(
+        "Did not try {target}: the two minutes that a start has for storage networks went to what is named before it"
+    )]
+    NoTime {
+        /// What.
+        target: String,
+    },
     /// A target without disks.
     #[error(
         "{target} is connected and has no disk for this server within {seconds} s; look at what the storage maps to it"
@@ -85,21 +96,58 @@ enum SanError {
     Program(#[source] ProcessError),
 }
 
-/// Connect what firmware names. Does nothing on a server without such a table.
-pub(super) fn connect(root: &Root) {
-    let mut cards = Cards::default();
-    let mut failures = iscsi::connect(root, &mut cards);
-    failures.extend(nvme::connect(root, &mut cards));
-    for failure in failures {
+/// Connect what firmware names. Does nothing on a server without such a table. Blocks for two minutes at most, but for a
+/// connection of NVMe that the kernel is at when they are over.
+pub(in crate::hardware) fn connect(root: &Root) {
+    let mut attempt = Attempt::until(Instant::now() + LIMIT);
+    iscsi::connect(root, &mut attempt);
+    nvme::connect(root, &mut attempt);
+    for failure in attempt.end() {
         warn!("{}", chain(&failure));
     }
 }
 
-/// Cards that were brought up, or could not be: one without a link is waited for once, however many targets it has.
-#[derive(Default)]
-struct Cards(BTreeMap<(String, Option<u16>), Option<String>>);
+/// All of one start: what is under way, and until when.
+struct Attempt {
+    /// Nothing is begun after this.
+    until: Instant,
+    /// Cards that were brought up, or could not be: one without a link is waited for once, however many targets it has.
+    cards: BTreeMap<(String, Option<u16>), Card>,
+    /// Targets that are connected, and how to see whether their disks are there.
+    expected: Vec<(String, HasDisks)>,
+    /// What did not go.
+    failures: Vec<SanError>,
+}
 
-impl Cards {
+type HasDisks = Box<dyn Fn() -> bool>;
+
+/// What is known of a card.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Card {
+    Useful,
+    OfNoUse,
+}
+
+impl Attempt {
+    fn until(until: Instant) -> Self {
+        Self {
+            until,
+            cards: BTreeMap::new(),
+            expected: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+
+    /// How long there still is.
+    fn left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+
+    /// Something did not go, and the rest goes on.
+    fn failed(&mut self, failure: SanError) {
+        self.failures.push(failure);
+    }
+
     /// The interface through which a target is reached, ready for that.
     fn ready(
         &mut self,
@@ -109,18 +157,49 @@ impl Cards {
         address: IpAddr,
     ) -> Result<String, SanError> {
         let key = (interface.mac_address.clone(), interface.vlan);
-        if let Some(None) = self.0.get(&key) {
+        let target = target.to_owned();
+        if self.cards.get(&key) == Some(&Card::OfNoUse) {
             return Err(SanError::NotDone {
-                target: target.to_owned(),
+                target,
                 reason: "its network card is of no use, as was said of another target",
             });
         }
-        let name = bring_up(root, interface, &[address]);
-        self.0.insert(key, name.as_ref().ok().cloned());
-        name.map_err(|source| SanError::Card {
-            target: target.to_owned(),
-            source,
-        })
+        if self.left().is_zero() {
+            return Err(SanError::NoTime { target });
+        }
+        let name = bring_up(root, interface, &[address], self.until);
+        let card = match &name {
+            Err(error) if error.is_of_the_card() => Card::OfNoUse,
+            _ => Card::Useful,
+        };
+        self.cards.insert(key, card);
+        name.map_err(|source| SanError::Card { target, source })
+    }
+
+    /// A target is connected; the kernel should show disks of it now.
+    fn expect_disks(&mut self, target: String, has_disks: impl Fn() -> bool + 'static) {
+        self.expected.push((target, Box::new(has_disks)));
+    }
+
+    /// Wait for the disks of all targets, and return what did not go.
+    fn end(mut self) -> Vec<SanError> {
+        let started = Instant::now();
+        loop {
+            self.expected.retain(|(_, has_disks)| !has_disks());
+            if self.expected.is_empty() || started.elapsed() >= DISKS {
+                break;
+            }
+            thread::sleep(POLL);
+        }
+        let without = self
+            .expected
+            .into_iter()
+            .map(|(target, _)| SanError::NoDisks {
+                target,
+                seconds: DISKS.as_secs(),
+            });
+        self.failures.extend(without);
+        self.failures
     }
 }
 
@@ -133,17 +212,83 @@ fn load(modules: &[&str]) -> Result<(), SanError> {
     program.run().map(|_| ()).map_err(SanError::Program)
 }
 
-/// Wait until there is a disk.
-fn wait_for_disks(target: &str, has_disks: impl Fn() -> bool) -> Result<(), SanError> {
-    let started = Instant::now();
-    while !has_disks() {
-        if started.elapsed() >= DISKS {
-            return Err(SanError::NoDisks {
-                target: target.to_owned(),
-                seconds: DISKS.as_secs(),
-            });
-        }
-        thread::sleep(POLL);
+#[cfg(test)]
+impl Attempt {
+    fn for_seconds(seconds: u64) -> Self {
+        Self::until(Instant::now() + Duration::from_secs(seconds))
     }
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::boot_table::Origin;
+    use crate::sys::recording::Recording;
+
+    fn interface(mac_address: &str) -> Interface {
+        Interface {
+            mac_address: mac_address.to_owned(),
+            vlan: None,
+            address: None,
+            gateway: None,
+            origin: Origin::Dhcp,
+        }
+    }
+
+    #[test]
+    fn a_card_of_no_use_is_waited_for_once() {
+        let recording = Recording::unpack("/sys/class/net/");
+        let root = recording.root();
+        let mut attempt = Attempt::for_seconds(1);
+        let mut ready = |mac: &str| {
+            let address = "192.0.2.1".parse().unwrap();
+            attempt
+                .ready(&root, &interface(mac), "a", address)
+                .unwrap_err()
+        };
+        let first = ready("52:54:00:12:34:56");
+        assert!(matches!(first, SanError::Card { .. }), "{first}");
+        let second = ready("52:54:00:12:34:56");
+        assert!(matches!(second, SanError::NotDone { .. }), "{second}");
+        // One second was all.
+        let other = ready("52:54:00:12:34:57");
+        assert!(matches!(other, SanError::NoTime { .. }), "{other}");
+    }
+
+    #[test]
+    fn what_the_kernel_refuses_for_one_target_is_tried_for_the_next() {
+        let recording = Recording::unpack(
+            "/sys/class/net/farrier-none/address = 52:54:00:12:34:56\n\
+             /sys/class/net/farrier-none/device/",
+        );
+        let root = recording.root();
+        let mut attempt = Attempt::for_seconds(5);
+        for _ in 0..2 {
+            let address = "192.0.2.1".parse().unwrap();
+            let interface = interface("52:54:00:12:34:56");
+            let error = attempt.ready(&root, &interface, "a", address).unwrap_err();
+            assert!(
+                matches!(
+                    &error,
+                    SanError::Card {
+                        source: BringUpError::Refused { .. },
+                        ..
+                    }
+                ),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn disks_are_waited_for_all_at_once() {
+        let mut attempt = Attempt::for_seconds(0);
+        let started = Instant::now();
+        for target in ["a", "b", "c"] {
+            let has_disks = move || started.elapsed() >= Duration::from_millis(300);
+            attempt.expect_disks(target.to_owned(), has_disks);
+        }
+        assert!(attempt.end().is_empty());
+        assert!(started.elapsed() < Duration::from_millis(800));
+    }
 }

@@ -5,26 +5,24 @@ use std::net::IpAddr;
 
 use tracing::{debug, info};
 
-use super::{Cards, SanError, load, wait_for_disks};
+use super::{Attempt, SanError, load};
 use crate::net::boot_table::nbft::{Nbft, Subsystem};
 use crate::sys::nvme_fabrics;
 use crate::sys::root::Root;
 
 const CONTROLLERS: &str = "/sys/class/nvme";
 
-/// Connect to every subsystem of firmware's tables. Returns what did not go.
-pub(super) fn connect(root: &Root, cards: &mut Cards) -> Vec<SanError> {
-    let mut failures = Vec::new();
+/// Connect to every subsystem of firmware's tables.
+pub(super) fn connect(root: &Root, attempt: &mut Attempt) {
     for table in Nbft::read_all(root) {
         match table {
-            Ok(table) => connect_all(root, cards, &table, &mut failures),
-            Err(source) => failures.push(SanError::Table(source)),
+            Ok(table) => connect_all(root, attempt, &table),
+            Err(source) => attempt.failed(SanError::Table(source)),
         }
     }
-    failures
 }
 
-fn connect_all(root: &Root, cards: &mut Cards, table: &Nbft, failures: &mut Vec<SanError>) {
+fn connect_all(root: &Root, attempt: &mut Attempt, table: &Nbft) {
     if table.subsystems.is_empty() {
         return;
     }
@@ -34,19 +32,19 @@ fn connect_all(root: &Root, cards: &mut Cards, table: &Nbft, failures: &mut Vec<
         "firmware has left an NVMe boot table"
     );
     if let Err(failure) = load(&["nvme-tcp"]) {
-        failures.push(failure);
+        attempt.failed(failure);
         return;
     }
     for subsystem in &table.subsystems {
-        if let Err(failure) = connect_one(root, cards, table, subsystem) {
-            failures.push(failure);
+        if let Err(failure) = connect_one(root, attempt, table, subsystem) {
+            attempt.failed(failure);
         }
     }
 }
 
 fn connect_one(
     root: &Root,
-    cards: &mut Cards,
+    attempt: &mut Attempt,
     table: &Nbft,
     subsystem: &Subsystem,
 ) -> Result<(), SanError> {
@@ -65,7 +63,7 @@ fn connect_one(
             "it wants a secret, which firmware's table does not hold",
         ));
     }
-    let interface = cards.ready(root, &subsystem.interface, &target, subsystem.address)?;
+    let interface = attempt.ready(root, &subsystem.interface, &target, subsystem.address)?;
     if controller(root, subsystem).is_some() {
         debug!(target, "is connected already");
         return Ok(());
@@ -77,7 +75,9 @@ fn connect_one(
         source,
     })?;
     info!(target, controller, "connected");
-    wait_for_disks(&target, || has_namespace(root, &controller))
+    let root = root.clone();
+    attempt.expect_disks(target, move || has_namespace(&root, &controller));
+    Ok(())
 }
 
 /// In the kernel's words (drivers/nvme/host/fabrics.c).
@@ -154,7 +154,7 @@ fn place(subsystem: &Subsystem) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::boot_table::Interface;
+    use crate::net::boot_table::{Interface, Origin};
     use crate::sys::recording::Recording;
 
     fn subsystem() -> Subsystem {
@@ -167,7 +167,7 @@ mod tests {
                 vlan: None,
                 address: None,
                 gateway: None,
-                from_dhcp: true,
+                origin: Origin::Dhcp,
             },
             header_digest: false,
             data_digest: false,
@@ -213,10 +213,10 @@ mod tests {
     #[test]
     fn what_is_not_done_is_told_by_name() {
         let recording = Recording::unpack("/sys/");
-        let mut cards = Cards::default();
+        let mut attempt = Attempt::for_seconds(5);
         let mut fail = |subsystem: &Subsystem| {
             let table = Nbft::default();
-            connect_one(&recording.root(), &mut cards, &table, subsystem)
+            connect_one(&recording.root(), &mut attempt, &table, subsystem)
                 .unwrap_err()
                 .to_string()
         };

@@ -78,14 +78,14 @@ fn a_card_is_read_with_all_that_it_takes_to_bring_it_up() {
         vlan: Some(100),
         address: Some(("2001:db8::10".parse().unwrap(), 64)),
         gateway: None,
-        from_dhcp: true,
+        origin: Origin::Dhcp,
     };
     let plain = Interface {
         mac_address: "52:54:00:12:34:56".to_owned(),
         vlan: None,
         address: Some(("192.0.2.10".parse().unwrap(), 24)),
         gateway: Some("192.0.2.254".parse().unwrap()),
-        from_dhcp: false,
+        origin: Origin::Manual,
     };
     assert_eq!(first.interface, over_vlan);
     assert_eq!((&second.name, &second.interface), (&first.name, &plain));

@@ -65,6 +65,16 @@ def test_the_c_library_that_plugins_get():
         assert 'glibc {}.{}'.format(*version) in page
 
 
+def test_locks_with_firmware_have_all_that_those_without_have():
+    """Whoever accepts new packages with RELOCK=1 does so for both."""
+    locks = paths.ROOT / 'image' / 'locks'
+    pairs = [(lock, lock.with_name(f'{lock.name}.firmware')) for lock in sorted(locks.iterdir()) if not lock.suffix]
+    assert pairs
+    for lock, with_firmware in pairs:
+        missing = set(lock.read_text().splitlines()) - set(with_firmware.read_text().splitlines())
+        assert not missing, with_firmware.name
+
+
 def test_kernel_and_ramdisk_are_small(record_property):
     """At most 46 MiB over the network, and 64 MiB of memory; with the newest kernel 52 and 80."""
     size = paths.KERNEL.stat().st_size + paths.RAMDISK.stat().st_size

@@ -59,6 +59,11 @@ pub(in crate::erase) fn nvme_offers(
     NvmeDrive { root, name }.offer(device, allowed).ok()
 }
 
+/// Whether this is a namespace of a storage system, which is reached over a network.
+pub(in crate::erase) fn is_remote(root: &Root, device: &BlockDevice) -> bool {
+    nvme::identify::is_remote(root, &device.name)
+}
+
 /// What an ATA drive or a SCSI disk offers, whichever this is.
 pub(in crate::erase) fn ask(
     link: &dyn ScsiDevice,

@@ -65,7 +65,7 @@ impl Plan {
         flags: &EraseFlags,
         may_erase: &dyn Fn(&str) -> bool,
     ) -> Result<Self, EraseError> {
-        let mut plan = Self::none(device);
+        let mut plan = Self::of(root, device);
         plan.choose(
             drive::offers(root, device, &Allowed::from(flags)),
             may_erase,
@@ -121,7 +121,7 @@ impl Plan {
         flags: &EraseFlags,
         may_erase: &dyn Fn(&str) -> bool,
     ) -> Self {
-        let mut plan = Self::none(device);
+        let mut plan = Self::of(root, device);
         if let Some(offers) = drive::nvme_offers(root, device, &Allowed::from(flags)) {
             plan.choose(offers, may_erase);
         }
@@ -159,6 +159,16 @@ impl Plan {
             blocked: Vec::new(),
             falls_back: true,
         }
+    }
+
+    /// One without methods yet, for a device that is looked at. What is behind a storage system's namespace is not known
+    /// here.
+    fn of(root: &Root, device: &BlockDevice) -> Self {
+        let mut plan = Self::none(device);
+        if drive::is_remote(root, device) {
+            plan.storage = Storage::Unknown;
+        }
+        plan
     }
 
     /// The plan of a device whose metadata alone is to go.

@@ -192,17 +192,22 @@ impl Facts {
     }
 }
 
-/// Whether a controller of this namespace is on a network. With several ways to it the kernel shows the subsystem in
-/// place of a controller, and the controllers in that.
-fn is_remote(root: &Root, device: &str) -> bool {
+/// Whether this is a namespace of which a controller is on a network; also where no controller says what it is on. With
+/// several ways to it the kernel shows the subsystem in place of a controller, and the controllers in that.
+pub(in crate::erase) fn is_remote(root: &Root, device: &str) -> bool {
+    if namespace_number(root, device).is_none() {
+        return false;
+    }
     let parent = format!("{}/device", place(device));
     let ways = root.names_beginning(&parent, "nvme");
     let mut places = vec![parent.clone()];
     places.extend(ways.iter().map(|way| format!("{parent}/{way}")));
-    places.iter().any(|place| {
-        let transport = root.attribute(format!("{place}/transport"));
-        transport.is_some_and(|transport| !matches!(&*transport, "pcie" | "apple-nvme"))
-    })
+    let mut transports = places
+        .iter()
+        .filter_map(|place| root.attribute(format!("{place}/transport")))
+        .peekable();
+    transports.peek().is_none()
+        || transports.any(|transport| !matches!(&*transport, "pcie" | "apple-nvme"))
 }
 
 /// The number of the namespace whose device this is; none for every other device.

@@ -3,6 +3,7 @@
 use farrier_plugin::{BlockDevice, Node};
 
 use crate::erase::flags::EraseFlags;
+use crate::erase::method::category::Storage;
 use crate::erase::method::{Method, Sanitize, Scope};
 use crate::erase::plan::Plan;
 use crate::sys::hex;
@@ -10,6 +11,13 @@ use crate::sys::recording::Recording;
 
 /// Two namespaces of one controller; identify pages composed by hand after the specification.
 fn machine(oacs: u16, fna: u8, sanicap: u16) -> Recording {
+    let recording = unsaid(oacs, fna, sanicap);
+    recording.add("/sys/block/nvme0n1/device/transport = pcie");
+    recording
+}
+
+/// The same without a word of what the controller is on.
+fn unsaid(oacs: u16, fna: u8, sanicap: u16) -> Recording {
     let recording = Recording::unpack(
         "/sys/block/nvme0n1/nsid = 1\n\
          /sys/block/nvme0n1/device/subsysnqn = nqn.a\n\
@@ -195,8 +203,8 @@ fn a_storage_system_is_told_to_erase_the_namespace_alone() {
     let remote = "/sys/block/nvme0n1/device/transport = tcp";
     // Several ways: the controllers are in the subsystem.
     let ways = "/sys/block/nvme0n1/device/nvme0/transport = pcie\n/sys/block/nvme0n1/device/nvme1/transport = rdma";
-    for transport in [remote, ways] {
-        let machine = machine(0b1010, 0b100, 0b11);
+    for transport in [remote, ways, "/sys/block/nvme0n1/device/"] {
+        let machine = unsaid(0b1010, 0b100, 0b11);
         machine.add(transport);
         let plan_ = plan(&machine, &flags(), true);
         let crypto = Method::NvmeFormat { crypto: true };
@@ -210,12 +218,19 @@ fn a_storage_system_is_told_to_erase_the_namespace_alone() {
             .iter()
             .find(|left_out| left_out.method == "NVMe sanitize");
         assert!(sanitize.unwrap().reason.contains(shared));
+        // What the storage system does with its media, nobody knows here.
+        assert_eq!(plan_.storage, Storage::Unknown);
+        let told = plan_.to_json();
+        assert_eq!(told["methods"][0]["category"], "none", "{told}");
     }
     // A format that is one of all namespaces; what is left is to overwrite this one.
-    let machine = machine(0b1010, 0b101, 0b11);
-    machine.add(remote);
+    let remote_ = unsaid(0b1010, 0b101, 0b11);
+    remote_.add(remote);
     assert_eq!(
-        methods(&plan(&machine, &flags(), true)),
+        methods(&plan(&remote_, &flags(), true)),
         [(OVERWRITE, Scope::Device, 1)]
     );
+    let local = plan(&machine(0b1010, 0b100, 0b11), &flags(), true);
+    assert_eq!(local.storage, Storage::Nvme);
+    assert_eq!(local.to_json()["methods"][0]["category"], "purge");
 }

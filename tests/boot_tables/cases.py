@@ -5,15 +5,18 @@ A case without a reason wants what `nvme show-nbft` shows: each way to each subs
 
 import struct
 
-from nbft import CONTROL, HEADER, HOST, Nbft, with_checksum
+from nbft import CONTROL, HEADER, HOST, INTERFACE, Nbft, with_checksum
+
+# The first namespace of a table with one card.
+NAMESPACE_AT = HEADER + CONTROL + HOST + INTERFACE
 
 REASONS = {
     'unusable name': 'What a table calls a host, a subsystem or a port becomes a part of the options of a connection, '
                      'which are separated by commas.',
     'one card': 'A namespace without a list of further cards is reached over one. libnvme leaves it out.',
     'port': 'Where no port stands, or none that is a number, the one that the specification has for it is tried.',
-    'lists': 'What does not lie in the table has no entries, and what is left of the table is read; libnvme refuses all '
-             'of it.',
+    'heap': 'A heap that begins in the header, which libnvme takes: its texts could be any part of the table.',
+    'cards': 'A namespace that names more cards than the table has is left out and told, so that no table takes long.',
     'discovery': 'A discovery controller whose address is no address, or whose card is not in the table, cannot be '
                  'asked; one without a name has the one that all have, and libnvme leaves it out.',
     'later': 'By the specification a larger minor revision is compatible; libnvme refuses it.',
@@ -113,5 +116,19 @@ def all_cases():
     yield 'host not valid', changed(plain, HEADER + CONTROL + 1, b'\x00'), None
     yield 'host name outside the heap', changed(plain, host_name, struct.pack('<I', 64)), None
     yield 'host name beyond the table', changed(plain, host_name, struct.pack('<I', len(plain))), None
-    yield 'cards beyond the table', changed(plain, HEADER + 16, struct.pack('<I', len(plain) - 8)), 'lists'
-    yield 'heap beyond the table', changed(plain, 40, struct.pack('<I', 1 << 20)), 'lists'
+    yield 'cards beyond the table', changed(plain, HEADER + 16, struct.pack('<I', len(plain) - 8)), None
+    yield 'namespaces beyond the table', changed(plain, HEADER + 24, struct.pack('<I', len(plain) - 8)), None
+    yield 'more namespaces than fit', changed(plain, HEADER + 31, b'\xff'), None
+    yield 'discovery controllers beyond the table', changed(discovery(), HEADER + 40, struct.pack('<I', 1 << 30)), None
+    yield 'heap beyond the table', changed(plain, 40, struct.pack('<I', 1 << 20)), None
+    yield 'a heap of all memory', changed(plain, 36, struct.pack('<II', 0, (1 << 32) - 1)), None
+    yield 'a heap from the header on', changed(plain, 36, struct.pack('<II', 0, len(plain))), 'heap'
+    yield 'a name of the namespace beyond the heap', changed(
+        plain, NAMESPACE_AT + 54, struct.pack('<I', len(plain))), None
+    yield 'an address of the namespace in the header', changed(plain, NAMESPACE_AT + 10, struct.pack('<I', 20)), None
+    yield 'a list of further cards beyond the heap', changed(
+        plain, NAMESPACE_AT + 48, struct.pack('<I', len(plain))), None
+    yield 'more further cards than cards', one(others=[1, 1]), 'cards'
+    yield 'what firmware did not reach', one(flags=0x101), None
+    yield 'what firmware reached', one(flags=0x81), None
+    yield 'digests that are not valid', one(transport_flags=6), None

@@ -106,7 +106,10 @@ def test_a_subsystem_of_firmwares_nvme_table_is_connected(lab, lun):
             server.add_arguments(['-acpitable', f'file={file}'])
             [disk] = node.inspect()['inventory']['disks']
             assert (disk['name'], disk['size'], disk['tran']) == ('/dev/nvme0n1', LUN_MIB << 20, 'nvme')
-            assert target.name in server.console.text()
+            console = server.console.text()
+            assert target.name in console
+            told = [line for line in console.splitlines() if 'address as in firmware' in line]
+            assert any('192.0.2.77' in line for line in told), told
 
 
 def unpacked(archive):

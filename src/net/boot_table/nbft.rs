@@ -1,12 +1,17 @@
 //! The NVMe Boot Firmware Table (NVM Express Boot Specification 1.0, section 3): an ACPI table, of which one machine may
 //! have several, `/sys/firmware/acpi/tables/NBFT*`.
 //!
-//! The table is firmware's, and an option card or a boot loader may have made it: every offset is looked at. Parts that
-//! make no sense are left out, as libnvme does; a table that is none is an error. Secrets stand in none: where a
-//! connection needs one, the table only says where a management controller keeps it.
+//! The table is firmware's, and an option card or a boot loader may have made it: every offset is looked at. A table that
+//! is none is an error, and so is a namespace or a discovery controller in it that is said to be valid and cannot be
+//! reached by what stands there, which libnvme drops without a word. Secrets stand in none: where a connection needs one,
+//! the table only says where a management controller keeps it.
 
+mod table;
+
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 
+use self::table::{Table, u16_of};
 use super::{Interface, Origin, vlan};
 use crate::sys::hex;
 use crate::sys::root::Root;
@@ -39,7 +44,11 @@ const VALID: u16 = 1;
 /// Of a namespace's flags: a security profile is in use.
 const USES_SECURITY: u16 = 1 << 2;
 
-/// Of a namespace's transport flags.
+/// Two bits of a namespace's flags, and what they are where firmware did not reach it.
+const AVAILABILITY: u16 = 0b11 << 7;
+const UNAVAILABLE: u16 = 0b10 << 7;
+
+/// Of a namespace's transport flags, which count where their lowest bit is set.
 const HEADER_DIGEST: u16 = 1 << 1;
 const DATA_DIGEST: u16 = 1 << 2;
 
@@ -58,6 +67,9 @@ const DISCOVERY_NAME: &str = "nqn.2014-08.org.nvmexpress.discovery";
 
 /// Longest NQN (NVM Express Base Specification 2.0, section 4.5).
 const LONGEST_NAME: usize = 223;
+
+/// Ways in one table: a server has not that many, and a damaged table could name 65,000.
+const MOST_WAYS: usize = 64;
 
 /// Why a table cannot be used.
 #[derive(Debug, thiserror::Error, Eq, PartialEq)]
@@ -89,6 +101,17 @@ pub(crate) struct Nbft {
     pub host_id: String,
     /// What was reached, or is to be: each way to each subsystem once.
     pub subsystems: Vec<Subsystem>,
+    /// What is said to be valid, and cannot be reached by what the table has of it.
+    pub unusable: Vec<Unusable>,
+}
+
+/// A namespace or a discovery controller of which a table says too little, or what cannot be.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Unusable {
+    /// `namespace 3`, by the table's own count.
+    pub what: String,
+    /// What is wrong.
+    pub reason: &'static str,
 }
 
 /// A subsystem, and the way to it.
@@ -105,6 +128,8 @@ pub(crate) struct Subsystem {
     /// Whether headers and data carry a checksum.
     pub header_digest: bool,
     pub data_digest: bool,
+    /// Whether firmware says that it did not reach it. A hint alone: the network of a booting server comes up late.
+    pub is_unavailable: bool,
     /// Whether a secret is needed, which the table does not hold.
     pub is_secured: bool,
     /// Whether this is a discovery controller, which has no namespaces of its own and names subsystems.
@@ -129,11 +154,10 @@ impl Nbft {
     /// A table from its bytes. The error says what is wrong.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
         let table = Table::open(bytes)?;
-        let control = table.bytes;
         if table.u8(HEADER + 6) & 1 == 0 {
             return Ok(Self::default());
         }
-        if control[HEADER] != kind::CONTROL {
+        if table.u8(HEADER) != kind::CONTROL {
             return Err("its control structure is none");
         }
         let host = table
@@ -143,128 +167,107 @@ impl Nbft {
         let host_name = table
             .name(host, 18)
             .ok_or("it has no usable name of this host")?;
-        let list = |at: usize, length| {
-            let (offset, stride) = (table.u32(at) as usize, usize::from(table.u16(at + 4)));
-            // A later minor revision may have longer structures.
-            let stride = stride.max(length);
-            let count = usize::from(table.u8(at + 7));
-            (0..count)
-                .map_while(move |index| table.part(offset.checked_add(index * stride)?, length))
-        };
-        let interfaces: Vec<(u8, Interface)> = list(HEADER + 16, FABRIC_INTERFACE)
-            .filter_map(|entry| table.interface(entry))
-            .collect();
-        let interface = |index: u8| {
-            let mut interfaces = interfaces.iter();
-            interfaces
-                .find(|(own, _)| *own == index)
-                .map(|(_, interface)| interface)
-        };
+        let cards = Cards::of(&table)?;
         let mut nbft = Self {
             host_name,
             host_id: uuid(&host[2..18]),
-            subsystems: Vec::new(),
+            ..Self::default()
         };
-        for entry in list(HEADER + 24, NAMESPACE) {
-            for subsystem in table.subsystems(entry, &interface) {
-                nbft.add(subsystem);
+        for entry in table.list(HEADER + 24, NAMESPACE)? {
+            if entry[0] == kind::NAMESPACE && u16_of(entry, 3) & VALID != 0 && entry[5] == TCP {
+                let what = || format!("namespace {}", u16_of(entry, 1));
+                match table.subsystems(entry, &cards) {
+                    Ok(ways) => nbft.add(what, ways)?,
+                    Err(reason) => nbft.add(what, [Err(reason)])?,
+                }
             }
         }
-        for entry in list(HEADER + 40, DISCOVERY) {
-            if let Some(discovery) = table.discovery(entry, &interface) {
-                nbft.add(discovery);
+        for entry in table.list(HEADER + 40, DISCOVERY)? {
+            if entry[0] == kind::DISCOVERY && entry[1] & 1 != 0 {
+                let what = || format!("discovery controller {}", entry[2]);
+                nbft.add(what, [table.discovery(entry, &cards)])?;
             }
         }
         Ok(nbft)
     }
 
-    /// Several namespaces of one subsystem come over one connection.
-    fn add(&mut self, subsystem: Subsystem) {
-        if !self.subsystems.contains(&subsystem) {
-            self.subsystems.push(subsystem);
+    /// The ways of one structure. Several namespaces of one subsystem come over one connection. The error is that of the
+    /// whole table.
+    fn add(
+        &mut self,
+        what: impl Fn() -> String,
+        ways: impl IntoIterator<Item = Result<Subsystem, &'static str>>,
+    ) -> Result<(), &'static str> {
+        let mut wrong = None;
+        for way in ways {
+            let subsystem = match way {
+                Ok(subsystem) => subsystem,
+                Err(reason) => {
+                    wrong = Some(reason);
+                    continue;
+                }
+            };
+            let known = self
+                .subsystems
+                .iter_mut()
+                .find(|known| known.is_same_way(&subsystem));
+            if let Some(known) = known {
+                known.is_unavailable &= subsystem.is_unavailable;
+            } else if self.subsystems.len() == MOST_WAYS {
+                return Err("it names more than 64 ways to subsystems");
+            } else {
+                self.subsystems.push(subsystem);
+            }
         }
+        self.unusable.extend(wrong.map(|reason| Unusable {
+            what: what(),
+            reason,
+        }));
+        Ok(())
     }
 }
 
-/// The bytes of a table, as long as its header says.
-#[derive(Clone, Copy)]
-struct Table<'t> {
-    bytes: &'t [u8],
+impl Subsystem {
+    /// Whether one connection serves both.
+    fn is_same_way(&self, other: &Self) -> bool {
+        let way = |subsystem: &Self| Self {
+            is_unavailable: false,
+            ..subsystem.clone()
+        };
+        // Cards first: a table may have thousands of ways that differ in them.
+        self.interface == other.interface && way(self) == way(other)
+    }
 }
 
-impl<'t> Table<'t> {
-    fn open(bytes: &'t [u8]) -> Result<Self, &'static str> {
-        if bytes.len() < HEADER + CONTROL {
-            return Err("it is too short");
+/// The cards of a table, by their index.
+struct Cards {
+    by_index: BTreeMap<u8, Interface>,
+    /// Of all structures, also those that are not valid.
+    count: usize,
+}
+
+impl Cards {
+    fn of(table: &Table<'_>) -> Result<Self, &'static str> {
+        let mut by_index = BTreeMap::new();
+        let mut count = 0;
+        for entry in table.list(HEADER + 16, FABRIC_INTERFACE)? {
+            count += 1;
+            if let Some((index, interface)) = table.interface(entry) {
+                by_index.entry(index).or_insert(interface);
+            }
         }
-        if &bytes[..4] != b"NBFT" {
-            return Err("it does not begin with NBFT");
-        }
-        let length = Self { bytes }.u32(4) as usize;
-        let bytes = bytes
-            .get(..length)
-            .filter(|bytes| bytes.len() >= HEADER + CONTROL)
-            .ok_or("its length is wrong")?;
-        if bytes.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte)) != 0 {
-            return Err("its checksum is wrong");
-        }
-        // Smaller revisions are compatible by the specification.
-        if bytes[8] != 1 {
-            return Err("its revision is unknown");
-        }
-        Ok(Self { bytes })
+        Ok(Self { by_index, count })
     }
 
-    fn part(&self, offset: usize, length: usize) -> Option<&'t [u8]> {
-        self.bytes.get(offset..offset.checked_add(length)?)
+    fn get(&self, index: u8) -> Result<Interface, &'static str> {
+        let card = self.by_index.get(&index).cloned();
+        card.ok_or(
+            "a network card that it is reached through is not in the table, or not valid there",
+        )
     }
+}
 
-    /// Of the header and the control structure, which are there.
-    fn u8(&self, at: usize) -> u8 {
-        self.bytes[at]
-    }
-
-    fn u16(&self, at: usize) -> u16 {
-        u16_of(self.bytes, at)
-    }
-
-    fn u32(&self, at: usize) -> u32 {
-        u32::from_le_bytes([
-            self.bytes[at],
-            self.bytes[at + 1],
-            self.bytes[at + 2],
-            self.bytes[at + 3],
-        ])
-    }
-
-    /// What a reference of a structure leads to, offset and length: a part of the heap. Empty where there is none.
-    fn referred(&self, structure: &[u8], at: usize) -> Option<&'t [u8]> {
-        let offset = u32::from_le_bytes(structure.get(at..at + 4)?.try_into().ok()?) as usize;
-        let length = usize::from(u16_of(structure, at + 4));
-        if length == 0 {
-            return Some(&[]);
-        }
-        let heap = self.u32(36) as usize;
-        let heap_end = heap.checked_add(self.u32(40) as usize)?;
-        let part = self.part(offset, length)?;
-        (offset >= heap && offset + length <= heap_end).then_some(part)
-    }
-
-    /// Text: visible characters alone. One with a comma would be more than one option of a connection.
-    fn text(&self, structure: &[u8], at: usize) -> Option<&'t str> {
-        let bytes = self.referred(structure, at)?;
-        let end = bytes.iter().position(|byte| *byte == 0);
-        let text = std::str::from_utf8(&bytes[..end.unwrap_or(bytes.len())]).ok()?;
-        let is_usable = |byte: u8| byte.is_ascii_graphic() && byte != b',';
-        text.bytes().all(is_usable).then_some(text)
-    }
-
-    /// An NQN.
-    fn name(&self, structure: &[u8], at: usize) -> Option<String> {
-        let text = self.text(structure, at)?;
-        (!text.is_empty() && text.len() <= LONGEST_NAME).then(|| text.to_owned())
-    }
-
+impl Table<'_> {
     fn interface(&self, entry: &[u8]) -> Option<(u8, Interface)> {
         if entry[0] != kind::FABRIC_INTERFACE || entry[2] & 1 == 0 || entry[3] != TCP {
             return None;
@@ -296,77 +299,88 @@ impl<'t> Table<'t> {
         Some((entry[1], interface))
     }
 
-    /// The ways to the subsystem of a namespace: over its first card, and over each further one.
-    fn subsystems<'i>(
+    /// The ways to the subsystem of a namespace: over its first card, and over each further one. One error for all cards
+    /// that are not there.
+    fn subsystems(
         &self,
-        entry: &'t [u8],
-        interface: &impl Fn(u8) -> Option<&'i Interface>,
-    ) -> Vec<Subsystem> {
-        let flags = u16_of(entry, 3);
-        if entry[0] != kind::NAMESPACE || flags & VALID == 0 || entry[5] != TCP {
-            return Vec::new();
+        entry: &[u8],
+        cards: &Cards,
+    ) -> Result<Vec<Result<Subsystem, &'static str>>, &'static str> {
+        let address = self
+            .referred(entry, 10)
+            .and_then(address)
+            .ok_or("it has no usable address")?;
+        let port = self.text(entry, 16).ok_or("its port is unusable")?;
+        let name = self
+            .name(entry, 54)
+            .ok_or("its subsystem's name is unusable")?;
+        let others = self
+            .referred(entry, 48)
+            .ok_or("its list of network cards does not lie in the table")?;
+        if others.len() > cards.count {
+            return Err("it names more network cards than the table has");
         }
-        let transport_flags = u16_of(entry, 6);
-        let (Some(address), Some(port), Some(name)) = (
-            self.referred(entry, 10).and_then(address),
-            self.text(entry, 16),
-            self.name(entry, 54),
-        ) else {
-            return Vec::new();
+        let flags = u16_of(entry, 3);
+        let transport_flags = match u16_of(entry, 6) {
+            flags if flags & VALID != 0 => flags,
+            _ => 0,
         };
-        let others = self.referred(entry, 48).unwrap_or(&[]);
-        let cards = [entry[46]].into_iter().chain(others.iter().copied());
-        cards
-            .filter_map(interface)
-            .map(|interface| Subsystem {
+        // In a list of further cards 0 stands for none, as libnvme has it.
+        let others = others.iter().filter(|index| **index != 0);
+        let mut through: Vec<u8> = Vec::new();
+        for index in [entry[46]].iter().chain(others) {
+            if !through.contains(index) {
+                through.push(*index);
+            }
+        }
+        let way = |index| {
+            Ok(Subsystem {
                 name: name.clone(),
                 address,
                 port: digits(port, PORT),
-                interface: interface.clone(),
+                interface: cards.get(index)?,
                 header_digest: transport_flags & HEADER_DIGEST != 0,
                 data_digest: transport_flags & DATA_DIGEST != 0,
+                is_unavailable: flags & AVAILABILITY == UNAVAILABLE,
                 is_secured: flags & USES_SECURITY != 0,
                 is_discovery: false,
             })
-            .collect()
+        };
+        Ok(through.into_iter().map(way).collect())
     }
 
     /// A discovery controller: its address is a URI, `nvme+tcp://192.0.2.1:8009/`.
-    fn discovery<'i>(
-        &self,
-        entry: &'t [u8],
-        interface: &impl Fn(u8) -> Option<&'i Interface>,
-    ) -> Option<Subsystem> {
-        if entry[0] != kind::DISCOVERY || entry[1] & 1 == 0 {
-            return None;
-        }
-        let place = self.text(entry, 6)?.strip_prefix("nvme+tcp://")?;
-        let place = place.split('/').next()?;
-        let (address, port) = match place.strip_prefix('[') {
-            Some(rest) => rest.split_once(']')?,
-            None => place.split_at(place.find(':').unwrap_or(place.len())),
-        };
-        let name = Some(self.text(entry, 12)?).filter(|name| name.len() <= LONGEST_NAME)?;
-        Some(Subsystem {
-            name: if name.is_empty() {
-                DISCOVERY_NAME
-            } else {
-                name
-            }
-            .to_owned(),
-            address: address.parse().ok()?,
-            port: digits(port.trim_start_matches(':'), DISCOVERY_PORT),
-            interface: interface(entry[3])?.clone(),
+    fn discovery(&self, entry: &[u8], cards: &Cards) -> Result<Subsystem, &'static str> {
+        const NO_ADDRESS: &str = "its address is none of NVMe over TCP with a number";
+        let text = self.text(entry, 6).ok_or(NO_ADDRESS)?;
+        let (address, port) = place(text).ok_or(NO_ADDRESS)?;
+        let name = self
+            .text(entry, 12)
+            .filter(|name| name.len() <= LONGEST_NAME)
+            .ok_or("its name is unusable")?;
+        let name = Some(name).filter(|name| !name.is_empty());
+        Ok(Subsystem {
+            name: name.unwrap_or(DISCOVERY_NAME).to_owned(),
+            address,
+            port: digits(port, DISCOVERY_PORT),
+            interface: cards.get(entry[3])?,
             header_digest: false,
             data_digest: false,
+            is_unavailable: false,
             is_secured: entry[4] != 0,
             is_discovery: true,
         })
     }
 }
 
-fn u16_of(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes([bytes[at], bytes[at + 1]])
+/// The address and the port of a URI.
+fn place(uri: &str) -> Option<(IpAddr, &str)> {
+    let place = uri.strip_prefix("nvme+tcp://")?.split('/').next()?;
+    let (address, port) = match place.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?,
+        None => place.split_at(place.find(':').unwrap_or(place.len())),
+    };
+    Some((address.parse().ok()?, port.trim_start_matches(':')))
 }
 
 fn digits(text: &str, else_this: &str) -> String {

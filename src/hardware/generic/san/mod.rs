@@ -96,8 +96,7 @@ enum SanError {
     Program(#[source] ProcessError),
 }
 
-/// Connect what firmware names. Does nothing on a server without such a table. Blocks for two minutes at most, but for a
-/// connection of NVMe that the kernel is at when they are over.
+/// Connect what firmware names. Does nothing on a server without such a table. Blocks for two minutes at most.
 pub(in crate::hardware) fn connect(root: &Root) {
     let mut attempt = Attempt::until(Instant::now() + LIMIT);
     iscsi::connect(root, &mut attempt);

@@ -46,16 +46,18 @@ impl LeftPasswords {
     /// comes. Waits only where the text is wanted: a command was cut short.
     pub(super) async fn told(mut self, is_wanted: bool, status: &Arc<Status>) -> Option<String> {
         let mut told = Vec::new();
-        while is_wanted {
-            match timeout_at(self.until, self.found.recv()).await {
-                Ok(Some(trouble)) => {
-                    tell(&trouble, status);
-                    told.push(trouble);
-                }
-                Ok(None) => break,
-                Err(_) => {
-                    warn!("a drive has not answered yet whether it has a password");
-                    break;
+        if is_wanted {
+            loop {
+                match timeout_at(self.until, self.found.recv()).await {
+                    Ok(Some(trouble)) => {
+                        tell(&trouble, status);
+                        told.push(trouble);
+                    }
+                    Ok(None) => break,
+                    Err(_) => {
+                        warn!("a drive has not answered yet whether it has a password");
+                        break;
+                    }
                 }
             }
         }

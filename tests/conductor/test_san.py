@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conductor.expectations import config_drive
+from conductor.expectations import config_drive, wait_for_heartbeats
 from lab import Disk, network, nvme_target
 from lab.dhcp_settings import BOOT_SCRIPT
 from lab.iscsi_target import IscsiTarget
@@ -64,6 +64,8 @@ def test_an_image_is_deployed_onto_a_disk_of_a_storage_network(lab, image, lun, 
             assert disk['tran'] == 'iscsi'
             assert target.sessions() == [f'{IQN}:san']
 
+            # A fast track without an agent that the conductor knows is begun, and boots without a boot script.
+            wait_for_heartbeats(lab, node, 1, 60)
             node.provide()
             node.deploy(image, config_drive('over iSCSI'))
             with open(lun, 'rb') as written, open(lab.run.images / image.name, 'rb') as wanted:

@@ -11,7 +11,7 @@ mod table;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 
-use self::table::{Table, u16_of};
+use self::table::{HEADER, LONGEST_NAME, Table, u16_of};
 use super::{Interface, Origin, vlan};
 use crate::sys::hex;
 use crate::sys::root::Root;
@@ -19,8 +19,6 @@ use crate::sys::root::Root;
 const TABLES: &str = "/sys/firmware/acpi/tables";
 
 /// Lengths of the structures, bytes.
-const HEADER: usize = 64;
-const CONTROL: usize = 64;
 const HOST: usize = 32;
 const FABRIC_INTERFACE: usize = 32;
 /// As far as it is read here; it has 128.
@@ -64,9 +62,6 @@ const DISCOVERY_PORT: &str = "8009";
 
 /// The name that every discovery controller answers to.
 const DISCOVERY_NAME: &str = "nqn.2014-08.org.nvmexpress.discovery";
-
-/// Longest NQN (NVM Express Base Specification 2.0, section 4.5).
-const LONGEST_NAME: usize = 223;
 
 /// Ways in one table: a server has not that many, and a damaged table could name 65,000.
 const MOST_WAYS: usize = 64;

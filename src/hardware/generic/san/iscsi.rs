@@ -7,7 +7,7 @@ use std::time::Duration;
 use farrier_plugin::chain;
 use tracing::{debug, info, warn};
 
-use super::{Attempt, SanError, load};
+use super::attempt::{Attempt, SanError, load};
 use crate::net::boot_table::ibft::{Ibft, Target};
 use crate::sys::process::Program;
 use crate::sys::root::Root;

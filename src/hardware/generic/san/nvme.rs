@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tracing::{debug, info};
 
-use super::{Attempt, SanError, load};
+use super::attempt::{Attempt, SanError, load};
 use crate::net::boot_table::nbft::{Nbft, Subsystem};
 use crate::sys::nvme_fabrics;
 use crate::sys::root::Root;

@@ -1,6 +1,11 @@
 //! The bytes of a table: their bounds, and what its structures refer to.
 
-use super::{CONTROL, HEADER, LONGEST_NAME};
+/// Lengths of header and control structure, bytes.
+pub(super) const HEADER: usize = 64;
+pub(super) const CONTROL: usize = 64;
+
+/// Longest NQN (NVM Express Base Specification 2.0, section 4.5).
+pub(super) const LONGEST_NAME: usize = 223;
 
 /// The bytes of a table, as long as its header says.
 #[derive(Clone, Copy)]

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::table::CONTROL;
 use super::*;
 
 /// The cases of `tests/boot_tables/cases.py`, with what libnvme shows of each; `tests/boot_tables/reference.py` wrote

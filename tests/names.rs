@@ -159,6 +159,8 @@ fn steps_in(text: &str) -> Vec<String> {
                 .split(|at: char| !at.is_ascii_alphanumeric() && at != '_')
                 .next()
                 .filter(|name| name.contains('_'))
+            // A file of the folder "step".
+            && !after.starts_with(&format!("/{name}.rs"))
         {
             found.push(name.to_owned());
         }

@@ -4,6 +4,7 @@ import contextlib
 import sys
 import tarfile
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,15 @@ def test_an_image_is_deployed_onto_a_disk_of_a_storage_network(lab, image, lun, 
             assert disk['by_path'].endswith(f'iscsi-{IQN}:lun-lun-1')
             assert disk['tran'] == 'iscsi'
             assert target.sessions() == [f'{IQN}:san']
+
+            # As an array that was restarted: whoever looks after the session makes it again.
+            target.stop()
+            assert target.sessions() == []
+            target.start()
+            deadline = time.monotonic() + 60
+            while target.sessions() != [f'{IQN}:san']:
+                assert time.monotonic() < deadline, 'the session was not made again'
+                time.sleep(1)
 
             # A fast track without an agent that the conductor knows is begun, and boots without a boot script.
             wait_for_heartbeats(lab, node, 1, 60)

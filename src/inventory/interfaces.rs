@@ -4,7 +4,7 @@ use farrier_plugin::NetworkInterface;
 use tracing::{debug, warn};
 
 use crate::inventory::InventoryError;
-use crate::net::links::{LeftOut, Link, Links};
+use crate::net::links::{self, LeftOut, Link, Links};
 use crate::sys::addresses::Addresses;
 use crate::sys::root::Root;
 
@@ -49,8 +49,7 @@ fn describe(root: &Root, link: Link, addresses: &Addresses) -> NetworkInterface 
         name: name.to_owned(),
         mac_address: link.mac_address,
         ipv4_address: addresses.ipv4(name).map(|address| address.to_string()),
-        // Reading it fails while the interface is down.
-        has_carrier: root.number(format!("{NET}/{name}/carrier")) == Some(1),
+        has_carrier: links::has_carrier(root, name),
         vendor: link.vendor,
         product: attribute("device/device"),
         pci_address: root.link_name(format!("{NET}/{name}/device")),

@@ -47,6 +47,11 @@ pub(crate) enum LeftOut {
     Internal,
 }
 
+/// Whether an interface has a link. The kernel refuses to say it of one that is down, which has none.
+pub(crate) fn has_carrier(root: &Root, name: &str) -> bool {
+    root.number(format!("{NET}/{name}/carrier")) == Some(1)
+}
+
 /// The interfaces of the machine, each list ordered by name.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Links {

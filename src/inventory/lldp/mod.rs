@@ -16,6 +16,7 @@ use tracing::{info, warn};
 pub(crate) use neighbour::Neighbour;
 
 use self::frame::Frame;
+use crate::net::links;
 use crate::sys::hex;
 use crate::sys::packet::{HardwareAddress, PacketSocket};
 use crate::sys::root::Root;
@@ -153,7 +154,7 @@ impl Announcements {
             let is_missing = |ear: &Ear<'_>| {
                 ear.is_card
                     && heard.is_silent(ear.interface)
-                    && (waits_for_links || has_link(root, ear.interface))
+                    && (waits_for_links || links::has_carrier(root, ear.interface))
             };
             let left = deadline.map_or(LOOK, |deadline| {
                 deadline.saturating_duration_since(Instant::now())
@@ -225,7 +226,7 @@ pub(crate) fn hints<'i>(
 ) -> Vec<String> {
     silent
         .into_iter()
-        .filter(|interface| has_link(root, &interface.name))
+        .filter(|interface| links::has_carrier(root, &interface.name))
         .filter_map(|interface| firmware::hint(root, interface))
         .collect()
 }
@@ -266,10 +267,6 @@ fn wait(ears: &[Ear<'_>], time: Duration) {
 fn is_stacked(root: &Root, interface: &str) -> bool {
     let lower = root.names_beginning(format!("/sys/class/net/{interface}"), "lower_");
     !lower.is_empty()
-}
-
-fn has_link(root: &Root, interface: &str) -> bool {
-    root.number(format!("/sys/class/net/{interface}/carrier")) == Some(1)
 }
 
 #[cfg(test)]

@@ -125,8 +125,8 @@ fn configure(
             name
         }
     };
-    let carrier = || root.number(format!("/sys/class/net/{name}/carrier")) == Some(1);
-    wait_until(until, || carrier().then_some(())).ok_or_else(|| BringUpError::NoLink {
+    let has_link = || links::has_carrier(root, &name).then_some(());
+    wait_until(until, has_link).ok_or_else(|| BringUpError::NoLink {
         interface: name.clone(),
     })?;
     let index = if_nametoindex(&*name)

@@ -248,6 +248,12 @@ fn a_child_that_it_leaves_has_none_of_our_pipes_and_dies_with_it() {
     assert_eq!(execute(&manager, "leak").unwrap(), json!("leaked"));
     let child = fs::read_to_string(site.folder().join("child")).unwrap();
     let process = Path::new("/proc").join(child.trim());
+    let until = Instant::now() + Duration::from_secs(60);
+    // The shell names it before it has become `sleep`: its streams are still being laid.
+    while fs::read_to_string(process.join("comm")).unwrap() != "sleep\n" {
+        assert!(Instant::now() < until, "the shell's child does not start");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     let link = |descriptor: u32| {
         fs::read_link(process.join("fd").join(descriptor.to_string()))
             .map(|target| target.to_string_lossy().into_owned())
@@ -261,7 +267,7 @@ fn a_child_that_it_leaves_has_none_of_our_pipes_and_dies_with_it() {
         .collect();
     assert!(pipes.iter().all(|&number| link(number) == log), "{pipes:?}");
     drop(manager);
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(60);
     // A zombie, until somebody reaps it, has no descriptors.
     while process.join("fd/0").read_link().is_ok() {
         assert!(Instant::now() < until, "the child lives on");

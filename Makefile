@@ -69,6 +69,7 @@ unit: tools build/farrier-plugin-host ## Tests that need no server
 lab: ramdisk ## What the lab needs: packages, conductor, images
 	@tests/lab/install
 	@tests/lab/images/build-test-image
+	@tests/lab/images/build-partition-image
 
 # The unit tests wait more than they compute, and the last step of compiling the agent has one
 # thread; so all that is built and the unit tests go side by side, and so do three labs, of which each

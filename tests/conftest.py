@@ -37,6 +37,15 @@ def image(lab):
     return Image.publish(lab, paths.TEST_IMAGE)
 
 
+@pytest.fixture(scope='session')
+def partition_image(lab):
+    """Debian's root file system alone, which prints config drive, swap and ephemeral partition."""
+    if not paths.PARTITION_IMAGE.exists():
+        pytest.exit(f'{paths.PARTITION_IMAGE} is missing: `tests/lab/images/build-partition-image` '
+                    'builds it', returncode=2)
+    return Image.publish(lab, paths.PARTITION_IMAGE)
+
+
 @pytest.fixture
 def compressed_image(lab, image):
     """The same inside zstd; a conductor has no word for that and declares it raw."""

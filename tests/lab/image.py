@@ -40,3 +40,8 @@ class Image:
         return {'image_source': self.url, 'image_os_hash_algo': 'sha512',
                 'image_os_hash_value': self.sha512, 'image_disk_format': self.disk_format,
                 'image_type': 'whole-disk'}
+
+    def partition_info(self, *, root_gb, swap_mb=0, ephemeral_gb=0, **more):
+        """The same of this partition image, which becomes one partition of those that are asked for."""
+        return {**self.instance_info(), 'image_type': 'partition', 'root_gb': root_gb,
+                'swap_mb': swap_mb, 'ephemeral_gb': ephemeral_gb, **more}

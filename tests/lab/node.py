@@ -29,12 +29,13 @@ class Node:
 
     @classmethod
     def enrol(cls, api, server, bmc_url, kernel, ramdisk, *, clean=True, fast_track=False,
-              root_device=None):
+              root_device=None, bootloader=None):
         """Creates node and ports.
 
         `clean` switches automated cleaning, `fast_track` keeps the agent up between actions,
         `root_device` are the root device hints (by default the first disk's serial number, since
-        the lab's disks are below the 4 GiB that the default rule wants).
+        the lab's disks are below the 4 GiB that the default rule wants), `bootloader` an EFI system
+        partition for the ISO of virtual media, other than the conductor's.
         """
         if root_device is None:
             root_device = {'serial': server.disks[0].disk.serial} if server.disks else {}
@@ -47,6 +48,8 @@ class Node:
             'rescue_kernel': f'file://{kernel}', 'rescue_ramdisk': f'file://{ramdisk}'}
         if fast_track:
             driver_info['fast_track'] = True
+        if bootloader:
+            driver_info['bootloader'] = f'file://{bootloader}'
         body = api.post('/v1/nodes', {
             'name': server.name, 'driver': 'redfish', 'driver_info': driver_info,
             'boot_interface': 'redfish-virtual-media' if server.boot == 'vmedia' else 'ipxe',
@@ -116,8 +119,16 @@ class Node:
         """`image` is an Image or an instance_info, `config_drive` as the API takes it."""
         info = image if isinstance(image, dict) else image.instance_info()
         self.update(instance_info=info)
-        more = {'configdrive': config_drive} if config_drive is not None else {}
-        self.target('active', **more)
+        self._target_with('active', config_drive)
+
+    def rebuild(self, image, config_drive=None, timeout=400):
+        """Deploys onto an active node and waits until it is active again."""
+        self.update(instance_info=image if isinstance(image, dict) else image.instance_info())
+        self._target_with('rebuild', config_drive)
+        self.wait_for('active', timeout)
+
+    def _target_with(self, target, config_drive):
+        self.target(target, **({'configdrive': config_drive} if config_drive is not None else {}))
 
     def fail_to_deploy(self, image, timeout=300):
         """Deploys and expects that it fails; returns Ironic's last_error."""

@@ -8,6 +8,9 @@ from lab.write_log import write_log_paths
 
 OVMF_CODE = Path('/usr/share/OVMF/OVMF_CODE_4M.fd')
 OVMF_VARS = Path('/usr/share/OVMF/OVMF_VARS_4M.fd')
+# What keeps its variables from everybody but itself, and variables with Microsoft's keys: Secure Boot is on.
+SECURE_CODE = Path('/usr/share/OVMF/OVMF_CODE_4M.secboot.fd')
+SECURE_VARS = Path('/usr/share/OVMF/OVMF_VARS_4M.ms.fd')
 
 
 def command(hardware, folder, *, uefi, boot_device, media, script):
@@ -32,7 +35,7 @@ def command(hardware, folder, *, uefi, boot_device, media, script):
     if hardware.get('cpu'):
         arguments += ['-cpu', hardware['cpu']]
     if uefi:
-        arguments += _firmware(folder)
+        arguments += _firmware(folder, hardware.get('secure_boot'))
     if script:
         arguments += ['-kernel', script.kernel, '-initrd', script.ramdisk,
                       '-append', script.parameters]
@@ -50,12 +53,15 @@ def command(hardware, folder, *, uefi, boot_device, media, script):
     return [str(argument) for argument in arguments + list(hardware.get('arguments', []))]
 
 
-def _firmware(folder):
+def _firmware(folder, secure_boot):
     variables = Path(folder, 'efivars.fd')
     if not variables.exists():
-        shutil.copy(OVMF_VARS, variables)
-    return ['-drive', f'if=pflash,unit=0,format=raw,readonly=on,file={OVMF_CODE}',
-            '-drive', f'if=pflash,unit=1,format=raw,file={variables}']
+        shutil.copy(SECURE_VARS if secure_boot else OVMF_VARS, variables)
+    # In system management mode alone the firmware writes to the flash: q35 has that mode by itself.
+    keep = ['-global', 'driver=cfi.pflash01,property=secure,value=on'] if secure_boot else []
+    return keep + [
+        '-drive', f'if=pflash,unit=0,format=raw,readonly=on,file={SECURE_CODE if secure_boot else OVMF_CODE}',
+        '-drive', f'if=pflash,unit=1,format=raw,file={variables}']
 
 
 def _cards(hardware, uefi, order):

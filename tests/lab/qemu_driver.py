@@ -89,11 +89,11 @@ class QemuDriver(AbstractSystemsDriver):
 
     def get_secure_boot(self, identity):
         # "Not supported" would be a 501, which Ironic's Redfish client retries for half a minute.
-        return False
+        return self._guest(identity).hardware['secure_boot']
 
     def set_secure_boot(self, identity, secure):
-        if secure:
-            raise error.NotSupportedError('The lab has no secure boot')
+        if secure != self.get_secure_boot(identity):
+            raise error.NotSupportedError('A server of the lab has Secure Boot, or not, for ever')
 
     def get_total_memory(self, identity):
         return self._guest(identity).hardware['memory_mib'] / 1024

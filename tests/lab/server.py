@@ -26,13 +26,16 @@ class Server:
     loads what Ironic's iPXE script names) or `vmedia` (an ISO image that Ironic builds).
     A direct boot under BIOS gets both without their compression (see `lab.unpacked`), unless they
     are to be as they are shipped. `card_model` is QEMU's name of a network card, or one for each card.
+    With `secure_boot` the firmware has Microsoft's keys and starts nothing without their signature.
     """
 
     def __init__(self, lab, name, *, disks=None, firmware='bios', boot='direct', cards=1,
                  card_model='virtio-net-pci', memory_mib=768, cpus=1, firmware_pxe=False,
-                 parameters='', arguments=(), cpu=None, as_shipped=False):
+                 parameters='', arguments=(), cpu=None, as_shipped=False, secure_boot=False):
         if firmware not in FIRMWARES or boot not in BOOTS:
             raise ValueError(f'firmware is one of {FIRMWARES}, boot one of {BOOTS}')
+        if secure_boot and (firmware, boot) != ('uefi', 'vmedia'):
+            raise ValueError('Secure Boot is for UEFI, and there no kernel starts that QEMU loads by itself')
         self.name = name
         self.firmware = firmware
         self.boot = boot
@@ -44,7 +47,7 @@ class Server:
         self._parameters = parameters
         self._direct = None
         self._hardware = dict(memory_mib=memory_mib, cpus=cpus, arguments=list(arguments),
-                              cpu=cpu, as_shipped=as_shipped)
+                              cpu=cpu, as_shipped=as_shipped, secure_boot=secure_boot)
         models = [card_model] * cards if isinstance(card_model, str) else card_model
         self.cards = [self._card(number, model, firmware_pxe)
                       for number, model in enumerate(models)]

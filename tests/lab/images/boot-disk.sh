@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # How the lab's disk images are put together: Debian packages in, a GPT disk that boots under BIOS
-# and UEFI out. Sourced by build-test-image and build-demo-image, never run by itself.
+# and UEFI out. Sourced by the builders, never run by itself.
 #
 # No loop device and no mount is used: the FAT file system is filled by mtools, the partition table
 # written by sfdisk, and GRUB's BIOS parts are copied into place and told their sector by hand
@@ -192,12 +192,18 @@ put_partition() {
     dd if="$3" of="$1" bs=$SECTOR seek="$2" conv=notrunc,sparse status=none
 }
 
-# finish_image TEMPORARY IMAGE HASH: checks the table, writes the sums and puts everything in place;
-# the recipe's hash last, so that an interrupted build is not taken for a finished one.
+# finish_image TEMPORARY IMAGE HASH: checks the table, and puts the image in place.
 finish_image() {
-    local temporary=$1 image=$2 hash=$3 problems
-    problems=$(sgdisk -v "$temporary") || true
+    local problems
+    problems=$(sgdisk -v "$1") || true
     grep -q '^No problems found' <<<"$problems" || fail "the partition table is not right: $problems"
+    publish_image "$@"
+}
+
+# publish_image TEMPORARY IMAGE HASH: writes the sums and puts everything in place; the recipe's hash last, so that an
+# interrupted build is not taken for a finished one.
+publish_image() {
+    local temporary=$1 image=$2 hash=$3
     rm -f "$image.recipe"
     mv "$temporary" "$image"
     sha256sum "$image" | cut -d' ' -f1 >"$image.sha256"

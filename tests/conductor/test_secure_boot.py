@@ -1,0 +1,31 @@
+"""A server whose firmware has Microsoft's keys and starts nothing that they did not sign."""
+
+import pytest
+
+from conductor.expectations import config_drive
+from lab import Disk, paths
+from lab.signed_loaders import signed_esp
+
+
+@pytest.fixture
+def node(lab):
+    """It starts the ramdisk from the ISO that the conductor builds, by Debian's shim, GRUB and
+    kernel."""
+    esp = signed_esp(paths.PARTITION_IMAGE, lab.run.tmp)
+    with lab.enrolled('secure-boot', firmware='uefi', boot='vmedia', secure_boot=True,
+                      disks=[Disk('virtio', 3072)], node={'clean': False, 'bootloader': esp}) as node:
+        node.provide()
+        yield node
+
+
+@pytest.mark.full
+def test_unsigned_image_under_secure_boot(node, image):
+    """The conductor sees that it was written; that the firmware does not start it is between the
+    operator and the image."""
+    node.deploy(image, config_drive('not signed'))
+    assert node.state == 'active'
+    mark = node.server.console.mark_of_last_start()
+    console = node.server.console
+    console.wait_for('failed to load .* "Farrier test system" .*: Access Denied', 60, mark)
+    console.wait_for('failed to (load|start) .* "EFI Internal Shell" .*(Security Violation|Access Denied)', 60, mark)
+    assert 'FARRIER-TEST-OS' not in console.text(mark)

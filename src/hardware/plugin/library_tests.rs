@@ -370,7 +370,10 @@ fn it_hears_of_a_cancel() {
     let watcher = Watcher::default();
     let error = std::thread::scope(|scope| {
         let step = scope.spawn(|| execute_with(&manager, "until_cancelled", &watcher));
-        std::thread::sleep(Duration::from_millis(300));
+        // Somebody asks for it as soon as the call is on its way, and only then.
+        while watcher.asked.load(Ordering::Relaxed) < 3 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         watcher.cancelled.store(true, Ordering::Relaxed);
         step.join().unwrap().unwrap_err()
     });

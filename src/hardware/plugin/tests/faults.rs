@@ -60,7 +60,7 @@ fn a_child_that_holds_its_pipes_does_not_hide_its_end() {
     let started = Instant::now();
     let error = fault(&site, "leak");
     assert!(error.contains("ended with exit status 3"), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(20));
+    assert!(started.elapsed() < Duration::from_secs(120));
     assert!(site.child_is_gone());
 }
 
@@ -69,7 +69,7 @@ fn what_it_left_behind_ends_with_it() {
     let site = Site::new("well");
     let manager = site.manager();
     assert_eq!(execute(&manager, "fork").unwrap(), json!("forked"));
-    assert!(!site.child_is_gone(), "the next call may need it");
+    assert!(site.has_child(), "the next call may need it");
     execute(&manager, "exit").unwrap_err();
     assert!(site.child_is_gone());
     execute(&manager, "polish").unwrap();
@@ -87,8 +87,7 @@ fn an_exception_that_nobody_knows_is_told_by_its_name() {
 
 #[test]
 fn who_waits_for_its_turn_in_vain_kills_nobody() {
-    let mut site = Site::new("well");
-    site.options.hardware_manager_step_timeout = 3;
+    let site = Site::new("well");
     let manager = site.manager();
     let watcher = Watcher::default();
     std::thread::scope(|scope| {
@@ -172,7 +171,10 @@ fn who_closed_its_input_may_still_answer_what_it_has_read() {
 
 #[test]
 fn callbacks_without_end_are_cut_off() {
-    let error = fault(&Site::new("well"), "call_back_for_ever");
+    let mut site = Site::new("well");
+    // They are counted, and so many take a busy machine a while.
+    site.options.hardware_manager_step_timeout = 600;
+    let error = fault(&site, "call_back_for_ever");
     assert!(error.contains("called back more than"), "{error}");
 }
 

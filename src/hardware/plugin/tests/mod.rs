@@ -99,24 +99,27 @@ impl Site {
         installed.refused()[0].why.clone()
     }
 
-    /// Whether the child that the plugin has started last has ended, or does within a moment.
-    fn child_is_gone(&self) -> bool {
+    /// Whether the child that the plugin has started last lives.
+    fn has_child(&self) -> bool {
         let file = self.folder.path().join("faulty/child");
         let status = Path::new("/proc")
             .join(fs::read_to_string(file).unwrap())
             .join("status");
-        let until = Instant::now() + Duration::from_secs(2);
-        loop {
-            // A zombie waits for whoever adopted it.
-            let status = fs::read_to_string(&status).unwrap_or_default();
-            if status.is_empty() || status.contains("State:\tZ") {
-                return true;
-            }
+        let status = fs::read_to_string(status).unwrap_or_default();
+        // A zombie waits for whoever adopted it.
+        !status.is_empty() && !status.contains("State:\tZ")
+    }
+
+    /// Whether it has ended; one that was killed takes a moment for it.
+    fn child_is_gone(&self) -> bool {
+        let until = Instant::now() + Duration::from_secs(60);
+        while self.has_child() {
             if Instant::now() > until {
                 return false;
             }
             std::thread::sleep(Duration::from_millis(20));
         }
+        true
     }
 
     fn count(&self, file: &str) -> usize {
@@ -161,22 +164,20 @@ fn fault(site: &Site, step: &str) -> String {
     assert!(!error.declines(), "{error}");
     assert!(error.to_string().contains("faulty"), "{error}");
     assert!(
-        started.elapsed() < Duration::from_secs(60),
+        started.elapsed() < Duration::from_secs(280),
         "{step} took {:?}",
         started.elapsed()
     );
-    assert_eq!(
-        execute(&manager, "polish").unwrap(),
-        json!({ "polished": true }),
-        "after {step}"
-    );
+    // A question: the limit of steps may be too short for a machine that is busy.
+    let next = manager.bmc_address().unwrap();
+    assert_eq!(next, Some("192.0.2.1".to_owned()), "after {step}");
     error.to_string()
 }
 
 #[derive(Default)]
 pub(super) struct Watcher {
     pub(super) cancelled: AtomicBool,
-    asked: AtomicU32,
+    pub(super) asked: AtomicU32,
     pub(super) heard: Mutex<Vec<Progress>>,
 }
 

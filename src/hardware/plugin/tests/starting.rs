@@ -4,34 +4,21 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 
-/// Each takes 0.25 s to evaluate and 0.25 s to initialise, and an interpreter's start. The managers
-/// of one support level have no order among themselves, so that none waits for another: one after
-/// the other they would take more than 1.5 s. Other tests run beside this one, so that the best of
-/// some rounds counts.
+/// Each waits for all to be asked the same before it answers. The managers of one support level have no order
+/// among themselves, so that none waits for another. How long that takes is measured in the lab: here a
+/// time would be that of the tests beside this one.
 #[test]
 fn plugins_start_side_by_side() {
-    const LIMIT: Duration = Duration::from_millis(1200);
-    let mut best = Duration::MAX;
-    for _ in 0..5 {
-        let site = Site::new("slow");
-        site.add("second", "slow");
-        site.add("third", "slow");
-        let started = Instant::now();
-        let managers = managers(&site);
-        let evaluated = started.elapsed();
-        managers.initialize(&SilentContext);
-        let initialized = started.elapsed();
-        println!("three plugins: evaluated after {evaluated:?}, initialised after {initialized:?}");
-        for name in ["faulty", "second", "third"] {
-            let file = site.folder.path().join(name).join("initialized");
-            assert_eq!(fs::read(file).unwrap(), b"x", "{name}");
-        }
-        best = best.min(initialized);
-        if best < LIMIT {
-            break;
-        }
+    let site = Site::new("waits_for_all");
+    site.add("second", "waits_for_all");
+    site.add("third", "waits_for_all");
+    let managers = managers(&site);
+    assert!(managers.refused().is_empty(), "{:?}", managers.refused());
+    managers.initialize(&SilentContext);
+    for name in ["faulty", "second", "third"] {
+        let file = site.folder.path().join(name).join("initialized");
+        assert_eq!(fs::read(file).unwrap(), b"x", "{name}");
     }
-    assert!(best < LIMIT, "{best:?}");
 }
 
 #[test]
@@ -40,14 +27,15 @@ fn one_that_hangs_in_evaluate_is_left_out_by_name() {
     site.add("second", "well");
     site.options.required_hardware_managers = vec!["faulty".to_owned()];
     let installed = site.installed_within(Limits {
+        // Long enough for the other one on a machine that is busy.
         question: Deadline {
-            limit: Duration::from_secs(1),
+            limit: Duration::from_secs(5),
             grace: Duration::from_secs(1),
         },
         ..site.limits()
     });
     let managers = managers_of(&site, installed);
-    let told = "The hardware manager faulty did not answer evaluate_hardware_support within 1 s";
+    let told = "The hardware manager faulty did not answer evaluate_hardware_support within 5 s";
     let names: Vec<String> = managers
         .roster()
         .into_iter()

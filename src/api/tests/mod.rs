@@ -7,11 +7,13 @@ mod plugins;
 mod refusals;
 mod tls;
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use farrier_plugin::ManagerError;
 use serde_json::{Value, json};
@@ -99,6 +101,27 @@ impl Served {
             .set_read_timeout(Some(Duration::from_secs(60)))
             .unwrap();
         stream
+    }
+
+    /// Wait until the server has read all that was sent on this connection.
+    fn until_read(&self, stream: &TcpStream) {
+        let theirs = format!(":{:04X}", self.address.port());
+        let ours = format!(":{:04X}", stream.local_addr().unwrap().port());
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            // Of each socket: number, own address, the peer's, state, bytes to send and to read (proc_net_tcp).
+            let sockets = fs::read_to_string("/proc/thread-self/net/tcp").unwrap();
+            let is_read = sockets
+                .lines()
+                .map(|line| line.split_whitespace().collect::<Vec<_>>())
+                .find(|words| words[1].ends_with(&theirs) && words[2].ends_with(&ours))
+                .map(|words| words[4].ends_with(":00000000"));
+            if is_read == Some(true) {
+                return;
+            }
+            assert!(Instant::now() < until, "{sockets}");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// One exchange on a connection of its own.

@@ -403,9 +403,9 @@ fn certificates_are_checked_both_ways() {
     let began = Instant::now();
     let patient = Options {
         cafile: good.certfile.clone(),
-        image_download_connection_retry_interval: 20,
+        image_download_connection_retry_interval: 120,
         ..good
     };
     guarded.write(&content, &patient).unwrap_err();
-    assert!(began.elapsed() < Duration::from_secs(15));
+    assert!(began.elapsed() < Duration::from_secs(60));
 }

@@ -10,7 +10,6 @@ use proptest::prelude::*;
 use super::{MIB, assert_written, head_is_blank, image, options, request, run, sha256};
 use crate::block::fixture;
 use crate::block::table::Table;
-use crate::config::Options;
 use crate::stream::test_server::{Reply, TestServer};
 use crate::stream::{Format, ImageRequest, StreamError, write};
 use crate::sys::memory_medium::{Change, Fault, MemoryMedium};
@@ -255,16 +254,12 @@ fn progress_is_told_and_cancelling_ends_it() {
         cancel_after: Some(8 << 20),
         ..Watcher::default()
     };
-    let options = Options {
-        image_download_connection_timeout: 60,
-        ..options()
-    };
     let medium = MemoryMedium::used(48 * MIB);
     let started = Instant::now();
     let request = request(&[server.url("/one.raw")], &content);
-    let error = write(&request, &options, &medium, &watcher).unwrap_err();
+    let error = write(&request, &options(), &medium, &watcher).unwrap_err();
     assert!(matches!(error, StreamError::Cancelled { .. }), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(started.elapsed() < Duration::from_secs(30));
     assert!(head_is_blank(&medium.content()));
     let last = watcher.last.lock().unwrap().clone();
     assert_eq!(last.total, Some(40 << 20));

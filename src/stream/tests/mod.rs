@@ -65,12 +65,21 @@ pub(super) fn request(urls: &[String], content: &[u8]) -> ImageRequest {
     }
 }
 
+/// Those of a machine that may be busy: no server of these tests is given up for its pauses.
 pub(super) fn options() -> Options {
     Options {
-        image_download_connection_timeout: 1,
+        image_download_connection_timeout: 60,
         image_download_connection_retries: 3,
         image_download_connection_retry_interval: 0,
         ..Options::default()
+    }
+}
+
+/// For servers that are to be given up for their pauses, and others not for those of a busy machine.
+pub(super) fn impatient() -> Options {
+    Options {
+        image_download_connection_timeout: 3,
+        ..options()
     }
 }
 

@@ -139,6 +139,6 @@ mod tests {
         for _ in 0..2 * QUEUE {
             console.write(&[b'x'; 4096]);
         }
-        assert!(started.elapsed() < Duration::from_secs(5));
+        assert!(started.elapsed() < Duration::from_secs(60));
     }
 }

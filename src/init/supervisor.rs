@@ -310,20 +310,22 @@ mod tests {
         let service = Service::new("/bin/true");
         supervisor.add("program", service, Rule::Always, Output::Consoles);
         supervisor.start("program");
-        let mut pauses = Vec::new();
-        for _ in 0..8 {
+        for pause in [1, 2, 4, 8, 16, 32, 60, 60].map(Duration::from_secs) {
             let pid = supervisor.pid("program").unwrap();
             waitpid(Pid::from_raw(pid), None).unwrap();
             let before = Instant::now();
             supervisor.ended(pid, Ending::Exit(101));
             let due = supervisor.next_start().unwrap();
-            pauses.push((due - before).as_secs_f64().round() as u64);
+            let counted_from = due - pause;
+            assert!(
+                counted_from >= before && counted_from <= Instant::now(),
+                "{pause:?}"
+            );
             supervisor.start_due(due);
         }
         let pid = supervisor.pid("program").unwrap();
         waitpid(Pid::from_raw(pid), None).unwrap();
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(60);
         let said = loop {
             let said = std::fs::read_to_string(&path).unwrap();
             if said.lines().count() >= 8 || Instant::now() > deadline {
@@ -337,10 +339,10 @@ mod tests {
                 0,
                 "program ended with exit status 101; starting it again in 1 s",
             ),
-            (1, "in 2 s (it has ended 2 times in a row, now after 0 s)"),
-            (7, "in 60 s (it has ended 8 times in a row, now after 0 s)"),
+            (1, "in 2 s (it has ended 2 times in a row, now after "),
+            (7, "in 60 s (it has ended 8 times in a row, now after "),
         ] {
-            assert!(lines[line].ends_with(text), "{said}");
+            assert!(lines[line].contains(text), "{said}");
         }
     }
 

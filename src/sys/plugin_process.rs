@@ -288,7 +288,7 @@ mod tests {
         let mut output = BufReader::new(pipes.output);
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
-        let status = process.wait(Duration::from_secs(20)).unwrap();
+        let status = process.wait(Duration::from_secs(120)).unwrap();
         assert_eq!(status.code(), Some(3));
         // The sleeping child held the pipe open.
         assert_eq!(output.read_to_end(&mut Vec::new()).unwrap(), 0);
@@ -330,7 +330,7 @@ mod tests {
         BufReader::new(pipes.output)
             .read_to_string(&mut text)
             .unwrap();
-        process.wait(Duration::from_secs(20)).unwrap();
+        process.wait(Duration::from_secs(120)).unwrap();
         assert!(text.contains("PATH=/usr/sbin:/usr/bin\n"), "{text}");
         assert!(!text.contains("CARGO"), "{text}");
         assert!(text.contains("\n800\n"), "{text}");

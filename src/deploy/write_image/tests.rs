@@ -520,7 +520,7 @@ fn a_block_device_is_deployed_and_its_config_drive_mounted() {
     let root = Root::system();
     // udev makes the node a moment after the kernel has taken the table.
     let node = partition_name(device.path(), 3);
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !Path::new(&node).exists() {
         assert!(Instant::now() < deadline, "{node} does not come");
         thread::sleep(Duration::from_millis(50));

@@ -210,7 +210,7 @@ impl Context for Share<'_> {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicBool;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use farrier_plugin::SilentContext;
     use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
@@ -326,9 +326,14 @@ mod tests {
     fn no_more_than_the_concurrency_run_at_once() {
         let running = AtomicUsize::new(0);
         let most = AtomicUsize::new(0);
+        let until = Instant::now() + Duration::from_secs(60);
         in_parallel(&names(8), 3, &SilentContext, |_, _| {
             most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            // Time for a fourth, which must not come, and as long as it takes for three.
             thread::sleep(Duration::from_millis(20));
+            while most.load(Ordering::SeqCst) < 3 && Instant::now() < until {
+                thread::sleep(Duration::from_millis(1));
+            }
             running.fetch_sub(1, Ordering::SeqCst);
             Ok(Value::Null)
         });

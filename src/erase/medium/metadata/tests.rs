@@ -15,7 +15,7 @@ fn nothing() -> Result<Vec<Signature>, EraseError> {
 }
 
 fn open(path: &Path) -> Disk {
-    for _ in 0..20 {
+    for _ in 0..600 {
         if let Ok(disk) = Disk::open_exclusive(path) {
             return disk;
         }
@@ -43,7 +43,7 @@ fn run(program: &str, arguments: &[&str], path: &str) {
     program = program.arg(path);
     // A child of another test can hold the device between its fork and its exec.
     let mut outcome = program.run();
-    for _ in 0..20 {
+    for _ in 0..600 {
         if outcome.is_ok() {
             break;
         }

@@ -318,8 +318,11 @@ mod tests {
     fn what_takes_too_long_is_left() {
         let started = Instant::now();
         let soon = Duration::from_millis(20);
-        assert_eq!(within(soon, || thread::sleep(Duration::from_secs(5))), None);
-        assert!(started.elapsed() < Duration::from_secs(4));
+        assert_eq!(
+            within(soon, || thread::sleep(Duration::from_secs(300))),
+            None
+        );
+        assert!(started.elapsed() < Duration::from_secs(60));
         assert_eq!(within(Duration::from_secs(60), || 7), Some(7));
     }
 }

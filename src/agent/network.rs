@@ -25,7 +25,7 @@ const POLL: Duration = Duration::from_millis(50);
 pub(super) const DEVICES: Duration = Duration::from_secs(60);
 
 /// How long interfaces are waited for (contract/control-plane 1.2, step 10).
-const INTERFACES: Duration = Duration::from_secs(60);
+pub(super) const INTERFACES: Duration = Duration::from_secs(60);
 
 /// Where only interfaces have appeared that may belong to the management controller, the machine's
 /// own get this long to follow.

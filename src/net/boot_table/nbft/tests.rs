@@ -256,7 +256,7 @@ fn no_table_takes_long() {
     let most = Nbft::parse(&large(64, 255)).unwrap();
     assert_eq!((most.subsystems.len(), most.unusable.len()), (64, 0));
     assert!(
-        started.elapsed() < Duration::from_secs(5),
+        started.elapsed() < Duration::from_secs(30),
         "{:?}",
         started.elapsed()
     );

@@ -9,21 +9,21 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::thread;
 
-use farrier::testing::api::{self, Settings, Token};
-use farrier::testing::command::{CommandTable, Environment, Shutdown};
 use farrier::testing::conductor::{Beat, Client};
-use farrier::testing::config::{Live, Options};
-use farrier::testing::hardware::Managers;
+use farrier::testing::config::Options;
 use farrier::testing::net::Resolver;
-use farrier_plugin::{
-    Context, HardwareManager, ManagerError, ManagerVersion, Node, Port, SilentContext,
-    StepArguments,
-};
+use farrier_plugin::StepArguments;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
+
+use self::memory::resident;
+use self::served::{Manager, TOKEN};
+
+#[path = "served/memory.rs"]
+mod memory;
+mod served;
 
 const COMMANDS: u64 = 10_000;
 
@@ -33,44 +33,24 @@ const KIB: u64 = 1024;
 /// copies on their way.
 const RESULTS: u64 = 64 * KIB * KIB;
 
-/// Its steps give a result of the length that is asked for.
-struct Talker;
-
-impl HardwareManager for Talker {
-    fn class_name(&self) -> &str {
-        "Talker"
-    }
-
-    fn version(&self) -> ManagerVersion {
-        ManagerVersion {
-            name: "talker".to_owned(),
-            version: "1".to_owned(),
-        }
-    }
-
-    fn evaluate_hardware_support(&self) -> Result<u32, ManagerError> {
-        Ok(1)
-    }
-
-    fn execute_step(
-        &self,
-        _: &dyn Context,
-        _: &str,
-        _: &Node,
-        _: &[Port],
-        arguments: &StepArguments,
-    ) -> Result<Value, ManagerError> {
-        let length = arguments.values["length"].as_u64().unwrap_or(0);
-        Ok("x".repeat(length as usize).into())
-    }
-}
-
 #[test]
 fn ten_thousand_commands_and_heartbeats_leave_little_behind() {
     let state = tempfile::tempdir().unwrap();
     let runtime = Runtime::new().unwrap();
     let (_stop, stopped) = tokio::sync::watch::channel(false);
-    let server = serve(&runtime, state.path(), stopped);
+    // Its steps give a result of the length that is asked for.
+    let talker = Manager(|arguments: &StepArguments| {
+        let length = arguments.values["length"].as_u64().unwrap_or(0);
+        "x".repeat(length as usize).into()
+    });
+    let server = served::serve(
+        &runtime,
+        talker,
+        state.path(),
+        stopped,
+        Ipv4Addr::LOCALHOST,
+        Vec::new(),
+    );
     let conductor = conductor();
     let client = {
         let options = Options {
@@ -83,7 +63,7 @@ fn ten_thousand_commands_and_heartbeats_leave_little_behind() {
     let beat = Beat {
         node_uuid: "4d3f8bd8-6a9a-4d87-8e1a-1d0a4d1c5f11".to_owned(),
         callback_url: format!("http://{server}"),
-        agent_token: Some("token".to_owned()),
+        agent_token: Some(TOKEN.to_owned()),
         agent_version: "13.0.0".to_owned(),
         agent_verify_ca: None,
     };
@@ -102,58 +82,20 @@ fn ten_thousand_commands_and_heartbeats_leave_little_behind() {
         }
     };
     both(200, 5);
-    let (memory, descriptors) = (resident(), open_files());
+    let (memory, descriptors) = (resident("VmRSS"), open_files());
     both(COMMANDS, 5);
-    let each = resident().saturating_sub(memory) / COMMANDS;
+    let each = resident("VmRSS").saturating_sub(memory) / COMMANDS;
     println!("{each} bytes a command and heartbeat");
     assert!(each <= KIB, "{each} bytes a command");
 
     // 150 MB in all.
-    let memory = resident();
+    let memory = resident("VmRSS");
     both(60, 2_500_000);
-    let large = resident().saturating_sub(memory);
+    let large = resident("VmRSS").saturating_sub(memory);
     println!("{} KiB of large results", large / KIB);
     assert!(large <= RESULTS, "{} KiB of large results", large / KIB);
     let (before, after) = (descriptors, open_files());
     assert!(after <= before + 2, "{after} descriptors after {before}");
-}
-
-fn serve(
-    runtime: &Runtime,
-    state: &std::path::Path,
-    stopped: tokio::sync::watch::Receiver<bool>,
-) -> SocketAddr {
-    let options = Live::new(Options {
-        disk_wait_attempts: 0,
-        ..Options::default()
-    });
-    let (signals, mut heard) = tokio::sync::mpsc::unbounded_channel();
-    // As the agent does.
-    runtime.spawn(async move { while heard.recv().await.is_some() {} });
-    let managers =
-        Managers::from_managers(options.clone(), vec![Arc::new(Talker)], &SilentContext).unwrap();
-    let table = CommandTable::open(Environment {
-        managers: Arc::new(managers),
-        options,
-        signals,
-        state_directory: state.to_owned(),
-        relookup: Box::new(|| None),
-        shutdown: Shutdown::default(),
-        left_behind: None,
-    })
-    .unwrap();
-    let token = Token::new();
-    token.set("token");
-    let settings = Settings {
-        listen: (Ipv4Addr::LOCALHOST, 0).into(),
-        tls: None,
-        token,
-        agent_version: "13.0.0".to_owned(),
-        started_at: 0.0,
-        conductors: Vec::new(),
-    };
-    let _inside = runtime.enter();
-    api::serve(settings, table, stopped).unwrap().address
 }
 
 /// A conductor that takes every heartbeat.
@@ -197,7 +139,7 @@ impl Connection {
     fn post(&mut self, body: &Value) -> String {
         let body = body.to_string();
         let request = format!(
-            "POST /v1/commands/?wait=true&agent_token=token HTTP/1.1\r\nHost: x\r\n\
+            "POST /v1/commands/?wait=true&agent_token={TOKEN} HTTP/1.1\r\nHost: x\r\n\
              Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
@@ -226,17 +168,6 @@ fn message(reader: &mut impl BufRead) -> Option<(String, String)> {
     let mut body = String::new();
     reader.take(length).read_to_string(&mut body).ok()?;
     Some((first, body))
-}
-
-/// The process's memory in bytes.
-fn resident() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS"))
-        .unwrap();
-    let number = line.split_whitespace().nth(1).unwrap();
-    number.parse::<u64>().unwrap() * KIB
 }
 
 fn open_files() -> usize {

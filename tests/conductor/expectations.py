@@ -3,6 +3,7 @@
 import time
 
 from lab.api import ApiError
+from lab.patience import patience
 
 
 def config_drive(value):
@@ -19,6 +20,7 @@ def expect_deployed_system(server, value, since):
 
 def wait_for_node_with(lab, mac, timeout):
     """The node of the port with this address, once the conductor has made it."""
+    timeout = patience(timeout)
     deadline = time.monotonic() + timeout
     while True:
         ports = lab.api.get(f'/v1/ports?detail=True&address={mac}')['ports']
@@ -30,6 +32,7 @@ def wait_for_node_with(lab, mac, timeout):
 
 def wait_for_inventory(lab, node, timeout):
     """What is stored at the end of an inspection."""
+    timeout = patience(timeout)
     deadline = time.monotonic() + timeout
     while True:
         try:
@@ -44,6 +47,7 @@ def wait_for_inventory(lab, node, timeout):
 
 def wait_for_heartbeats(lab, node, count, timeout):
     """When they came, once there are that many."""
+    timeout = patience(timeout)
     deadline = time.monotonic() + timeout
     while len(beats := lab.conductor.heartbeats(node)) < count:
         assert time.monotonic() < deadline, f'{len(beats)} of {count} heartbeats in {timeout} s'

@@ -147,7 +147,7 @@ def test_agent_killed_during_a_write(lab, watched, image):
     with node.server.throttled_from_next_start(0, 2 * MIB):
         node.start_deploying(image)
     node.wait_for_step('write_image', 120)
-    time.sleep(3)
+    node.server.console.wait_for('writing .*image', 60, node.server.console.mark_of_last_start())
     hand.move(node.server, 'kill')
     error = node.wait_for_failure(120)
     assert node.state == 'deploy failed'

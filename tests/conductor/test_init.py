@@ -182,7 +182,9 @@ def look(hand, server, tries=1):
     for left in reversed(range(tries)):
         hand.move(server, 'look')
         try:
-            server.console.wait_for('hand: end of the look', 2 if left else 20, mark)
+            # A hand that was not ready yet has not seen it.
+            server.console.wait_for('hand: end of the look', 2 if left else 20, mark,
+                                    at_most=left > 0)
             break
         except TimeoutError:
             if not left:

@@ -14,6 +14,7 @@ from lab import Disk, network, nvme_target
 from lab.dhcp_settings import BOOT_SCRIPT
 from lab.iscsi_target import IscsiTarget
 from lab.nvme_target import NvmeTarget
+from lab.patience import patience
 from lab.web import HTTP_PORT
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'boot_tables'))
@@ -69,7 +70,7 @@ def test_an_image_is_deployed_onto_a_disk_of_a_storage_network(lab, image, lun, 
             target.stop()
             assert target.sessions() == []
             target.start()
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + patience(60)
             while target.sessions() != [f'{IQN}:san']:
                 assert time.monotonic() < deadline, 'the session was not made again'
                 time.sleep(1)

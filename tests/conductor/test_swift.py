@@ -136,8 +136,8 @@ def test_url_that_has_expired(lab, swift, content, target):
 
 def test_url_that_expires_on_the_way(lab, swift, content, target):
     swift.put('expiring.raw', content)
-    expires = time.time() + 4
-    url = swift.temporary_url('expiring.raw', seconds=4, port=8082)
+    expires = time.time() + 10
+    url = swift.temporary_url('expiring.raw', seconds=10, port=8082)
     with Cutter(lab.network, 8082, swift.port, [9 * MIB],
                 lambda _: time.sleep(max(0, expires + 1 - time.time()))) as cutter:
         done = write(lab, url, target, content)

@@ -5,6 +5,8 @@ import time
 
 import requests
 
+from lab.patience import patience
+
 
 class Agent:
     """The command API of one agent; TLS is verified against the certificate it announced."""
@@ -38,7 +40,7 @@ class Agent:
     def run(self, name, *, seconds=120, **params):
         """Runs a command without the conductor; returns it at its end."""
         begun = self.begin(name, **params)
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + patience(seconds)
         while True:
             command, = (each for each in self.commands() if each['id'] == begun['id'])
             if command['command_status'] != 'RUNNING':

@@ -4,6 +4,8 @@ import re
 import time
 from pathlib import Path
 
+from lab.patience import patience
+
 _ESCAPES = re.compile(r'\x1b(\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[A-Za-z=>])|\r')
 
 
@@ -37,9 +39,10 @@ class Console:
     def mark_of_last_start(self):
         return self.starts()[-1][0]
 
-    def wait_for(self, pattern, timeout, since=0):
+    def wait_for(self, pattern, timeout, since=0, *, at_most=False):
         """Waits until the regular expression appears; returns its match."""
         regex = re.compile(pattern, re.MULTILINE)
+        timeout = timeout if at_most else patience(timeout)
         deadline = time.monotonic() + timeout
         while True:
             match = regex.search(self.text(since))

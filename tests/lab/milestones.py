@@ -11,6 +11,7 @@ import requests
 from lab import progress
 from lab.api import ApiError
 from lab.image_write import ImageWrite
+from lab.patience import patience
 from lab.timeline import line
 
 # Names of the phases that other parts of the demo ask for.
@@ -79,6 +80,7 @@ class Watcher(threading.Thread):
 
     def wait_for(self, name, timeout):
         """Until the timeline has this phase."""
+        timeout = patience(timeout)
         deadline = time.monotonic() + timeout
         while not self._timeline.has(name):
             if time.monotonic() > deadline or not self.is_alive():

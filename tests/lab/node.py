@@ -3,6 +3,7 @@
 import time
 
 from lab.api import ApiError
+from lab.patience import patience
 
 # States in which something failed and nothing more will happen by itself.
 FAILED = ('deploy failed', 'clean failed', 'inspect failed', 'rescue failed', 'unrescue failed',
@@ -142,6 +143,7 @@ class Node:
 
     def wait_for(self, state, timeout):
         """Waits for a provision state; ends early when the node came to a failed one."""
+        timeout = patience(timeout)
         deadline = time.monotonic() + timeout
         while True:
             node = self.show()
@@ -161,6 +163,7 @@ class Node:
 
     def wait_for_failure(self, timeout):
         """Waits until the current action has failed; returns Ironic's last_error."""
+        timeout = patience(timeout)
         deadline = time.monotonic() + timeout
         while True:
             node = self.show()
@@ -174,6 +177,7 @@ class Node:
 
     def wait_for_step(self, step, timeout):
         """Waits until the conductor has handed the agent this clean or deploy step."""
+        timeout = patience(timeout)
         deadline = time.monotonic() + timeout
         while True:
             node = self.show()
@@ -193,11 +197,12 @@ class Node:
         maintenance, in which heartbeats are taken and nothing is done)."""
         self.update(maintenance=False)
         self.target('manage')
-        deadline = time.monotonic() + 60
+        timeout = patience(60)
+        deadline = time.monotonic() + timeout
         # The failure stays in last_error, so `wait_for` would report it again.
         while (node := self.show())['provision_state'] != 'manageable' or node['reservation']:
             if time.monotonic() > deadline:
-                raise TimeoutError(f'{self.server.name}: {node["provision_state"]} after 60 s')
+                raise TimeoutError(f'{self.server.name}: {node["provision_state"]} after {timeout} s')
             time.sleep(0.5)
 
     def last_heartbeat(self):

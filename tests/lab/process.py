@@ -7,6 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from lab.patience import patience
+
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -43,6 +45,7 @@ class Process:
 
     def wait_until(self, ready, timeout, what):
         """Waits until `ready()` is true; fails at once if the program ends before."""
+        timeout = patience(timeout)
         deadline = time.monotonic() + timeout
         while not ready():
             if not self.running():

@@ -7,7 +7,7 @@ import socket
 class Qmp:
     """A connection to one running QEMU."""
 
-    def __init__(self, path, timeout=10):
+    def __init__(self, path, timeout=60):
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(timeout)
         self._socket.connect(str(path))

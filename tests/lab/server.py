@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lab.console import Console
 from lab.disk import Disk, DiskFile
+from lab.patience import patience
 from lab.qmp import Qmp
 
 FIRMWARES = ('bios', 'uefi')
@@ -90,6 +91,7 @@ class Server:
 
     def wait_for_off(self, timeout):
         """Waits until the machine has switched itself off."""
+        timeout = patience(timeout)
         deadline = time.monotonic() + timeout
         while self.is_on():
             if time.monotonic() > deadline:
@@ -137,7 +139,7 @@ class Server:
         if pid:
             os.kill(pid, signal.SIGKILL)
         # The BMC has to notice before anybody switches the machine on again.
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + patience(10)
         while self.is_on() and time.monotonic() < deadline:
             time.sleep(0.05)
 
@@ -170,6 +172,7 @@ class Server:
         the ramdisk runs, so that no write can be over before a test acts."""
         before = len(self.console.starts())
         yield
+        timeout = patience(timeout)
         deadline = time.monotonic() + timeout
         while True:
             try:

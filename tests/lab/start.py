@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 
 from lab.load import Load, process_seconds
+from lab.patience import patience
 
 # What the console says at the end of each phase of a start, in this order.
 PHASES = {
@@ -45,7 +46,7 @@ def timed_start(lab, node):
 
 def _first_heartbeat(lab, node, since):
     """When the conductor was told that the server is there, and the emulator's processor time then."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + patience(60)
     while True:
         beats = [beat for beat in lab.conductor.heartbeats(node) if beat > since]
         if beats:

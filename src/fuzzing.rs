@@ -37,6 +37,7 @@ pub const TARGETS: &[Target] = &[
     ("kernel_log", sys::fuzzing::kernel_log),
     ("kernel_parameters", config::fuzzing::kernel_parameters),
     ("lldp", inventory::fuzzing::lldp),
+    ("loader_table", deploy::fuzzing::loader_table),
     ("lookup_answer", conductor::fuzzing::lookup_answer),
     ("mbr", block::fuzzing::mbr),
     ("name_answer", net::fuzzing::name_answer),

@@ -500,17 +500,19 @@ mod tests {
                               "step": {"step": "write_image", "args": sent}});
             let step = parameters(step, LargeStrings::default());
             let written = execute(StepKind::Deploy, &environment, &SilentContext, &step);
+            let served = execute(StepKind::Service, &environment, &SilentContext, &step);
 
             let details = |ran: Result<Value, ManagerError>| ran.err().map(|error| error.chain());
             let (prepared, written) = (details(prepared), details(written));
             assert_eq!(prepared, written, "{info}");
+            assert_eq!(prepared, details(served), "{info}");
             match (prepared, expected) {
                 (None, None) => {}
                 (Some(said), Some(expected)) if said.starts_with(expected) => {}
                 other => panic!("{info}: {other:?}"),
             }
             let calls = manager.calls.lock().unwrap();
-            assert_eq!(calls.len(), if expected.is_none() { 2 } else { 0 });
+            assert_eq!(calls.len(), if expected.is_none() { 3 } else { 0 });
             for call in calls.iter() {
                 assert_eq!(Value::Object(call.arguments.values.clone()), sent);
             }

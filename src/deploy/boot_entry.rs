@@ -1,17 +1,12 @@
-//! Boot entries in the firmware's memory (UEFI specification 2.10, sections 3.1 and 10.3).
+//! A boot entry, as the firmware keeps it (UEFI specification 2.10, sections 3.1.3 and 10.3).
 //!
-//! Their device paths are short. OVMF removes such entries at the next start where a device of the
+//! Its device path is short. OVMF removes such entries at the next start where a device of the
 //! virtual machine has a `bootindex` and they do not lead to one that has; what is booted then is the
 //! removable path (docs/boot-entries.md).
 
 use uuid::Uuid;
 
-use super::error::DeployError;
-use crate::sys::efivars::{EfiError, EfiVariables};
-use crate::sys::root::Root;
-
-/// EFI_GLOBAL_VARIABLE.
-const VENDOR: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
+use super::device_path::{self, DevicePath};
 
 /// LOAD_OPTION_ACTIVE.
 const ACTIVE: u32 = 1;
@@ -53,17 +48,25 @@ pub(super) struct BootEntry {
     pub(super) label: String,
     /// The loader on its partition, with backslashes: `\EFI\debian\shimx64.efi`.
     pub(super) path: String,
+    /// What the loader is told, mostly nothing.
+    pub(super) arguments: String,
     /// The partition.
     pub(super) partition: BootPartition,
 }
 
-/// The firmware's list of boot entries.
-pub(super) struct BootEntries(EfiVariables);
+/// What is read from an entry, whoever made it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct LoadOption {
+    /// What the firmware's menu shows.
+    pub(super) label: String,
+    /// Where it leads, in efibootmgr's words.
+    pub(super) device_path: String,
+}
 
 impl BootEntry {
     /// The EFI_LOAD_OPTION of this entry, as efibootmgr writes it: with a short device path that
     /// starts at the partition, so that the disk may move to another slot.
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut path = self.partition.encode();
         let file = utf16(&self.path);
         path.extend([MEDIA, FILE_PATH]);
@@ -74,6 +77,10 @@ impl BootEntry {
         option.extend((path.len() as u16).to_le_bytes());
         option.extend(utf16(&self.label));
         option.extend(path);
+        // As shim's fallback loader writes them.
+        if !self.arguments.is_empty() {
+            option.extend(utf16(&self.arguments));
+        }
         option
     }
 }
@@ -100,94 +107,22 @@ impl BootPartition {
     }
 }
 
-impl BootEntries {
-    /// The list of the machine that was booted by UEFI.
-    pub(super) fn open(root: &Root) -> Result<Self, DeployError> {
-        Ok(Self(EfiVariables::open(root, VENDOR)?))
-    }
-
-    /// Make this entry the first that is booted, and remove all others of the same label: entries
-    /// of earlier deployments of the same system, which may point to a disk that is gone.
-    ///
-    /// As with efibootmgr, the entry gets the lowest free number, and the order of the others
-    /// stays.
-    pub(super) fn put_first(&self, entry: &BootEntry) -> Result<u16, DeployError> {
-        let mut taken = Vec::new();
-        let mut removed = Vec::new();
-        for number in self.numbers()? {
-            let value = self.0.read(&name(number))?;
-            if value.and_then(|value| label(&value)).as_ref() == Some(&entry.label) {
-                self.0.remove(&name(number))?;
-                removed.push(number);
-            } else {
-                taken.push(number);
-            }
-        }
-        let number = (0..=u16::MAX)
-            .find(|number| !taken.contains(number))
-            .ok_or(DeployError::BootEntriesFull)?;
-        self.0.write(&name(number), &entry.encode())?;
-        let mut order = vec![number];
-        order.extend(
-            self.order()?
-                .into_iter()
-                .filter(|other| *other != number && !removed.contains(other)),
-        );
-        let bytes: Vec<u8> = order
-            .iter()
-            .flat_map(|number| number.to_le_bytes())
-            .collect();
-        self.0.write("BootOrder", &bytes)?;
-        self.confirm(number)?;
-        Ok(number)
-    }
-
-    /// Make sure that the firmware has kept an entry. It may store it in other words, and order
-    /// anew, but not drop it.
-    fn confirm(&self, number: u16) -> Result<(), DeployError> {
-        if self.0.read(&name(number))?.is_some() && self.order()?.contains(&number) {
-            return Ok(());
-        }
-        Err(DeployError::BootEntryLost { name: name(number) })
-    }
-
-    /// The numbers of all `Boot####` variables.
-    fn numbers(&self) -> Result<Vec<u16>, EfiError> {
-        Ok(self
-            .0
-            .names()?
-            .iter()
-            .filter_map(|name| {
-                let digits = name
-                    .strip_prefix("Boot")
-                    .filter(|digits| digits.len() == 4)?;
-                u16::from_str_radix(digits, 16).ok()
-            })
-            .collect())
-    }
-
-    fn order(&self) -> Result<Vec<u16>, EfiError> {
-        let value = self.0.read("BootOrder")?.unwrap_or_default();
-        Ok(value
+impl LoadOption {
+    /// `None`: too short to be one.
+    pub(super) fn parse(option: &[u8]) -> Option<Self> {
+        let length = usize::from(u16::from_le_bytes([*option.get(4)?, *option.get(5)?]));
+        let texts = option.get(6..)?;
+        let label = device_path::utf16(texts);
+        let end = texts
             .chunks_exact(2)
-            .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
-            .collect())
+            .position(|unit| unit == [0, 0])
+            .map_or(texts.len(), |units| 2 * units + 2);
+        let path = &texts[end..];
+        Some(Self {
+            label,
+            device_path: DevicePath(&path[..length.min(path.len())]).to_string(),
+        })
     }
-}
-
-fn name(number: u16) -> String {
-    format!("Boot{number:04X}")
-}
-
-/// The label of an EFI_LOAD_OPTION.
-pub(super) fn label(option: &[u8]) -> Option<String> {
-    let units: Vec<u16> = option
-        .get(6..)?
-        .chunks_exact(2)
-        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
-        .take_while(|unit| *unit != 0)
-        .collect();
-    Some(String::from_utf16_lossy(&units))
 }
 
 /// UTF-16 with a zero at its end.
@@ -200,8 +135,6 @@ fn utf16(text: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -210,6 +143,7 @@ mod tests {
         BootEntry {
             label: label.to_owned(),
             path: "\\EFI\\debian\\shimx64.efi".to_owned(),
+            arguments: String::new(),
             partition: BootPartition {
                 number: 1,
                 first: 2048,
@@ -241,7 +175,21 @@ mod tests {
         expected.extend(b"\\\0s\0h\0i\0m\0x\x006\x004\0.\0e\0f\0i\0\0\0");
         expected.extend([0x7f, 0xff, 4, 0]);
         assert_eq!(entry("debian").encode(), expected);
-        assert_eq!(label(&expected).as_deref(), Some("debian"));
+        let parsed = LoadOption {
+            label: "debian".to_owned(),
+            device_path: "HD(1,GPT,6a1c5d1e-0a2b-4c3d-8e4f-0123456789ab,0x800,0x100000)/\
+                          File(\\EFI\\debian\\shimx64.efi)"
+                .to_owned(),
+        };
+        assert_eq!(LoadOption::parse(&expected), Some(parsed.clone()));
+        // What the loader is told stands behind the path, and is no part of it.
+        let told = BootEntry {
+            arguments: "\\EFI\\Linux\\a.efi ".to_owned(),
+            ..entry("debian")
+        };
+        expected.extend(b"\\\0E\0F\0I\0\\\0L\0i\0n\0u\0x\0\\\0a\0.\0e\0f\0i\0 \0\0\0");
+        assert_eq!(told.encode(), expected);
+        assert_eq!(LoadOption::parse(&expected), Some(parsed));
     }
 
     #[test]
@@ -260,78 +208,16 @@ mod tests {
         assert_eq!(node.len(), 42);
     }
 
-    #[test]
-    fn the_new_entry_is_first_and_replaces_its_namesakes() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::create_dir_all(dir.path().join("sys/firmware/efi/efivars")).unwrap();
-        let entries = BootEntries::open(&Root::at(dir.path())).unwrap();
-        for (number, label) in [(0, "UiApp"), (1, "debian"), (2, "PXE"), (0x1a, "debian")] {
-            entries
-                .0
-                .write(&name(number), &entry(label).encode())
-                .unwrap();
-        }
-        entries
-            .0
-            .write("BootOrder", &[0, 0, 0x1a, 0, 1, 0, 2, 0])
-            .unwrap();
-        entries.0.write("BootOptionSupport", &[0; 4]).unwrap();
-
-        assert_eq!(entries.put_first(&entry("debian")).unwrap(), 1);
-        assert_eq!(entries.numbers().unwrap(), [0, 1, 2]);
-        assert_eq!(entries.order().unwrap(), [1, 0, 2]);
-
-        assert_eq!(entries.put_first(&entry("ironic1")).unwrap(), 3);
-        assert_eq!(entries.order().unwrap(), [3, 1, 0, 2]);
-        let stored = entries.0.read("Boot0003").unwrap().unwrap();
-        assert_eq!(stored, entry("ironic1").encode());
-
-        // Again: nothing piles up.
-        assert_eq!(entries.put_first(&entry("ironic1")).unwrap(), 3);
-        assert_eq!(entries.order().unwrap(), [3, 1, 0, 2]);
-    }
-
-    #[test]
-    fn an_entry_that_the_firmware_drops_is_an_error() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::create_dir_all(dir.path().join("sys/firmware/efi/efivars")).unwrap();
-        let entries = BootEntries::open(&Root::at(dir.path())).unwrap();
-        let lost = |number| {
-            let error = entries.confirm(number).unwrap_err();
-            assert!(
-                matches!(error, DeployError::BootEntryLost { .. }),
-                "{error}"
-            );
-            assert!(error.to_string().contains(&name(number)), "{error}");
-        };
-        lost(0);
-        let number = entries.put_first(&entry("debian")).unwrap();
-        entries.confirm(number).unwrap();
-        entries.0.write("BootOrder", &[9, 0]).unwrap();
-        lost(number);
-        entries.0.remove(&name(number)).unwrap();
-        entries.0.write("BootOrder", &[0, 0]).unwrap();
-        lost(number);
-    }
-
-    #[test]
-    fn a_firmware_without_an_order_gets_one() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::create_dir_all(dir.path().join("sys/firmware/efi/efivars")).unwrap();
-        let entries = BootEntries::open(&Root::at(dir.path())).unwrap();
-        assert_eq!(entries.put_first(&entry("debian")).unwrap(), 0);
-        assert_eq!(entries.order().unwrap(), [0]);
-    }
-
     proptest! {
         #[test]
         fn any_option_is_survived(option in prop::collection::vec(any::<u8>(), 0..64)) {
-            let _ = label(&option);
+            let _ = LoadOption::parse(&option);
         }
 
         #[test]
         fn any_label_comes_back(text in "[^\0]{0,40}") {
-            prop_assert_eq!(label(&entry(&text).encode()), Some(text));
+            let option = LoadOption::parse(&entry(&text).encode()).unwrap();
+            prop_assert_eq!(option.label, text);
         }
     }
 }

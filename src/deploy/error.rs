@@ -19,6 +19,14 @@ pub enum DeployError {
     /// The disks could not be listed.
     #[error(transparent)]
     Block(#[from] BlockError),
+    /// Boot entries that were to be removed are still there, or in the order.
+    #[error("Not all matching boot entries could be removed ({removed} were): {failures}")]
+    BootEntriesKept {
+        /// How many are gone.
+        removed: usize,
+        /// Each variable, with the kernel's answer.
+        failures: String,
+    },
     /// The firmware took a boot entry and does not have it.
     #[error(
         "The firmware accepted the boot entry {name} and does not have it; its settings may forbid \
@@ -62,6 +70,12 @@ pub enum DeployError {
          part of CVE-2026-43003 mitigation."
     )]
     LegacyBootloader,
+    /// The firmware's list of boot entries cannot be reached.
+    #[error(
+        "This machine was not booted by UEFI, so that the firmware's boot entries are out of reach. Boot the \
+         ramdisk by UEFI, or leave the step out for this node"
+    )]
+    NoBootEntries,
     /// No usable checksum is named (contract/data-plane 1.7).
     #[error("{0}")]
     NoChecksum(String),
@@ -148,7 +162,9 @@ impl DeployError {
             | Self::OutOfReach { .. }
             | Self::PartitionTable(_) => ErrorKind::Deployment,
             Self::BootEntriesFull
+            | Self::BootEntriesKept { .. }
             | Self::BootEntryLost { .. }
+            | Self::NoBootEntries
             | Self::Uefi { .. }
             | Self::UefiVariables(_) => ErrorKind::CommandExecution,
             Self::Block(_) => ErrorKind::BlockDevice,

@@ -12,7 +12,12 @@ use crate::config::Options;
 
 /// The value of a `Boot####` variable.
 pub(crate) fn boot_entry(data: &[u8]) {
-    super::boot_entry::label(data);
+    super::boot_entry::LoadOption::parse(data);
+}
+
+/// The table for shim's fallback loader on an EFI system partition.
+pub(crate) fn loader_table(data: &[u8]) {
+    super::loaders::parse_table(data);
 }
 
 /// A config drive as a server sends it, and as the conductor does, unless that is a URL; then what it

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use farrier_plugin::{BlockDevice, Context, Node, StepArguments, chain};
 use tracing::{info, warn};
 
-use super::boot_entry::{BootEntries, BootEntry, BootPartition, Signature};
+use super::boot_entries::BootEntries;
+use super::boot_entry::{BootEntry, BootPartition, Signature};
 use super::error::DeployError;
 use super::fields::Fields;
 use super::loaders::{self, Loader};
@@ -86,7 +87,55 @@ impl Call<'_> {
     /// well unless there is a root UUID, and leaves a machine that does not boot.
     fn manage_uefi(&self, medium: &dyn Medium, entries: &BootEntries) -> Result<(), DeployError> {
         let table = Table::read(medium).map_err(|source| self.uefi_error(source))?;
-        let esp = self.find_esp(medium, &table)?;
+        let (esp, found) = self.loaders(medium, self.find_esps(medium, &table)?)?;
+        let partition = self.boot_partition(medium, &esp)?;
+        for (index, loader) in found.into_iter().enumerate() {
+            let entry = BootEntry {
+                label: loader
+                    .label
+                    .unwrap_or_else(|| format!("ironic{}", index + 1)),
+                path: loader.path,
+                arguments: loader.arguments,
+                partition,
+            };
+            let number = entries.put_first(&entry)?;
+            info!(
+                device = self.device,
+                label = entry.label,
+                path = entry.path,
+                "boot entry Boot{number:04X} made and put first"
+            );
+        }
+        Ok(())
+    }
+
+    /// The first of these partitions that has loaders, and them. An image may have several, all but one of them
+    /// to be filled later or to keep an older system.
+    fn loaders(
+        &self,
+        medium: &dyn Medium,
+        esps: Vec<Partition>,
+    ) -> Result<(Partition, Vec<Loader>), DeployError> {
+        let mut first = None;
+        for esp in esps {
+            match self.loaders_on(medium, &esp) {
+                Ok(found) => return Ok((esp, found)),
+                Err(error) => {
+                    info!(
+                        device = self.device,
+                        "partition {} is not booted: {}",
+                        esp.number,
+                        chain(&error)
+                    );
+                    first.get_or_insert(error);
+                }
+            }
+        }
+        Err(first.unwrap_or_else(|| self.no_esp()))
+    }
+
+    /// The loaders on one partition, at least one.
+    fn loaders_on(&self, medium: &dyn Medium, esp: &Partition) -> Result<Vec<Loader>, DeployError> {
         let fat = Fat::open(medium, esp.offset, esp.length)
             .map_err(|source| self.uefi_error(source))?
             .ok_or_else(|| {
@@ -101,57 +150,50 @@ impl Call<'_> {
                 partition: esp.number,
             });
         }
-        let partition = self.boot_partition(medium, &esp)?;
-        for (index, Loader { label, path }) in found.into_iter().enumerate() {
-            let entry = BootEntry {
-                label: label.unwrap_or_else(|| format!("ironic{}", index + 1)),
-                path,
-                partition,
-            };
-            let number = entries.put_first(&entry)?;
-            info!(
-                device = self.device,
-                label = entry.label,
-                path = entry.path,
-                "boot entry Boot{number:04X} made and put first"
-            );
-        }
-        Ok(())
+        Ok(found)
     }
 
-    /// The ESP by its type, else the one that the conductor names by the UUID of partition or file
+    /// The ESPs by their type, else the one that the conductor names by the UUID of partition or file
     /// system.
-    fn find_esp(&self, medium: &dyn Medium, table: &Table) -> Result<Partition, DeployError> {
+    fn find_esps(&self, medium: &dyn Medium, table: &Table) -> Result<Vec<Partition>, DeployError> {
         let partitions = table.partitions();
-        let by_type = partitions.iter().find(|partition| {
-            matches!(
-                partition.kind,
-                PartitionKind::Gpt(gpt::EFI_SYSTEM) | PartitionKind::Mbr(mbr::EFI_SYSTEM)
-            )
-        });
-        if let Some(partition) = by_type {
-            return Ok(partition.clone());
+        let by_type: Vec<Partition> = partitions
+            .iter()
+            .filter(|partition| {
+                matches!(
+                    partition.kind,
+                    PartitionKind::Gpt(gpt::EFI_SYSTEM) | PartitionKind::Mbr(mbr::EFI_SYSTEM)
+                )
+            })
+            .cloned()
+            .collect();
+        if !by_type.is_empty() {
+            return Ok(by_type);
         }
         let Some(wanted) = &self.esp else {
-            return Err(DeployError::NoEsp(format!(
-                "No EFI partition could be detected on device {} and EFI partition UUID has not \
-                 been recorded during deployment (which is often the case for whole disk images). \
-                 Are you using a UEFI-compatible image?",
-                self.device
-            )));
+            return Err(self.no_esp());
         };
         for partition in partitions {
             let is_named = partition
                 .guid
                 .is_some_and(|guid| guid.to_string().eq_ignore_ascii_case(wanted));
             if is_named || self.file_system_uuid(medium, &partition)?.as_deref() == Some(wanted) {
-                return Ok(partition);
+                return Ok(vec![partition]);
             }
         }
         Err(DeployError::NoEsp(format!(
             "No partition with UUID {wanted} found on device {}",
             self.device
         )))
+    }
+
+    fn no_esp(&self) -> DeployError {
+        DeployError::NoEsp(format!(
+            "No EFI partition could be detected on device {} and EFI partition UUID has not \
+             been recorded during deployment (which is often the case for whole disk images). \
+             Are you using a UEFI-compatible image?",
+            self.device
+        ))
     }
 
     fn file_system_uuid(

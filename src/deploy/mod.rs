@@ -1,8 +1,11 @@
 //! Putting an operating system on a disk: image, config drive, boot loader.
 
+mod boot_entries;
 mod boot_entry;
+mod clean_uefi_nvram;
 mod config_drive;
 mod config_partition;
+mod device_path;
 mod error;
 mod fields;
 #[cfg(any(test, fuzzing))]
@@ -14,6 +17,7 @@ mod reach;
 mod target;
 mod write_image;
 
+pub(crate) use clean_uefi_nvram::{DEFAULT_PATTERNS, clean_uefi_nvram};
 pub(crate) use image_info::ImageInfo;
 pub(crate) use install_bootloader::install_bootloader;
 pub(crate) use write_image::write_image;

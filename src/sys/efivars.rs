@@ -9,7 +9,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::mount::{MsFlags, mount};
 
@@ -63,6 +63,49 @@ pub enum EfiError {
     },
 }
 
+/// Variables of the firmware, each by its name.
+pub(crate) trait Variables {
+    /// The names of all, sorted.
+    fn names(&self) -> Result<Vec<String>, EfiError>;
+
+    /// A variable's value; `None` where there is none.
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, EfiError>;
+
+    /// Set a variable, which comes into being if it is not there, with [`BOOT_ATTRIBUTES`]. After an error it has
+    /// the value that it had, or is not there, as before.
+    fn write(&self, name: &str, value: &[u8]) -> Result<(), EfiError>;
+
+    /// Remove a variable; one that is not there is no error.
+    fn remove(&self, name: &str) -> Result<(), EfiError>;
+}
+
+impl EfiError {
+    /// The kernel's answer to an attempt to `read`, `write` or `remove` a variable.
+    pub(crate) fn of(action: &'static str, name: &str, source: io::Error) -> Self {
+        Self::Variable {
+            action,
+            name: name.to_owned(),
+            hint: match source.raw_os_error() {
+                Some(libc::ENOSPC) => {
+                    ": the firmware's storage is full; remove old boot entries, in its setup, with efibootmgr from \
+                     an installed system or by the clean step clean_uefi_nvram"
+                }
+                Some(libc::EROFS) => ": the firmware's variables are read only",
+                Some(libc::EACCES) => {
+                    ": the firmware forbids it; its setup may have a lock on boot entries"
+                }
+                _ => "",
+            },
+            source,
+        }
+    }
+
+    /// Whether the firmware's memory had no room.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::Variable { source, .. } if source.raw_os_error() == Some(libc::ENOSPC))
+    }
+}
+
 impl EfiVariables {
     /// Whether this machine was booted by UEFI.
     pub(crate) fn exist(root: &Root) -> bool {
@@ -82,62 +125,6 @@ impl EfiVariables {
             variables.mount().map_err(EfiError::Mount)?;
         }
         Ok(variables)
-    }
-
-    /// The names of all variables, without the GUID, sorted.
-    pub(crate) fn names(&self) -> Result<Vec<String>, EfiError> {
-        let suffix = format!("-{}", self.vendor);
-        let entries =
-            fs::read_dir(&self.directory).map_err(|source| error("read", "list", source))?;
-        let mut names: Vec<String> = entries
-            .filter_map(|entry| {
-                let name = entry.ok()?.file_name().into_string().ok()?;
-                Some(name.strip_suffix(&suffix)?.to_owned())
-            })
-            .collect();
-        names.sort();
-        Ok(names)
-    }
-
-    /// A variable's value; `None` where there is none.
-    pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, EfiError> {
-        match fs::read(self.path(name)) {
-            Ok(content) => Ok(content.get(4..).map(<[u8]>::to_vec)),
-            Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(error("read", name, source)),
-        }
-    }
-
-    /// Set a variable, which comes into being if it is not there, with [`BOOT_ATTRIBUTES`].
-    pub(crate) fn write(&self, name: &str, value: &[u8]) -> Result<(), EfiError> {
-        let failed = |source| error("write", name, source);
-        self.make_mutable(name).map_err(failed)?;
-        let content = [&BOOT_ATTRIBUTES.to_le_bytes(), value].concat();
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(self.path(name))
-            .map_err(failed)?;
-        // efivarfs takes the file's new length from the value; anything else needs to be told.
-        let count = file.write(&content).map_err(failed)?;
-        if count < content.len() {
-            return Err(failed(io::ErrorKind::WriteZero.into()));
-        }
-        if file.metadata().map_err(failed)?.len() != content.len() as u64 {
-            file.set_len(content.len() as u64).map_err(failed)?;
-        }
-        Ok(())
-    }
-
-    /// Remove a variable; one that is not there is no error.
-    pub(crate) fn remove(&self, name: &str) -> Result<(), EfiError> {
-        let failed = |source| error("remove", name, source);
-        self.make_mutable(name).map_err(failed)?;
-        match fs::remove_file(self.path(name)) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(failed(source)),
-            _ => Ok(()),
-        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -187,20 +174,69 @@ impl EfiVariables {
     }
 }
 
-fn error(action: &'static str, name: &str, source: io::Error) -> EfiError {
-    EfiError::Variable {
-        action,
-        name: name.to_owned(),
-        hint: match source.raw_os_error() {
-            Some(libc::ENOSPC) => {
-                ": the firmware's storage is full; remove old boot entries in its setup, or with \
-                 efibootmgr from an installed system"
-            }
-            Some(libc::EROFS) => ": the firmware's variables are read only",
-            _ => "",
-        },
-        source,
+impl Variables for EfiVariables {
+    /// Without the GUID.
+    fn names(&self) -> Result<Vec<String>, EfiError> {
+        let suffix = format!("-{}", self.vendor);
+        let entries =
+            fs::read_dir(&self.directory).map_err(|source| EfiError::of("read", "list", source))?;
+        let mut names: Vec<String> = entries
+            .filter_map(|entry| {
+                let name = entry.ok()?.file_name().into_string().ok()?;
+                Some(name.strip_suffix(&suffix)?.to_owned())
+            })
+            .collect();
+        names.sort();
+        Ok(names)
     }
+
+    /// A file without attributes is what a refused write leaves until its last reader closes it: no variable.
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, EfiError> {
+        match fs::read(self.path(name)) {
+            Ok(content) => Ok(content.get(4..).map(<[u8]>::to_vec)),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(EfiError::of("read", name, source)),
+        }
+    }
+
+    fn write(&self, name: &str, value: &[u8]) -> Result<(), EfiError> {
+        let path = self.path(name);
+        let is_new = !path.exists();
+        let outcome = self.make_mutable(name).and_then(|()| put(&path, value));
+        if outcome.is_err() && is_new {
+            // Before Linux 6.14 the file that open(2) made would stay, and be listed as a variable.
+            let _ = fs::remove_file(&path);
+        }
+        outcome.map_err(|source| EfiError::of("write", name, source))
+    }
+
+    fn remove(&self, name: &str) -> Result<(), EfiError> {
+        let failed = |source| EfiError::of("remove", name, source);
+        self.make_mutable(name).map_err(failed)?;
+        match fs::remove_file(self.path(name)) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(failed(source)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// One write(2), so that the firmware gets the whole value at once.
+fn put(path: &Path, value: &[u8]) -> io::Result<()> {
+    let content = [&BOOT_ATTRIBUTES.to_le_bytes(), value].concat();
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)?;
+    // efivarfs takes the file's new length from the value; anything else needs to be told.
+    let count = file.write(&content)?;
+    if count < content.len() {
+        return Err(io::ErrorKind::WriteZero.into());
+    }
+    if file.metadata()?.len() != content.len() as u64 {
+        file.set_len(content.len() as u64)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

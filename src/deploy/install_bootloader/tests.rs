@@ -4,7 +4,9 @@ use farrier_plugin::{ErrorKind, SilentContext};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::block::fat_writer;
 use crate::block::fixture;
+use crate::sys::memory_medium::MemoryMedium;
 use crate::sys::process::Program;
 
 const VENDOR: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
@@ -267,4 +269,84 @@ fn a_bios_machine_needs_nothing_for_a_whole_disk() {
     }
     let error = install(&[0; 512], &root, &arguments(json!("0x1a2b3c4d"))).unwrap_err();
     assert!(matches!(error, DeployError::LegacyBootloader));
+}
+
+/// A FAT file system of 4 MiB with these files below `EFI/BOOT`.
+fn esp(files: &[&str]) -> Vec<u8> {
+    let medium = MemoryMedium::of(vec![0; 4 << 20], 512);
+    let files = files
+        .iter()
+        .map(|name| fat_writer::Node::file((*name).to_owned(), b"MZ".to_vec()))
+        .collect();
+    let directory = fat_writer::Node::directory("BOOT".to_owned(), files);
+    let root = [fat_writer::Node::directory(
+        "EFI".to_owned(),
+        vec![directory],
+    )];
+    fat_writer::write(&medium, 0, 4 << 20, "EFI", 1, &root).unwrap();
+    medium.content()
+}
+
+/// A disk with an MBR whose partitions of 4 MiB, from 1 MiB on, are of these types.
+fn mbr_disk(partitions: &[(u8, Vec<u8>)]) -> Vec<u8> {
+    let mut content = vec![0; 16 << 20];
+    content[440..444].copy_from_slice(&0x1a2b_3c4d_u32.to_le_bytes());
+    content[510..512].copy_from_slice(&[0x55, 0xaa]);
+    for (index, (kind, file_system)) in partitions.iter().enumerate() {
+        let first = 2048 + index * 8192;
+        let entry = &mut content[446 + 16 * index..][..16];
+        entry[4] = *kind;
+        entry[8..12].copy_from_slice(&(first as u32).to_le_bytes());
+        entry[12..16].copy_from_slice(&8192_u32.to_le_bytes());
+        content[512 * first..][..file_system.len()].copy_from_slice(file_system);
+    }
+    content
+}
+
+#[test]
+fn an_esp_on_an_mbr_is_named_by_the_disks_signature() {
+    let content = mbr_disk(&[(0x83, Vec::new()), (mbr::EFI_SYSTEM, esp(&["BOOTX64.EFI"]))]);
+    let (dir, root) = uefi();
+    install(&content, &root, &arguments(json!("0x1a2b3c4d"))).unwrap();
+    let entry = variable(&dir, "Boot0000").unwrap();
+    // Partition 2, from block 10240 on, 8192 blocks, of the disk with this signature.
+    let node = [
+        4, 1, 42, 0, 2, 0, 0, 0, 0, 40, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0, 0, 0, 0, 0x4d, 0x3c,
+        0x2b, 0x1a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1,
+    ];
+    assert!(contains(&entry, &node));
+    assert!(contains(&entry, &utf16("\\EFI\\BOOT\\BOOTX64.EFI\0")));
+}
+
+#[test]
+fn of_several_esps_the_first_with_a_loader_is_booted() {
+    let nothing = || (mbr::EFI_SYSTEM, Vec::new());
+    let empty = || (mbr::EFI_SYSTEM, esp(&["readme.txt"]));
+    let loader = |name| (mbr::EFI_SYSTEM, esp(&[name]));
+    for (partitions, number, file) in [
+        (
+            vec![loader("BOOTX64.EFI"), loader("BOOTAA64.EFI")],
+            1,
+            "BOOTX64.EFI",
+        ),
+        (vec![empty(), loader("BOOTAA64.EFI")], 2, "BOOTAA64.EFI"),
+        (
+            vec![nothing(), empty(), loader("bootx64.efi")],
+            3,
+            "bootx64.efi",
+        ),
+    ] {
+        let (dir, root) = uefi();
+        install(&mbr_disk(&partitions), &root, &arguments(Value::Null)).unwrap();
+        let entry = variable(&dir, "Boot0000").unwrap();
+        assert!(contains(&entry, &[4, 1, 42, 0, number, 0, 0, 0]), "{file}");
+        assert!(contains(&entry, &utf16(file)), "{file}");
+        assert_eq!(variable(&dir, "Boot0001"), None);
+    }
+    // Where there is none at all, the first says why.
+    let (_dir, root) = uefi();
+    let content = mbr_disk(&[empty(), nothing()]);
+    let error = install(&content, &root, &arguments(Value::Null)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidImage);
+    assert!(error.to_string().contains("partition 1 of"), "{error}");
 }

@@ -47,6 +47,18 @@ pub(super) fn install_bootloader(
     Ok(())
 }
 
+/// `clean_uefi_nvram`, where the firmware's memory is ours to change.
+pub(super) fn clean_uefi_nvram(
+    manager: &GenericHardwareManager,
+    arguments: &StepArguments,
+) -> Result<Value, ManagerError> {
+    if !manager.may_destroy {
+        return Err(not_in_ramdisk("The firmware's list of boot entries"));
+    }
+    deploy::clean_uefi_nvram(arguments, &manager.root)?;
+    Ok(Value::Null)
+}
+
 /// What [`write_image`] wrote last in this run of the agent; an empty object before that.
 pub(super) fn partition_uuids(manager: &GenericHardwareManager) -> Result<Value, ManagerError> {
     let written = manager
@@ -80,15 +92,16 @@ fn root_device(manager: &GenericHardwareManager, node: &Node) -> Result<BlockDev
     })?;
     // The device of a recorded tree is not the one of this name here.
     if !manager.may_destroy || !manager.root.is_system() {
-        let refusal = EraseError::NotInRamdisk {
-            device: device.name,
-        };
-        return Err(ManagerError::new(
-            ErrorKind::Deployment,
-            refusal.to_string(),
-        ));
+        return Err(not_in_ramdisk(&device.name));
     }
     Ok(device)
+}
+
+fn not_in_ramdisk(device: &str) -> ManagerError {
+    let refusal = EraseError::NotInRamdisk {
+        device: device.to_owned(),
+    };
+    ManagerError::new(ErrorKind::Deployment, refusal.to_string())
 }
 
 #[cfg(test)]
@@ -156,5 +169,15 @@ mod tests {
             .unwrap_err();
         assert!(error.to_string().contains("ramdisk"), "{error}");
         assert_eq!(generic.partition_uuids().unwrap(), json!({}));
+        let error = generic
+            .execute_step(
+                &SilentContext,
+                "clean_uefi_nvram",
+                &node,
+                &[],
+                &StepArguments::default(),
+            )
+            .unwrap_err();
+        assert!(error.to_string().contains("ramdisk"), "{error}");
     }
 }

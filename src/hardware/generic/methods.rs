@@ -46,6 +46,7 @@ impl GenericHardwareManager {
             erase::STEP => self.erase_devices(context, node, ports),
             "erase_devices_express" => erase::devices_express(self, context, node),
             "erase_devices_metadata" => erase::devices_metadata(self, context, node),
+            "clean_uefi_nvram" => deploy::clean_uefi_nvram(self, arguments),
             "erase_pstore" => pstore::erase(&self.root),
             "write_image" => deploy::write_image(self, context, node, image),
             _ => Err(steps::refusal(name)),

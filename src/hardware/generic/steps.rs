@@ -1,17 +1,19 @@
 //! The steps that the generic manager offers (contract/control-plane 7.3). A step that this agent
 //! does not have is not offered, and declined by name when it is called all the same.
 
-use farrier_plugin::{ErrorKind, ManagerError, Step, StepArguments, StepKind};
+use farrier_plugin::{ArgumentInfo, ErrorKind, ManagerError, Step, StepArguments, StepKind};
+use serde_json::json;
+
+use crate::deploy::DEFAULT_PATTERNS;
 
 /// Steps of the reference's generic manager that are not here yet.
-const MISSING: [&str; 11] = [
+const MISSING: [&str; 10] = [
     "apply_configuration",
     "burnin_cpu",
     "burnin_disk",
     "burnin_gpu",
     "burnin_memory",
     "burnin_network",
-    "clean_uefi_nvram",
     "create_configuration",
     "delete_configuration",
     "execute_bootc_install",
@@ -26,8 +28,10 @@ pub(super) fn offered(kind: StepKind) -> Vec<Step> {
             step("erase_devices_express", 0, Some(true)),
             step("erase_devices_metadata", 99, Some(true)),
             step("erase_pstore", 0, Some(true)),
+            clean_uefi_nvram(Some(true)),
         ],
         StepKind::Deploy => vec![
+            clean_uefi_nvram(None),
             step("erase_devices_metadata", 0, None),
             step("write_image", 0, None),
         ],
@@ -43,7 +47,10 @@ pub(super) fn is_offered(step: &str) -> bool {
 }
 
 /// What a step takes beside the node and its ports.
-const ARGUMENTS: [(&str, &[&str]); 1] = [("write_image", &["image_info", "configdrive"])];
+const ARGUMENTS: [(&str, &[&str]); 2] = [
+    ("clean_uefi_nvram", &["match_patterns"]),
+    ("write_image", &["image_info", "configdrive"]),
+];
 
 /// Whether the arguments are those of the step, as in the reference: one that nobody reads, such as
 /// `config_drive`, would be a wish that a green step has left out.
@@ -91,9 +98,23 @@ fn step(name: &str, priority: i64, abortable: Option<bool>) -> Step {
     }
 }
 
+fn clean_uefi_nvram(abortable: Option<bool>) -> Step {
+    let patterns = ArgumentInfo {
+        description: format!(
+            "A list of regular expressions. Every UEFI boot entry is deleted whose device path, as \
+             efibootmgr shows it, contains a match of one of them, in upper or lower case; by default {}",
+            json!(DEFAULT_PATTERNS)
+        ),
+        required: false,
+    };
+    Step {
+        argsinfo: Some([("match_patterns".to_owned(), patterns)].into()),
+        ..step("clean_uefi_nvram", 0, abortable)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
 
     use super::*;
 
@@ -110,6 +131,13 @@ mod tests {
                  "reboot_requested": false, "abortable": true},
                 {"step": "erase_pstore", "priority": 0, "interface": "deploy",
                  "reboot_requested": false, "abortable": true},
+                {"step": "clean_uefi_nvram", "priority": 0, "interface": "deploy",
+                 "reboot_requested": false, "abortable": true, "argsinfo": {"match_patterns": {
+                     "description": "A list of regular expressions. Every UEFI boot entry is deleted whose \
+                                     device path, as efibootmgr shows it, contains a match of one of them, \
+                                     in upper or lower case; by default \
+                                     [\"^HD\\\\(\",\"shim.*\\\\.efi\",\"grub.*\\\\.efi\"]",
+                     "required": false}}},
             ])
         );
     }
@@ -121,7 +149,16 @@ mod tests {
                 assert_eq!(step.priority, 0, "{step:?}");
                 assert_eq!(step.abortable, None, "{step:?}");
                 // Without a list of arguments only the conductor's own step may pass any.
-                assert_eq!(step.argsinfo, None, "{step:?}");
+                let told = step
+                    .argsinfo
+                    .iter()
+                    .flatten()
+                    .map(|(name, _)| name.as_str());
+                let expected: &[&str] = match step.step.as_str() {
+                    "clean_uefi_nvram" => &["match_patterns"],
+                    _ => &[],
+                };
+                assert!(told.eq(expected.iter().copied()), "{step:?}");
             }
         }
     }
@@ -139,6 +176,15 @@ mod tests {
                 None,
             ),
             ("erase_devices", json!({}), None),
+            ("clean_uefi_nvram", json!({}), None),
+            ("clean_uefi_nvram", json!({"match_patterns": ["^HD"]}), None),
+            (
+                "clean_uefi_nvram",
+                json!({"patterns": ["^HD"]}),
+                Some(
+                    "The step clean_uefi_nvram has no argument 'patterns'; it takes match_patterns",
+                ),
+            ),
             (
                 "write_image",
                 json!({"image_info": {}, "config_drive": "H4sI"}),

@@ -120,7 +120,8 @@ fn this_machine_has_an_inventory_and_logs() {
             ("erase_devices", 10),
             ("erase_devices_express", 0),
             ("erase_devices_metadata", 99),
-            ("erase_pstore", 0)
+            ("erase_pstore", 0),
+            ("clean_uefi_nvram", 0)
         ]
     );
 }

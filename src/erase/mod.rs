@@ -15,7 +15,6 @@ mod method;
 mod plan;
 mod proof;
 mod record;
-mod signatures;
 mod step;
 
 #[cfg(any(test, fuzzing))]

@@ -73,7 +73,7 @@ const WITHIN: &[Floors] = &[
             &["method"],
         ],
         // Errors hold those of each floor.
-        &["error", "flags", "signatures"],
+        &["error", "flags"],
     ),
 ];
 

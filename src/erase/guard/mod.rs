@@ -5,31 +5,15 @@ use std::sync::Arc;
 
 use tracing::warn;
 
+use crate::block::in_use::{Use, uses};
 use crate::block::list::{ListedDevice, all_devices};
+use crate::block::signatures::{self, Contents};
 use crate::block::skip::{SkipError, SkipList};
-use crate::block::virtual_media;
+use crate::block::stack::{Stack, is_array, is_holder};
+use crate::block::{shared_file_system, virtual_media};
 use crate::erase::error::EraseError;
-use crate::erase::signatures::{self, Contents};
+use crate::sys::kernel_parameters;
 use crate::sys::root::Root;
-use crate::sys::{kernel_parameters, mount_table};
-
-/// File systems and partition types that several machines use at once, by the name to show
-/// (contract/data-plane 7.8; OCFS2 is one more of the kind). The reference compares them in a way
-/// that nearly never matches; this is what it means.
-const SHARED_TYPES: [(&str, &str); 3] = [
-    ("37affc90-ef7d-4e96-91c3-2d7ae055b174", "IBM GPFS Partition"),
-    (
-        "aa31e02a-400f-11db-9590-000c2911d1b8",
-        "VMware VMFS Partition (GPT)",
-    ),
-    ("0xfb", "VMware VMFS Partition (MBR)"),
-];
-const SHARED_FILE_SYSTEMS: [(&str, &str); 4] = [
-    ("gfs2", "Red Hat Global File System 2"),
-    ("ocfs2", "Oracle Cluster File System 2"),
-    ("VMFS", "VMware VMFS"),
-    ("VMFS_volume_member", "VMware VMFS"),
-];
 
 /// What a caller allows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -194,7 +178,8 @@ impl Guard {
         let Some(device) = self.listed(name) else {
             return Vec::new();
         };
-        self.with_what_lies_on(device)
+        self.stack()
+            .with_what_lies_on(device)
             .into_iter()
             .filter(|part| self.taken_apart.contains(&part.kname))
             .filter(|part| is_holder(part) || part.kname == device.kname)
@@ -274,9 +259,11 @@ impl Guard {
     }
 
     fn listed(&self, name: &str) -> Option<&ListedDevice> {
-        self.devices
-            .iter()
-            .find(|device| device.device.name == name)
+        self.stack().device(name)
+    }
+
+    fn stack(&self) -> Stack<'_> {
+        Stack(&self.devices)
     }
 
     /// What has to be taken apart before these devices can be erased whole, what lies on top first:
@@ -284,12 +271,12 @@ impl Guard {
     ///
     /// Nothing of a device that is not among them or must not be touched.
     pub(super) fn in_the_way(&self, names: &BTreeSet<&str>) -> Vec<&ListedDevice> {
-        let mut found: Vec<(usize, &ListedDevice)> = self
+        let found = self
             .devices
             .iter()
             .filter(|holder| self.is_to_go(holder))
             .filter(|holder| {
-                let disks = self.with_what_carries(holder).into_iter();
+                let disks = self.stack().with_what_carries(holder).into_iter();
                 let mut disks = disks
                     .filter(|carrier| carrier.parents.is_empty())
                     .peekable();
@@ -298,11 +285,8 @@ impl Guard {
                         names.contains(disk.device.name.as_str()) || self.is_path(disk, names)
                     })
             })
-            .map(|holder| (self.with_what_carries(holder).len(), holder))
             .collect();
-        // What lies on something has more beneath it.
-        found.sort_by_key(|(depth, _)| std::cmp::Reverse(*depth));
-        found.into_iter().map(|(_, holder)| holder).collect()
+        self.stack().top_first(found)
     }
 
     /// What is to happen to the device of this name.
@@ -323,7 +307,7 @@ impl Guard {
         if self.is_virtual_media(device) {
             return Verdict::Skip("it is virtual media".to_owned());
         }
-        let parts = self.with_what_lies_on(device);
+        let parts = self.stack().with_what_lies_on(device);
         if let Some(refusal) = self.mounted(device, &parts) {
             return Verdict::Refuse(refusal);
         }
@@ -361,41 +345,6 @@ impl Guard {
         Verdict::Erase
     }
 
-    /// The device and everything that lies on it: partitions, arrays, volumes.
-    fn with_what_lies_on<'a>(&'a self, device: &'a ListedDevice) -> Vec<&'a ListedDevice> {
-        self.reached(device, |current, other| {
-            other.parents.contains(&current.kname)
-        })
-    }
-
-    /// The device and everything that it lies on, down to disks.
-    fn with_what_carries<'a>(&'a self, device: &'a ListedDevice) -> Vec<&'a ListedDevice> {
-        self.reached(device, |current, other| {
-            current.parents.contains(&other.kname)
-        })
-    }
-
-    /// The device and all others that are reached from it by this step from one to the next.
-    fn reached<'a>(
-        &'a self,
-        device: &'a ListedDevice,
-        is_next: impl Fn(&ListedDevice, &ListedDevice) -> bool,
-    ) -> Vec<&'a ListedDevice> {
-        let mut reached = vec![device];
-        let mut next = 0;
-        while let Some(current) = reached.get(next).copied() {
-            next += 1;
-            for other in &self.devices {
-                if is_next(current, other)
-                    && !reached.iter().any(|known| known.kname == other.kname)
-                {
-                    reached.push(other);
-                }
-            }
-        }
-        reached
-    }
-
     /// Whether this is a path of a multipath map that is among these.
     fn is_path(&self, disk: &ListedDevice, names: &BTreeSet<&str>) -> bool {
         disk.multipath_member
@@ -409,9 +358,10 @@ impl Guard {
         is_holder(holder)
             && !self.is_kept(holder)
             && !self
+                .stack()
                 .with_what_lies_on(holder)
                 .iter()
-                .chain(&self.with_what_carries(holder))
+                .chain(&self.stack().with_what_carries(holder))
                 .any(|device| self.spared.contains(&device.kname))
     }
 
@@ -419,6 +369,7 @@ impl Guard {
         is_array(array)
             && (self.policy.keep_arrays
                 || self
+                    .stack()
                     .with_what_carries(array)
                     .iter()
                     .any(|carrier| self.spared.contains(&carrier.kname)))
@@ -463,69 +414,28 @@ impl Guard {
     }
 
     fn shared(&self, device: &ListedDevice) -> Option<&'static str> {
-        let contents = (self.contents)(device);
-        let by_type = SHARED_TYPES
-            .iter()
-            .find(|(id, _)| contents.partition_types.iter().any(|found| found == id));
-        let by_file_system = SHARED_FILE_SYSTEMS
-            .iter()
-            .find(|(name, _)| contents.kind.as_deref() == Some(*name));
-        by_type.or(by_file_system).map(|(_, what)| *what)
+        shared_file_system::among(&(self.contents)(device))
     }
 
-    /// What Ironic or a management controller put in: only small USB disks are, whatever their
-    /// label says, since a former tenant can label any disk (the reference believes the label
-    /// alone, contract/data-plane 7.9).
     fn is_virtual_media(&self, device: &ListedDevice) -> bool {
-        let can_be = device.device.tran.as_deref() == Some("usb")
-            && device.kind == "disk"
-            && device.device.size < virtual_media::SIZE_LIMIT;
-        if !can_be {
-            return false;
-        }
-        let model = device.device.model.as_deref().unwrap_or_default();
-        let mut labels = vec![virtual_media::FLOPPY];
-        // The label of config drives too: it counts only where this ramdisk came from such media.
-        if self.from_virtual_media {
-            labels.extend(virtual_media::BOOT_IMAGES);
-        }
-        virtual_media::is_model(model)
-            || self
-                .with_what_lies_on(device)
-                .into_iter()
+        let labels = || {
+            let parts = self.stack().with_what_lies_on(device).into_iter();
+            parts
                 .filter_map(|part| (self.contents)(part).label)
-                .any(|label| virtual_media::is_one_of(&label, &labels))
+                .collect()
+        };
+        virtual_media::is_medium(device, self.from_virtual_media, labels)
     }
-}
-
-fn is_array(device: &ListedDevice) -> bool {
-    // Where no array runs, the kernel can still have its empty device.
-    device.kname.starts_with("md") && device.kind != "part" && !device.parents.is_empty()
-}
-
-/// Whether the kernel made this of other devices, and keeps these from being opened. A multipath map
-/// is its disk.
-fn is_holder(device: &ListedDevice) -> bool {
-    is_array(device) || device.kname.starts_with("dm-") && device.kind != "mpath"
 }
 
 /// Where devices are mounted or used for swap.
 fn mounts(root: &Root, devices: &[ListedDevice]) -> BTreeMap<String, String> {
-    let mut mounts = BTreeMap::new();
-    let by_name = |name: &str| devices.iter().find(|device| device.device.name == name);
-    for mount in mount_table::mounts(root) {
-        let by_number = devices.iter().find(|device| device.number == mount.number);
-        // btrfs and overlays have numbers of no device; then the source names it.
-        if let Some(device) = by_number.or_else(|| by_name(&mount.source)) {
-            mounts.insert(device.kname.clone(), mount.place);
-        }
-    }
-    for name in mount_table::swaps(root) {
-        if let Some(device) = by_name(&name) {
-            mounts.insert(device.kname.clone(), "swap".to_owned());
-        }
-    }
-    mounts
+    let place = |used| match used {
+        Use::Mount(place) => place,
+        Use::Swap => "swap".to_owned(),
+    };
+    let uses = uses(root, devices).into_iter();
+    uses.map(|(kname, used)| (kname, place(used))).collect()
 }
 
 #[cfg(test)]

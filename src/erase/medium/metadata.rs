@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use farrier_plugin::AlignedBuffer;
 use tracing::{debug, info};
 
+use crate::block::signatures::Signature;
 use crate::erase::error::EraseError;
-use crate::erase::signatures::Signature;
 use crate::sys::block_device::{DiskError, Medium};
 
 /// Bytes zeroed at each end.

@@ -5,6 +5,7 @@ use libblkid_rs::BlkidErr;
 use tracing::warn;
 
 use crate::block::exclusive::{self, NotOpened};
+use crate::block::signatures;
 use crate::erase::drive;
 use crate::erase::drive::error::DriveError;
 use crate::erase::drive::watch::Watch;
@@ -16,7 +17,6 @@ use crate::erase::method::Method;
 use crate::erase::plan::{Plan, Planned};
 use crate::erase::proof::{Proof, Verification};
 use crate::erase::record::Together;
-use crate::erase::signatures;
 use crate::erase::step::scopes::Scopes;
 use crate::sys::block_device::{Disk, Medium};
 use crate::sys::root::Root;

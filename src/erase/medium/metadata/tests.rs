@@ -2,8 +2,8 @@ use std::cell::Cell;
 use std::path::Path;
 
 use super::*;
+use crate::block::signatures;
 use crate::erase::medium::fake::{FakeMedium, Fault};
-use crate::erase::signatures;
 use crate::sys::block_device::Disk;
 use crate::sys::loop_device::LoopDevice;
 use crate::sys::process::Program;

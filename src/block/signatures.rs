@@ -11,28 +11,28 @@ const MOST_SIGNATURES: usize = 64;
 
 /// Something that is recognised on a device.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Signature {
+pub(crate) struct Signature {
     /// File system or member type by libblkid's name (`ext4`, `linux_raid_member`), or `partition
     /// table` and its kind.
-    pub(super) kind: String,
+    pub(crate) kind: String,
     /// First byte of its magic number, where libblkid says it: it does for file systems and
     /// members, not for partition tables.
-    pub(super) offset: Option<u64>,
+    pub(crate) offset: Option<u64>,
 }
 
-/// What a device holds, for the guard.
+/// What a device holds, as far as it tells whether the device may be touched.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct Contents {
+pub(crate) struct Contents {
     /// File system or member type.
-    pub(super) kind: Option<String>,
+    pub(crate) kind: Option<String>,
     /// Its label.
-    pub(super) label: Option<String>,
+    pub(crate) label: Option<String>,
     /// The types in its partition table: GUIDs in lower case, or `0xfb`.
-    pub(super) partition_types: Vec<String>,
+    pub(crate) partition_types: Vec<String>,
 }
 
 /// All signatures on a device or plain file.
-pub(super) fn find(path: &Path) -> Result<Vec<Signature>, BlkidErr> {
+pub(crate) fn find(path: &Path) -> Result<Vec<Signature>, BlkidErr> {
     let mut probe = BlkidProbe::new_from_filename(path)?;
     probe.enable_superblocks(true)?;
     probe.set_superblock_flags(BlkidSublksFlags::new(vec![
@@ -62,7 +62,7 @@ pub(super) fn find(path: &Path) -> Result<Vec<Signature>, BlkidErr> {
 }
 
 /// What the device at this path holds.
-pub(super) fn contents(path: &Path) -> Result<Contents, BlkidErr> {
+pub(crate) fn contents(path: &Path) -> Result<Contents, BlkidErr> {
     let mut contents = Contents::default();
     let mut probe = BlkidProbe::new_from_filename(path)?;
     probe.enable_superblocks(true)?;

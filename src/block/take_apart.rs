@@ -1,0 +1,71 @@
+//! Taking apart what the kernel made of devices that are to be written: arrays and volumes.
+
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use farrier_plugin::Context;
+use tracing::{info, warn};
+
+use super::exclusive;
+use super::list::ListedDevice;
+use crate::sys::root::Root;
+use crate::sys::{device_mapper, md_array};
+
+/// A volume that is still open after this time is held by a program, and loses its disk.
+const VOLUME_LIMIT: Duration = Duration::from_secs(3);
+
+/// Stop these arrays and remove these volumes, of which what lies on top comes first. `purpose` is told of
+/// each: `so that its disks can be erased`.
+///
+/// Nothing is written to what they lie on. What could not be taken apart stays, and is told. In a recorded
+/// tree nothing can be taken apart. After a cancel nothing more is.
+pub(crate) fn take_apart(
+    root: &Root,
+    mut holders: Vec<&ListedDevice>,
+    purpose: &str,
+    context: &dyn Context,
+) {
+    // As long as a device may be busy: udev looks at new arrays and volumes, and what lies on top goes first.
+    let begun = Instant::now();
+    while !holders.is_empty() && !context.is_cancelled() {
+        let spent = begun.elapsed();
+        let last = spent >= exclusive::LIMIT;
+        holders.retain(|holder| {
+            let device = &holder.device.name;
+            match take_one_apart(root, holder, spent >= VOLUME_LIMIT) {
+                Ok(how) => info!(
+                    device,
+                    kind = holder.kind,
+                    members = holder.parents.join(", "),
+                    "{how}, {purpose}"
+                ),
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) && !last => return true,
+                Err(error) => warn!(device, %error, "cannot be taken apart"),
+            }
+            false
+        });
+        if !holders.is_empty() {
+            thread::sleep(exclusive::PAUSE);
+        }
+    }
+}
+
+fn take_one_apart(root: &Root, holder: &ListedDevice, forced: bool) -> io::Result<&'static str> {
+    if !root.is_dir(format!("/sys/block/{}", holder.kname)) {
+        // One that was made of it took it along, or it was of the kind that goes by itself.
+        return Ok("gone");
+    }
+    if holder.kname.starts_with("md") {
+        md_array::stop(&root.path(&holder.device.name))?;
+        return Ok("stopped");
+    }
+    match device_mapper::remove(holder.number) {
+        Ok(()) => Ok("removed"),
+        Err(error) if forced && error.raw_os_error() == Some(libc::EBUSY) => {
+            device_mapper::cut_off(holder.number, holder.device.size / 512)?;
+            Ok("cut off from its disk, since a program has it open")
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -27,6 +27,7 @@ pub(crate) mod mbr;
 #[cfg(test)]
 mod oracle;
 pub(crate) mod partition;
+pub(crate) mod partition_maps;
 pub(crate) mod probe;
 mod raid_name;
 pub(crate) mod rescan;

@@ -1,6 +1,7 @@
 //! Having the kernel take a new partition table.
 
 use super::holders::kernel_name;
+use super::partition_maps::Map;
 use super::table::Table;
 use crate::sys::block_device::{Disk, DiskError};
 use crate::sys::root::Root;
@@ -10,8 +11,13 @@ use crate::sys::root::Root;
 /// table, or with a stale cache, does not. One that it refuses keeps none of the others away; the
 /// first such error is returned.
 pub(crate) fn take_partitions(root: &Root, disk: &Disk, table: &Table) -> Result<(), DiskError> {
+    let device = disk.path().to_string_lossy();
+    if Map::of(root, &device).is_some() {
+        // The kernel makes none of a map's; they come back when it is closed.
+        return Ok(());
+    }
     disk.reread_partitions()?;
-    let Some(name) = kernel_name(root, &disk.path().to_string_lossy()) else {
+    let Some(name) = kernel_name(root, &device) else {
         return Ok(());
     };
     let mut outcome = Ok(());
@@ -22,6 +28,16 @@ pub(crate) fn take_partitions(root: &Root, disk: &Disk, table: &Table) -> Result
         }
     }
     outcome
+}
+
+/// The device of a disk's partition: `/dev/sda1` for the first of `/dev/sda`, and a volume of the device mapper
+/// where the disk is a multipath map. None where the kernel does not know it.
+pub(crate) fn partition_device(root: &Root, device: &str, number: u32) -> Option<String> {
+    if let Some(map) = Map::of(root, device) {
+        return map.partition(root, number);
+    }
+    let kname = child(root, &kernel_name(root, device)?, number)?;
+    Some(format!("/dev/{}", kname.replace('!', "/")))
 }
 
 /// The name that a partition of this device has by convention, for messages: `/dev/sda1`,
@@ -48,6 +64,29 @@ fn child(root: &Root, name: &str, number: u32) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::recording::Recording;
+
+    #[test]
+    fn partitions_are_found_by_number() {
+        let recording = Recording::unpack(
+            "/dev/cciss/c0d0 =\n/sys/class/block/cciss!c0d0/cciss!c0d0p2/partition = 2\n\
+             /dev/dm-0 =\n/sys/class/block/dm-0/dev = 253:0\n\
+             /sys/class/block/dm-0/dm/name = 3600a\n\
+             /sys/class/block/dm-0/dm/uuid = mpath-3600a\n\
+             /sys/class/block/dm-0/holders/dm-3/\n\
+             /sys/class/block/dm-3/dev = 253:3\n\
+             /sys/class/block/dm-3/dm/uuid = part2-mpath-3600a",
+        );
+        let found = |device, number| partition_device(&recording.root(), device, number);
+        assert_eq!(
+            found("/dev/cciss/c0d0", 2).as_deref(),
+            Some("/dev/cciss/c0d0p2")
+        );
+        assert_eq!(found("/dev/cciss/c0d0", 1), None);
+        assert_eq!(found("/dev/dm-0", 2).as_deref(), Some("/dev/dm-3"));
+        assert_eq!(found("/dev/dm-0", 1), None);
+        assert_eq!(found("/dev/sda", 1), None);
+    }
 
     #[test]
     fn names_by_convention() {

@@ -56,6 +56,10 @@ fn take_one_apart(root: &Root, holder: &ListedDevice, forced: bool) -> io::Resul
         // One that was made of it took it along, or it was of the kind that goes by itself.
         return Ok("gone");
     }
+    if !root.is_system() {
+        // Its numbers are those of other devices here.
+        return Err(io::ErrorKind::Unsupported.into());
+    }
     if holder.kname.starts_with("md") {
         md_array::stop(&root.path(&holder.device.name))?;
         return Ok("stopped");

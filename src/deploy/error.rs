@@ -116,6 +116,44 @@ pub enum DeployError {
         /// What keeps firmware from it.
         why: String,
     },
+    /// What lies on the root device lies on something protected too, and is not taken apart.
+    #[error(
+        "{holder} lies on the root device {device} and on {other}, which is to be left alone: {why}. \
+         Nothing was taken apart and nothing written"
+    )]
+    HolderProtected {
+        /// The root device.
+        device: String,
+        /// The array or volume.
+        holder: String,
+        /// The other device.
+        other: String,
+        /// Why that is to be left alone.
+        why: String,
+    },
+    /// What is mounted of the root device is not unmounted.
+    #[error(
+        "The root device {device} is in use: {part} is mounted at {place}, and {why}. Nothing was \
+         written"
+    )]
+    RootMounted {
+        /// The root device.
+        device: String,
+        /// What of it is mounted.
+        part: String,
+        /// Where.
+        place: String,
+        /// Why it stays.
+        why: String,
+    },
+    /// The root device must not be written.
+    #[error("No image is written to the root device {device}: {why}")]
+    RootProtected {
+        /// The root device.
+        device: String,
+        /// Why not.
+        why: String,
+    },
     /// The image has no usable partition table (contract/data-plane 1.9).
     #[error(
         "Unable to find a valid partition table on the disk after writing the image. The image may \
@@ -167,13 +205,14 @@ impl DeployError {
             | Self::NoBootEntries
             | Self::Uefi { .. }
             | Self::UefiVariables(_) => ErrorKind::CommandExecution,
+            Self::HolderProtected { .. } | Self::RootProtected { .. } => ErrorKind::ProtectedDevice,
             Self::Block(_) => ErrorKind::BlockDevice,
             Self::LegacyBootloader | Self::NoLoader { .. } => ErrorKind::InvalidImage,
             Self::NoEsp(_) => ErrorKind::DeviceNotFound,
             Self::Arguments(_) => ErrorKind::InvalidCommandParams,
             Self::NoChecksum(_) => ErrorKind::Rest,
             Self::Stream(error) => error.kind(),
-            Self::Target { .. } => ErrorKind::ImageWrite,
+            Self::RootMounted { .. } | Self::Target { .. } => ErrorKind::ImageWrite,
         }
     }
 }

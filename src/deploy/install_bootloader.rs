@@ -57,7 +57,7 @@ pub(crate) fn install_bootloader(
     reach::check(root, device, call.ignores_failure)?;
     if EfiVariables::exist(root) {
         let outcome = target::open(&device.name, context)
-            .and_then(|disk| call.manage_uefi(&disk, &BootEntries::open(root)?));
+            .and_then(|disk| call.manage_uefi(&*disk, &BootEntries::open(root)?));
         match outcome {
             Ok(()) => return Ok(()),
             Err(error) if call.ignores_failure => {

@@ -14,10 +14,12 @@ mod image_info;
 mod install_bootloader;
 mod loaders;
 mod reach;
+mod release;
 mod target;
 mod write_image;
 
 pub(crate) use clean_uefi_nvram::{DEFAULT_PATTERNS, clean_uefi_nvram};
 pub(crate) use image_info::ImageInfo;
 pub(crate) use install_bootloader::install_bootloader;
+pub(crate) use release::Protected;
 pub(crate) use write_image::write_image;

@@ -1,23 +1,84 @@
 //! The disk that a deploy works on.
 
-use farrier_plugin::Context;
+use std::ops::Deref;
+
+use farrier_plugin::{Context, SilentContext, chain};
+use tracing::warn;
 
 use super::error::DeployError;
 use crate::block::exclusive::{self, NotOpened};
+use crate::block::partition_maps::Map;
+use crate::block::table::Table;
 use crate::sys::block_device::Disk;
 use crate::sys::root::Root;
 
+/// The disk, opened for this process alone. On a multipath map the partitions are away until it is dropped.
+#[derive(Debug)]
+pub(super) struct RootDisk {
+    // Closed before the partitions are made.
+    disk: Disk,
+    _partitions: Option<MadeAgain>,
+}
+
+impl Deref for RootDisk {
+    type Target = Disk;
+
+    fn deref(&self) -> &Disk {
+        &self.disk
+    }
+}
+
 /// Open the disk for this process alone, waiting for those who have it open for a moment; where
 /// they stay, the error names them.
-pub(super) fn open(device: &str, context: &dyn Context) -> Result<Disk, DeployError> {
-    exclusive::open(&Root::system(), device, context).map_err(|NotOpened { users, source }| {
-        DeployError::Target {
+pub(super) fn open(device: &str, context: &dyn Context) -> Result<RootDisk, DeployError> {
+    let root = Root::system();
+    let map = Map::of(&root, device);
+    if let Some(map) = &map {
+        map.remove(&root);
+    }
+    match exclusive::open(&root, device, context) {
+        Ok(disk) => Ok(RootDisk {
+            disk,
+            _partitions: map.map(|map| MadeAgain {
+                device: device.to_owned(),
+                map,
+            }),
+        }),
+        Err(NotOpened { users, source }) => Err(DeployError::Target {
             device: device.to_owned(),
             holders: match users.as_slice() {
                 [] => String::new(),
                 users => format!(" because {}", users.join(", ")),
             },
             source,
+        }),
+    }
+}
+
+/// Makes the partitions of a multipath map when dropped, by the table that is on it then.
+#[derive(Debug)]
+struct MadeAgain {
+    device: String,
+    map: Map,
+}
+
+impl Drop for MadeAgain {
+    fn drop(&mut self) {
+        let device = &self.device;
+        let disk = match exclusive::open(&Root::system(), device, &SilentContext) {
+            Ok(disk) => disk,
+            Err(NotOpened { source, .. }) => {
+                warn!(device, error = %chain(&source), "its partitions could not be made");
+                return;
+            }
+        };
+        match Table::read(&disk) {
+            Ok(table) => {
+                drop(disk);
+                self.map.make(&table);
+            }
+            // A deploy that failed leaves none.
+            Err(error) => warn!(device, error = %chain(&error), "has no partition table"),
         }
-    })
+    }
 }

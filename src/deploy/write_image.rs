@@ -10,8 +10,9 @@ use super::config_drive::ConfigDrive;
 use super::config_partition::Target;
 use super::error::DeployError;
 use super::image_info::ImageInfo;
+use super::release::{Protected, release};
 use super::{reach, target};
-use crate::block::rescan::take_partitions;
+use crate::block::rescan::{partition_device, take_partitions};
 use crate::block::settle::{self, Settled};
 use crate::block::table::Table;
 use crate::config::Options;
@@ -38,7 +39,8 @@ pub(crate) struct Deployed {
 /// Write this image and its config drive to this disk.
 ///
 /// Nothing is written where firmware could not read it, unless `ignore_bootloader_failure` says that
-/// this machine boots by other means.
+/// this machine boots by other means, or where something `protected` lies on the disk. What else lies there is
+/// taken apart.
 ///
 /// The order: whatever can be found wrong beforehand is, the config drive included; then the
 /// image without its head is on the disk and verified; then partition table and config drive are
@@ -49,11 +51,13 @@ pub(crate) fn write_image(
     device: &BlockDevice,
     image: &ImageInfo,
     options: &Options,
+    protected: &Protected,
 ) -> Result<Deployed, DeployError> {
     reach::check(&Root::system(), device, options.ignore_bootloader_failure)?;
     let job = Job::prepare(context, &device.name, image, options)?;
+    release(&Root::system(), &device.name, protected, context)?;
     let disk = target::open(&device.name, context)?;
-    let (deployed, table) = job.run(context, &disk, options)?;
+    let (deployed, table) = job.run(context, &*disk, options)?;
     if let Err(error) = take_partitions(&Root::system(), &disk, &table) {
         warn!(error = %chain(&error), "the image is written, but its partitions are not visible");
     }
@@ -65,6 +69,15 @@ pub(crate) fn write_image(
             "udev is still at work after the image was written"
         );
     }
+    let partitions = table.partitions().into_iter();
+    let partitions: Vec<String> = partitions
+        .filter_map(|partition| partition_device(&Root::system(), &device.name, partition.number))
+        .collect();
+    info!(
+        device = device.name,
+        partitions = partitions.join(", "),
+        "partitions of the image"
+    );
     Ok(deployed)
 }
 

@@ -67,7 +67,7 @@ impl EraseFlags {
 /// Operators are told to set `driver_info.wipe_special_filesystems` to true to allow it; the
 /// reference's code takes a false in `driver_internal_info` for the same wish (contract/data-plane
 /// 7.8). Both are understood; everything else keeps the guard.
-fn may_wipe_special_filesystems(node: &Node) -> Result<bool, EraseError> {
+pub(crate) fn may_wipe_special_filesystems(node: &Node) -> Result<bool, EraseError> {
     const FLAG: &str = "wipe_special_filesystems";
     let documented = boolean(FLAG, node.field("driver_info", FLAG))?;
     let internal = switch(node, FLAG)?;

@@ -22,7 +22,7 @@ pub(crate) mod fuzzing;
 
 pub(crate) use drive::nvme::identify::read_capabilities;
 pub(crate) use error::EraseError;
-pub(crate) use flags::EraseFlags;
+pub(crate) use flags::{EraseFlags, may_wipe_special_filesystems};
 pub(crate) use guard::{Policy, ReadOnly};
 pub(crate) use method::category::Category;
 #[cfg(test)]

@@ -52,6 +52,7 @@ pub(crate) mod run_files;
 pub(crate) mod scsi;
 pub(crate) mod service;
 pub(crate) mod sg;
+pub(crate) mod swap;
 #[cfg(test)]
 pub(crate) mod test_program;
 pub(crate) mod text_encoding;

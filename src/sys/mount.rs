@@ -51,6 +51,13 @@ pub(crate) fn unmount_devices() {
     }
 }
 
+/// Unmount what is mounted here, at last.
+///
+/// EBUSY while a program has a file open there, or something is mounted below.
+pub(crate) fn unmount(place: &str) -> std::io::Result<()> {
+    Ok(umount2(place, MntFlags::UMOUNT_NOFOLLOW)?)
+}
+
 /// Where devices are mounted, in the order of mounting.
 fn device_mounts(root: &Root) -> Vec<String> {
     mount_table::mounts(root)

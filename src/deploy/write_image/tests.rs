@@ -514,7 +514,14 @@ fn a_block_device_is_deployed_and_its_config_drive_mounted() {
     };
     let options = Options::default();
     let info = ImageInfo::parse(&image.arguments, &options).unwrap();
-    let deployed = write_image(&SilentContext, &block_device, &info, &options).unwrap();
+    let deployed = write_image(
+        &SilentContext,
+        &block_device,
+        &info,
+        &options,
+        &Protected::default(),
+    )
+    .unwrap();
     assert!(deployed.message.contains(device.path()), "{deployed:?}");
 
     let root = Root::system();

@@ -7,11 +7,12 @@ use farrier_plugin::{BlockDevice, Context, ErrorKind, ManagerError, Node, StepAr
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
+use super::erase::has_own_arrays;
 use super::manager::GenericHardwareManager;
 use crate::block::hints::is_empty;
 use crate::config::Options;
-use crate::deploy::{self, ImageInfo};
-use crate::erase::EraseError;
+use crate::deploy::{self, ImageInfo, Protected};
+use crate::erase::{EraseError, may_wipe_special_filesystems};
 
 /// `write_image`: onto the disk that the first manager chooses (contract/data-plane 1.1).
 pub(super) fn write_image(
@@ -25,7 +26,8 @@ pub(super) fn write_image(
     let device = root_device(manager, node)?;
     info!(device = device.name, size = device.size, "root device");
     let image = image.ok_or_else(ImageInfo::missing)?;
-    let deployed = deploy::write_image(context, &device, image, &options)?;
+    let protected = protected(manager, node, &options)?;
+    let deployed = deploy::write_image(context, &device, image, &options, &protected)?;
     *manager
         .written
         .lock()
@@ -69,6 +71,20 @@ pub(super) fn partition_uuids(manager: &GenericHardwareManager) -> Result<Value,
         warn!("no image was written in this run of the agent");
         json!({})
     }))
+}
+
+/// What is left alone on the disk that was chosen, as by an erase.
+fn protected(
+    manager: &GenericHardwareManager,
+    node: &Node,
+    options: &Options,
+) -> Result<Protected, ManagerError> {
+    let may_wipe = may_wipe_special_filesystems(node)?;
+    Ok(Protected {
+        skipped: manager.skip_list(node, None)?,
+        shared_file_systems: options.guard_special_filesystems && !may_wipe,
+        arrays: has_own_arrays(node),
+    })
 }
 
 /// What else the reference would do in such a deploy, and this agent cannot: better no system than

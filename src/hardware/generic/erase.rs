@@ -133,7 +133,7 @@ fn order(
 
 /// Whether the conductor keeps a configuration of software RAID for this node: it was made by a step,
 /// and deployments count on it until a step takes it away.
-fn has_own_arrays(node: &Node) -> bool {
+pub(super) fn has_own_arrays(node: &Node) -> bool {
     node.field("raid_config", "logical_disks")
         .and_then(Value::as_array)
         .is_some_and(|disks| disks.iter().any(|disk| disk["controller"] == "software"))

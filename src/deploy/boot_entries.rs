@@ -50,8 +50,9 @@ impl BootEntries {
         if self.0.read(&name(number))?.is_none() {
             return Err(DeployError::BootEntryLost { name: name(number) });
         }
+        let before = self.order()?;
         let mut order = vec![number];
-        order.extend(self.order()?.into_iter().filter(|listed| {
+        order.extend(before.iter().copied().filter(|listed| {
             *listed != number && others.iter().any(|other| other.number == *listed)
         }));
         if let Err(error) = self.set_order(&order) {
@@ -61,7 +62,9 @@ impl BootEntries {
             }
             return Err(error.into());
         }
-        if !self.order()?.contains(&number) {
+        // Some firmware orders anew, but not back to what was.
+        let now = self.order()?;
+        if !now.contains(&number) || (now == before && now != order) {
             return Err(DeployError::BootEntryLost { name: name(number) });
         }
         for namesake in namesakes {
@@ -136,7 +139,12 @@ impl BootEntries {
         match (self.0.write(&name(number), value), namesakes.first()) {
             (Ok(()), _) => Ok(number),
             (Err(error), Some(namesake)) if error.is_full() => {
-                self.0.write(&name(namesake.number), value)?;
+                let name = name(namesake.number);
+                self.0.write(&name, value)?;
+                // It may be kept in other words, but not in the old ones.
+                if self.0.read(&name)?.as_ref() == Some(&namesake.value) {
+                    return Err(DeployError::BootEntryLost { name });
+                }
                 Ok(namesake.number)
             }
             (Err(error), _) => Err(error.into()),

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
 
+use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
@@ -48,11 +49,14 @@ impl Variables for Firmware {
         } else if memory.room.is_some_and(|room| others + value.len() > room) {
             libc::ENOSPC
         } else {
-            if !memory.drops.contains(&name) {
-                memory.variables.insert(name.to_owned(), value.to_vec());
+            if memory.drops.contains(&name) {
+                return Ok(());
             }
+            memory.variables.insert(name.to_owned(), value.to_vec());
             drop(memory);
-            self.check();
+            if name == ORDER {
+                self.check();
+            }
             return Ok(());
         };
         Err(EfiError::of(
@@ -99,7 +103,7 @@ impl Firmware {
         self.0.borrow().variables.clone()
     }
 
-    /// At each moment, what is booted first is there.
+    /// What is booted first is there.
     fn check(&self) {
         let memory = self.0.borrow();
         let order = numbers_in(memory.variables.get(ORDER).map_or(&[], Vec::as_slice));
@@ -270,4 +274,56 @@ fn entries_that_cannot_be_removed_are_all_told() {
     }
     assert_eq!(firmware.entries().numbers().unwrap(), [1, 3]);
     assert_eq!(firmware.entries().order().unwrap(), [3, 1]);
+}
+
+const LABELS: [&str; 3] = ["debian", "PXE", "UiApp"];
+const NAMES: [&str; 6] = [
+    "Boot0000", "Boot0001", "Boot0002", "Boot0003", "Boot0004", ORDER,
+];
+
+proptest! {
+    /// Whatever is there, and whatever the firmware refuses or drops: a deploy that succeeds boots its entry first, and
+    /// one that fails has taken nothing from anybody.
+    #[test]
+    fn nothing_is_lost_whatever_the_firmware_does(
+        present in prop::collection::btree_map(0_u16..5, 0_usize..3, 0..5),
+        order in prop::collection::vec(0_u16..7, 0..6),
+        room in prop::option::of(0_usize..300),
+        locked in prop::sample::subsequence(&NAMES[..], 0..3),
+        drops in prop::sample::subsequence(&NAMES[..], 0..3),
+    ) {
+        let entries: Vec<(u16, &str)> =
+            present.iter().map(|(number, label)| (*number, LABELS[*label])).collect();
+        let firmware = Firmware::with(&entries, &order);
+        let before = firmware.content();
+        {
+            let mut memory = firmware.0.borrow_mut();
+            let used: usize = before.values().map(Vec::len).sum();
+            memory.room = room.map(|room| used + room);
+            memory.locked = locked;
+            memory.drops = drops;
+        }
+        let outcome = firmware.entries().put_first(&debian());
+        let after = firmware.content();
+        for (number, label) in entries {
+            if label != "debian" || outcome.is_err() {
+                prop_assert!(after.contains_key(&name(number)), "{number}");
+            }
+            if label != "debian" {
+                prop_assert_eq!(&after[&name(number)], &before[&name(number)]);
+            }
+        }
+        match outcome {
+            Ok(number) => {
+                prop_assert_eq!(&after[&name(number)], &debian().encode());
+                let listed = firmware.entries().order().unwrap();
+                prop_assert_eq!(listed[0], number);
+                for listed in &listed {
+                    prop_assert!(after.contains_key(&name(*listed)), "{listed}");
+                }
+            }
+            Err(DeployError::BootEntryLost { .. }) => {}
+            Err(_) => prop_assert_eq!(&after[ORDER], &before[ORDER]),
+        }
+    }
 }

@@ -159,6 +159,10 @@ install() {
     farrier_take /usr/sbin/{mdadm,mdmon,dmsetup,multipath,multipathd} \
         /usr/lib/multipath/lib{check,prio}*.so
 
+    # File systems beside a partition image, made by the agent. mkfs.ext2, mkfs.ext3 and mkfs.ext4 are one program,
+    # which takes their properties from its configuration.
+    farrier_take /usr/sbin/{mke2fs,mkfs.ext2,mkfs.ext3,mkfs.ext4,mkfs.fat,mkfs.vfat,mkfs.xfs,mkswap} /etc/mke2fs.conf
+
     # Log in to the iSCSI targets of firmware's table, and look after the sessions. Both are started by the agent, and
     # only where there is such a table.
     farrier_take /usr/sbin/{iscsistart,iscsid}

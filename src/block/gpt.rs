@@ -1,5 +1,5 @@
-//! GUID partition tables (UEFI specification 2.10, section 5.3): read from either copy, extended to
-//! the disk's true end, given one more partition, written back.
+//! GUID partition tables (UEFI specification 2.10, section 5.3): made new, read from either copy,
+//! extended to the disk's true end, given one more partition, written back.
 
 use flate2::Crc;
 use uuid::Uuid;
@@ -15,7 +15,23 @@ pub(crate) const EFI_SYSTEM: Uuid = Uuid::from_u128(0xc12a7328_f81f_11d2_ba4b_00
 /// Type GUID of a Linux file system, sgdisk's 8300.
 pub(crate) const LINUX_FILE_SYSTEM: Uuid = Uuid::from_u128(0x0fc63daf_8483_4772_8e79_3d69d8477de4);
 
+/// Type GUID of the partition that GRUB keeps its core image in where BIOS boots from a GPT, sgdisk's
+/// EF02.
+pub(crate) const BIOS_BOOT: Uuid = Uuid::from_u128(0x21686148_6449_6e6f_744e_656564454649);
+
+/// Type GUID of a swap area, sgdisk's 8200.
+pub(crate) const LINUX_SWAP: Uuid = Uuid::from_u128(0x0657fd6d_a4ab_43c4_84e5_0933c84b4f4f);
+
 const SIGNATURE: &[u8; 8] = b"EFI PART";
+
+/// Revision 1.0, which is the only one.
+const REVISION: u32 = 0x0001_0000;
+
+/// Entries of a new table, of [`ENTRY`] bytes each: the least that UEFI firmware reserves space for.
+const NEW_ENTRIES: u32 = 128;
+
+/// Where an entry has its name, 36 letters of UTF-16.
+const NAME: usize = 56;
 
 /// Bytes of the header that are defined; it may be longer.
 const HEADER: usize = 92;
@@ -33,12 +49,14 @@ const MOST_PARTITIONS: usize = 255;
 
 /// Offsets in the header, all little endian.
 mod field {
+    pub(super) const REVISION: usize = 8;
     pub(super) const SIZE: usize = 12;
     pub(super) const CRC: usize = 16;
     pub(super) const OWN_BLOCK: usize = 24;
     pub(super) const OTHER_BLOCK: usize = 32;
     pub(super) const FIRST_USABLE: usize = 40;
     pub(super) const LAST_USABLE: usize = 48;
+    pub(super) const DISK_GUID: usize = 56;
     pub(super) const ENTRIES_BLOCK: usize = 72;
     pub(super) const ENTRY_COUNT: usize = 80;
     pub(super) const ENTRY_SIZE: usize = 84;
@@ -57,6 +75,89 @@ pub(crate) struct Gpt {
 }
 
 impl Gpt {
+    /// A table without partitions, with its backup at the disk's end. It is in memory until
+    /// [`Gpt::write`], and counts for nothing without [`super::mbr::Mbr::protective`].
+    pub(crate) fn new(medium: &dyn Medium, disk: Uuid) -> Result<Self, TableError> {
+        let block = u64::from(medium.logical_block_size());
+        let blocks = medium.size() / block;
+        let mut header = vec![0; block as usize];
+        header[..SIGNATURE.len()].copy_from_slice(SIGNATURE);
+        put_u32(&mut header, field::REVISION, REVISION);
+        put_u32(&mut header, field::SIZE, HEADER as u32);
+        put_u64(&mut header, field::OWN_BLOCK, 1);
+        header[field::DISK_GUID..][..16].copy_from_slice(&disk.to_bytes_le());
+        put_u64(&mut header, field::ENTRIES_BLOCK, 2);
+        put_u32(&mut header, field::ENTRY_COUNT, NEW_ENTRIES);
+        put_u32(&mut header, field::ENTRY_SIZE, ENTRY as u32);
+        let mut table = Self {
+            block,
+            blocks,
+            header,
+            entries: vec![0; NEW_ENTRIES as usize * ENTRY],
+            damage: None,
+        };
+        let first = 2 + table.entries_blocks();
+        put_u64(&mut table.header, field::FIRST_USABLE, first);
+        table.move_backup_to_end()?;
+        Ok(table)
+    }
+
+    /// Add a partition under this number, of these bytes, which are whole blocks.
+    pub(crate) fn add(
+        &mut self,
+        number: u32,
+        offset: u64,
+        length: u64,
+        kind: Uuid,
+        guid: Uuid,
+        name: &str,
+    ) -> Result<Partition, TableError> {
+        let full = |reason: &str| TableError::Full {
+            size: length,
+            reason: reason.to_owned(),
+        };
+        let first = offset / self.block;
+        let last = (offset + length) / self.block - 1;
+        let usable =
+            u64_at(&self.header, field::FIRST_USABLE)..=u64_at(&self.header, field::LAST_USABLE);
+        if !usable.contains(&first) || !usable.contains(&last) || last < first {
+            return Err(full("it reaches beyond the usable blocks"));
+        }
+        if self
+            .used()
+            .any(|(_, entry)| first <= u64_at(entry, 40) && u64_at(entry, 32) <= last)
+        {
+            return Err(full("another partition is there"));
+        }
+        let size = self.entry_size();
+        let index = (number as usize).wrapping_sub(1);
+        let entry = self
+            .entries
+            .chunks_mut(size)
+            .nth(index)
+            .filter(|entry| entry[..16] == [0; 16])
+            .ok_or_else(|| full("its entry of the table is in use"))?;
+        write_entry(entry, kind, guid, first, last);
+        for (place, letter) in entry[NAME..ENTRY]
+            .chunks_exact_mut(2)
+            .zip(name.encode_utf16())
+        {
+            place.copy_from_slice(&letter.to_le_bytes());
+        }
+        Ok(Partition {
+            number,
+            offset,
+            length,
+            kind: PartitionKind::Gpt(kind),
+            guid: Some(guid),
+        })
+    }
+
+    /// The disk's own GUID.
+    pub(crate) fn disk_guid(&self) -> Uuid {
+        guid_at(&self.header, field::DISK_GUID)
+    }
+
     /// Read the primary copy, or where that is damaged the one in the last block.
     pub(crate) fn read(medium: &dyn Medium) -> Result<Self, TableError> {
         let block = u64::from(medium.logical_block_size());
@@ -161,11 +262,7 @@ impl Gpt {
             .position(|entry| entry[..16] == [0; 16])
             .ok_or_else(|| full("every entry of the table is in use"))?;
         let entry = &mut self.entries[index * size..][..size];
-        entry.fill(0);
-        entry[..16].copy_from_slice(&kind.to_bytes_le());
-        entry[16..32].copy_from_slice(&guid.to_bytes_le());
-        put_u64(entry, 32, first);
-        put_u64(entry, 40, last);
+        write_entry(entry, kind, guid, first, last);
         Ok(Partition {
             number: index as u32 + 1,
             offset: first * self.block,
@@ -297,6 +394,14 @@ impl Gpt {
     fn entries_blocks(&self) -> u64 {
         (self.entries.len() as u64).div_ceil(self.block)
     }
+}
+
+fn write_entry(entry: &mut [u8], kind: Uuid, guid: Uuid, first: u64, last: u64) {
+    entry.fill(0);
+    entry[..16].copy_from_slice(&kind.to_bytes_le());
+    entry[16..32].copy_from_slice(&guid.to_bytes_le());
+    put_u64(entry, 32, first);
+    put_u64(entry, 40, last);
 }
 
 /// Whether a whole header that belongs into the block with this number is in these bytes of it. They

@@ -15,6 +15,12 @@ pub(crate) const FAT32_LBA: u8 = 0x0c;
 /// Type byte of an EFI system partition.
 pub(crate) const EFI_SYSTEM: u8 = 0xef;
 
+/// Type byte of a partition with a file system of Linux.
+pub(crate) const LINUX: u8 = 0x83;
+
+/// Type byte of a swap area of Linux.
+pub(crate) const LINUX_SWAP: u8 = 0x82;
+
 /// Type byte of an entry that is no partition.
 const UNUSED: u8 = 0x00;
 
@@ -49,10 +55,16 @@ const AIX_VOLUMES: u64 = 7 * 512;
 
 /// Types with which the kernel takes a disk for a Linux one in spite of AIX's mark: swap, Linux,
 /// LVM, RAID.
-const LINUX: [u8; 4] = [0x82, 0x83, 0x8e, 0xfd];
+const OF_LINUX: [u8; 4] = [LINUX_SWAP, LINUX, 0x8e, 0xfd];
 
 /// A CHS address that says "beyond what CHS can say".
 const CHS_BEYOND: [u8; 3] = [0xfe, 0xff, 0xff];
+
+/// The CHS address of the second block, where a protective entry begins.
+const CHS_SECOND: [u8; 3] = [0x00, 0x02, 0x00];
+
+/// The flag of the partition that a BIOS boots from.
+const ACTIVE: u8 = 0x80;
 
 /// A master boot record.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -78,6 +90,78 @@ struct Entry {
 }
 
 impl Mbr {
+    /// A record without partitions and without boot code, with this signature of the disk. It is in
+    /// memory until [`Mbr::write`].
+    pub(crate) fn new(medium: &dyn Medium, signature: u32) -> Self {
+        let block = u64::from(medium.logical_block_size());
+        let mut record = vec![0; 512];
+        record[DISK_SIGNATURE..][..4].copy_from_slice(&signature.to_le_bytes());
+        record[510..].copy_from_slice(&[0x55, 0xaa]);
+        Self {
+            block,
+            blocks: medium.size() / block,
+            record,
+            logical: Vec::new(),
+            links: Vec::new(),
+            slices: Vec::new(),
+        }
+    }
+
+    /// The record before a GPT, whose only entry covers the disk (UEFI specification 2.10, table
+    /// 5.4).
+    pub(crate) fn protective(medium: &dyn Medium) -> Self {
+        let mut mbr = Self::new(medium, 0);
+        let count = u32::try_from(mbr.blocks.saturating_sub(1)).unwrap_or(u32::MAX);
+        mbr.put(0, 0, PROTECTIVE, 1, count);
+        mbr.record[TABLE + 1..][..3].copy_from_slice(&CHS_SECOND);
+        mbr
+    }
+
+    /// Add a primary partition under this number, of these bytes, which are whole blocks; `active`
+    /// is what a BIOS boots from.
+    pub(crate) fn add(
+        &mut self,
+        number: u32,
+        offset: u64,
+        length: u64,
+        kind: u8,
+        active: bool,
+    ) -> Result<Partition, TableError> {
+        let full = |reason: &str| TableError::Full {
+            size: length,
+            reason: reason.to_owned(),
+        };
+        let slot = (number as usize).wrapping_sub(1);
+        if slot >= 4 || self.slot(slot) != [0; ENTRY] {
+            return Err(full("its entry of the table is in use"));
+        }
+        let entry = Entry {
+            number,
+            kind,
+            first: offset / self.block,
+            count: length / self.block,
+        };
+        if entry.first == 0 || entry.count == 0 || entry.first + entry.count > self.blocks {
+            return Err(full("it reaches beyond the disk"));
+        }
+        let is_over = |other: &Entry| {
+            entry.first < other.first + other.count && other.first < entry.first + entry.count
+        };
+        if self.entries().any(|other| is_over(&other)) {
+            return Err(full("another partition is there"));
+        }
+        // The last block counts, too: some firmware adds the two numbers in 32 bits.
+        let [first, count] = [entry.first, entry.count].map(u32::try_from);
+        let (Ok(first), Ok(count)) = (first, count) else {
+            return Err(full("the table cannot address it"));
+        };
+        if first.checked_add(count).is_none() {
+            return Err(full("the table cannot address it"));
+        }
+        self.put(slot, if active { ACTIVE } else { 0 }, kind, first, count);
+        Ok(self.describe(entry))
+    }
+
     /// Read the record and follow its extended partition.
     ///
     /// [`TableError::Absent`] where the disk starts with something else, also where that is the
@@ -198,13 +282,7 @@ impl Mbr {
         let too_far = |_| full("the table cannot address it");
         let start = u32::try_from(entry.first).map_err(too_far)?;
         let count = u32::try_from(entry.count).map_err(too_far)?;
-        let bytes = &mut self.record[TABLE + slot * ENTRY..][..ENTRY];
-        bytes[0] = 0;
-        bytes[1..4].copy_from_slice(&CHS_BEYOND);
-        bytes[4] = kind;
-        bytes[5..8].copy_from_slice(&CHS_BEYOND);
-        bytes[8..12].copy_from_slice(&start.to_le_bytes());
-        bytes[12..16].copy_from_slice(&count.to_le_bytes());
+        self.put(slot, 0, kind, start, count);
         Ok(self.describe(entry))
     }
 
@@ -226,6 +304,16 @@ impl Mbr {
     pub(crate) fn write(&self, medium: &dyn Medium) -> Result<(), TableError> {
         medium.write_at(0, &self.record)?;
         Ok(())
+    }
+
+    fn put(&mut self, slot: usize, flag: u8, kind: u8, first: u32, count: u32) {
+        let bytes = &mut self.record[TABLE + slot * ENTRY..][..ENTRY];
+        bytes[0] = flag;
+        bytes[1..4].copy_from_slice(&CHS_BEYOND);
+        bytes[4] = kind;
+        bytes[5..8].copy_from_slice(&CHS_BEYOND);
+        bytes[8..12].copy_from_slice(&first.to_le_bytes());
+        bytes[12..16].copy_from_slice(&count.to_le_bytes());
     }
 
     fn primary(&self) -> impl Iterator<Item = Entry> {
@@ -251,7 +339,7 @@ impl Mbr {
     fn is_of_aix(&self, medium: &dyn Medium) -> Result<bool, TableError> {
         let is_linux = |slot| {
             let kind = self.slot(slot)[4];
-            LINUX.contains(&kind) || EXTENDED.contains(&kind)
+            OF_LINUX.contains(&kind) || EXTENDED.contains(&kind)
         };
         if self.record[..4] != AIX || (0..4).any(is_linux) || medium.size() < AIX_VOLUMES + 512 {
             return Ok(false);

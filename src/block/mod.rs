@@ -37,6 +37,7 @@ pub(crate) mod signatures;
 pub(crate) mod skip;
 mod slices;
 pub(crate) mod stack;
+pub(crate) mod superblocks;
 pub(crate) mod table;
 pub(crate) mod table_error;
 pub(crate) mod take_apart;

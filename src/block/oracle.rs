@@ -255,4 +255,94 @@ proptest! {
             prop_assert!(apart, "{added:?} over {other:?}");
         }
     }
+
+    /// A table made new: whatever fits is read by the other as it was asked for, and what does not is
+    /// refused without a change.
+    #[test]
+    fn gptman_reads_a_new_table_either_copy(
+        (block, size) in disks(), wishes in wishes(8)
+    ) {
+        let medium = MemoryMedium::of(vec![0; size], block as u32);
+        let disk = Uuid::from_bytes_le([0xd2; 16]);
+        let mut ours = Gpt::new(&medium, disk).unwrap();
+        let (theirs, _) = their_gpt(block, size, &wishes);
+        let mut expected = Vec::new();
+        for (number, entry) in theirs.iter().filter(|(_, entry)| entry.is_used()) {
+            let wanted = Partition {
+                number,
+                offset: entry.starting_lba * block as u64,
+                length: entry.size().unwrap() * block as u64,
+                kind: PartitionKind::Gpt(gpt::LINUX_SWAP),
+                guid: Some(Uuid::from_bytes_le(entry.unique_partition_guid)),
+            };
+            let add = |table: &mut Gpt, number| table.add(
+                number, wanted.offset, wanted.length, gpt::LINUX_SWAP, wanted.guid.unwrap(), "primary",
+            );
+            prop_assert_eq!(&add(&mut ours, number).unwrap(), &wanted);
+            let before = ours.clone();
+            for number in [number, number + 1, 0, 129] {
+                prop_assert!(add(&mut ours, number).is_err());
+            }
+            prop_assert_eq!(&ours, &before);
+            expected.push(wanted);
+        }
+        ours.write(&medium).unwrap();
+        Mbr::protective(&medium).write(&medium).unwrap();
+        let Table::Gpt(again) = Table::read(&medium).unwrap() else {
+            panic!("no GPT");
+        };
+        prop_assert_eq!(again.partitions(), expected.clone());
+        prop_assert!(again.backup_is_at_end());
+        prop_assert_eq!(again.disk_guid(), disk);
+        for damaged in [None, Some(block)] {
+            let mut content = medium.content();
+            if let Some(place) = damaged {
+                content[place] ^= 1;
+            }
+            let read = GPT::read_from(&mut Cursor::new(content), block as u64).unwrap();
+            prop_assert_eq!(read.is_backup(), damaged.is_some());
+            prop_assert_eq!(read.header.disk_guid, [0xd2; 16]);
+            prop_assert_eq!(read.header.first_usable_lba, theirs.header.first_usable_lba);
+            prop_assert_eq!(read.header.last_usable_lba, theirs.header.last_usable_lba);
+            prop_assert_eq!(partitions_of_gpt(&read), expected.clone());
+            for (_, entry) in read.iter().filter(|(_, entry)| entry.is_used()) {
+                prop_assert_eq!(entry.partition_name.as_str(), "primary");
+            }
+        }
+        let said = MBR::read_from(&mut Cursor::new(medium.content()), block as u32).unwrap();
+        prop_assert_eq!((said[1].sys, said[1].starting_lba), (0xee, 1));
+        prop_assert_eq!(said[1].sectors as usize, size / block - 1);
+    }
+
+    #[test]
+    fn mbrman_reads_a_new_record(
+        (block, size) in disks(), wishes in wishes(3), active in 0..5_u32
+    ) {
+        let medium = MemoryMedium::of(vec![0; size], block as u32);
+        let mut ours = Mbr::new(&medium, 0x0403_0201);
+        let (theirs, _) = their_mbr(block, size, &wishes, 0);
+        let mut expected = Vec::new();
+        for (number, entry) in theirs.iter().filter(|(_, entry)| entry.is_used()) {
+            let [first, count] = [entry.starting_lba, entry.sectors].map(u64::from);
+            let (offset, length) = (first * block as u64, count * block as u64);
+            let number = number as u32;
+            let add = |table: &mut Mbr, number| {
+                table.add(number, offset, length, mbr::LINUX, number == active)
+            };
+            expected.push(add(&mut ours, number).unwrap());
+            let before = ours.clone();
+            for number in [number, number + 1, 0, 5] {
+                prop_assert!(add(&mut ours, number).is_err());
+            }
+            prop_assert_eq!(&ours, &before);
+        }
+        ours.write(&medium).unwrap();
+        prop_assert_eq!(Mbr::read(&medium).unwrap().partitions(), expected.clone());
+        let read = MBR::read_from(&mut Cursor::new(medium.content()), block as u32).unwrap();
+        prop_assert_eq!(partitions_of_mbr(&read), expected);
+        prop_assert_eq!(read.header.disk_signature, [1, 2, 3, 4]);
+        for (number, entry) in read.iter().filter(|(_, entry)| entry.is_used()) {
+            prop_assert_eq!(entry.is_active(), number as u32 == active);
+        }
+    }
 }

@@ -2,15 +2,20 @@
 //! EFI system partition by, without the kernel knowing the partition yet.
 
 use super::fat::{Fat, text};
+use super::superblocks::{BTRFS_MAGIC, BTRFS_MAGIC_OFFSET, BTRFS_SUPERBLOCK};
 use crate::sys::block_device::{DiskError, Medium};
 
-/// Bytes from the start that hold all superblocks that are looked at: ISO 9660's ends at 34 KiB.
-const START: usize = 36 * 1024;
+/// Where the first superblock of btrfs begins.
+const BTRFS: usize = 64 * 1024;
+
+/// Bytes from the start that hold all superblocks that are looked at: that of btrfs is the last.
+const START: usize = BTRFS + BTRFS_SUPERBLOCK as usize;
 
 /// A file system.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct FileSystem {
-    /// The kernel's name of its kind: `vfat`, `iso9660`, `ext4` (for ext2 and ext3 too), `xfs`.
+    /// The kernel's name of its kind: `vfat`, `iso9660`, `ext4` (for ext2 and ext3 too), `xfs`,
+    /// `btrfs`.
     pub kind: &'static str,
     /// Its label, trimmed; empty where it has none.
     pub label: String,
@@ -31,6 +36,7 @@ pub(crate) fn file_system(
     medium.read_at(offset, &mut start)?;
     if let Some(found) = ext(&start)
         .or_else(|| xfs(&start))
+        .or_else(|| btrfs(&start))
         .or_else(|| iso9660(&start))
     {
         return Ok(Some(found));
@@ -75,6 +81,23 @@ fn xfs(start: &[u8]) -> Option<FileSystem> {
         label: text(&superblock[108..120]),
         uuid: uuid(&superblock[32..48]),
         largest_block: u32::from(u16::from_be_bytes([superblock[102], superblock[103]])),
+    })
+}
+
+fn btrfs(start: &[u8]) -> Option<FileSystem> {
+    let superblock = start.get(BTRFS..)?;
+    let is_magic = superblock
+        .get(BTRFS_MAGIC_OFFSET..)?
+        .starts_with(BTRFS_MAGIC);
+    (is_magic && superblock.len() >= 1024).then(|| {
+        let mut sector = [0; 4];
+        sector.copy_from_slice(&superblock[144..148]);
+        FileSystem {
+            kind: "btrfs",
+            label: text(&superblock[299..555]),
+            uuid: uuid(&superblock[32..48]),
+            largest_block: u32::from_le_bytes(sector),
+        }
     })
 }
 

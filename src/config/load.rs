@@ -148,13 +148,6 @@ fn without_effect(options: &Options) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if options.efi_system_partition_size != default.efi_system_partition_size {
-        warnings.push(
-            "the option [disk_utils] efi_system_partition_size has no effect: this agent writes no \
-             partition images"
-                .to_owned(),
-        );
-    }
     warnings
 }
 
@@ -510,14 +503,9 @@ mod tests {
         let machine = Machine::new("ipa-inject-files-priority=0");
         assert!(load(&machine.sources).unwrap().warnings.is_empty());
         let machine = Machine::new("ipa-inject-files-priority=50");
-        machine.file(
-            "etc/farrier.conf",
-            "[disk_utils]\nefi_system_partition_size = 200\n",
-        );
         let warnings = load(&machine.sources).unwrap().warnings;
-        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(warnings[0].contains("inject_files_priority"));
-        assert!(warnings[1].contains("efi_system_partition_size"));
     }
 
     #[test]

@@ -26,8 +26,12 @@ use crate::config::Options;
 use crate::stream::{Credentials, DownloadError, Location, Proxies, describe, fetch};
 use crate::sys::read_only::ReadOnly;
 
-/// The largest config drive, in MiB.
+/// The largest config drive beside a whole-disk image, in MiB.
 pub(super) const LIMIT_MIB: u64 = 64;
+
+/// The largest config drive beside a partition image, in MiB: it has a partition of its own size, and
+/// the reference has no limit. This is just below [`READ_LIMIT`], to which a size is found out.
+pub(super) const PARTITION_LIMIT_MIB: u64 = (READ_LIMIT >> 20) - 1;
 
 /// Bytes of a download that are taken: the largest config drive as base64 of incompressible data,
 /// with line breaks.
@@ -79,12 +83,13 @@ impl FilesError {
 
 impl ConfigDrive {
     /// Decode what the conductor sent, a URL or base64, once to its end: what is wrong with it
-    /// shows before the disk is touched.
+    /// shows before the disk is touched. One of more MiB than the limit is an error.
     pub(super) fn decode(
         sent: &Arc<str>,
         node: &str,
         options: &Options,
         context: &dyn Context,
+        limit_mib: u64,
     ) -> Result<Self, DeployError> {
         let (sent, layers, origin) = if is_url(sent) {
             let location = parse(sent, node)?;
@@ -96,13 +101,13 @@ impl ConfigDrive {
             let layers = vec![Layer::base64(sent.as_bytes())];
             (Sent::Text(Arc::clone(sent)), layers, String::new())
         };
-        Self::find(sent, layers, node, &origin)
+        Self::find(sent, layers, node, &origin, limit_mib)
     }
 
     /// What a server sent.
     #[cfg(any(test, fuzzing))]
     pub(super) fn downloaded(bytes: Vec<u8>) -> Result<Self, DeployError> {
-        Self::find(Sent::Downloaded(bytes), Vec::new(), "node", "")
+        Self::find(Sent::Downloaded(bytes), Vec::new(), "node", "", LIMIT_MIB)
     }
 
     /// Take off layers until there is a file system.
@@ -111,6 +116,7 @@ impl ConfigDrive {
         mut layers: Vec<Layer>,
         node: &str,
         origin: &str,
+        limit_mib: u64,
     ) -> Result<Self, DeployError> {
         loop {
             let mut start = Vec::new();
@@ -124,7 +130,7 @@ impl ConfigDrive {
                     file_system,
                     size: 0,
                 };
-                drive.check(&start, node, origin)?;
+                drive.check(&start, node, origin, limit_mib)?;
                 return Ok(drive);
             }
             match Layer::around(&start) {
@@ -135,15 +141,21 @@ impl ConfigDrive {
     }
 
     /// Whether it can be read to its end, is not too large and not cut off.
-    fn check(&mut self, start: &[u8], node: &str, origin: &str) -> Result<(), DeployError> {
+    fn check(
+        &mut self,
+        start: &[u8],
+        node: &str,
+        origin: &str,
+        limit_mib: u64,
+    ) -> Result<(), DeployError> {
         self.size = self
             .reader()
             .and_then(|mut reader| io::copy(&mut reader, &mut io::sink()))
             .map_err(|error| content_error(&self.layers, node, origin, &error.to_string()))?;
         let mib = self.size.div_ceil(1 << 20);
-        if mib > LIMIT_MIB {
+        if mib > limit_mib {
             return Err(DeployError::ConfigDrive(format!(
-                "Config drive size exceeds maximum limit of {LIMIT_MIB}MiB. Size of the given \
+                "Config drive size exceeds maximum limit of {limit_mib}MiB. Size of the given \
                  config drive is {mib} MiB for node {node}."
             )));
         }
@@ -156,6 +168,10 @@ impl ConfigDrive {
                 .map_or(0, |fat| fat.announced_size()),
         };
         if announced > self.size {
+            // What is larger goes to the disk as it is, and is never in memory as a whole.
+            if mib > LIMIT_MIB {
+                return Ok(());
+            }
             let image = self
                 .unpacked()
                 .map_err(|source| self.unreadable(node, source))?;

@@ -1,4 +1,5 @@
-//! The config drive's partition on a disk with a whole-disk image (contract/data-plane 4.3).
+//! The config drive's partition: on a disk with a whole-disk image (contract/data-plane 4.3) it is found
+//! or made, beside a partition image it is there.
 
 use std::io::Read;
 
@@ -75,6 +76,28 @@ impl Target<'_> {
         Ok(partition)
     }
 
+    /// MiB of a partition that takes the config drive, for [`Target::fill`].
+    pub(super) fn mib_for(self, drive: &ConfigDrive) -> u64 {
+        if self.rebuilds_of(drive) {
+            // Small files take more room as FAT with large clusters.
+            LIMIT_MIB.max(drive.size().div_ceil(1 << 20) * 2)
+        } else {
+            drive.size().div_ceil(1 << 20)
+        }
+    }
+
+    /// Put the config drive into this partition, whose start holds nothing that counts.
+    pub(super) fn fill(
+        self,
+        drive: &ConfigDrive,
+        partition: &Partition,
+    ) -> Result<(), DeployError> {
+        match self.unpacked(drive)? {
+            Some(image) => self.rebuild(&self.files(drive, &image)?, partition),
+            None => self.write(drive, partition),
+        }
+    }
+
     /// Whether the disk can take the config drive, as far as that can be said before it is touched.
     pub(super) fn check(self, drive: &ConfigDrive) -> Result<(), DeployError> {
         if let Some(image) = self.unpacked(drive)? {
@@ -137,8 +160,17 @@ impl Target<'_> {
 
     /// The image, where it cannot go onto the disk as it is.
     fn unpacked(self, drive: &ConfigDrive) -> Result<Option<Vec<u8>>, DeployError> {
-        if !self.rebuilds && drive.largest_block() >= self.medium.logical_block_size() {
+        if !self.rebuilds_of(drive) {
             return Ok(None);
+        }
+        let mib = drive.size().div_ceil(1 << 20);
+        if mib > LIMIT_MIB {
+            return Err(DeployError::ConfigDrive(format!(
+                "Config drive for node {} has {mib} MiB, and at most {LIMIT_MIB} MiB can be made into \
+                 the FAT file system that {}",
+                self.node,
+                self.needs()
+            )));
         }
         let unpacked = drive.unpacked();
         unpacked
@@ -156,19 +188,28 @@ impl Target<'_> {
             },
             Err(error) => chain(&error),
         };
-        let needs = match self.rebuilds {
+        Err(DeployError::ConfigDrive(format!(
+            "Config drive for node {} cannot be made into the FAT file system that {}. Error: {why}",
+            self.node,
+            self.needs()
+        )))
+    }
+
+    /// Whether the config drive goes onto this disk as a FAT file system of its files.
+    fn rebuilds_of(self, drive: &ConfigDrive) -> bool {
+        self.rebuilds || drive.largest_block() < self.medium.logical_block_size()
+    }
+
+    /// What asks for a FAT file system.
+    fn needs(self) -> String {
+        match self.rebuilds {
             true => "the option config_drive_rebuild asks for".to_owned(),
             false => format!(
                 "{} with blocks of {} bytes needs",
                 self.device,
                 self.medium.logical_block_size()
             ),
-        };
-        Err(DeployError::ConfigDrive(format!(
-            "Config drive for node {} cannot be made into the FAT file system that {needs}. Error: \
-             {why}",
-            self.node
-        )))
+        }
     }
 
     /// Make a FAT file system of the files.

@@ -64,6 +64,51 @@ pub enum DeployError {
         #[source]
         source: TableError,
     },
+    /// The partitions of a partition image have no room (contract/data-plane 3.2).
+    #[error(
+        "The partitions of this deploy do not fit {device} ({partitions}): {why}. They come from \
+         root_gb, ephemeral_gb and swap_mb of the node's instance_info, the disk from its root device \
+         hints; nothing was written"
+    )]
+    DoesNotFit {
+        /// The disk.
+        device: String,
+        /// Each with its size, in order.
+        partitions: String,
+        /// What is short.
+        why: String,
+    },
+    /// There is no program that makes this file system (contract/data-plane 3.3).
+    #[error("Failed to create a file system. File system {format} is not supported.{offered}")]
+    FileSystemNotSupported {
+        /// Its name.
+        format: String,
+        /// What to do, after a space.
+        offered: String,
+    },
+    /// A file system beside a partition image could not be made.
+    #[error("Failed to create a {format} file system in the {label} partition of {device}")]
+    FileSystem {
+        /// Its name: `vfat`, `swap`, or as `ephemeral_format` says.
+        format: String,
+        /// What the partition is for.
+        label: &'static str,
+        /// The disk.
+        device: String,
+        /// Why not.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// A partition image that is a disk of its own.
+    #[error(
+        "The image {image} is one of a whole disk: it has a partition table, and its partitions would be \
+         found by nothing inside of the root partition. Deploy it without image_type=partition, kernel \
+         and ramdisk"
+    )]
+    ImageIsDisk {
+        /// The image's id.
+        image: String,
+    },
     /// Installing a boot loader for BIOS is switched off (contract/data-plane 5.2).
     #[error(
         "Install of legacy BIOS bootloaders disabled by CONF.enable_bios_bootloader_install as \
@@ -160,6 +205,37 @@ pub enum DeployError {
          be corrupted or it uses a different sector size than the device. Error"
     )]
     PartitionTable(#[source] TableError),
+    /// What is to be kept of a disk is not there (contract/data-plane 3.4).
+    #[error(
+        "The ephemeral partition of {device} cannot be preserved: {why}. Nothing was written; rebuild \
+         without preserving it, or with the sizes, boot mode and disk label of the last deploy"
+    )]
+    Preserve {
+        /// The disk.
+        device: String,
+        /// What is not as it was.
+        why: String,
+    },
+    /// The partition table of a partition image could not be written.
+    #[error("Failed to create the partitions on device {device}")]
+    Partitions {
+        /// The disk.
+        device: String,
+        /// Why not.
+        #[source]
+        source: TableError,
+    },
+    /// A partition image does not go into its partition (contract/data-plane 3.1).
+    #[error(
+        "Root partition is too small for requested image. Image virtual size: {image_mib} MB, Root \
+         size: {root_mib} MB"
+    )]
+    RootTooSmall {
+        /// MiB of the image, rounded up; a lower bound where the server did not tell.
+        image_mib: u64,
+        /// MiB of the partition.
+        root_mib: u64,
+    },
     /// The image did not get onto the disk.
     #[error(transparent)]
     Stream(#[from] StreamError),
@@ -195,9 +271,11 @@ impl DeployError {
             Self::ConfigDrive(_)
             | Self::ConfigDriveContent { .. }
             | Self::ConfigDrivePlace { .. }
+            | Self::DoesNotFit { .. }
             | Self::NoPartitions { .. }
             | Self::NotOffered { .. }
             | Self::OutOfReach { .. }
+            | Self::Preserve { .. }
             | Self::PartitionTable(_) => ErrorKind::Deployment,
             Self::BootEntriesFull
             | Self::BootEntriesKept { .. }
@@ -207,12 +285,17 @@ impl DeployError {
             | Self::UefiVariables(_) => ErrorKind::CommandExecution,
             Self::HolderProtected { .. } | Self::RootProtected { .. } => ErrorKind::ProtectedDevice,
             Self::Block(_) => ErrorKind::BlockDevice,
-            Self::LegacyBootloader | Self::NoLoader { .. } => ErrorKind::InvalidImage,
+            Self::ImageIsDisk { .. } | Self::LegacyBootloader | Self::NoLoader { .. } => {
+                ErrorKind::InvalidImage
+            }
             Self::NoEsp(_) => ErrorKind::DeviceNotFound,
-            Self::Arguments(_) => ErrorKind::InvalidCommandParams,
-            Self::NoChecksum(_) => ErrorKind::Rest,
+            Self::Arguments(_) | Self::RootTooSmall { .. } => ErrorKind::InvalidCommandParams,
+            Self::FileSystemNotSupported { .. } | Self::NoChecksum(_) => ErrorKind::Rest,
             Self::Stream(error) => error.kind(),
-            Self::RootMounted { .. } | Self::Target { .. } => ErrorKind::ImageWrite,
+            Self::FileSystem { .. }
+            | Self::Partitions { .. }
+            | Self::RootMounted { .. }
+            | Self::Target { .. } => ErrorKind::ImageWrite,
         }
     }
 }

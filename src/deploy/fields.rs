@@ -11,6 +11,9 @@ use serde_json::{Map, Value};
 use super::error::DeployError;
 use crate::block::hints::is_empty;
 
+/// The largest whole number that a JSON number with a fraction holds exactly.
+const MOST_WHOLE: f64 = 9_007_199_254_740_992.0;
+
 /// An object, and what messages call it.
 #[derive(Clone, Copy)]
 pub(super) struct Fields<'a> {
@@ -96,6 +99,22 @@ impl<'a> Fields<'a> {
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
             Some(_) => Err(self.wrong(name, "true or false")),
         }
+    }
+
+    /// A whole number that is not negative. `2048.0`, which JSON does not tell from it, is one too.
+    pub(super) fn whole_number(self, name: &str) -> Result<Option<u64>, DeployError> {
+        let Some(value) = self.value(name) else {
+            return Ok(None);
+        };
+        let whole = |number: f64| {
+            (number.fract() == 0.0 && (0.0..=MOST_WHOLE).contains(&number)).then_some(number as u64)
+        };
+        match value {
+            Value::Number(number) => number.as_u64().or_else(|| number.as_f64().and_then(whole)),
+            _ => None,
+        }
+        .map(Some)
+        .ok_or_else(|| self.wrong(name, "a whole number that is not negative"))
     }
 
     /// A list of strings with at least one element.

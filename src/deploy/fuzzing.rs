@@ -5,7 +5,7 @@ use std::sync::Arc;
 use farrier_plugin::{SilentContext, StepArguments};
 use serde_json::{Map, Value};
 
-use super::config_drive::ConfigDrive;
+use super::config_drive::{self, ConfigDrive};
 use super::error::DeployError;
 use super::image_info::{ImageInfo, is_url};
 use crate::config::Options;
@@ -33,6 +33,7 @@ pub(crate) fn config_drive(data: &[u8]) {
         "node",
         &Options::default(),
         &SilentContext,
+        config_drive::LIMIT_MIB,
     ));
 }
 
@@ -61,7 +62,7 @@ pub(crate) fn image_info(data: &[u8]) {
     if let Ok(info) = ImageInfo::parse(&arguments, &options) {
         info.id();
         info.node();
-        info.is_partition_image();
+        info.partitions();
         info.config_drive();
         let _ = info.request(&options, "writing image");
     }

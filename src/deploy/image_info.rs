@@ -1,5 +1,9 @@
 //! `image_info`, the conductor's description of an image (contract/data-plane 1.2, 1.3, 1.7).
 
+mod partitions;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,6 +12,7 @@ use base64::prelude::BASE64_STANDARD;
 use farrier_plugin::StepArguments;
 use serde_json::Value;
 
+pub(super) use self::partitions::PartitionWishes;
 use super::error::DeployError;
 use super::fields::Fields;
 use crate::config::{Options, Secret};
@@ -25,7 +30,7 @@ pub(crate) struct ImageInfo {
     id: String,
     urls: Vec<Arc<str>>,
     node: Option<Arc<str>>,
-    is_partition_image: bool,
+    partitions: Option<PartitionWishes>,
     disk_format: Option<Arc<str>>,
     hash: Option<HashPair>,
     checksum: Option<Arc<str>>,
@@ -79,7 +84,10 @@ impl ImageInfo {
             id: id.split('?').next().unwrap_or_default().to_owned(),
             urls,
             node: fields.word("node_uuid"),
-            is_partition_image: fields.word("image_type").as_deref() == Some("partition"),
+            partitions: match fields.word("image_type").as_deref() {
+                Some("partition") => Some(PartitionWishes::parse(fields)?),
+                _ => None,
+            },
             disk_format: fields.text_unless_empty("disk_format")?,
             hash: hash_pair(fields)?,
             checksum: non_empty(fields, "checksum")?,
@@ -112,9 +120,9 @@ impl ImageInfo {
         self.node.as_deref().unwrap_or("local")
     }
 
-    /// Whether it is the image of one partition.
-    pub(super) fn is_partition_image(&self) -> bool {
-        self.is_partition_image
+    /// The partitions around it, where it is the image of one.
+    pub(super) fn partitions(&self) -> Option<&PartitionWishes> {
+        self.partitions.as_ref()
     }
 
     /// The config drive as it was sent: a URL, or base64 of a compressed image. Empty is none.
@@ -319,6 +327,3 @@ fn non_empty(fields: Fields<'_>, name: &str) -> Result<Option<Arc<str>>, DeployE
         },
     }
 }
-
-#[cfg(test)]
-mod tests;

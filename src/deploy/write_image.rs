@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use farrier_plugin::{BlockDevice, Context, chain};
-use serde_json::{Value, json};
+use farrier_plugin::{BlockDevice, Context, Node, chain};
+use serde_json::json;
 use tracing::{info, warn};
 
-use super::config_drive::ConfigDrive;
+use super::config_drive::{ConfigDrive, LIMIT_MIB};
 use super::config_partition::Target;
+use super::deployed::Deployed;
 use super::error::DeployError;
 use super::image_info::ImageInfo;
+use super::partition_image::PartitionJob;
 use super::release::{Protected, release};
 use super::{reach, target};
 use crate::block::rescan::{partition_device, take_partitions};
@@ -18,6 +20,7 @@ use crate::block::table::Table;
 use crate::config::Options;
 use crate::stream::{ImageRequest, Staged, stage};
 use crate::sys::block_device::Medium;
+use crate::sys::efivars::EfiVariables;
 use crate::sys::root::Root;
 
 /// Where the disk's signature lies in its first block.
@@ -25,16 +28,6 @@ const DISK_SIGNATURE: u64 = 440;
 
 /// How long udev may take to name the new partitions.
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);
-
-/// What a deploy left on the disk.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Deployed {
-    /// `image (<id>) written to device <dev> root_uuid=<uuid>`, which the step's result carries
-    /// after `prepare_image: `.
-    pub message: String,
-    /// The answer to `standby.get_partition_uuids`.
-    pub partition_uuids: Value,
-}
 
 /// Write this image and its config drive to this disk.
 ///
@@ -48,22 +41,38 @@ pub(crate) struct Deployed {
 /// earlier, however, does not boot.
 pub(crate) fn write_image(
     context: &dyn Context,
+    node: &Node,
     device: &BlockDevice,
     image: &ImageInfo,
     options: &Options,
     protected: &Protected,
 ) -> Result<Deployed, DeployError> {
-    reach::check(&Root::system(), device, options.ignore_bootloader_failure)?;
-    let job = Job::prepare(context, &device.name, image, options)?;
-    release(&Root::system(), &device.name, protected, context)?;
-    let disk = target::open(&device.name, context)?;
-    let (deployed, table) = job.run(context, &*disk, options)?;
-    if let Err(error) = take_partitions(&Root::system(), &disk, &table) {
+    let root = Root::system();
+    let name = &device.name;
+    reach::check(&root, device, options.ignore_bootloader_failure)?;
+    let disk;
+    let (deployed, table) = match image.partitions() {
+        None => {
+            let job = Job::prepare(context, name, image, options)?;
+            release(&root, name, protected, context)?;
+            disk = target::open(name, context)?;
+            job.run(context, &*disk, options)?
+        }
+        Some(wishes) => {
+            let uefi = EfiVariables::exist(&root);
+            let image = (image, wishes);
+            let job = PartitionJob::prepare(context, node, uefi, name, image, options)?;
+            release(&root, name, protected, context)?;
+            disk = target::open(name, context)?;
+            job.run(context, &disk)?
+        }
+    };
+    if let Err(error) = take_partitions(&root, &disk, &table) {
         warn!(error = %chain(&error), "the image is written, but its partitions are not visible");
     }
     // udev looks at the disk once it is unlocked, and names what it finds there.
     drop(disk);
-    if settle::wait(&Root::system(), SETTLE_LIMIT) == Settled::TimedOut {
+    if settle::wait(&root, SETTLE_LIMIT) == Settled::TimedOut {
         warn!(
             device = device.name,
             "udev is still at work after the image was written"
@@ -71,7 +80,7 @@ pub(crate) fn write_image(
     }
     let partitions = table.partitions().into_iter();
     let partitions: Vec<String> = partitions
-        .filter_map(|partition| partition_device(&Root::system(), &device.name, partition.number))
+        .filter_map(|partition| partition_device(&root, &device.name, partition.number))
         .collect();
     info!(
         device = device.name,
@@ -96,15 +105,10 @@ impl<'a> Job<'a> {
         info: &'a ImageInfo,
         options: &Options,
     ) -> Result<Self, DeployError> {
-        if info.is_partition_image() {
-            return Err(DeployError::NotOffered {
-                what: "Partition images are",
-            });
-        }
         let request = info.request(options, device)?;
         let drive = info
             .config_drive()
-            .map(|sent| ConfigDrive::decode(&sent, info.node(), options, context))
+            .map(|sent| ConfigDrive::decode(&sent, info.node(), options, context, LIMIT_MIB))
             .transpose()?;
         Ok(Self {
             info,

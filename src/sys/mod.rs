@@ -22,6 +22,7 @@ pub(crate) mod link;
 pub(crate) mod log;
 #[cfg(test)]
 pub(crate) mod loop_device;
+pub(crate) mod loop_range;
 pub(crate) mod loopback;
 mod mask;
 pub(crate) mod md_array;

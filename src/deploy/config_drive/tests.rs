@@ -33,7 +33,7 @@ pub(super) fn decode(sent: &str) -> Result<Vec<u8>, DeployError> {
         image_download_connection_retries: 0,
         ..Options::default()
     };
-    let drive = ConfigDrive::decode(&sent.into(), "n1", &options, &SilentContext)?;
+    let drive = ConfigDrive::decode(&sent.into(), "n1", &options, &SilentContext, LIMIT_MIB)?;
     let mut content = Vec::new();
     drive.reader().unwrap().read_to_end(&mut content).unwrap();
     assert_eq!(content.len() as u64, drive.size());

@@ -41,7 +41,7 @@ fn the_recorded_request_is_understood() {
     let info = ImageInfo::parse(&arguments, &options).unwrap();
     assert_eq!(info.node(), "70dce487-582e-5e56-a3ed-a1541ed73826");
     assert_eq!(info.config_drive().as_deref(), Some("H4sI"));
-    assert!(!info.is_partition_image());
+    assert_eq!(info.partitions(), None);
     let request = info.request(&options, "/dev/vda").unwrap();
     assert_eq!(request.id, "one.raw");
     assert_eq!(request.format, Format::Raw);
@@ -446,4 +446,74 @@ fn proxies_are_taken_over() {
             no_proxy: Some(".example,10.0.0.5".to_owned())
         }
     );
+}
+
+#[test]
+fn the_partitions_around_an_image_are_read_by_type() {
+    let options = Options::default();
+    let parse = |changes: Value| {
+        let mut info = recorded();
+        info["image_type"] = json!("partition");
+        info["root_mb"] = json!(10240);
+        for (name, value) in changes.as_object().unwrap() {
+            info[name] = value.clone();
+        }
+        ImageInfo::parse(&arguments(info), &options)
+    };
+    // As the conductor sends it, with what nobody reads.
+    let info = parse(json!({
+        "root_gb": 10, "root_mb": 10240, "swap_mb": 512, "ephemeral_mb": 2048.0,
+        "ephemeral_format": "xfs", "preserve_ephemeral": true, "deploy_boot_mode": "uefi",
+        "boot_option": "local", "disk_label": "gpt", "kernel": null, "ramdisk": null
+    }));
+    assert_eq!(
+        info.unwrap().partitions(),
+        Some(&PartitionWishes {
+            root_mib: 10240,
+            swap_mib: 512,
+            ephemeral_mib: 2048,
+            ephemeral_format: "xfs".to_owned(),
+            preserve_ephemeral: true,
+            names_esp: true,
+        })
+    );
+    let info = parse(json!({"ephemeral_format": null})).unwrap();
+    let wishes = info.partitions().unwrap();
+    assert_eq!((wishes.swap_mib, wishes.ephemeral_mib), (0, 0));
+    assert_eq!(wishes.ephemeral_format, "ext4");
+    assert!(!wishes.preserve_ephemeral && !wishes.names_esp);
+    for (changes, expected) in [
+        (
+            json!({"root_mb": null}),
+            "Image is missing 'root_mb' field.",
+        ),
+        (
+            json!({"root_mb": 0}),
+            "Image 'root_mb' must be a whole number greater than 0.",
+        ),
+        (
+            json!({"root_mb": "10240"}),
+            "Image 'root_mb' must be a whole number that is not negative.",
+        ),
+        (
+            json!({"swap_mb": -1}),
+            "Image 'swap_mb' must be a whole number that is not negative.",
+        ),
+        (
+            json!({"ephemeral_mb": 0.5}),
+            "Image 'ephemeral_mb' must be a whole number that is not negative.",
+        ),
+        (
+            json!({"preserve_ephemeral": "no"}),
+            "Image 'preserve_ephemeral' must be true or false.",
+        ),
+        (
+            json!({"ephemeral_format": "../ext4"}),
+            "Image 'ephemeral_format' must be the name of a file system, such as ext4.",
+        ),
+    ] {
+        let error = parse(changes).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidCommandParams);
+        assert_eq!(error.to_string(), expected);
+    }
 }

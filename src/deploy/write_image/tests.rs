@@ -472,19 +472,6 @@ fn a_broken_config_drive_is_found_before_the_disk_is_touched() {
     assert_eq!(medium.log(), []);
 }
 
-#[test]
-fn partition_images_are_refused_by_name() {
-    let mut image = Image::of(fixture::gpt(512, 0).content(), None);
-    image.arguments.values["image_info"]["image_type"] = json!("partition");
-    let medium = MemoryMedium::used(32 * MIB);
-    let error = text(image.deploy(&medium).unwrap_err());
-    assert!(
-        error.starts_with("Partition images are not offered yet"),
-        "{error}"
-    );
-    assert_eq!(medium.log(), []);
-}
-
 /// The whole step on a real block device: opened exclusively, written directly, partitions read
 /// again by the kernel, the config drive mounted from its partition.
 #[test]
@@ -516,6 +503,7 @@ fn a_block_device_is_deployed_and_its_config_drive_mounted() {
     let info = ImageInfo::parse(&image.arguments, &options).unwrap();
     let deployed = write_image(
         &SilentContext,
+        &Node::default(),
         &block_device,
         &info,
         &options,

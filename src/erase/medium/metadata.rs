@@ -9,23 +9,11 @@ use farrier_plugin::AlignedBuffer;
 use tracing::{debug, info};
 
 use crate::block::signatures::Signature;
+use crate::block::superblocks::{
+    self, BTRFS_COPIES, BTRFS_MAGIC, BTRFS_MAGIC_OFFSET, BTRFS_SUPERBLOCK,
+};
 use crate::erase::error::EraseError;
 use crate::sys::block_device::{DiskError, Medium};
-
-/// Bytes zeroed at each end.
-///
-/// The reference clears 33 sectors and runs wipefs and sgdisk besides (contract/data-plane 10.7).
-/// Whatever the sector size, 4 MiB hold both GPT copies, every md, LVM, ZFS, DDF and IMSM label and
-/// all superblocks that libblkid knows except those handled on their own below; VMFS, at 1 MiB, is
-/// the farthest from the ends.
-const END: u64 = 4 << 20;
-
-/// Further copies of the btrfs superblock (btrfs on-disk format, "Superblock"); at 64 KiB, the
-/// first lies within [`END`]. libblkid looks at that one alone.
-const BTRFS_COPIES: [u64; 2] = [64 << 20, 256 << 30];
-const BTRFS_SUPERBLOCK: u64 = 4096;
-const BTRFS_MAGIC: &[u8] = b"_BHRfS_M";
-const BTRFS_MAGIC_OFFSET: usize = 64;
 
 /// How many signatures are taken away one after the other; the deepest stack of real ones is less
 /// than ten.
@@ -82,12 +70,13 @@ struct Wipe<'a> {
 }
 
 impl Wipe<'_> {
+    /// Where zeros are written; the reference clears 33 sectors at each end and runs wipefs and sgdisk
+    /// besides (contract/data-plane 10.7).
     fn ends(&self) -> Vec<Area> {
-        let size = self.medium.size();
-        if size <= 2 * END {
-            return vec![self.area(0, size)];
-        }
-        vec![self.area(0, END), self.area(size - END, END)]
+        superblocks::ends(self.medium.size())
+            .into_iter()
+            .map(|end| self.area(end.start, end.end - end.start))
+            .collect()
     }
 
     /// Copies of metadata that lie away from both ends, found before anything is changed.

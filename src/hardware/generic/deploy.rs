@@ -27,7 +27,7 @@ pub(super) fn write_image(
     info!(device = device.name, size = device.size, "root device");
     let image = image.ok_or_else(ImageInfo::missing)?;
     let protected = protected(manager, node, &options)?;
-    let deployed = deploy::write_image(context, &device, image, &options, &protected)?;
+    let deployed = deploy::write_image(context, node, &device, image, &options, &protected)?;
     *manager
         .written
         .lock()

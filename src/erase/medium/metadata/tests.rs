@@ -3,6 +3,7 @@ use std::path::Path;
 
 use super::*;
 use crate::block::signatures;
+use crate::block::superblocks::END;
 use crate::erase::medium::fake::{FakeMedium, Fault};
 use crate::sys::block_device::Disk;
 use crate::sys::loop_device::LoopDevice;

@@ -31,6 +31,8 @@ pub const TARGETS: &[Target] = &[
     ("image_xz", stream::fuzzing::image),
     ("image_zstd", stream::fuzzing::image),
     ("image_info", deploy::fuzzing::image_info),
+    ("image_tree", deploy::fuzzing::image_tree),
+    ("inject_files", deploy::fuzzing::inject_files),
     ("ipmi_answers", inventory::fuzzing::ipmi_answers),
     ("iso9660", block::fuzzing::iso9660),
     ("journal", command::fuzzing::journal),

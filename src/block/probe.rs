@@ -101,6 +101,42 @@ fn btrfs(start: &[u8]) -> Option<FileSystem> {
     })
 }
 
+/// What else can lie in a partition, in words: files are not to be had from it as it is.
+pub(crate) fn container(
+    medium: &dyn Medium,
+    offset: u64,
+    length: u64,
+) -> Result<Option<&'static str>, DiskError> {
+    let length = length.min(medium.size().saturating_sub(offset));
+    let mut start = vec![0; 8192.min(usize::try_from(length).unwrap_or(8192))];
+    medium.read_at(offset, &mut start)?;
+    let has = |at: usize, mark: &[u8]| {
+        start
+            .get(at..)
+            .is_some_and(|rest: &[u8]| rest.starts_with(mark))
+    };
+    let is_volume =
+        (0..4).any(|sector| has(sector * 512, b"LABELONE") && has(sector * 512 + 24, b"LVM2 001"));
+    Ok(if is_volume {
+        Some("a physical volume of LVM")
+    } else if has(0, b"LUKS\xba\xbe") {
+        Some("a LUKS volume, which is encrypted")
+    } else if has(3, b"-FVE-FS-") {
+        Some("a BitLocker volume, which is encrypted")
+    } else if has(0, &RAID_MARK) || has(4096, &RAID_MARK) {
+        Some("a member of an array of Linux")
+    } else if has(4086, b"SWAPSPACE2") {
+        Some("swap space")
+    } else if has(3, b"NTFS    ") {
+        Some("an NTFS file system")
+    } else {
+        None
+    })
+}
+
+/// Of the superblock of md arrays, versions 1.1 and 1.2.
+const RAID_MARK: [u8; 4] = 0xa92b_4efc_u32.to_le_bytes();
+
 fn uuid(bytes: &[u8]) -> Option<String> {
     uuid::Uuid::from_slice(bytes)
         .ok()

@@ -18,6 +18,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::agent;
 use crate::config::Flags;
+use crate::deploy;
 use crate::init;
 use crate::sys::core_dumps;
 
@@ -57,7 +58,8 @@ pub fn main() -> ExitCode {
     core_dumps::forbid();
     let program = std::env::args_os().next().unwrap_or_default();
     let name = Path::new(&program).file_name().and_then(OsStr::to_str);
-    if let Some(main) = name.and_then(init::by_name) {
+    if let Some(main) = name.and_then(|name| init::by_name(name).or_else(|| deploy::by_name(name)))
+    {
         return main();
     }
     // The library's own words about a panic are not masked.

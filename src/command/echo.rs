@@ -19,7 +19,26 @@ pub(super) fn step(step: &Map<String, Value>, large: &LargeStrings) -> Value {
             echo.insert(name.to_owned(), large.elide(value));
         }
     }
+    if step.get("step").and_then(Value::as_str) == Some("inject_files")
+        && let Some(Value::Array(files)) =
+            echo.get_mut("args").and_then(|args| args.get_mut("files"))
+    {
+        files.iter_mut().for_each(hide_content);
+    }
     Value::Object(echo)
+}
+
+/// A file to inject may be a key, and the name of what it holds does not tell.
+fn hide_content(file: &mut Value) {
+    match file {
+        Value::Object(members) => {
+            if let Some(content) = members.get_mut("content") {
+                *content = Value::String(MASKED.to_owned());
+            }
+        }
+        // No such thing, so nobody knows what it is.
+        other => *other = Value::String(MASKED.to_owned()),
+    }
 }
 
 /// What a manager gave for this step, with secrets masked in its texts. What it gave under a name, it
@@ -153,6 +172,28 @@ mod tests {
         assert_eq!(
             echo["args"]["users"][0],
             json!({"name": "root", "admin_pass": "***"})
+        );
+    }
+
+    #[test]
+    fn what_a_file_to_inject_holds_is_not_repeated() {
+        let sent = members(json!({
+            "step": "inject_files", "interface": "deploy",
+            "args": {"files": [
+                {"path": "/etc/a", "content": "cGxhbnRlZC1FZTAx"},
+                {"path": "/etc/b", "content": "http://h/{node[uuid]}/planted-Ee02"},
+                {"path": "/etc/c", "deleted": true},
+                "planted-Ee03",
+            ]},
+        }));
+        assert_eq!(
+            step(&sent, &LargeStrings::default())["args"]["files"],
+            json!([
+                {"path": "/etc/a", "content": "***"},
+                {"path": "/etc/b", "content": "***"},
+                {"path": "/etc/c", "deleted": true},
+                "***",
+            ])
         );
     }
 

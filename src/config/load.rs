@@ -115,8 +115,6 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, Vec<ConfigError>> {
             "the flag {flag} has no effect: the log goes to the console and into the log archive"
         ));
     }
-    let warnings = without_effect(&loading.options);
-    loading.warnings.extend(warnings);
     if loading.errors.is_empty() {
         Ok(Loaded {
             options: loading.options,
@@ -135,20 +133,6 @@ fn passwords(value: &str) -> impl Iterator<Item = Secret> {
         let url = Url::parse(part.trim()).ok()?;
         url.password().map(Secret::from)
     })
-}
-
-/// The options that nothing reads here, where they ask for something.
-fn without_effect(options: &Options) -> Vec<String> {
-    let default = Options::default();
-    let mut warnings = Vec::new();
-    if options.inject_files_priority != default.inject_files_priority {
-        warnings.push(
-            "the option inject_files_priority is set, and this agent has no step inject_files: a deploy \
-             of a node with files to inject fails"
-                .to_owned(),
-        );
-    }
-    warnings
 }
 
 #[derive(Default)]
@@ -496,16 +480,6 @@ mod tests {
         assert_eq!(loaded.options.tls_cert_file, Some("/a".into()));
         assert_eq!(loaded.options.tls_key_file, Some("/b".into()));
         assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
-    }
-
-    #[test]
-    fn options_without_effect_are_named_where_they_ask_for_something() {
-        let machine = Machine::new("ipa-inject-files-priority=0");
-        assert!(load(&machine.sources).unwrap().warnings.is_empty());
-        let machine = Machine::new("ipa-inject-files-priority=50");
-        let warnings = load(&machine.sources).unwrap().warnings;
-        assert_eq!(warnings.len(), 1, "{warnings:?}");
-        assert!(warnings[0].contains("inject_files_priority"));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 #[cfg(test)]
 mod cases;
-mod layer;
+pub(super) mod layer;
 #[cfg(test)]
 mod tests;
 

@@ -109,6 +109,15 @@ pub enum DeployError {
         /// The image's id.
         image: String,
     },
+    /// A file could not be injected (contract/data-plane 9.2).
+    #[error("Failed to process file {path}")]
+    Inject {
+        /// The file.
+        path: String,
+        /// Why not.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// Installing a boot loader for BIOS is switched off (contract/data-plane 5.2).
     #[error(
         "Install of legacy BIOS bootloaders disabled by CONF.enable_bios_bootloader_install as \
@@ -137,6 +146,14 @@ pub enum DeployError {
         device: String,
         /// The partition's number.
         partition: u32,
+    },
+    /// No partition has what leads to a file to inject (contract/data-plane 9.2).
+    #[error("No partition found with path {path}, scanned: {scanned}")]
+    NoPartitionWithPath {
+        /// The path's first part.
+        path: String,
+        /// Where it was looked for, and what stood in the way.
+        scanned: String,
     },
     /// The image holds a partition table without partitions (contract/data-plane 1.9).
     #[error("No partitions found on the device {device} after writing the image.")]
@@ -280,6 +297,7 @@ impl DeployError {
             Self::BootEntriesFull
             | Self::BootEntriesKept { .. }
             | Self::BootEntryLost { .. }
+            | Self::Inject { .. }
             | Self::NoBootEntries
             | Self::Uefi { .. }
             | Self::UefiVariables(_) => ErrorKind::CommandExecution,
@@ -288,7 +306,7 @@ impl DeployError {
             Self::ImageIsDisk { .. } | Self::LegacyBootloader | Self::NoLoader { .. } => {
                 ErrorKind::InvalidImage
             }
-            Self::NoEsp(_) => ErrorKind::DeviceNotFound,
+            Self::NoEsp(_) | Self::NoPartitionWithPath { .. } => ErrorKind::DeviceNotFound,
             Self::Arguments(_) | Self::RootTooSmall { .. } => ErrorKind::InvalidCommandParams,
             Self::FileSystemNotSupported { .. } | Self::NoChecksum(_) => ErrorKind::Rest,
             Self::Stream(error) => error.kind(),

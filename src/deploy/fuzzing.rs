@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use farrier_plugin::{SilentContext, StepArguments};
+use farrier_plugin::{Node, SilentContext, StepArguments};
 use serde_json::{Map, Value};
 
 use super::config_drive::{self, ConfigDrive};
 use super::error::DeployError;
 use super::image_info::{ImageInfo, is_url};
+use super::image_tree;
+use super::inject_files::Files;
 use crate::config::Options;
 
 /// The value of a `Boot####` variable.
@@ -45,6 +47,28 @@ fn check(drive: Result<ConfigDrive, DeployError>) {
         assert_eq!(content.len() as u64, drive.size());
         let _ = drive.files(&content);
     }
+}
+
+/// A message of the process that has a tenant's file system mounted, and one to it.
+pub(crate) fn image_tree(data: &[u8]) {
+    image_tree::fuzz(data);
+}
+
+/// A file of the step `inject_files`, on a node and its ports that are in the same list.
+pub(crate) fn inject_files(data: &[u8]) {
+    let Ok(Value::Array(values)) = serde_json::from_slice(data) else {
+        return;
+    };
+    let node = match values.first() {
+        Some(Value::Object(node)) => Node(node.clone()),
+        _ => Node::default(),
+    };
+    let ports = values.clone();
+    let mut arguments = StepArguments::default();
+    arguments
+        .values
+        .insert("files".to_owned(), Value::Array(values));
+    let _ = Files::parse(&node, &ports, &arguments);
 }
 
 /// The arguments of the step `write_image`.

@@ -12,6 +12,8 @@ mod fields;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod image_info;
+mod image_tree;
+mod inject_files;
 mod install_bootloader;
 mod loaders;
 mod partition_image;
@@ -22,6 +24,8 @@ mod write_image;
 
 pub(crate) use clean_uefi_nvram::{DEFAULT_PATTERNS, clean_uefi_nvram};
 pub(crate) use image_info::ImageInfo;
+pub(crate) use image_tree::by_name;
+pub(crate) use inject_files::{Files, inject_files, verifies};
 pub(crate) use install_bootloader::install_bootloader;
 pub(crate) use release::Protected;
 pub(crate) use write_image::write_image;

@@ -64,4 +64,4 @@ pub(crate) use gunzip::Gunzip;
 pub(crate) use pipeline::Written;
 pub(crate) use request::{Checksum, Credentials, Format, ImageRequest, Location, Proxies};
 pub(crate) use staged::Staged;
-pub(crate) use text::fetch;
+pub(crate) use text::{copy, fetch};

@@ -1,5 +1,6 @@
-//! Small contents, wholly in memory: checksum files, config drives.
+//! Contents that are no images: checksum files and config drives, wholly in memory; files, piece by piece.
 
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -61,6 +62,51 @@ pub(crate) fn fetch(
             }
             Err(DownloadError::Changed { .. }) if left > 0 => left -= 1,
             Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Pass an HTTP URL's content on as it comes, of any length, with the retries that an image would get and
+/// without its content coding.
+///
+/// # Errors
+/// [`DownloadError::Changed`] where the rest is that of another content: then it is to be done again from
+/// the start. [`DownloadError::Interrupted`] where the receiver took no more.
+pub(crate) fn copy(
+    location: &Location,
+    options: &Options,
+    context: &dyn Context,
+    to: &mut dyn Write,
+) -> Result<(), DownloadError> {
+    let halt = Halt::new(context);
+    let patience = Patience::new(options, &halt, Instant::now());
+    let runtime = runtime(location)?;
+    let (credentials, proxies) = (Credentials::None, Proxies::default());
+    let remote =
+        Remote::new(location, &credentials, &proxies, options, patience)?.with_encodings(true);
+    let mut passer = Passer(to);
+    let mut unpacker = Unpacker::new(&mut passer, None);
+    runtime.block_on(Download::new(remote, None).run(&mut unpacker))?;
+    match unpacker.finish(location)?.and_then(|sent| sent.failure) {
+        Some(reason) => Err(DownloadError::Unpackable {
+            location: location.to_string(),
+            reason,
+        }),
+        None => Ok(()),
+    }
+}
+
+struct Passer<'w>(&'w mut dyn Write);
+
+impl Receiver for Passer<'_> {
+    fn opened(&mut self, _version: &Version) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn bytes(&mut self, data: &[u8]) -> ControlFlow<()> {
+        match self.0.write_all(data) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
         }
     }
 }

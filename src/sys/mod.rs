@@ -5,6 +5,8 @@ pub(crate) mod addresses;
 pub(crate) mod block_device;
 pub(crate) mod boot_times;
 pub(crate) mod clock;
+pub(crate) mod confined_process;
+pub(crate) mod confinement;
 pub(crate) mod control_group;
 pub(crate) mod core_dumps;
 pub(crate) mod device_mapper;
@@ -12,6 +14,8 @@ pub(crate) mod device_number;
 pub(crate) mod digest;
 pub(crate) mod efivars;
 pub(crate) mod ethtool;
+pub(crate) mod extended_attributes;
+pub(crate) mod file_system_mount;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 pub(crate) mod hex;

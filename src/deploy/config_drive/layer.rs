@@ -31,7 +31,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 );
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Layer {
+pub(in crate::deploy) enum Layer {
     /// Text in any encoding whose letters are those of ASCII, with or without zeros between them.
     Base64 {
         /// Bytes before it.
@@ -61,7 +61,7 @@ impl Layer {
     }
 
     /// Text that is known to be base64.
-    pub(super) fn base64(start: &[u8]) -> Self {
+    pub(in crate::deploy) fn base64(start: &[u8]) -> Self {
         let head = &start[..start.len().min(DATA_URL)];
         let is_data_url =
             head.trim_ascii_start().starts_with(b"data:") || head.starts_with(b"\xef\xbb\xbfdata:");
@@ -81,7 +81,10 @@ impl Layer {
     }
 
     /// What is inside.
-    pub(super) fn inside<'r>(self, mut from: Box<dyn Read + 'r>) -> io::Result<Box<dyn Read + 'r>> {
+    pub(in crate::deploy) fn inside<'r>(
+        self,
+        mut from: Box<dyn Read + 'r>,
+    ) -> io::Result<Box<dyn Read + 'r>> {
         Ok(match self {
             Self::Gzip => Box::new(Gunzip::new(from)?),
             Self::Base64 { prefix } => {

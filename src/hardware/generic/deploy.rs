@@ -3,13 +3,12 @@
 use std::sync::PoisonError;
 
 use farrier_plugin::protocol::Method;
-use farrier_plugin::{BlockDevice, Context, ErrorKind, ManagerError, Node, StepArguments};
+use farrier_plugin::{BlockDevice, Context, ErrorKind, ManagerError, Node, Port, StepArguments};
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use super::erase::has_own_arrays;
 use super::manager::GenericHardwareManager;
-use crate::block::hints::is_empty;
 use crate::config::Options;
 use crate::deploy::{self, ImageInfo, Protected};
 use crate::erase::{EraseError, may_wipe_special_filesystems};
@@ -22,7 +21,6 @@ pub(super) fn write_image(
     image: Option<&ImageInfo>,
 ) -> Result<Value, ManagerError> {
     let options = manager.options.current();
-    check_wishes(node, &options)?;
     let device = root_device(manager, node)?;
     info!(device = device.name, size = device.size, "root device");
     let image = image.ok_or_else(ImageInfo::missing)?;
@@ -87,18 +85,25 @@ fn protected(
     })
 }
 
-/// What else the reference would do in such a deploy, and this agent cannot: better no system than
-/// one without the files that its owner counts on.
-fn check_wishes(node: &Node, options: &Options) -> Result<(), ManagerError> {
-    let files = node.field("properties", "inject_files");
-    if options.inject_files_priority == 0 || files.is_none_or(is_empty) {
-        return Ok(());
+/// `inject_files`: into the system on the disk that [`write_image`] would choose (contract/data-plane 9.2).
+/// The files are checked before anything is looked for.
+pub(super) fn inject_files(
+    manager: &GenericHardwareManager,
+    context: &dyn Context,
+    node: &Node,
+    ports: &[Port],
+    arguments: &StepArguments,
+) -> Result<Value, ManagerError> {
+    let files = deploy::Files::parse(node, ports, arguments)?;
+    let mut options = Options::clone(&manager.options.current());
+    options.insecure |= !deploy::verifies(arguments)?;
+    if files.is_empty() {
+        info!("no files to inject");
+        return Ok(Value::Null);
     }
-    Err(ManagerError::new(
-        ErrorKind::Deployment,
-        "The node's properties name files to inject and the option inject_files_priority is set, \
-         but this agent does not have the step inject_files yet; nothing was written",
-    ))
+    let device = root_device(manager, node)?;
+    deploy::inject_files(context, &device, &files, &options)?;
+    Ok(Value::Null)
 }
 
 /// The disk that the image goes to, where this process may write to it at all.
@@ -131,25 +136,6 @@ mod tests {
     use crate::config::Live;
     use crate::hardware::dispatch::Dispatcher;
     use crate::sys::root::Root;
-
-    #[test]
-    fn files_that_would_not_be_injected_are_an_error() {
-        let node = |files: Value| -> Node {
-            serde_json::from_value(json!({"properties": {"inject_files": files}})).unwrap()
-        };
-        let wanted = node(json!([{"path": "/etc/motd", "content": "aGk="}]));
-        let with_priority = |inject_files_priority| Options {
-            inject_files_priority,
-            ..Options::default()
-        };
-        let error = check_wishes(&wanted, &with_priority(50)).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Deployment);
-        assert!(error.to_string().contains("inject_files"), "{error}");
-        // Without a priority the reference does not run the step by itself either.
-        check_wishes(&wanted, &with_priority(0)).unwrap();
-        check_wishes(&node(json!([])), &with_priority(50)).unwrap();
-        check_wishes(&Node::default(), &with_priority(50)).unwrap();
-    }
 
     #[test]
     fn an_image_is_not_written_outside_a_ramdisk() {

@@ -48,6 +48,7 @@ impl GenericHardwareManager {
             "erase_devices_metadata" => erase::devices_metadata(self, context, node),
             "clean_uefi_nvram" => deploy::clean_uefi_nvram(self, arguments),
             "erase_pstore" => pstore::erase(&self.root),
+            "inject_files" => deploy::inject_files(self, context, node, ports, arguments),
             "write_image" => deploy::write_image(self, context, node, image),
             _ => Err(steps::refusal(name)),
         }
@@ -282,7 +283,7 @@ impl HardwareManager for GenericHardwareManager {
         _node: &Node,
         _ports: &[Port],
     ) -> Result<Vec<Step>, ManagerError> {
-        Ok(steps::offered(kind))
+        Ok(steps::offered(kind, &self.options.current()))
     }
 
     fn execute_step(

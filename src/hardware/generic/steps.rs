@@ -1,13 +1,16 @@
 //! The steps that the generic manager offers (contract/control-plane 7.3). A step that this agent
 //! does not have is not offered, and declined by name when it is called all the same.
 
+use std::collections::BTreeMap;
+
 use farrier_plugin::{ArgumentInfo, ErrorKind, ManagerError, Step, StepArguments, StepKind};
 use serde_json::json;
 
+use crate::config::Options;
 use crate::deploy::DEFAULT_PATTERNS;
 
 /// Steps of the reference's generic manager that are not here yet.
-const MISSING: [&str; 10] = [
+const MISSING: [&str; 9] = [
     "apply_configuration",
     "burnin_cpu",
     "burnin_disk",
@@ -17,11 +20,10 @@ const MISSING: [&str; 10] = [
     "create_configuration",
     "delete_configuration",
     "execute_bootc_install",
-    "inject_files",
 ];
 
 /// The steps of one kind.
-pub(super) fn offered(kind: StepKind) -> Vec<Step> {
+pub(super) fn offered(kind: StepKind, options: &Options) -> Vec<Step> {
     match kind {
         StepKind::Clean => vec![
             step("erase_devices", 10, Some(true)),
@@ -34,21 +36,53 @@ pub(super) fn offered(kind: StepKind) -> Vec<Step> {
             clean_uefi_nvram(None),
             step("erase_devices_metadata", 0, None),
             step("write_image", 0, None),
+            inject_files(options),
         ],
-        StepKind::Service => vec![step("write_image", 0, None)],
+        StepKind::Service => vec![step("write_image", 0, None), inject_files(options)],
     }
+}
+
+/// With the priority that the operator wants; 0, as it is unless he says otherwise, never runs by itself.
+fn inject_files(options: &Options) -> Step {
+    let argument = |name: &str, description: &str| {
+        let argument = ArgumentInfo {
+            description: description.to_owned(),
+            required: false,
+        };
+        (name.to_owned(), argument)
+    };
+    let mut step = step("inject_files", options.inject_files_priority.into(), None);
+    step.argsinfo = Some(BTreeMap::from([
+        argument(
+            "files",
+            "Files to inject, a list of file structures with keys: 'path' (path to the file), \
+             'partition' (partition specifier), 'content' (base64 encoded string), 'mode' (new file \
+             mode) and 'dirmode' (mode for the leaf directory, if created). Merged with the values \
+             from node.properties[inject_files].",
+        ),
+        argument(
+            "verify_ca",
+            "Whether to verify TLS certificates. Global agent options are used by default.",
+        ),
+    ]));
+    step
 }
 
 /// Whether there is a step of this name, of any kind.
 pub(super) fn is_offered(step: &str) -> bool {
     [StepKind::Clean, StepKind::Deploy, StepKind::Service]
         .into_iter()
-        .any(|kind| offered(kind).iter().any(|offered| offered.step == step))
+        .any(|kind| {
+            offered(kind, &Options::default())
+                .iter()
+                .any(|offered| offered.step == step)
+        })
 }
 
 /// What a step takes beside the node and its ports.
-const ARGUMENTS: [(&str, &[&str]); 2] = [
+const ARGUMENTS: [(&str, &[&str]); 3] = [
     ("clean_uefi_nvram", &["match_patterns"]),
+    ("inject_files", &["files", "verify_ca"]),
     ("write_image", &["image_info", "configdrive"]),
 ];
 
@@ -121,7 +155,7 @@ mod tests {
     #[test]
     fn clean_steps_have_the_contracts_wire_form() {
         assert_eq!(
-            serde_json::to_value(offered(StepKind::Clean)).unwrap(),
+            serde_json::to_value(offered(StepKind::Clean, &Options::default())).unwrap(),
             json!([
                 {"step": "erase_devices", "priority": 10, "interface": "deploy",
                  "reboot_requested": false, "abortable": true},
@@ -143,24 +177,42 @@ mod tests {
     }
 
     #[test]
-    fn deploy_and_service_steps_never_run_by_themselves() {
+    fn deploy_and_service_steps_run_by_themselves_only_where_the_operator_wants() {
         for kind in [StepKind::Deploy, StepKind::Service] {
-            for step in offered(kind) {
+            for step in offered(kind, &Options::default()) {
                 assert_eq!(step.priority, 0, "{step:?}");
                 assert_eq!(step.abortable, None, "{step:?}");
-                // Without a list of arguments only the conductor's own step may pass any.
-                let told = step
-                    .argsinfo
-                    .iter()
-                    .flatten()
-                    .map(|(name, _)| name.as_str());
-                let expected: &[&str] = match step.step.as_str() {
-                    "clean_uefi_nvram" => &["match_patterns"],
-                    _ => &[],
-                };
-                assert!(told.eq(expected.iter().copied()), "{step:?}");
+            }
+            let options = Options {
+                inject_files_priority: 50,
+                ..Options::default()
+            };
+            for step in offered(kind, &options) {
+                let expected = if step.step == "inject_files" { 50 } else { 0 };
+                assert_eq!(step.priority, expected, "{step:?}");
             }
         }
+    }
+
+    #[test]
+    fn arguments_are_told_as_the_reference_tells_them() {
+        let steps = offered(StepKind::Deploy, &Options::default());
+        let step = |name: &str| steps.iter().find(|step| step.step == name).unwrap();
+        // Without a list of arguments only the conductor's own step may pass any.
+        assert_eq!(step("write_image").argsinfo, None);
+        let transcript = include_str!("../../../tests/fixtures/transcripts/deploy-raw.jsonl");
+        let argsinfo = serde_json::to_string(&step("inject_files").argsinfo).unwrap();
+        let told: serde_json::Value = serde_json::from_str(&argsinfo).unwrap();
+        let is_told = transcript.lines().any(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            let steps = &line["response"]["commands"][0]["command_result"]["deploy_steps"];
+            steps["GenericHardwareManager"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .any(|step| step["step"] == "inject_files" && step["argsinfo"] == told)
+        });
+        assert!(is_told, "{argsinfo}");
     }
 
     #[test]
@@ -209,7 +261,7 @@ mod tests {
     #[test]
     fn no_step_is_both_offered_and_missing() {
         for kind in [StepKind::Clean, StepKind::Deploy, StepKind::Service] {
-            for step in offered(kind) {
+            for step in offered(kind, &Options::default()) {
                 assert!(!MISSING.contains(&step.step.as_str()), "{step:?}");
             }
         }

@@ -91,6 +91,12 @@ TEXT = {
                       [f'"{key}": ' for key in (*LOOKUP, *LOOKUP['config'], 'uuid')]),
     'command_body': ([json.dumps(command) for command in COMMANDS],
                      ['"name": ', '"params": ', '"step": ', '"node": ', '"ports": ', '"uuid": ']),
+    'image_boot_files': (
+        ['UUID=5 / ext4 defaults 0 1\nLABEL=UEFI /boot/efi vfat umask=0077 0 1\n', 'NAME="Debian"\nID=debian\n',
+         f'search.fs_uuid {UUID} root\nset prefix=($root)/boot/grub\nconfigfile $prefix/grub.cfg\n',
+         'GRUB_CMDLINE_LINUX="console=ttyS0 root=/dev/sda1"\n', '\0/EFI/debian\0', 'shimx64.efi,debian,,x\n',
+         'title a\nlinux /vmlinuz\ninitrd /initrd\noptions root=LABEL=x\n'],
+        ['MZ', 'PE\0\0', '\x64\x86', '/EFI/', 'ID=', 'UUID=', '/boot/efi', 'search', 'configfile', UUID]),
     'inject_files': ([json.dumps([{'uuid': 'u'}, {'path': '/etc/a', 'content': 'http://192.0.2.1/{node[uuid]}',
                                                   'mode': 420, 'owner': 0}])],
                      ['"path": ', '"content": ', '"partition": ', '"deleted": ', '"mode": ', '{ports[0][uuid]}']),

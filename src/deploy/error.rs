@@ -99,6 +99,17 @@ pub enum DeployError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
+    /// A partition image was not made bootable.
+    #[error("Could not make the image on device {device} bootable by UEFI")]
+    ImageBoot {
+        /// The disk.
+        device: String,
+        /// The class of the reason.
+        kind: ErrorKind,
+        /// Why not.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// A partition image that is a disk of its own.
     #[error(
         "The image {image} is one of a whole disk: it has a partition table, and its partitions would be \
@@ -303,6 +314,7 @@ impl DeployError {
             | Self::UefiVariables(_) => ErrorKind::CommandExecution,
             Self::HolderProtected { .. } | Self::RootProtected { .. } => ErrorKind::ProtectedDevice,
             Self::Block(_) => ErrorKind::BlockDevice,
+            Self::ImageBoot { kind, .. } => *kind,
             Self::ImageIsDisk { .. } | Self::LegacyBootloader | Self::NoLoader { .. } => {
                 ErrorKind::InvalidImage
             }

@@ -22,6 +22,11 @@ pub(crate) fn loader_table(data: &[u8]) {
     super::loaders::parse_table(data);
 }
 
+/// The files of a partition image that are read to make it bootable, one after the other.
+pub(crate) fn image_boot_files(data: &[u8]) {
+    super::image_boot::fuzzing::files(data);
+}
+
 /// A config drive as a server sends it, and as the conductor does, unless that is a URL; then what it
 /// holds.
 pub(crate) fn config_drive(data: &[u8]) {

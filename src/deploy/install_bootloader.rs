@@ -1,6 +1,7 @@
 //! The command `image.install_bootloader` (contract/data-plane 5).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use farrier_plugin::{BlockDevice, Context, Node, StepArguments, chain};
 use tracing::{info, warn};
@@ -9,6 +10,7 @@ use super::boot_entries::BootEntries;
 use super::boot_entry::{BootEntry, BootPartition, Signature};
 use super::error::DeployError;
 use super::fields::Fields;
+use super::image_boot::{self, Deployment};
 use super::loaders::{self, Loader};
 use super::reach;
 use super::target;
@@ -17,6 +19,8 @@ use crate::block::gpt;
 use crate::block::mbr::{self, Mbr};
 use crate::block::partition::{Partition, PartitionKind};
 use crate::block::probe;
+use crate::block::rescan::{partition_device, take_partitions};
+use crate::block::settle;
 use crate::block::table::Table;
 use crate::block::table_error::TableError;
 use crate::config::Options;
@@ -27,13 +31,16 @@ use crate::sys::root::Root;
 /// What the conductor passes as root UUID for a whole-disk image without an MBR signature.
 const NO_SIGNATURE: &str = "0x00000000";
 
+/// How long udev may take to name the partitions.
+const SETTLE_LIMIT: Duration = Duration::from_secs(20);
+
 /// Make what was deployed on this disk bootable.
 ///
 /// On a machine that runs by UEFI, boot entries are made for the loaders on the disk's EFI system
-/// partition. A BIOS finds a whole-disk image's loader by itself; installing GRUB for anything
+/// partition, which is filled from the image before where it is that of a partition image. A BIOS finds a whole-disk image's loader by itself; installing GRUB for anything
 /// else is off (CVE-2026-43003) and not offered.
 ///
-/// The partition is read here and not mounted, since it comes from an image: the kernel's file
+/// The partition is read here and not mounted, since it may come from an image: the kernel's file
 /// system code stays out of an attacker's reach, and no module is needed.
 pub(crate) fn install_bootloader(
     context: &dyn Context,
@@ -56,9 +63,7 @@ pub(crate) fn install_bootloader(
     let target_boot_mode = fields.text("target_boot_mode")?;
     reach::check(root, device, call.ignores_failure)?;
     if EfiVariables::exist(root) {
-        let outcome = target::open(&device.name, context)
-            .and_then(|disk| call.manage_uefi(&*disk, &BootEntries::open(root)?));
-        match outcome {
+        match call.boot_by_uefi(context, root) {
             Ok(()) => return Ok(()),
             Err(error) if call.ignores_failure => {
                 warn!(
@@ -82,7 +87,113 @@ struct Call<'a> {
     ignores_failure: bool,
 }
 
+/// Where a partition image's boot files are to go.
+struct EmptyPartition {
+    table: Table,
+    esp: Partition,
+    /// As the first field of a table of file systems.
+    esp_name: String,
+    esp_names: Vec<String>,
+    root: Partition,
+    root_uuid: String,
+}
+
 impl Call<'_> {
+    fn boot_by_uefi(&self, context: &dyn Context, root: &Root) -> Result<(), DeployError> {
+        let entries = BootEntries::open(root)?;
+        let disk = target::open(self.device, context)?;
+        let Some(empty) = self.empty_partition(&*disk)? else {
+            return self.manage_uefi(&*disk, &entries);
+        };
+        let system = Root::system();
+        if let Err(error) = take_partitions(&system, &disk, &empty.table) {
+            warn!(error = %chain(&error), "not all partitions are visible");
+        }
+        // No partition of a disk can be mounted as long as the disk is held.
+        drop(disk);
+        settle::wait(&system, SETTLE_LIMIT);
+        let path = |partition: &Partition| {
+            partition_device(&system, self.device, partition.number).ok_or_else(|| {
+                DeployError::NoEsp(format!(
+                    "Partition {} of device {} is not visible",
+                    partition.number, self.device
+                ))
+            })
+        };
+        let deployment = Deployment {
+            root: &path(&empty.root)?,
+            root_uuid: &empty.root_uuid,
+            esp: &path(&empty.esp)?,
+            esp_size: empty.esp.length,
+            esp_name: empty.esp_name,
+            esp_names: empty.esp_names,
+        };
+        deployment
+            .make_bootable(context)
+            .map_err(|source| DeployError::ImageBoot {
+                device: self.device.to_owned(),
+                kind: source.kind(),
+                source: Box::new(source),
+            })?;
+        let disk = target::open(self.device, context)?;
+        self.manage_uefi(&*disk, &entries)
+    }
+
+    /// The EFI system partition that a partition image is to get its boot files on: an empty one, or one
+    /// that was left unfinished, on the disk that has the root file system. `None` for all others.
+    fn empty_partition(&self, medium: &dyn Medium) -> Result<Option<EmptyPartition>, DeployError> {
+        let root_uuid = match self.root_uuid.as_deref() {
+            None | Some(NO_SIGNATURE) => return Ok(None),
+            Some(root_uuid) => root_uuid,
+        };
+        let table = Table::read(medium).map_err(|source| self.uefi_error(source))?;
+        let mut empty = None;
+        for esp in self.find_esps(medium, &table)? {
+            let fat = Fat::open(medium, esp.offset, esp.length)
+                .map_err(|source| self.uefi_error(source))?;
+            let Some(fat) = fat else {
+                continue;
+            };
+            let is_filled = loaders::find(&fat)
+                .and_then(|found| Ok(!found.is_empty() && !image_boot::is_unfinished(&fat)?))
+                .map_err(|source| self.uefi_error(source))?;
+            if is_filled {
+                return Ok(None);
+            }
+            empty.get_or_insert((esp, fat));
+        }
+        let Some((esp, fat)) = empty else {
+            return Ok(None);
+        };
+        for partition in table.partitions() {
+            let uuid = self.file_system_uuid(medium, &partition)?;
+            let is = |uuid: &str| uuid.eq_ignore_ascii_case(root_uuid);
+            let is_root = uuid.as_deref().is_some_and(is)
+                || partition.guid.is_some_and(|guid| is(&guid.to_string()));
+            if partition.number == esp.number || !is_root {
+                continue;
+            }
+            let label = fat.label().map_err(|source| self.uefi_error(source))?;
+            let mut esp_names = vec![format!("UUID={}", fat.serial()), format!("LABEL={label}")];
+            esp_names.extend(esp.guid.map(|guid| format!("PARTUUID={guid}")));
+            // As it was named to the conductor, by the file system where there is a choice.
+            let by_partition = self.esp.as_deref().and_then(|wanted| {
+                let guid = esp.guid?.to_string();
+                guid.eq_ignore_ascii_case(wanted)
+                    .then(|| format!("PARTUUID={guid}"))
+            });
+            return Ok(Some(EmptyPartition {
+                esp_name: by_partition.unwrap_or_else(|| esp_names[0].clone()),
+                esp_names,
+                root_uuid: uuid.unwrap_or_else(|| root_uuid.to_owned()),
+                root: partition,
+                esp,
+                table,
+            }));
+        }
+        Ok(None)
+    }
+
     /// Make boot entries for the loaders on the disk. Where its ESP holds none, the reference ends
     /// well unless there is a root UUID, and leaves a machine that does not boot.
     fn manage_uefi(&self, medium: &dyn Medium, entries: &BootEntries) -> Result<(), DeployError> {

@@ -188,8 +188,10 @@ impl Search<'_, '_> {
 /// A line of a table.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Line {
-    file: String,
-    label: String,
+    /// The loader, beside the table.
+    pub(super) file: String,
+    /// What the firmware's menu is to show.
+    pub(super) label: String,
     arguments: String,
 }
 

@@ -11,6 +11,7 @@ mod error;
 mod fields;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod image_boot;
 mod image_info;
 mod image_tree;
 mod inject_files;

@@ -125,10 +125,6 @@ pub(crate) enum ImageTreeError {
         kind: EntryKind,
     },
     /// There is more than was asked for.
-    #[cfg_attr(
-        not(test),
-        allow(dead_code, reason = "for boot set-up, which reads images")
-    )]
     #[error("Could not {what} in the file system on {device}: it is larger than {limit} {unit}")]
     TooLarge {
         /// The partition.

@@ -33,6 +33,9 @@ pub(super) enum Request {
     Metadata(PathBuf),
     /// A file's content, at most so many bytes: [`Answer::Data`] pieces, then [`Answer::Done`].
     Read(PathBuf, u64),
+    /// So many bytes of a file from an offset on, fewer at its end: one [`Answer::Data`], of [`PIECE`] bytes at
+    /// most, or [`Answer::Absent`].
+    ReadPart(PathBuf, u64, u64),
     /// Begin a file. [`Request::Data`] follows and one of the two after it, which alone is answered.
     Write(PathBuf, Attributes),
     /// Some of its content.
@@ -126,6 +129,9 @@ impl Request {
             Self::MakeDirectory(path, mode) => Writer::new(9).path(path).optional(*mode),
             Self::Remove(path) => Writer::new(10).path(path),
             Self::Close => Writer::new(11),
+            Self::ReadPart(path, offset, length) => {
+                Writer::new(12).path(path).number(*offset).number(*length)
+            }
         }
         .0
     }
@@ -156,6 +162,7 @@ impl Request {
             9 => Self::MakeDirectory(reader.path()?, reader.optional()?),
             10 => Self::Remove(reader.path()?),
             11 => Self::Close,
+            12 => Self::ReadPart(reader.path()?, reader.number()?, reader.number()?),
             _ => return Err(Malformed),
         };
         reader.end(request)
@@ -377,6 +384,8 @@ mod tests {
             path().prop_map(Request::Entries),
             path().prop_map(Request::Metadata),
             (path(), any::<u64>()).prop_map(|(path, limit)| Request::Read(path, limit)),
+            (path(), any::<u64>(), any::<u64>())
+                .prop_map(|(path, offset, length)| Request::ReadPart(path, offset, length)),
             (path(), number, any::<Option<u32>>(), any::<Option<u32>>()).prop_map(
                 |(path, mode, owner, group)| {
                     let attributes = Attributes { mode, owner, group };

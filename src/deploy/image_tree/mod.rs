@@ -131,10 +131,6 @@ impl<'c> ImageTree<'c> {
     }
 
     /// What a directory holds, in no order; `None` where there is no such directory. At most 20,000 entries.
-    #[cfg_attr(
-        not(test),
-        allow(dead_code, reason = "for boot set-up, which reads images")
-    )]
     pub(crate) fn entries(
         &mut self,
         path: impl AsRef<Path>,
@@ -201,6 +197,30 @@ impl<'c> ImageTree<'c> {
                 other => return Err(self.unexpected(other, &what)),
             }
         }
+    }
+
+    /// Bytes of a plain file from an offset on, links followed, fewer than `length` only at its end; `None` where
+    /// there is no file. For files of which one has no place in memory.
+    pub(crate) fn read_part(
+        &mut self,
+        path: impl AsRef<Path>,
+        offset: u64,
+        length: usize,
+    ) -> Result<Option<Vec<u8>>, ImageTreeError> {
+        let path = path.as_ref();
+        let what = format!("read {}", shown(path));
+        let mut content = Vec::new();
+        while content.len() < length {
+            let at = offset + content.len() as u64;
+            let left = (length - content.len()) as u64;
+            match self.ask(&Request::ReadPart(path.to_owned(), at, left), &what)? {
+                Answer::Data(piece) if piece.is_empty() => break,
+                Answer::Data(piece) if piece.len() as u64 <= left => content.extend(piece),
+                Answer::Absent => return Ok(None),
+                other => return Err(self.unexpected(other, &what)),
+            }
+        }
+        Ok(Some(content))
     }
 
     /// Write a file, whole: under another name in its folder, which must be there, onto the medium, and then

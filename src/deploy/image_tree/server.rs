@@ -90,6 +90,9 @@ impl Server {
                     .metadata(&path)
                     .map(|found| found.map_or(Answer::Absent, Answer::Entry)),
                 Request::Read(path, limit) => self.read(&tree, &path, limit),
+                Request::ReadPart(path, offset, length) => tree
+                    .read_part(&path, offset, length)
+                    .map(|found| found.map_or(Answer::Absent, Answer::Data)),
                 Request::Write(path, attributes) => self.write(&tree, &path, attributes)?,
                 Request::MakeDirectory(path, mode) => tree.make_directory(&path, mode).map(done),
                 Request::Remove(path) => tree.remove(&path).map(done),

@@ -36,6 +36,11 @@ fn files_are_read_and_written() {
     assert_eq!(tree.kind(), "ext4");
     assert_eq!(tree.read("/etc/hostname", 4).unwrap().unwrap(), b"old\n");
     assert_eq!(tree.read("/etc/motd", 100).unwrap(), None);
+    for (offset, part) in [(0, &b"ol"[..]), (2, b"d\n"), (3, b"\n"), (4, b""), (9, b"")] {
+        let found = tree.read_part("/etc/hostname", offset, 2).unwrap();
+        assert_eq!(found.unwrap(), part, "{offset}");
+    }
+    assert_eq!(tree.read_part("/etc/motd", 0, 9).unwrap(), None);
     assert_eq!(tree.read("/etc/hostname/x", 100).unwrap(), None);
     let attributes = Attributes {
         mode: Some(0o4751),

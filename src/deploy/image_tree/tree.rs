@@ -2,7 +2,7 @@
 //! chroot(2) would have it: absolute links and `..` end there, and nothing leads out.
 
 use std::ffi::OsString;
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use nix::sys::stat::{FileStat, Mode, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, syncfs, unlinkat};
 
 use super::entry::{EntryKind, TreeEntry};
-use super::message::{Attributes, Failure};
+use super::message::{Attributes, Failure, PIECE};
 use crate::sys::extended_attributes::{self, SELINUX_LABEL};
 
 /// Entries of a directory that are told; one with more is an error.
@@ -129,28 +129,52 @@ impl Tree {
         buffer: &mut [u8],
         mut tell: impl FnMut(&[u8]),
     ) -> Result<bool, Failure> {
-        // Opening a FIFO must not wait for its writer; device nodes do not open on this mount.
-        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-        let Some(looked_at) = absent(self.open(path, OFlag::O_PATH))? else {
+        let Some(file) = self.open_plain(path)? else {
             return Ok(false);
         };
-        let stat = fstat(&looked_at)?;
-        plain(&stat)?;
-        let Some(file) = absent(self.open(path, flags))? else {
-            return Ok(false);
-        };
-        let stat = fstat(&file)?;
-        plain(&stat)?;
-        if stat.st_size.unsigned_abs() > limit {
+        if file.metadata()?.len() > limit {
             return Err(Failure::TooLarge);
         }
-        let mut file = std::fs::File::from(file).take(limit);
+        let mut file = file.take(limit);
         loop {
             match file.read(buffer)? {
                 0 => return Ok(true),
                 length => tell(&buffer[..length]),
             }
         }
+    }
+
+    /// Bytes of a file from an offset on, as many as fit one message; `None` where there is no such file.
+    pub(super) fn read_part(
+        &self,
+        path: &Path,
+        offset: u64,
+        length: u64,
+    ) -> Result<Option<Vec<u8>>, Failure> {
+        let Some(mut file) = self.open_plain(path)? else {
+            return Ok(None);
+        };
+        file.seek(SeekFrom::Start(offset))?;
+        let mut part = Vec::new();
+        file.take(length.min(PIECE as u64)).read_to_end(&mut part)?;
+        Ok(Some(part))
+    }
+
+    /// Open a plain file to read it; `None` where there is none.
+    fn open_plain(&self, path: &Path) -> Result<Option<std::fs::File>, Failure> {
+        // Opening a FIFO must not wait for its writer; device nodes do not open on this mount.
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        let Some(looked_at) = absent(self.open(path, OFlag::O_PATH))? else {
+            return Ok(None);
+        };
+        let stat = fstat(&looked_at)?;
+        plain(&stat)?;
+        let Some(file) = absent(self.open(path, flags))? else {
+            return Ok(None);
+        };
+        let stat = fstat(&file)?;
+        plain(&stat)?;
+        Ok(Some(std::fs::File::from(file)))
     }
 
     /// Begin a file at this path. Where a link is, it is written where that leads; the folder must be there.

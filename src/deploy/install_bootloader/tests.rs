@@ -9,6 +9,8 @@ use crate::block::fixture;
 use crate::sys::memory_medium::MemoryMedium;
 use crate::sys::process::Program;
 
+mod partition_image;
+
 const VENDOR: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 
 /// A machine that was booted by UEFI, without boot entries.

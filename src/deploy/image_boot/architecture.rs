@@ -1,0 +1,99 @@
+//! What firmware of a machine can start.
+
+/// A machine's architecture, in the names that boot files have by it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Architecture {
+    /// As `uname -m` says it, and SUSE's folders: `x86_64`.
+    pub(super) machine: &'static str,
+    /// At the end of a program's name, in lower case: `x64` (UEFI specification 2.10, 3.5.1.1).
+    pub(super) suffix: &'static str,
+    /// GRUB's name of the platform: `x86_64-efi`.
+    pub(super) grub: &'static str,
+    /// The machine type in the header of a program (PE format, "Machine Types").
+    machine_type: u16,
+}
+
+/// Those that UEFI servers have.
+pub(super) const KNOWN: [Architecture; 2] = [
+    Architecture {
+        machine: "x86_64",
+        suffix: "x64",
+        grub: "x86_64-efi",
+        machine_type: 0x8664,
+    },
+    Architecture {
+        machine: "aarch64",
+        suffix: "aa64",
+        grub: "arm64-efi",
+        machine_type: 0xaa64,
+    },
+];
+
+/// Bytes from the start of a program that hold its header.
+pub(super) const HEADER: usize = 4096;
+
+impl Architecture {
+    /// Of the machine that this runs on: firmware of one starts no loader of another.
+    ///
+    /// `None` on one whose servers have no UEFI.
+    pub(super) fn of_this_machine() -> Option<Self> {
+        KNOWN
+            .into_iter()
+            .find(|known| known.machine == std::env::consts::ARCH)
+    }
+
+    /// Whether a file that starts so is a program for it, by the header and not by the name: images
+    /// for two architectures have both in one folder.
+    pub(super) fn runs(&self, start: &[u8]) -> bool {
+        machine_type(start) == Some(self.machine_type)
+    }
+
+    /// The name of the removable loader, in `\EFI\BOOT`: `BOOTX64.EFI`.
+    pub(super) fn removable(&self) -> String {
+        format!("BOOT{}.EFI", self.suffix.to_uppercase())
+    }
+
+    /// The name of a table of loaders that shim's fallback reads: `BOOTX64.CSV`.
+    pub(super) fn table(&self) -> String {
+        format!("BOOT{}.CSV", self.suffix.to_uppercase())
+    }
+}
+
+/// The machine type of a program in the PE format; `None` where it is none.
+fn machine_type(start: &[u8]) -> Option<u16> {
+    let header = start.get(0x3c..0x40).filter(|_| start.starts_with(b"MZ"))?;
+    let at = u32::from_le_bytes(header.try_into().ok()?) as usize;
+    let rest = start.get(at..)?.strip_prefix(b"PE\0\0")?;
+    Some(u16::from_le_bytes(rest.get(..2)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn programs_are_known_by_their_headers() {
+        let mut program = vec![0; 128];
+        program[..2].copy_from_slice(b"MZ");
+        program[0x3c] = 0x50;
+        program[0x50..0x56].copy_from_slice(b"PE\0\0\x64\x86");
+        assert!(KNOWN[0].runs(&program));
+        assert!(!KNOWN[1].runs(&program));
+        assert!(!KNOWN[0].runs(&program[..0x55]));
+        program[0] = b'X';
+        assert!(!KNOWN[0].runs(&program));
+    }
+
+    proptest! {
+        #[test]
+        fn any_start_is_survived(mut start in prop::collection::vec(any::<u8>(), 0..300)) {
+            machine_type(&start);
+            if start.len() > 2 {
+                start[..2].copy_from_slice(b"MZ");
+            }
+            machine_type(&start);
+        }
+    }
+}

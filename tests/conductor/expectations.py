@@ -18,6 +18,19 @@ def expect_deployed_system(server, value, since):
     server.console.wait_for('login:', 30, since)
 
 
+def expect_partition_system(server, value, since, *, swap=True, ephemeral='none', efi=True):
+    """The system of the partition image comes up from the disk, with its config drive and with the
+    partitions that it was deployed with, which it finds by their labels.
+
+    `ephemeral` is `none`, `new`, or the config drive's value of the first system that saw it.
+    """
+    expect_deployed_system(server, value, since)
+    text = server.console.text(since)
+    for expected in (rf'swap: {"/dev/" if swap else "none"}', rf'ephemeral: {ephemeral}',
+                     rf'efi-partition: {"/dev/" if efi else "none"}'):
+        assert expected in text, f'{expected} is not in:\n{text}'
+
+
 def wait_for_node_with(lab, mac, timeout):
     """The node of the port with this address, once the conductor has made it."""
     timeout = patience(timeout)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from conductor.expectations import config_drive
+from conductor.expectations import config_drive, expect_partition_system
 from lab import Disk, paths
 from lab.signed_loaders import signed_esp
 
@@ -16,6 +16,15 @@ def node(lab):
                       disks=[Disk('virtio', 3072)], node={'clean': False, 'bootloader': esp}) as node:
         node.provide()
         yield node
+
+
+def test_signed_image_under_secure_boot(node, partition_image):
+    """The partition image's own signed loaders start it: shim, GRUB, kernel."""
+    info = partition_image.partition_info(root_gb=1, swap_mb=64, ephemeral_gb=1)
+    node.deploy(info, config_drive('signed'))
+    mark = node.server.console.mark_of_last_start()
+    expect_partition_system(node.server, 'signed', mark, ephemeral='new')
+    node.server.console.wait_for('secure-boot: on', 5, mark)
 
 
 @pytest.mark.full

@@ -102,6 +102,10 @@ class DiskFile:
         """The log of each time the server was started, oldest first."""
         return [WriteLog(path) for path in write_log_paths(self.path) if path.exists()]
 
+    def write_log_bytes(self):
+        """How long the log of the latest start is by now."""
+        return [path for path in write_log_paths(self.path) if path.exists()][-1].stat().st_size
+
     def allocated_mib(self):
         """How much the host stores for it: what has been written and not been zeroed away."""
         return self.path.stat().st_blocks * 512 // MIB

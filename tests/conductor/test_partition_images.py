@@ -1,0 +1,155 @@
+"""Partition images: a root file system, to which the agent gives a disk around it that boots."""
+
+import os
+import random
+import subprocess
+import time
+
+import pytest
+
+from conductor.expectations import config_drive, expect_partition_system
+from lab import Disk, Image
+from lab.disk import MIB
+from lab.patience import patience
+
+MOMENTS = int(os.environ.get('MOMENTS', '5'))
+
+# A disk for an EFI system partition of 550 MiB, an ephemeral and a root partition of 1 GiB each, and swap.
+DISK_MIB = 3072
+
+
+@pytest.fixture(scope='module')
+def node(lab):
+    """A server that is asked for what is impossible, then for what is not."""
+    with lab.enrolled('partition', firmware='uefi', boot='direct', disks=[Disk('virtio', DISK_MIB)],
+                      node={'clean': False}) as node:
+        node.provide()
+        yield node
+
+
+def test_root_partition_smaller_than_the_image(lab, node):
+    path = lab.run.tmp / 'two-gib.qcow2'
+    subprocess.run(['qemu-img', 'create', '-q', '-f', 'qcow2', path, '2G'], check=True)
+    image = Image.publish(lab, path, disk_format='qcow2')
+    error = node.fail_to_deploy(image.partition_info(root_gb=1))
+    assert 'Root partition is too small for requested image' in error
+    assert 'Image virtual size: 2048 MB' in error and 'Root size: 1024 MB' in error
+
+
+@pytest.mark.full
+def test_partitions_larger_than_the_disk(node, partition_image):
+    node.server.disks[0].write(0, b'an older system' * 1000)
+    error = node.fail_to_deploy(partition_image.partition_info(root_gb=2, ephemeral_gb=1))
+    assert 'ephemeral 1024 MiB' in error and 'root 2048 MiB' in error
+    assert 'root_gb, ephemeral_gb and swap_mb' in error
+    assert node.server.disks[0].read(0, 5) == b'an ol', 'nothing was touched'
+
+
+@pytest.mark.full
+def test_image_that_is_a_disk(node, image):
+    error = node.fail_to_deploy(image.partition_info(root_gb=1))
+    assert 'partition table' in error
+    assert not _loaders(node.server), 'it must never boot'
+
+
+@pytest.mark.full
+def test_image_without_a_loader(lab, node, partition_image):
+    """What is missing is named, and so is what to add."""
+    path = lab.run.tmp / 'without-a-loader.img'
+    path.write_bytes((lab.run.images / partition_image.name).read_bytes())
+    for name in ('shim/shimx64.efi.signed', 'grub/x86_64-efi-signed/grubx64.efi.signed'):
+        subprocess.run(['debugfs', '-w', '-R', f'rm /usr/lib/{name}', path], check=True, capture_output=True)
+    error = node.fail_to_deploy(Image.publish(lab, path).partition_info(root_gb=1))
+    assert 'shim-signed' in error and 'grub-efi-amd64-signed' in error
+    assert not _loaders(node.server), 'it must never boot'
+
+
+def test_swap_and_ephemeral_partition_are_there(node, partition_image):
+    info = partition_image.partition_info(root_gb=1, swap_mb=64, ephemeral_gb=1)
+    node.deploy(info, config_drive('first'))
+    mark = node.server.console.mark_of_last_start()
+    expect_partition_system(node.server, 'first', mark, ephemeral='new')
+    node.server.console.wait_for('boot-entry: debian', 5, mark)
+
+
+def test_a_rebuild_keeps_the_ephemeral_partition(node, partition_image):
+    """And the file on it that the first system wrote there."""
+    info = partition_image.partition_info(root_gb=1, swap_mb=64, ephemeral_gb=1, preserve_ephemeral=True)
+    node.rebuild(info, config_drive('second'))
+    expect_partition_system(node.server, 'second', node.server.console.mark_of_last_start(),
+                            ephemeral='first')
+
+
+def test_power_cut_during_a_partition_deployment(lab, partition_image, image, record_property):
+    """As in test_power_cut: a guest is killed while it writes; then, from the log of writes and
+    flushes of the next deployment, which succeeds, the disk is put together as it was at other
+    moments. Before, the disk held a system that boots, and no moment may start a part of the new one.
+    """
+    seconds = 8
+    info = partition_image.partition_info(root_gb=1, swap_mb=64)
+    with lab.enrolled('partition-cut', firmware='uefi', boot='direct', node={'clean': False},
+                      disks=[Disk('virtio', 2048, logged=True)]) as node:
+        server, disk = node.server, node.server.disks[0]
+        disk.put(lab.run.images / image.name)
+        node.provide()
+        with server.throttled_from_next_start(0, partition_image.size // seconds):
+            node.start_deploying(info, config_drive('never seen'))
+        node.wait_for_step('write_image', 120)
+        _wait_for_writes(disk, 4 * MIB, 120)
+        time.sleep(random.uniform(0, seconds / 3))
+        server.kill()
+        assert not _starts(server), 'half a system'
+
+        node.undeploy()
+        disk.put(lab.run.images / image.name)
+        before = lab.run.tmp / 'before-the-partition-cut.img'
+        subprocess.run(['cp', '--sparse=always', disk.path, before], check=True)
+        first = len(disk.write_logs())
+        node.deploy(info, config_drive('after the cut'))
+        expect_partition_system(server, 'after the cut', server.console.mark_of_last_start())
+        server.power_off()
+
+        log = disk.write_logs()[first]
+        # From when the old system's head is off the medium.
+        blank = log.first_flush()
+        loaders = _first_write_of_a_loader(log)
+        record_property('writes before the loaders', loaders)
+        moments = sorted(random.sample(range(blank + 1, loaders + 1), MOMENTS - MOMENTS // 3)
+                         + random.sample(range(loaders + 1, len(log.entries) + 1), MOMENTS // 3))
+        for moment in moments:
+            log.cut(moment, before, disk.path)
+            started = _starts(server, 'after the cut')
+            assert moment > loaders or not started, f'before entry {moment} of {len(log.entries)}'
+
+
+def _wait_for_writes(disk, least, timeout):
+    """Until the log of the disk's writes holds that many bytes: the console says it before the first."""
+    deadline = time.monotonic() + patience(timeout)
+    while disk.write_log_bytes() < least:
+        assert time.monotonic() < deadline, f'{disk.write_log_bytes()} bytes written in {timeout} s'
+        time.sleep(0.2)
+
+
+def _starts(server, value=None):
+    """Whether the firmware starts the disk's system; if it does, the whole system comes up."""
+    mark = server.console.mark()
+    server.power_on('Hdd')
+    found = server.console.wait_for('FARRIER-TEST-OS booted|^.*Shell>|No bootable option', 120, mark)
+    started = 'booted' in found[0]
+    if started:
+        expect_partition_system(server, value, mark)
+    server.power_off()
+    return started
+
+
+def _first_write_of_a_loader(log):
+    """Number of the entry that begins to put an EFI program onto the disk's first partition."""
+    return next(number for number in log.writes_into(551 * MIB)
+                if log.data(log.entries[number])[:2] == b'MZ')
+
+
+def _loaders(server):
+    """Files below EFI on the disk's first partition, where the agent makes an EFI system partition."""
+    listing = subprocess.run(['mdir', '-/', '-b', '-i', f'{server.disks[0].path}@@1M', '::EFI'],
+                             capture_output=True, text=True)
+    return listing.stdout.split()

@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn a_card_that_appears_late_is_waited_for() {
         let tree = Tree::new();
-        tree.configure("wait_for_cards_s = 120");
+        tree.configure("wait_for_cards_s = 45");
         let manager = tree.manager();
         std::thread::scope(|scope| {
             let level = scope.spawn(|| manager.evaluate_hardware_support());

@@ -372,6 +372,7 @@ fn it_hears_of_a_cancel() {
         let step = scope.spawn(|| execute_with(&manager, "until_cancelled", &watcher));
         // Somebody asks for it as soon as the call is on its way, and only then.
         while watcher.asked.load(Ordering::Relaxed) < 3 {
+            assert!(!step.is_finished(), "it was not asked again and again");
             std::thread::sleep(Duration::from_millis(10));
         }
         watcher.cancelled.store(true, Ordering::Relaxed);

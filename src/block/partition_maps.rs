@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 use farrier_plugin::chain;
 use tracing::warn;
 
+use super::exclusive;
 use super::holders::kernel_name;
 use super::table::Table;
 use crate::sys::root::Root;
 use crate::sys::{device_mapper, device_number};
 
-/// How long a partition may be open: udev looks at new ones for some milliseconds.
-const BUSY_LIMIT: Duration = Duration::from_secs(3);
+/// How often it is tried while udev has a new partition open.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A multipath map.
@@ -75,7 +75,8 @@ impl Map {
     /// Take its partitions away. One that stays, since somebody has it open, is told; whoever opens the map
     /// finds it.
     pub(crate) fn remove(&self, root: &Root) {
-        let deadline = Instant::now() + BUSY_LIMIT;
+        // Whoever opens the map does not take away what is in the way: they may be busy as long as it may be.
+        let deadline = Instant::now() + exclusive::LIMIT;
         for partition in self.partitions(root) {
             while let Err(error) = remove_one(root, &partition) {
                 if error.raw_os_error() != Some(libc::EBUSY) || Instant::now() >= deadline {

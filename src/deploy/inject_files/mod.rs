@@ -25,10 +25,11 @@ use super::image_tree::{Access, Attributes, EntryKind, ImageTree, ImageTreeError
 use super::target;
 use crate::block::hints::is_empty;
 use crate::block::partition::PartitionKind;
-use crate::block::rescan::partition_name;
+use crate::block::rescan::{partition_device, partition_name};
 use crate::block::table::Table;
 use crate::config::Options;
 use crate::stream::{DownloadError, copy};
+use crate::sys::root::Root;
 
 /// Types of partitions that hold volumes of LVM, which the reference passes over, too.
 const LVM_OF_GPT: Uuid = uuid!("e6d6d379-f507-44c2-a23c-238f2a3df928");
@@ -131,7 +132,7 @@ pub(crate) fn inject_files(
 ) -> Result<(), DeployError> {
     for item in &files.0 {
         let partition = match &item.partition {
-            Some(Partition::Number(number)) => partition_name(&device.name, *number),
+            Some(Partition::Number(number)) => partition_of(device, *number),
             Some(Partition::Device(path)) => path.clone(),
             None => find(context, device, &item.path)?,
         };
@@ -159,7 +160,7 @@ fn find(context: &dyn Context, device: &BlockDevice, path: &Path) -> Result<Stri
     };
     let mut scanned = Vec::new();
     for partition in partitions {
-        let name = partition_name(&device.name, partition.number);
+        let name = partition_of(device, partition.number);
         let is_lvm = matches!(
             partition.kind,
             PartitionKind::Gpt(LVM_OF_GPT) | PartitionKind::Mbr(LVM_OF_MBR)
@@ -181,6 +182,13 @@ fn find(context: &dyn Context, device: &BlockDevice, path: &Path) -> Result<Stri
         path: first.to_string_lossy().into_owned(),
         scanned: scanned.join(", "),
     })
+}
+
+/// A partition of the disk: one of a multipath map is a volume of its own. One that is not visible has the name
+/// that it would have, for the error.
+fn partition_of(device: &BlockDevice, number: u32) -> String {
+    partition_device(&Root::system(), &device.name, number)
+        .unwrap_or_else(|| partition_name(&device.name, number))
 }
 
 fn has_directory(

@@ -1,5 +1,6 @@
 //! Which devices are mounted or swapped to.
 
+use super::holders::kernel_name;
 use super::list::ListedDevice;
 use crate::sys::mount_table;
 use crate::sys::root::Root;
@@ -18,7 +19,14 @@ pub(crate) enum Use {
 /// A file system of several devices (btrfs) uses each of them.
 pub(crate) fn uses(root: &Root, devices: &[ListedDevice]) -> Vec<(String, Use)> {
     let mut uses = Vec::new();
-    let by_name = |name: &str| devices.iter().find(|device| device.device.name == name);
+    let by_name = |name: &str| {
+        // btrfs and swap on a volume have the link's name: /dev/mapper/…
+        let kname = name.starts_with("/dev/").then(|| kernel_name(root, name));
+        let kname = kname.flatten();
+        devices
+            .iter()
+            .find(|device| device.device.name == name || Some(&device.kname) == kname.as_ref())
+    };
     for mount in mount_table::mounts(root) {
         let by_number = devices.iter().find(|device| device.number == mount.number);
         // btrfs and overlays have numbers of no device; then the source names it.
@@ -63,10 +71,13 @@ mod tests {
             "/sys/block/sda/dev = 8:0\n/sys/block/sda/size = 8\n\
              /sys/block/sdb/dev = 8:16\n/sys/block/sdb/size = 8\n\
              /sys/block/sdc/dev = 8:32\n/sys/block/sdc/size = 8\n\
+             /sys/block/dm-0/dev = 253:0\n/sys/block/dm-0/size = 8\n\
+             /dev/dm-0 =\n/dev/mapper/old-root -> ../dm-0\n\
              /sys/fs/btrfs/features/mixed_backref = 0\n\
              /sys/fs/btrfs/abc/devices/sda/\n/sys/fs/btrfs/abc/devices/sdb/\n\
              /proc/swaps = /dev/sdc partition 1 0 -2\n\
-             /proc/self/mountinfo = 30 1 0:44 / /mnt/a rw - btrfs /dev/sdb rw",
+             /proc/self/mountinfo <<\n30 1 0:44 / /mnt/a rw - btrfs /dev/sdb rw\n\
+             31 1 0:45 / /mnt/b rw - btrfs /dev/mapper/old-root rw\n.",
         );
         let root = recording.root();
         let used = uses(&root, &all_devices(&root).unwrap());
@@ -76,6 +87,7 @@ mod tests {
             [
                 ("sda".to_owned(), mount()),
                 ("sdb".to_owned(), mount()),
+                ("dm-0".to_owned(), Use::Mount("/mnt/b".to_owned())),
                 ("sdc".to_owned(), Use::Swap)
             ]
         );

@@ -66,10 +66,43 @@ fn take_one_apart(root: &Root, holder: &ListedDevice, forced: bool) -> io::Resul
     }
     match device_mapper::remove(holder.number) {
         Ok(()) => Ok("removed"),
-        Err(error) if forced && error.raw_os_error() == Some(libc::EBUSY) => {
+        Err(error)
+            if forced
+                && error.raw_os_error() == Some(libc::EBUSY)
+                && !carries_something(root, holder) =>
+        {
             device_mapper::cut_off(holder.number, holder.device.size / 512)?;
             Ok("cut off from its disk, since a program has it open")
         }
         Err(error) => Err(error),
+    }
+}
+
+/// Whether something is still made of this volume. An array that lost it would note that on its other members,
+/// which may be no disks to write to.
+fn carries_something(root: &Root, holder: &ListedDevice) -> bool {
+    !root
+        .names(format!("/sys/block/{}/holders", holder.kname))
+        .is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::recording::Recording;
+
+    #[test]
+    fn a_volume_that_an_array_is_made_of_is_not_cut_off() {
+        let recording = Recording::unpack(
+            "/sys/block/dm-0/holders/md0/\n/sys/block/dm-1/holders/\n/sys/block/dm-2/dev = 253:2",
+        );
+        let volume = |kname: &str| ListedDevice {
+            kname: kname.to_owned(),
+            ..ListedDevice::default()
+        };
+        let carries = |kname| carries_something(&recording.root(), &volume(kname));
+        assert!(carries("dm-0"));
+        assert!(!carries("dm-1"));
+        assert!(!carries("dm-2"));
     }
 }

@@ -1,6 +1,7 @@
 //! Why no operating system got onto the disk.
 
 use std::error::Error;
+use std::io;
 
 use farrier_plugin::{ErrorKind, ManagerError, chain};
 
@@ -51,7 +52,7 @@ pub enum DeployError {
         node: String,
         /// What the decompression answered.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The config drive has no place on the disk, or could not be written there.
     #[error("Failed to create config drive on disk {device} for node {node}. Error")]
@@ -227,6 +228,20 @@ pub enum DeployError {
         /// Why not.
         why: String,
     },
+    /// What is swapped to on the root device stays.
+    #[error(
+        "The root device {device} is in use: {part} on it is swapped to, and that cannot be switched off. \
+         End what needs the memory, or start the ramdisk anew. Nothing was written"
+    )]
+    RootSwapped {
+        /// The root device.
+        device: String,
+        /// What is swapped to.
+        part: String,
+        /// What the kernel answered.
+        #[source]
+        source: io::Error,
+    },
     /// The image has no usable partition table (contract/data-plane 1.9).
     #[error(
         "Unable to find a valid partition table on the disk after writing the image. The image may \
@@ -325,6 +340,7 @@ impl DeployError {
             Self::FileSystem { .. }
             | Self::Partitions { .. }
             | Self::RootMounted { .. }
+            | Self::RootSwapped { .. }
             | Self::Target { .. } => ErrorKind::ImageWrite,
         }
     }

@@ -1,10 +1,13 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use farrier_plugin::{ErrorKind, SilentContext};
 use proptest::prelude::*;
 
 use super::*;
+use crate::block::skip::SkipList;
+use crate::block::stack::Stack;
 use crate::sys::recording::Recording;
+use crate::sys::run_files;
 
 /// Four disks, each with a partition.
 const DISKS: &str = "/sys/block/sda/dev = 8:0\n/sys/block/sda/size = 8000\n\
@@ -282,6 +285,22 @@ fn nothing_is_taken_apart_in_a_recorded_tree() {
     release(&root, "/dev/sda", &machine.protected, &SilentContext).unwrap();
     release(&root, "/dev/vendors", &machine.protected, &SilentContext).unwrap();
     assert!(root.is_dir("/sys/block/md0"));
+}
+
+#[test]
+fn swap_that_stays_keeps_what_it_lies_on() {
+    // Switching off fails here, since it is a plain file.
+    let machine = Machine::with(&[
+        volume("dm-0", &["sda"], "LVM-a"),
+        "/dev/sda =\n/dev/dm-0 =\n/proc/swaps = /dev/dm-0 partition 1 0 -2\n".to_owned(),
+    ]);
+    let root = machine.recording.root();
+    let error = release(&root, "/dev/sda", &machine.protected, &SilentContext).unwrap_err();
+    assert!(matches!(error, DeployError::RootSwapped { .. }), "{error}");
+    assert!(
+        error.to_string().contains("/dev/dm-0 on it is swapped to"),
+        "{error}"
+    );
 }
 
 proptest! {

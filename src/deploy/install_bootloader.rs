@@ -113,7 +113,7 @@ impl Call<'_> {
         drop(disk);
         settle::wait(&system, SETTLE_LIMIT);
         let path = |partition: &Partition| {
-            partition_device(&system, self.device, partition.number).ok_or_else(|| {
+            partition_device(&system, self.device, partition).ok_or_else(|| {
                 DeployError::NoEsp(format!(
                     "Partition {} of device {} is not visible",
                     partition.number, self.device

@@ -14,7 +14,7 @@ use super::image_info::ImageInfo;
 use super::partition_image::PartitionJob;
 use super::release::{Protected, release};
 use super::{reach, target};
-use crate::block::rescan::{partition_device, take_partitions};
+use crate::block::rescan::{partition_device, partition_name, take_partitions};
 use crate::block::settle::{self, Settled};
 use crate::block::table::Table;
 use crate::config::Options;
@@ -51,7 +51,7 @@ pub(crate) fn write_image(
     let name = &device.name;
     reach::check(&root, device, options.ignore_bootloader_failure)?;
     let disk;
-    let (deployed, table) = match image.partitions() {
+    let (mut deployed, table) = match image.partitions() {
         None => {
             let job = Job::prepare(context, name, image, options)?;
             release(&root, name, protected, context)?;
@@ -78,10 +78,13 @@ pub(crate) fn write_image(
             "udev is still at work after the image was written"
         );
     }
-    let partitions = table.partitions().into_iter();
-    let partitions: Vec<String> = partitions
-        .filter_map(|partition| partition_device(&root, &device.name, partition.number))
-        .collect();
+    let mut partitions = Vec::new();
+    for partition in table.partitions() {
+        if let Some(found) = partition_device(&root, name, &partition) {
+            deployed.rename_partition(&partition_name(name, partition.number), &found);
+            partitions.push(found);
+        }
+    }
     info!(
         device = device.name,
         partitions = partitions.join(", "),

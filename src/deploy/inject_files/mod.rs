@@ -25,7 +25,7 @@ use super::image_tree::{Access, Attributes, EntryKind, ImageTree, ImageTreeError
 use super::target;
 use crate::block::hints::is_empty;
 use crate::block::partition::PartitionKind;
-use crate::block::rescan::{partition_device, partition_name};
+use crate::block::rescan::{numbered_device, partition_name};
 use crate::block::table::Table;
 use crate::config::Options;
 use crate::stream::{DownloadError, copy};
@@ -187,7 +187,7 @@ fn find(context: &dyn Context, device: &BlockDevice, path: &Path) -> Result<Stri
 /// A partition of the disk: one of a multipath map is a volume of its own. One that is not visible has the name
 /// that it would have, for the error.
 fn partition_of(device: &BlockDevice, number: u32) -> String {
-    partition_device(&Root::system(), &device.name, number)
+    numbered_device(&Root::system(), &device.name, number)
         .unwrap_or_else(|| partition_name(&device.name, number))
 }
 

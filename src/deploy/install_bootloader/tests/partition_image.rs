@@ -119,7 +119,11 @@ impl DeployedDisk {
     }
 
     fn partition(&self, number: u32) -> String {
-        partition_device(&Root::system(), self.device.path(), number).unwrap()
+        let partitions = Table::read(&fixture::gpt(512, 0)).unwrap().partitions();
+        let partition = partitions
+            .iter()
+            .find(|partition| partition.number == number);
+        partition_device(&Root::system(), self.device.path(), partition.unwrap()).unwrap()
     }
 
     fn read(&self, partition: u32, path: &str) -> Option<Vec<u8>> {

@@ -117,7 +117,8 @@ fn program(wanted: &Wanted<'_>) -> String {
 /// The arguments before the device.
 ///
 /// Nothing is discarded: the programs would have a loop device zero the whole partition for it, hours of a
-/// disk that cannot discard. And nothing is used that kernel and checker of a system from 2018 do not
+/// disk that cannot discard. The journal is zeroed at once, though: another crash than the last must not
+/// find transactions there of a file system that lay at the same place. And nothing is used that kernel and checker of a system from 2018 do not
 /// know, whatever the defaults of this ramdisk's programs are: the ephemeral disk is the image's to
 /// mount, and the ramdisk may be newer by a decade.
 fn arguments(wanted: &Wanted<'_>, block: u32) -> Vec<String> {
@@ -128,12 +129,12 @@ fn arguments(wanted: &Wanted<'_>, block: u32) -> Vec<String> {
     };
     let sector = (wanted.place.offset / u64::from(block)).to_string();
     let words: &[&str] = match wanted.format {
-        "vfat" | "msdos" => &["-I", "-h", &sector, "-n", label],
+        "vfat" | "fat" | "msdos" => &["-I", "-h", &sector, "-n", label],
         "ext4" => &[
             "-q",
             "-F",
             "-E",
-            "nodiscard,lazy_itable_init=1,lazy_journal_init=1",
+            "nodiscard,lazy_itable_init=1,lazy_journal_init=0",
             "-O",
             "^orphan_file,^metadata_csum_seed",
             "-L",

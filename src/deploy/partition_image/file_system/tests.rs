@@ -4,6 +4,7 @@ use super::*;
 use crate::block::probe;
 use crate::sys::block_device::{Disk, Medium};
 use crate::sys::loop_device::LoopDevice;
+use crate::sys::loop_range::LoopRange;
 
 const MIB: u64 = 1 << 20;
 
@@ -43,6 +44,7 @@ fn each_program_makes_its_file_system_in_a_disk_that_is_held() {
             (Role::Ephemeral, "ext3", 60, "ext4", "ephemeral0"),
             (Role::Ephemeral, "xfs", 320, "xfs", "ephemeral0"),
             (Role::Ephemeral, "ext2", 60, "ext4", "ephemeral0"),
+            (Role::Ephemeral, "fat", 60, "vfat", "ephemeral0"),
             (Role::EfiSystem, "vfat", 300, "vfat", "efi-part"),
         ] {
             let wanted = wanted(role, format, mib);
@@ -72,6 +74,37 @@ fn each_program_makes_its_file_system_in_a_disk_that_is_held() {
         disk.read_at(0, &mut before).unwrap();
         assert!(before.iter().all(|byte| *byte == 0xaa));
     }
+}
+
+/// A crash of the deployed system must not find transactions of a file system that lay there before.
+#[test]
+fn the_journal_of_an_ext4_holds_nothing_of_what_was_there() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len(62 * MIB).unwrap();
+    let Some(device) = LoopDevice::over(file.path(), 512) else {
+        return;
+    };
+    let disk = Disk::open_exclusive(device.path()).unwrap();
+    disk.write_at(0, &vec![0xaa; 62 * MIB as usize]).unwrap();
+    let programs = Programs {
+        context: &SilentContext,
+        device: device.path(),
+        path: disk.path(),
+        block: 512,
+    };
+    programs.make(&wanted(Role::Ephemeral, "ext4", 60)).unwrap();
+    disk.flush().unwrap();
+    drop(disk);
+    let range = LoopRange::over(Path::new(device.path()), MIB, 60 * MIB, 512).unwrap();
+    let journal = Program::new("/usr/sbin/debugfs")
+        .arg("-R")
+        .arg("cat <8>")
+        .arg(range.path());
+    let held = journal.output().unwrap().stdout;
+    assert!(held.contains('\0'), "{} bytes", held.len());
+    // What is not UTF-8 comes as replacement letters.
+    let stale = "\u{fffd}".repeat(512);
+    assert!(!held.contains(&stale), "the journal is not zeroed");
 }
 
 #[test]

@@ -1,3 +1,4 @@
+mod memory;
 mod preserved;
 
 use std::io::Write;

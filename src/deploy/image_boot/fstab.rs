@@ -13,6 +13,9 @@ const PATH: &str = "/etc/fstab";
 /// Where systems have their EFI system partition; the first is the reference's.
 const PLACES: [&[u8]; 2] = [b"/boot/efi", b"/efi"];
 
+/// What a table says of such a partition's file system.
+const KINDS: [&[u8]; 3] = [b"vfat", b"msdos", b"auto"];
+
 /// The partition, in the words of a table's first field.
 pub(super) struct EfiPartition<'a> {
     /// `UUID=1234-ABCD`, or `PARTUUID=…` where that is what it was named by.
@@ -23,9 +26,10 @@ pub(super) struct EfiPartition<'a> {
 
 /// Put the partition's line into the image's table. Nothing is written where it is there already.
 ///
-/// A line for `/boot/efi` that names another partition is made to name this one: it comes from the disk
-/// that the image was made on, and a system that waits for a partition that is not there goes into
-/// its emergency shell. Adding a second line, as the reference does, was rejected for that reason.
+/// A line for `/boot/efi` that names another partition is made to name this one, or a comment where this one has
+/// its line: it comes from the disk that the image was made on, and a system that waits for a partition that is
+/// not there goes into its emergency shell. Adding a second line, as the reference does, was rejected for that
+/// reason.
 pub(super) fn add(
     image: &mut dyn FileTree,
     partition: &EfiPartition<'_>,
@@ -52,38 +56,42 @@ pub(super) fn add(
     Ok(())
 }
 
-/// The table with the partition's line in it; `None` where it is there.
+/// A line of a table.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Line {
+    /// The partition's own.
+    Own,
+    /// Of an EFI system partition that is not this one.
+    Foreign,
+    /// All others.
+    Rest,
+}
+
+/// The table with the partition's line in it; `None` where nothing is to be changed.
 fn with_line(table: &[u8], partition: &EfiPartition<'_>, place: &str) -> Option<Vec<u8>> {
+    let lines = || table.split_inclusive(|byte| *byte == b'\n');
     let mut after = Vec::with_capacity(table.len() + 80);
-    let mut is_named = false;
-    let mut is_changed = false;
-    for line in table.split_inclusive(|byte| *byte == b'\n') {
-        let mut fields = line
-            .split(u8::is_ascii_whitespace)
-            .filter(|field| !field.is_empty());
-        let first = fields.next().unwrap_or_default();
-        let mount_point = fields.next().unwrap_or_default();
-        let is_comment = first.is_empty() || first.starts_with(b"#");
-        if is_comment || !is_named && !is_place(mount_point) && !partition.is(first) {
-            after.extend_from_slice(line);
-        } else if partition.is(first) || is_named {
-            is_named = true;
-            after.extend_from_slice(line);
-        } else {
-            // The first field is kept in place of its own, with whatever stands around it.
-            let start = line
-                .windows(first.len())
-                .position(|window| window == first)
-                .unwrap_or(0);
-            after.extend_from_slice(&line[..start]);
-            after.extend_from_slice(partition.name.as_bytes());
-            after.extend_from_slice(&line[start + first.len()..]);
-            is_named = true;
-            is_changed = true;
+    let mut is_named = lines().any(|line| partition.line(line) == Line::Own);
+    for line in lines() {
+        match partition.line(line) {
+            Line::Own | Line::Rest => after.extend_from_slice(line),
+            Line::Foreign if is_named => {
+                after.extend_from_slice(b"# ");
+                after.extend_from_slice(line);
+            }
+            Line::Foreign => {
+                // All but the first field stays, with whatever stands around it.
+                let start = line.len() - line.trim_ascii_start().len();
+                let length = fields(line).next().unwrap_or_default().len();
+                after.extend_from_slice(&line[..start]);
+                after.extend_from_slice(partition.name.as_bytes());
+                after.extend_from_slice(&line[start + length..]);
+                is_named = true;
+            }
         }
     }
     if is_named {
-        return is_changed.then_some(after);
+        return (after != table).then_some(after);
     }
     if !after.is_empty() && !after.ends_with(b"\n") {
         after.push(b'\n');
@@ -94,12 +102,34 @@ fn with_line(table: &[u8], partition: &EfiPartition<'_>, place: &str) -> Option<
     Some(after)
 }
 
-fn is_place(mount_point: &[u8]) -> bool {
+fn fields(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(u8::is_ascii_whitespace)
+        .filter(|field| !field.is_empty())
+}
+
+/// Whether an EFI system partition has this place, by the second and third field of its line: a directory that is
+/// bound there has its place, too.
+fn is_of_esp(mount_point: &[u8], kind: &[u8]) -> bool {
     let trimmed = mount_point.strip_suffix(b"/").unwrap_or(mount_point);
-    PLACES.contains(&trimmed)
+    PLACES.contains(&trimmed) && KINDS.contains(&kind)
 }
 
 impl EfiPartition<'_> {
+    fn line(&self, line: &[u8]) -> Line {
+        let mut fields = fields(line);
+        let mut field = || fields.next().unwrap_or_default();
+        let (first, mount_point, kind) = (field(), field(), field());
+        if first.is_empty() || first.starts_with(b"#") {
+            Line::Rest
+        } else if self.is(first) {
+            Line::Own
+        } else if is_of_esp(mount_point, kind) {
+            Line::Foreign
+        } else {
+            Line::Rest
+        }
+    }
+
     /// Whether a first field is this partition; tables quote it at times.
     fn is(&self, field: &[u8]) -> bool {
         let field: Vec<u8> = field.iter().copied().filter(|byte| *byte != b'"').collect();
@@ -163,6 +193,29 @@ mod tests {
             changed("PARTUUID=99 /efi vfat defaults 0 0").as_deref(),
             Some("UUID=1234-ABCD /efi vfat defaults 0 0")
         );
+    }
+
+    #[test]
+    fn no_second_line_waits_for_a_partition_that_is_gone() {
+        let foreign = "LABEL=UEFI /boot/efi vfat umask=0077 0 1\n";
+        let commented = format!("# {foreign}");
+        for (table, expected) in [
+            (format!("{foreign}{LINE}"), format!("{commented}{LINE}")),
+            (format!("{LINE}{foreign}"), format!("{LINE}{commented}")),
+            (
+                format!("PARTUUID=9 /efi auto x 0 0\n{foreign}"),
+                format!("UUID=1234-ABCD /efi auto x 0 0\n{commented}"),
+            ),
+        ] {
+            assert_eq!(changed(&table), Some(expected), "{table}");
+        }
+    }
+
+    #[test]
+    fn a_directory_that_is_bound_there_stays() {
+        let bound = "/efi /boot/efi none bind 0 0\n";
+        assert_eq!(changed(bound), Some(format!("{bound}{LINE}")));
+        assert_eq!(changed(&format!("{LINE}{bound}")), None);
     }
 
     proptest! {

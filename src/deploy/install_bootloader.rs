@@ -37,11 +37,13 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 /// Make what was deployed on this disk bootable.
 ///
 /// On a machine that runs by UEFI, boot entries are made for the loaders on the disk's EFI system
-/// partition, which is filled from the image before where it is that of a partition image. A BIOS finds a whole-disk image's loader by itself; installing GRUB for anything
-/// else is off (CVE-2026-43003) and not offered.
+/// partition, which is filled from the image before where it is that of a partition image. A BIOS finds a
+/// whole-disk image's loader by itself; installing GRUB for anything else is off (CVE-2026-43003) and not
+/// offered.
 ///
-/// The partition is read here and not mounted, since it may come from an image: the kernel's file
-/// system code stays out of an attacker's reach, and no module is needed.
+/// Loaders are looked for without mounting the partition, since it may come from an image: the kernel's file
+/// system code stays out of an attacker's reach, and no module is needed. A partition image's is mounted by a
+/// child ([`image_boot`]).
 pub(crate) fn install_bootloader(
     context: &dyn Context,
     _node: &Node,
@@ -149,14 +151,15 @@ impl Call<'_> {
         let table = Table::read(medium).map_err(|source| self.uefi_error(source))?;
         let mut empty = None;
         for esp in self.find_esps(medium, &table)? {
-            let fat = Fat::open(medium, esp.offset, esp.length)
-                .map_err(|source| self.uefi_error(source))?;
-            let Some(fat) = fat else {
+            let Ok(Some(fat)) = Fat::open(medium, esp.offset, esp.length) else {
                 continue;
             };
-            let is_filled = loaders::find(&fat)
+            // One that is damaged is told of where a loader is looked for, if there is no other.
+            let Ok(is_filled) = loaders::find(&fat)
                 .and_then(|found| Ok(!found.is_empty() && !image_boot::is_unfinished(&fat)?))
-                .map_err(|source| self.uefi_error(source))?;
+            else {
+                continue;
+            };
             if is_filled {
                 return Ok(None);
             }
@@ -165,33 +168,64 @@ impl Call<'_> {
         let Some((esp, fat)) = empty else {
             return Ok(None);
         };
+        let Some((root, root_uuid)) = self.root_partition(medium, &table, root_uuid, &esp)? else {
+            return Ok(None);
+        };
+        let label = fat.label().map_err(|source| self.uefi_error(source))?;
+        let mut esp_names = vec![format!("UUID={}", fat.serial()), format!("LABEL={label}")];
+        esp_names.extend(esp.guid.map(|guid| format!("PARTUUID={guid}")));
+        // As it was named to the conductor, by the file system where there is a choice.
+        let by_partition = self.esp.as_deref().and_then(|wanted| {
+            let guid = esp.guid?.to_string();
+            guid.eq_ignore_ascii_case(wanted)
+                .then(|| format!("PARTUUID={guid}"))
+        });
+        Ok(Some(EmptyPartition {
+            esp_name: by_partition.unwrap_or_else(|| esp_names[0].clone()),
+            esp_names,
+            root_uuid,
+            root,
+            esp,
+            table,
+        }))
+    }
+
+    /// The partition that has this UUID, or whose file system has it, and the UUID of its file system, by which
+    /// GRUB and the kernel are to find it.
+    ///
+    /// # Errors
+    /// It has none, or another partition has the same: what would be booted is anybody's guess.
+    fn root_partition(
+        &self,
+        medium: &dyn Medium,
+        table: &Table,
+        wanted: &str,
+        esp: &Partition,
+    ) -> Result<Option<(Partition, String)>, DeployError> {
+        let mut found: Vec<(Partition, Option<String>)> = Vec::new();
         for partition in table.partitions() {
             let uuid = self.file_system_uuid(medium, &partition)?;
-            let is = |uuid: &str| uuid.eq_ignore_ascii_case(root_uuid);
+            let is = |uuid: &str| uuid.eq_ignore_ascii_case(wanted);
             let is_root = uuid.as_deref().is_some_and(is)
                 || partition.guid.is_some_and(|guid| is(&guid.to_string()));
-            if partition.number == esp.number || !is_root {
-                continue;
+            if partition.number != esp.number && is_root {
+                found.push((partition, uuid));
             }
-            let label = fat.label().map_err(|source| self.uefi_error(source))?;
-            let mut esp_names = vec![format!("UUID={}", fat.serial()), format!("LABEL={label}")];
-            esp_names.extend(esp.guid.map(|guid| format!("PARTUUID={guid}")));
-            // As it was named to the conductor, by the file system where there is a choice.
-            let by_partition = self.esp.as_deref().and_then(|wanted| {
-                let guid = esp.guid?.to_string();
-                guid.eq_ignore_ascii_case(wanted)
-                    .then(|| format!("PARTUUID={guid}"))
-            });
-            return Ok(Some(EmptyPartition {
-                esp_name: by_partition.unwrap_or_else(|| esp_names[0].clone()),
-                esp_names,
-                root_uuid: uuid.unwrap_or_else(|| root_uuid.to_owned()),
-                root: partition,
-                esp,
-                table,
-            }));
         }
-        Ok(None)
+        let not_told_apart = |reason| self.uefi_error(TableError::Damaged { reason });
+        match found.as_slice() {
+            [] => Ok(None),
+            [(root, Some(uuid))] => Ok(Some((root.clone(), uuid.clone()))),
+            [(root, None)] => Err(not_told_apart(format!(
+                "the file system of the root partition {} has no UUID by which it could be booted",
+                root.number
+            ))),
+            [(one, _), (other, _), ..] => Err(not_told_apart(format!(
+                "partitions {} and {} have the same UUID {wanted}: deploy without keeping the \
+                 ephemeral partition, or give one of them another UUID",
+                one.number, other.number
+            ))),
+        }
     }
 
     /// Make boot entries for the loaders on the disk. Where its ESP holds none, the reference ends

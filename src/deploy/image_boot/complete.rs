@@ -4,6 +4,7 @@
 use tracing::{info, warn};
 
 use super::architecture::Architecture;
+use super::distribution;
 use super::error::ImageBootError;
 use super::file_tree::{FileTree, Kind, small_file};
 use super::grub::{self, Directory};
@@ -119,7 +120,13 @@ impl Completion<'_> {
         let Some(first) = self.first().filter(|_| !has_table) else {
             return Ok(());
         };
-        let label = first.folder.rsplit('/').next().unwrap_or("linux");
+        // A comma or a line's end in a folder's name would be one of the table's.
+        let label = first.folder.rsplit('/').next().unwrap_or_default();
+        let label = if distribution::is_folder_name(label) {
+            label
+        } else {
+            "linux"
+        };
         let line = format!(
             "{},{label},,This is the boot entry for {label}\n",
             first.loader.name()

@@ -29,7 +29,10 @@ pub(super) fn fill(
     size: u64,
     from: &str,
 ) -> Result<(), ImageBootError> {
-    let needed: u64 = plan.files().iter().map(|file| file.size() + OVERHEAD).sum();
+    // Sparse files may be of any size.
+    let needed = plan.files().iter().fold(0_u64, |sum, file| {
+        sum.saturating_add(file.size()).saturating_add(OVERHEAD)
+    });
     // The file allocation tables and reserved sectors of FAT32 take less than a hundredth.
     let too_small = || ImageBootError::EspTooSmall {
         needed: needed.div_ceil(1 << 20),

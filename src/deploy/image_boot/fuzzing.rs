@@ -37,7 +37,9 @@ pub(in crate::deploy) fn files(data: &[u8]) {
             esp_names: Vec::new(),
         };
         let mut esp = MemoryTree::fat();
-        let outcome = deployment.fill(&mut image, &mut esp, &KNOWN[0]);
+        let outcome = deployment
+            .prepare(&mut image, &KNOWN[0])
+            .and_then(|prepared| deployment.fill(&mut image, &mut esp, &prepared));
         assert_eq!(
             outcome.is_ok(),
             esp.bytes("/EFI/BOOT/BOOTX64.EFI").is_some()

@@ -50,8 +50,7 @@ impl MemoryTree {
         let mut tree = Self::default();
         for (path, content) in files {
             if let Some(target) = content.strip_prefix("->") {
-                tree.nodes
-                    .insert((*path).to_owned(), Node::Link(target.to_owned()));
+                tree.link(path, target);
             } else if path.to_lowercase().ends_with(".efi") || path.contains(".efi.") {
                 tree.put(path, &program(content));
             } else {
@@ -67,6 +66,12 @@ impl MemoryTree {
             is_fat: true,
             ..Self::default()
         }
+    }
+
+    /// Put a link that leads to `target` at this path.
+    pub(super) fn link(&mut self, path: &str, target: &str) {
+        self.nodes
+            .insert(path.to_owned(), Node::Link(target.to_owned()));
     }
 
     pub(super) fn put(&mut self, path: &str, content: &[u8]) {

@@ -23,13 +23,14 @@ mod origins;
 mod plan;
 mod search;
 
-use farrier_plugin::Context;
-use tracing::warn;
+use farrier_plugin::{Context, chain};
+use tracing::{info, warn};
 
 use architecture::Architecture;
 use error::ImageBootError;
 use file_tree::FileTree;
 use fstab::EfiPartition;
+use plan::Plan;
 
 use super::image_tree::{Access, ImageTree};
 use crate::block::fat::{Fat, FatError};
@@ -48,6 +49,13 @@ pub(super) struct Deployment<'a> {
     pub(super) esp_name: String,
     /// Other such names of it.
     pub(super) esp_names: Vec<String>,
+}
+
+/// What is to be written.
+struct Prepared {
+    plan: Plan,
+    /// Where most of it is from, for people.
+    from: String,
 }
 
 /// Whether an EFI system partition was left half filled, by a call that was cut off.
@@ -70,20 +78,29 @@ impl Deployment<'_> {
             machine: std::env::consts::ARCH,
         })?;
         let mut image = ImageTree::open(self.root, Access::Writable, context)?;
+        if image.kind() == "btrfs" {
+            info!(
+                "the image is btrfs: its GRUB has to find /boot where this mount does, in the default \
+                 subvolume"
+            );
+        }
+        let prepared = self.prepare(&mut image, &architecture)?;
+        // What the loaders lead to is on the medium before the first of them is.
+        image.close()?;
+        let mut image = ImageTree::open(self.root, Access::ReadOnly, context)?;
         let mut esp = ImageTree::open(self.esp, Access::Writable, context)?;
-        self.fill(&mut image, &mut esp, &architecture)?;
-        // The image's first: as long as it is not whole, the other is not, either.
+        self.fill(&mut image, &mut esp, &prepared)?;
         image.close()?;
         esp.close()?;
         Ok(())
     }
 
-    fn fill(
+    /// Make up the image for what is to be on the EFI system partition.
+    fn prepare(
         &self,
         image: &mut dyn FileTree,
-        esp: &mut dyn FileTree,
         architecture: &Architecture,
-    ) -> Result<(), ImageBootError> {
+    ) -> Result<Prepared, ImageBootError> {
         let found = search::find(image, architecture)?;
         let from = found.from.clone();
         let place = if from == "/efi/EFI" {
@@ -101,9 +118,21 @@ impl Deployment<'_> {
             .and_then(|()| fstab::add(image, &partition, place));
         if let Err(error) = named {
             // The system boots without it, as the reference's does.
-            warn!(%error, "the image's /etc/fstab did not get the EFI system partition");
+            warn!(
+                error = %chain(&*error),
+                "the image's /etc/fstab did not get the EFI system partition"
+            );
         }
-        fill::fill(image, esp, &plan, self.esp_size, &from)
+        Ok(Prepared { plan, from })
+    }
+
+    fn fill(
+        &self,
+        image: &mut dyn FileTree,
+        esp: &mut dyn FileTree,
+        prepared: &Prepared,
+    ) -> Result<(), ImageBootError> {
+        fill::fill(image, esp, &prepared.plan, self.esp_size, &prepared.from)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Where distributions keep their boot files: the one table of paths.
+//! Where distributions keep their boot files: the one table of paths. Only Debian's packages were looked into; the
+//! other rows are from public text about the sources that they name.
 //!
 //! | Distribution | Paths | Source |
 //! |---|---|---|

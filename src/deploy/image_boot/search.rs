@@ -16,6 +16,13 @@ const DEEPEST: usize = 8;
 /// The most files that are taken; a crowded partition has a hundred.
 const MOST_FILES: usize = 4096;
 
+/// The most names that are looked at below one place. Links are followed, and a directory may have a hundred
+/// that lead back to it: without a limit, as many more with each level.
+const MOST_NAMES: usize = 4 * MOST_FILES;
+
+/// The most paths that a pattern stands for; a system has some kernels, and a version or two of a loader.
+const MOST_PATHS: usize = 256;
+
 /// What was found.
 pub(super) struct Found {
     /// The files.
@@ -36,6 +43,7 @@ pub(super) fn find(
         image,
         architecture,
         vendor,
+        names_left: MOST_NAMES,
     };
     for pattern in FOLDERS {
         if let Some(found) = search.folder(pattern)? {
@@ -61,22 +69,20 @@ struct Search<'a> {
     image: &'a mut dyn FileTree,
     architecture: &'a Architecture,
     vendor: String,
+    /// Names that are still looked at, below the place at hand.
+    names_left: usize,
 }
 
 impl Search<'_> {
     /// The files of a folder `EFI`, if a loader is among them.
     fn folder(&mut self, pattern: &str) -> Result<Option<Found>, ImageBootError> {
-        let mut plan = Plan::default();
-        for place in expand(self.image, pattern)? {
-            self.gather(&place, "EFI", 0, &mut plan)?;
-        }
+        let mut plan = self.all_of(pattern)?;
         if !has_loader(&plan) {
             return Ok(None);
         }
         if pattern != FOLDERS[0] {
             // Settings that the image's owner left where they are expected.
-            let mut kept = Plan::default();
-            self.gather(FOLDERS[0], "EFI", 0, &mut kept)?;
+            let kept = self.all_of(FOLDERS[0])?;
             for file in kept.files().iter().filter(|file| !is_program(file)) {
                 plan.add(file.clone());
             }
@@ -88,6 +94,16 @@ impl Search<'_> {
         Ok(Some(self.found(plan, pattern)))
     }
 
+    /// All files below the directories that a pattern stands for.
+    fn all_of(&mut self, pattern: &str) -> Result<Plan, ImageBootError> {
+        let mut plan = Plan::default();
+        self.names_left = MOST_NAMES;
+        for place in expand(self.image, pattern)? {
+            self.gather(&place, "EFI", 0, &mut plan)?;
+        }
+        Ok(plan)
+    }
+
     /// All files below a directory.
     fn gather(
         &mut self,
@@ -97,10 +113,11 @@ impl Search<'_> {
         plan: &mut Plan,
     ) -> Result<(), ImageBootError> {
         for name in self.image.names(place)? {
-            if plan.files().len() >= MOST_FILES || depth > DEEPEST {
+            if plan.files().len() >= MOST_FILES || depth > DEEPEST || self.names_left == 0 {
                 warn!("not all of {place} is copied: too many files, or directories too deep");
                 return Ok(());
             }
+            self.names_left -= 1;
             let from = format!("{place}/{name}");
             if !fits_fat(&name) {
                 warn!("{from} is not copied: FAT has no such names");
@@ -146,14 +163,14 @@ impl Search<'_> {
         };
         let name = origins::of(name, self.architecture);
         // The folder that is built into GRUB is the one where it looks for its configuration.
-        if let Some(folder) = grub::built_in_folder(self.image, &grub)? {
-            self.vendor = folder;
-        }
-        let folder = format!("EFI/{}", self.vendor);
+        let vendor = grub::built_in_folder(self.image, &grub)?;
+        let vendor = vendor.unwrap_or_else(|| self.vendor.clone());
+        let folder = format!("EFI/{vendor}");
         let file = self.planned(&grub, size, &format!("{folder}/{name}"))?;
         if file.role != Role::Grub {
             return Ok(None);
         }
+        self.vendor = vendor;
         let mut plan = Plan::default();
         plan.add(file);
         for (places, name) in kit.beside {
@@ -228,11 +245,7 @@ impl Search<'_> {
     /// Why there is nothing.
     fn nothing(&mut self) -> Result<Found, ImageBootError> {
         for pattern in FOLDERS {
-            let mut plan = Plan::default();
-            for place in expand(self.image, pattern)? {
-                self.gather(&place, "EFI", 0, &mut plan)?;
-            }
-            if plan.has(Role::Shim) {
+            if self.all_of(pattern)?.has(Role::Shim) {
                 return Err(ImageBootError::ShimAlone {
                     folder: pattern.to_owned(),
                 });
@@ -286,9 +299,10 @@ pub(super) fn expand(image: &mut dyn FileTree, pattern: &str) -> Result<Vec<Stri
                         .into_iter()
                         .filter(|name| name.ends_with(end))
                         .map(|name| format!("{path}/{name}"))
-                        .take(MOST_FILES),
+                        .take(MOST_PATHS),
                 ),
             }
+            next.truncate(MOST_PATHS);
         }
         paths = next;
     }

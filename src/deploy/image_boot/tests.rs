@@ -35,7 +35,22 @@ fn deploy_for(
     esp: &mut MemoryTree,
     architecture: &Architecture,
 ) -> Result<(), ImageBootError> {
-    deployment(550 << 20).fill(image, esp, architecture)
+    deploy_on(550 << 20, image, esp, architecture)
+}
+
+fn deploy_on(
+    esp_size: u64,
+    image: &mut MemoryTree,
+    esp: &mut MemoryTree,
+    architecture: &Architecture,
+) -> Result<(), ImageBootError> {
+    let deployment = deployment(esp_size);
+    let prepared = deployment.prepare(image, architecture)?;
+    // From here on the image is mounted to be read.
+    image.changes_left = Some(0);
+    let outcome = deployment.fill(image, esp, &prepared);
+    image.changes_left = None;
+    outcome
 }
 
 fn deployment(esp_size: u64) -> Deployment<'static> {
@@ -175,9 +190,7 @@ fn what_does_not_fit_is_an_error_with_sizes() {
     image.put("/boot/efi/EFI/debian/grubx64.efi", &program("grub"));
     image.put("/boot/efi/EFI/Linux/big.efi", &vec![0; 40 << 20]);
     let mut esp = MemoryTree::fat();
-    let error = deployment(33 << 20)
-        .fill(&mut image, &mut esp, &KNOWN[0])
-        .unwrap_err();
+    let error = deploy_on(33 << 20, &mut image, &mut esp, &KNOWN[0]).unwrap_err();
     let said = error.to_string();
     assert!(said.contains("41 MiB") && said.contains("33 MiB"), "{said}");
     assert!(said.contains("/boot/efi/EFI"), "{said}");
@@ -256,4 +269,34 @@ fn a_fstab_that_is_none_does_not_keep_an_image_from_booting() {
     deploy(&mut image, &mut esp).unwrap();
     assert_eq!(image.bytes("/etc/fstab").unwrap().len(), 2 << 20);
     assert_eq!(esp.kind("/EFI/BOOT").unwrap(), Some(Kind::Directory));
+}
+
+#[test]
+fn directories_that_hold_themselves_are_searched_for_a_while_only() {
+    let mut image = debian();
+    for number in 0..60 {
+        // With `expand`, as many paths as there are pairs; by links, as many as there are ways.
+        image.link(&format!("/boot/efi/EFI/loop{number}"), ".");
+        image.link(&format!("/usr/lib/efi/{number}"), ".");
+    }
+    let mut esp = MemoryTree::fat();
+    deploy(&mut image, &mut esp).unwrap();
+    assert_eq!(
+        search::expand(&mut image, "/usr/lib/efi/*/*/EFI")
+            .unwrap()
+            .len(),
+        256
+    );
+    assert_eq!(esp.bytes("/EFI/BOOT/BOOTX64.EFI").unwrap(), program("shim"));
+}
+
+#[test]
+fn names_in_the_image_put_nothing_into_a_table() {
+    let mut image = image(&[("/boot/efi/EFI/a,b,c/grubx64.efi", "grub")]);
+    let mut esp = MemoryTree::fat();
+    deploy(&mut image, &mut esp).unwrap();
+    assert_eq!(
+        entry(&esp).unwrap(),
+        ("/EFI/a,b,c/grubx64.efi".to_owned(), "linux".to_owned())
+    );
 }

@@ -122,10 +122,6 @@ impl<'c> ImageTree<'c> {
     }
 
     /// The kernel's name of the file system: `ext4` (for ext2 and ext3 too), `xfs`, `btrfs`, `vfat`.
-    #[cfg_attr(
-        not(test),
-        allow(dead_code, reason = "for boot set-up, which reads images")
-    )]
     pub(crate) fn kind(&self) -> &'static str {
         self.kind
     }

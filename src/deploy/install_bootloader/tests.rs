@@ -2,6 +2,7 @@ use std::fs;
 
 use farrier_plugin::{ErrorKind, SilentContext};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::*;
 use crate::block::fat_writer;
@@ -345,10 +346,43 @@ fn of_several_esps_the_first_with_a_loader_is_booted() {
         assert!(contains(&entry, &utf16(file)), "{file}");
         assert_eq!(variable(&dir, "Boot0001"), None);
     }
+    // Nor does a damaged one before it matter, whatever the conductor says of the root.
+    let (dir, root) = uefi();
+    let mut damaged = esp(&["readme.txt"]);
+    // The first cluster of its directory lies outside.
+    let directory = damaged
+        .windows(32)
+        .position(|entry| entry.starts_with(b"EFI") && entry[11] == 0x10);
+    damaged[directory.unwrap() + 26..][..2].copy_from_slice(&[0xf0, 0xff]);
+    let content = mbr_disk(&[(mbr::EFI_SYSTEM, damaged), loader("BOOTX64.EFI")]);
+    install(&content, &root, &arguments(json!("0x1a2b3c4d"))).unwrap();
+    assert!(variable(&dir, "Boot0000").is_some());
     // Where there is none at all, the first says why.
     let (_dir, root) = uefi();
     let content = mbr_disk(&[empty(), nothing()]);
     let error = install(&content, &root, &arguments(Value::Null)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidImage);
     assert!(error.to_string().contains("partition 1 of"), "{error}");
+}
+
+#[test]
+fn a_root_uuid_that_two_partitions_have_boots_neither() {
+    let uuid = Uuid::from_u128(0x6a1c_5d1e_0a2b_4c3d_8e4f_0123_4567_89ab);
+    let mut ext = vec![0; 4096];
+    ext[1024 + 56..][..2].copy_from_slice(&[0x53, 0xef]);
+    ext[1024 + 104..][..16].copy_from_slice(uuid.as_bytes());
+    let content = mbr_disk(&[
+        (mbr::EFI_SYSTEM, esp(&["readme.txt"])),
+        (0x83, ext.clone()),
+        (0x83, ext),
+    ]);
+    let (dir, root) = uefi();
+    let error = install(&content, &root, &arguments(json!(uuid.to_string()))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CommandExecution);
+    let said = chain(&error);
+    assert!(
+        said.contains("partitions 2 and 3 have the same UUID"),
+        "{said}"
+    );
+    assert_eq!(variable(&dir, "BootOrder"), None);
 }

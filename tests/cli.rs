@@ -29,6 +29,17 @@ fn version_and_help_are_told() {
     }
 }
 
+/// The agent's child for a tenant's files takes orders from the agent alone.
+#[test]
+fn the_part_that_mounts_images_is_not_started_by_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    let part = folder.path().join("farrier-image-tree");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_farrier"), &part).unwrap();
+    let output = Program::new(part.display().to_string()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(output.stderr.contains("part of the agent"), "{output:?}");
+}
+
 #[test]
 fn wrong_usage_ends_with_64() {
     for (arguments, shown) in [

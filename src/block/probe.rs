@@ -23,6 +23,9 @@ pub(crate) struct FileSystem {
     pub uuid: Option<String>,
     /// The largest logical block of a disk, in bytes, on which Linux mounts it.
     pub largest_block: u32,
+    /// What of it lies on another device, in words that go on with "lies on another device"; the kernel would
+    /// look for that among all that the machine has, and may write there.
+    pub elsewhere: Option<&'static str>,
 }
 
 /// The file system that starts at this byte; `None` where it is none of the known kinds.
@@ -50,6 +53,7 @@ pub(crate) fn file_system(
         label: fat.label().unwrap_or_default(),
         uuid: Some(fat.serial().to_owned()),
         largest_block: fat.sector_size(),
+        elsewhere: None,
     }))
 }
 
@@ -60,10 +64,14 @@ fn iso9660(start: &[u8]) -> Option<FileSystem> {
         label: text(descriptor.get(40..72).unwrap_or_default()),
         uuid: None,
         largest_block: 2048,
+        elsewhere: None,
     })
 }
 
+/// The features and the fields of a journal are those of `struct ext4_super_block`.
 fn ext(start: &[u8]) -> Option<FileSystem> {
+    const HAS_JOURNAL: u8 = 4;
+
     let superblock = start.get(1024..2048)?;
     (superblock[56..58] == [0x53, 0xef]).then(|| FileSystem {
         kind: "ext4",
@@ -71,9 +79,16 @@ fn ext(start: &[u8]) -> Option<FileSystem> {
         uuid: uuid(&superblock[104..120]),
         // The kernel knows sizes up to 64 KiB.
         largest_block: 1024 << superblock[24].min(6),
+        elsewhere: {
+            let has_journal = superblock[92] & HAS_JOURNAL != 0;
+            let inode_and_device = (&superblock[224..228], &superblock[228..232]);
+            (has_journal && inode_and_device.0 == [0; 4] || inode_and_device.1 != [0; 4])
+                .then_some("its journal")
+        },
     })
 }
 
+/// The fields are those of `struct xfs_dsb`: blocks of a realtime device, and where in this one the log is.
 fn xfs(start: &[u8]) -> Option<FileSystem> {
     let superblock = start.get(..512)?;
     superblock.starts_with(b"XFSB").then(|| FileSystem {
@@ -81,6 +96,13 @@ fn xfs(start: &[u8]) -> Option<FileSystem> {
         label: text(&superblock[108..120]),
         uuid: uuid(&superblock[32..48]),
         largest_block: u32::from(u16::from_be_bytes([superblock[102], superblock[103]])),
+        elsewhere: if superblock[48..56] == [0; 8] {
+            Some("its log")
+        } else if superblock[16..24] != [0; 8] {
+            Some("its realtime section")
+        } else {
+            None
+        },
     })
 }
 
@@ -97,6 +119,8 @@ fn btrfs(start: &[u8]) -> Option<FileSystem> {
             label: text(&superblock[299..555]),
             uuid: uuid(&superblock[32..48]),
             largest_block: u32::from_le_bytes(sector),
+            // How many devices it has.
+            elsewhere: (superblock[136..144] != [1, 0, 0, 0, 0, 0, 0, 0]).then_some("a part of it"),
         }
     })
 }

@@ -215,7 +215,7 @@ fn latin1(text: &str) -> Vec<u8> {
 }
 
 /// A server's certificate that nobody vouches for.
-pub(super) fn certificate() -> ServerConfig {
+pub(crate) fn certificate() -> ServerConfig {
     let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let key = PrivatePkcs8KeyDer::from(own.signing_key.serialize_der());
     ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))

@@ -2,6 +2,7 @@
 //! that (`confinement`).
 
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -24,12 +25,14 @@ const POLL: Duration = Duration::from_millis(100);
 /// How long a killed child may take to die.
 const DEATH_LIMIT: Duration = Duration::from_secs(5);
 
-/// A running child. Dropping it kills it.
+/// A running child. Dropping it kills it. It ends with the thread that started it, and so does not go to
+/// another.
 #[derive(Debug)]
 pub(crate) struct ConfinedProcess {
     child: Child,
     socket: OwnedFd,
     is_reaped: bool,
+    stays: PhantomData<*const ()>,
 }
 
 /// Why the child gave no answer.
@@ -93,6 +96,7 @@ impl ConfinedProcess {
             child,
             socket,
             is_reaped: false,
+            stays: PhantomData,
         })
     }
 

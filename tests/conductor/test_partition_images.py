@@ -1,5 +1,7 @@
 """Partition images: a root file system, to which the agent gives a disk around it that boots."""
 
+import base64
+import json
 import os
 import random
 import subprocess
@@ -64,12 +66,25 @@ def test_image_without_a_loader(lab, node, partition_image):
     assert not _loaders(node.server), 'it must never boot'
 
 
-def test_swap_and_ephemeral_partition_are_there(node, partition_image):
+def test_swap_and_ephemeral_partition_are_there(lab, node, partition_image):
+    """And so are the files that a deploy step injected: into the partition that has `/etc`, which is
+    neither the first nor the second, and from a server into the EFI system partition.
+    """
+    (lab.run.images / f'{node.uuid}.conf').write_text('timeout 7\n')
+    files = [{'path': '/etc/farrier/motd', 'mode': 0o640, 'content': base64.b64encode(b'shod\n').decode()},
+             {'path': '/loader/loader.conf', 'partition': 1, 'content': lab.web.url('{node[uuid]}.conf')}]
+    step = {'interface': 'deploy', 'step': 'inject_files', 'priority': 70, 'args': {'files': files}}
     info = partition_image.partition_info(root_gb=1, swap_mb=64, ephemeral_gb=1)
-    node.deploy(info, config_drive('first'))
+    node.deploy(info, config_drive('first'), steps=[step])
     mark = node.server.console.mark_of_last_start()
     expect_partition_system(node.server, 'first', mark, ephemeral='new')
     node.server.console.wait_for('boot-entry: debian', 5, mark)
+    disk = node.server.disks[0].path
+    assert _root_file(disk, 'cat /etc/farrier/motd') == 'shod\n'
+    assert 'Mode:  0640' in _root_file(disk, 'stat /etc/farrier/motd')
+    loader = subprocess.run(['mtype', '-i', f'{disk}@@1M', '::loader/loader.conf'], capture_output=True,
+                            text=True, check=True)
+    assert loader.stdout == 'timeout 7\n'
 
 
 def test_a_rebuild_keeps_the_ephemeral_partition(node, partition_image):
@@ -120,6 +135,14 @@ def test_power_cut_during_a_partition_deployment(lab, partition_image, image, re
             log.cut(moment, before, disk.path)
             started = _starts(server, 'after the cut')
             assert moment > loaders or not started, f'before entry {moment} of {len(log.entries)}'
+
+
+def _root_file(disk, request):
+    """What debugfs says of the disk's last partition, which is the root file system."""
+    table = subprocess.run(['sfdisk', '--json', disk], capture_output=True, text=True, check=True)
+    start = json.loads(table.stdout)['partitiontable']['partitions'][-1]['start'] * 512
+    return subprocess.run(['debugfs', '-R', request, f'{disk}?offset={start}'], capture_output=True,
+                          text=True, check=True).stdout
 
 
 def _wait_for_writes(disk, least, timeout):

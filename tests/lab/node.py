@@ -111,16 +111,19 @@ class Node:
             {'interface': 'deploy', 'step': step} if isinstance(step, str) else step
             for step in steps])
 
-    def deploy(self, image, config_drive=None, timeout=400):
+    def deploy(self, image, config_drive=None, timeout=400, steps=()):
         """Deploys and waits until the node is active."""
-        self.start_deploying(image, config_drive)
+        self.start_deploying(image, config_drive, steps)
         self.wait_for('active', timeout)
 
-    def start_deploying(self, image, config_drive=None):
-        """`image` is an Image or an instance_info, `config_drive` as the API takes it."""
+    def start_deploying(self, image, config_drive=None, steps=()):
+        """`image` is an Image or an instance_info, `config_drive` and further deploy steps as the API
+        takes them.
+        """
         info = image if isinstance(image, dict) else image.instance_info()
         self.update(instance_info=info)
-        self._target_with('active', config_drive)
+        more = {'deploy_steps': list(steps)} if steps else {}
+        self._target_with('active', config_drive, **more)
 
     def rebuild(self, image, config_drive=None, timeout=400):
         """Deploys onto an active node and waits until it is active again."""
@@ -128,8 +131,10 @@ class Node:
         self._target_with('rebuild', config_drive)
         self.wait_for('active', timeout)
 
-    def _target_with(self, target, config_drive):
-        self.target(target, **({'configdrive': config_drive} if config_drive is not None else {}))
+    def _target_with(self, target, config_drive, **more):
+        if config_drive is not None:
+            more['configdrive'] = config_drive
+        self.target(target, **more)
 
     def fail_to_deploy(self, image, timeout=300):
         """Deploys and expects that it fails; returns Ironic's last_error."""

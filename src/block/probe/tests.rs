@@ -31,6 +31,37 @@ fn probed(content: Vec<u8>) -> Option<FileSystem> {
 }
 
 #[test]
+fn what_lies_on_another_device_is_known() {
+    let elsewhere = |content: Vec<u8>| probed(content).unwrap().elsewhere;
+    if let Some(ext) = made(4 << 20, "/usr/sbin/mkfs.ext4", &["-q"]) {
+        assert_eq!(elsewhere(ext.clone()), None);
+        let mut without_inode = ext.clone();
+        without_inode[1024 + 224..1024 + 228].fill(0);
+        assert_eq!(elsewhere(without_inode.clone()), Some("its journal"));
+        let mut with_device = ext;
+        with_device[1024 + 228] = 1;
+        assert_eq!(elsewhere(with_device), Some("its journal"));
+    }
+    if let Some(ext) = made(4 << 20, "/usr/sbin/mkfs.ext2", &["-q"]) {
+        assert_eq!(elsewhere(ext), None);
+    }
+    if let Some(xfs) = made(320 << 20, "/usr/sbin/mkfs.xfs", &["-q"]) {
+        let mut start = xfs[..1 << 20].to_vec();
+        assert_eq!(elsewhere(start.clone()), None);
+        start[23] = 1;
+        assert_eq!(elsewhere(start.clone()), Some("its realtime section"));
+        start[48..56].fill(0);
+        assert_eq!(elsewhere(start), Some("its log"));
+    }
+    let mut btrfs = vec![0; 1 << 20];
+    btrfs[(64 << 10) + 64..][..8].copy_from_slice(BTRFS_MAGIC);
+    btrfs[(64 << 10) + 136] = 1;
+    assert_eq!(elsewhere(btrfs.clone()), None);
+    btrfs[(64 << 10) + 136] = 2;
+    assert_eq!(elsewhere(btrfs), Some("a part of it"));
+}
+
+#[test]
 fn labels_of_what_mkfs_makes() {
     let cases: [(u64, &str, &[&str], &str, &str); 4] = [
         (

@@ -32,6 +32,19 @@ pub(crate) enum ImageTreeError {
         /// What it holds instead.
         what: &'static str,
     },
+    /// The kernel would go on to another device, which nobody named, and may write there.
+    #[error(
+        "The {kind} file system on {device} is not mounted: {what} lies on another device, which is left \
+         alone"
+    )]
+    Elsewhere {
+        /// The partition.
+        device: String,
+        /// The file system.
+        kind: &'static str,
+        /// What lies there.
+        what: &'static str,
+    },
     /// The kernel has no such file system.
     #[error(
         "The kernel of this ramdisk has no {kind}, the file system on {device}; is the kernel module in \
@@ -124,17 +137,15 @@ pub(crate) enum ImageTreeError {
         /// What it is.
         kind: EntryKind,
     },
-    /// There is more than was asked for.
-    #[error("Could not {what} in the file system on {device}: it is larger than {limit} {unit}")]
+    /// A directory has more than is told of one.
+    #[error("Could not {what} in the file system on {device}: it has more than {limit} entries")]
     TooLarge {
         /// The partition.
         device: String,
         /// What was to be done.
         what: String,
-        /// How much was asked for at most.
-        limit: u64,
-        /// Of what.
-        unit: &'static str,
+        /// How many are told at most.
+        limit: usize,
     },
     /// What was to be written could not be had.
     #[error("Could not get what was to be written to {}", path.display())]

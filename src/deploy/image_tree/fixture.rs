@@ -1,7 +1,10 @@
 //! Tenants' file systems for tests, on loop devices; a test that may not make one ends.
 
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use super::server;
@@ -84,6 +87,14 @@ struct Mounted<'p>(&'p Path);
 
 impl Drop for Mounted<'_> {
     fn drop(&mut self) {
-        umount2(self.0, MntFlags::empty()).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        // A program that another test starts has open what this one had, until it is another program.
+        while let Err(errno) = umount2(self.0, MntFlags::empty()) {
+            assert!(
+                errno == Errno::EBUSY && Instant::now() < deadline,
+                "{errno}"
+            );
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 }

@@ -31,8 +31,6 @@ pub(super) enum Request {
     Entries(PathBuf),
     /// What lies at a path, links followed: [`Answer::Entry`] or [`Answer::Absent`].
     Metadata(PathBuf),
-    /// A file's content, at most so many bytes: [`Answer::Data`] pieces, then [`Answer::Done`].
-    Read(PathBuf, u64),
     /// So many bytes of a file from an offset on, fewer at its end: one [`Answer::Data`], of [`PIECE`] bytes at
     /// most, or [`Answer::Absent`].
     ReadPart(PathBuf, u64, u64),
@@ -92,7 +90,7 @@ pub(super) enum Failure {
     Errno(i32),
     /// It is no plain file.
     NotPlain(EntryKind),
-    /// The file or directory is larger than was asked for.
+    /// The directory has more than is told of one.
     TooLarge,
     /// The agent spoke out of turn.
     Unexpected,
@@ -117,7 +115,9 @@ impl Request {
                 .flag(*is_writable),
             Self::Entries(path) => Writer::new(2).path(path),
             Self::Metadata(path) => Writer::new(3).path(path),
-            Self::Read(path, limit) => Writer::new(4).path(path).number(*limit),
+            Self::ReadPart(path, offset, length) => {
+                Writer::new(4).path(path).number(*offset).number(*length)
+            }
             Self::Write(path, attributes) => Writer::new(5)
                 .path(path)
                 .optional(attributes.mode)
@@ -129,9 +129,6 @@ impl Request {
             Self::MakeDirectory(path, mode) => Writer::new(9).path(path).optional(*mode),
             Self::Remove(path) => Writer::new(10).path(path),
             Self::Close => Writer::new(11),
-            Self::ReadPart(path, offset, length) => {
-                Writer::new(12).path(path).number(*offset).number(*length)
-            }
         }
         .0
     }
@@ -147,7 +144,7 @@ impl Request {
             },
             2 => Self::Entries(reader.path()?),
             3 => Self::Metadata(reader.path()?),
-            4 => Self::Read(reader.path()?, reader.number()?),
+            4 => Self::ReadPart(reader.path()?, reader.number()?, reader.number()?),
             5 => Self::Write(
                 reader.path()?,
                 Attributes {
@@ -162,7 +159,6 @@ impl Request {
             9 => Self::MakeDirectory(reader.path()?, reader.optional()?),
             10 => Self::Remove(reader.path()?),
             11 => Self::Close,
-            12 => Self::ReadPart(reader.path()?, reader.number()?, reader.number()?),
             _ => return Err(Malformed),
         };
         reader.end(request)
@@ -383,7 +379,6 @@ mod tests {
             }),
             path().prop_map(Request::Entries),
             path().prop_map(Request::Metadata),
-            (path(), any::<u64>()).prop_map(|(path, limit)| Request::Read(path, limit)),
             (path(), any::<u64>(), any::<u64>())
                 .prop_map(|(path, offset, length)| Request::ReadPart(path, offset, length)),
             (path(), number, any::<Option<u32>>(), any::<Option<u32>>()).prop_map(

@@ -64,7 +64,7 @@ pub(crate) enum Access {
 /// A mounted file system. Paths begin at its root, with a slash or without; links and `..` never lead out of
 /// it. Dropped, it is left as it is; [`ImageTree::close`] tells whether everything came onto the medium.
 ///
-/// It lives on the thread that opened it: the child ends with that.
+/// It stays on the thread that opened it, since the child ends with that.
 pub(crate) struct ImageTree<'c> {
     process: ConfinedProcess,
     buffer: Vec<u8>,
@@ -141,8 +141,11 @@ impl<'c> ImageTree<'c> {
                 Answer::Done(_) => return Ok(Some(entries)),
                 Answer::Absent => return Ok(None),
                 Answer::Entry(_) | Answer::Failure(Failure::TooLarge) => {
-                    let limit = tree::MOST_ENTRIES as u64;
-                    return Err(self.too_large(what, limit, "entries"));
+                    return Err(ImageTreeError::TooLarge {
+                        device: self.device.clone(),
+                        what,
+                        limit: tree::MOST_ENTRIES,
+                    });
                 }
                 other => return Err(self.unexpected(other, &what)),
             }
@@ -160,38 +163,6 @@ impl<'c> ImageTree<'c> {
             Answer::Entry(entry) => Ok(Some(entry)),
             Answer::Absent => Ok(None),
             other => Err(self.unexpected(other, &what)),
-        }
-    }
-
-    /// The content of a plain file, links followed; `None` where there is no file.
-    ///
-    /// # Errors
-    /// It has more bytes than the limit, or is no plain file.
-    #[cfg_attr(
-        not(test),
-        allow(dead_code, reason = "for boot set-up, which reads images")
-    )]
-    pub(crate) fn read(
-        &mut self,
-        path: impl AsRef<Path>,
-        limit: u64,
-    ) -> Result<Option<Vec<u8>>, ImageTreeError> {
-        let path = path.as_ref();
-        let what = format!("read {}", shown(path));
-        self.send(&Request::Read(path.to_owned(), limit), &what)?;
-        let mut content = Vec::new();
-        loop {
-            match self.receive(&what)? {
-                Answer::Data(piece) if (content.len() + piece.len()) as u64 <= limit => {
-                    content.extend(piece);
-                }
-                Answer::Done(_) => return Ok(Some(content)),
-                Answer::Absent => return Ok(None),
-                Answer::Data(_) | Answer::Failure(Failure::TooLarge) => {
-                    return Err(self.too_large(what, limit, "bytes"));
-                }
-                other => return Err(self.unexpected(other, &what)),
-            }
         }
     }
 
@@ -356,15 +327,6 @@ impl<'c> ImageTree<'c> {
         }
     }
 
-    fn too_large(&self, what: String, limit: u64, unit: &'static str) -> ImageTreeError {
-        ImageTreeError::TooLarge {
-            device: self.device.clone(),
-            what,
-            limit,
-            unit,
-        }
-    }
-
     /// What an answer means that is not the one that was hoped for.
     fn unexpected(&self, answer: Answer, what: &str) -> ImageTreeError {
         let device = self.device.clone();
@@ -442,17 +404,25 @@ fn kind_of(
         },
     )?;
     let size = disk.size();
-    let found = probe::file_system(&disk, 0, size)
-        .map_err(|source| device_error(String::new(), source))?
-        .map_or("", |found| found.kind);
-    if let Some(kind) = KINDS.into_iter().find(|(kind, _)| *kind == found) {
-        return Ok(kind);
-    }
+    let found =
+        probe::file_system(&disk, 0, size).map_err(|source| device_error(String::new(), source))?;
     let what = match found {
-        "" => probe::container(&disk, 0, size)
+        Some(found) => match KINDS.into_iter().find(|(kind, _)| *kind == found.kind) {
+            Some((kind, checker)) => {
+                return match found.elsewhere {
+                    None => Ok((kind, checker)),
+                    Some(what) => Err(ImageTreeError::Elsewhere {
+                        device: partition.to_owned(),
+                        kind,
+                        what,
+                    }),
+                };
+            }
+            None => found.kind,
+        },
+        None => probe::container(&disk, 0, size)
             .map_err(|source| device_error(String::new(), source))?
             .unwrap_or("no file system that is known here"),
-        found => found,
     };
     Err(ImageTreeError::NoFileSystem {
         device: partition.to_owned(),

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send};
 
-use super::message::{Answer, Attributes, Failure, PIECE, Request};
+use super::message::{Answer, Attributes, Failure, Request};
 use super::tree::{Draft, Tree};
 use crate::sys::confined_process::MESSAGE_LIMIT;
 use crate::sys::confinement::{self, Privileges};
@@ -89,7 +89,6 @@ impl Server {
                 Request::Metadata(path) => tree
                     .metadata(&path)
                     .map(|found| found.map_or(Answer::Absent, Answer::Entry)),
-                Request::Read(path, limit) => self.read(&tree, &path, limit),
                 Request::ReadPart(path, offset, length) => tree
                     .read_part(&path, offset, length)
                     .map(|found| found.map_or(Answer::Absent, Answer::Data)),
@@ -107,18 +106,6 @@ impl Server {
     fn entries(&self, tree: &Tree, path: &Path) -> Result<Answer, Failure> {
         // One that cannot be told is the agent's end, which the answer after it finds, too.
         let is_there = tree.entries(path, |entry| drop(self.answer(&Answer::Entry(entry))))?;
-        Ok(if is_there {
-            done(false)
-        } else {
-            Answer::Absent
-        })
-    }
-
-    fn read(&self, tree: &Tree, path: &Path, limit: u64) -> Result<Answer, Failure> {
-        let mut buffer = vec![0; PIECE];
-        let is_there = tree.read(path, limit, &mut buffer, |piece| {
-            drop(self.answer(&Answer::Data(piece.to_vec())));
-        })?;
         Ok(if is_there {
             done(false)
         } else {

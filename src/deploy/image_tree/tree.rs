@@ -121,29 +121,6 @@ impl Tree {
         Ok(Some(TreeEntry::of(name, &stat)))
     }
 
-    /// A file's content, in pieces; whether there is such a file.
-    pub(super) fn read(
-        &self,
-        path: &Path,
-        limit: u64,
-        buffer: &mut [u8],
-        mut tell: impl FnMut(&[u8]),
-    ) -> Result<bool, Failure> {
-        let Some(file) = self.open_plain(path)? else {
-            return Ok(false);
-        };
-        if file.metadata()?.len() > limit {
-            return Err(Failure::TooLarge);
-        }
-        let mut file = file.take(limit);
-        loop {
-            match file.read(buffer)? {
-                0 => return Ok(true),
-                length => tell(&buffer[..length]),
-            }
-        }
-    }
-
     /// Bytes of a file from an offset on, as many as fit one message; `None` where there is no such file.
     pub(super) fn read_part(
         &self,

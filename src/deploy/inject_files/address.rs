@@ -127,8 +127,14 @@ fn index(key: &str) -> Option<usize> {
     is_number.then(|| key.parse().ok()).flatten()
 }
 
+/// A field for a message. What does not look like one may be a piece of a secret, and is not shown.
 fn shortened(field: &str) -> String {
-    field.chars().take(80).collect()
+    let is_of_field = |c: char| c.is_ascii_alphanumeric() || "[]_-.!:<>".contains(c);
+    if field.chars().all(is_of_field) {
+        field.chars().take(80).collect()
+    } else {
+        "***".to_owned()
+    }
 }
 
 #[cfg(test)]

@@ -240,16 +240,14 @@ impl Fields<'_> {
         };
         if text.contains("://") {
             let unusable = |why: &str| format!("content is no usable address in {shown}: {why}");
-            let address =
-                address::filled(&text, facts).map_err(|error| unusable(&error.to_string()))?;
-            // A file: address would be one of the agent's own.
-            let scheme = address
-                .trim()
-                .split_once(':')
-                .map_or("", |(scheme, _)| scheme);
+            // A file: address would be one of the agent's own. Before fields are filled in: most that is no
+            // address is content as it is, and nothing of that is to be shown.
+            let scheme = text.trim().split_once(':').map_or("", |(scheme, _)| scheme);
             if !["http", "https"].contains(&scheme.to_ascii_lowercase().as_str()) {
                 return Err(unusable("it begins neither with http: nor with https:"));
             }
+            let address =
+                address::filled(&text, facts).map_err(|error| unusable(&error.to_string()))?;
             let location =
                 Location::parse(&address).map_err(|error| unusable(&error.to_string()))?;
             return Ok(Content::Address(location));

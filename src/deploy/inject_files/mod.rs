@@ -5,16 +5,21 @@
 
 mod address;
 #[cfg(test)]
+mod download;
+#[cfg(test)]
+mod five_partitions;
+#[cfg(test)]
 mod hostile;
 mod item;
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
+use std::time::Duration;
 
-use farrier_plugin::{BlockDevice, Context, Node, Port, StepArguments, chain};
+use farrier_plugin::{BlockDevice, Context, Node, Port, StepArguments};
 use serde_json::Value;
-use tracing::{info, warn};
+use tracing::info;
 use uuid::{Uuid, uuid};
 
 use self::address::Facts;
@@ -26,6 +31,7 @@ use super::target;
 use crate::block::hints::is_empty;
 use crate::block::partition::PartitionKind;
 use crate::block::rescan::{numbered_device, partition_name};
+use crate::block::settle;
 use crate::block::table::Table;
 use crate::config::Options;
 use crate::stream::{DownloadError, copy};
@@ -38,12 +44,21 @@ const LVM_OF_MBR: u8 = 0x8e;
 /// Downloads of one file that are begun because its content changed meanwhile.
 const ATTEMPTS: u32 = 5;
 
+/// How long udev may look at a disk.
+const SETTLE_LIMIT: Duration = Duration::from_secs(20);
+
 /// Why a file could not be written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InjectError {
     /// The file system.
     #[error(transparent)]
     Tree(#[from] ImageTreeError),
+    /// A partition that may be the one to look for.
+    #[error(
+        "The search for its partition ended at one that could not be looked into; name the partition, by \
+         its number"
+    )]
+    Search(#[source] ImageTreeError),
     /// Its content.
     #[error("Unable to read data from {location}")]
     Download {
@@ -134,13 +149,10 @@ pub(crate) fn inject_files(
         let partition = match &item.partition {
             Some(Partition::Number(number)) => partition_of(device, *number),
             Some(Partition::Device(path)) => path.clone(),
-            None => find(context, device, &item.path)?,
+            None => find(context, device, item)?,
         };
         item.apply(context, &partition, options)
-            .map_err(|source| DeployError::Inject {
-                path: item.name.clone(),
-                source: Box::new(source),
-            })?;
+            .map_err(|source| item.failed(source))?;
         let what = match item.change {
             Change::Remove => "file removed",
             Change::Write(..) => "file injected",
@@ -150,14 +162,19 @@ pub(crate) fn inject_files(
     Ok(())
 }
 
-/// The first partition that has the path's first part as a directory.
-fn find(context: &dyn Context, device: &BlockDevice, path: &Path) -> Result<String, DeployError> {
-    let first = path.iter().next().unwrap_or_default();
+/// The first partition that has the path's first part as a directory. One without a file system that is
+/// reached here is passed over, as in the reference. One that has such a file system and cannot be looked
+/// into ends the search, which the reference passes over, too: it may be the one that was meant, and the
+/// file would come into the wrong one behind it.
+fn find(context: &dyn Context, device: &BlockDevice, item: &Item) -> Result<String, DeployError> {
+    let first = item.path.iter().next().unwrap_or_default();
     let partitions = {
         let disk = target::open(&device.name, context)?;
         let table = Table::read(&*disk).map_err(DeployError::PartitionTable)?;
         table.partitions()
     };
+    // udev looks at a disk that was unlocked, and takes its partitions away for a moment.
+    settle::wait(&Root::system(), SETTLE_LIMIT);
     let mut scanned = Vec::new();
     for partition in partitions {
         let name = partition_of(device, partition.number);
@@ -172,10 +189,11 @@ fn find(context: &dyn Context, device: &BlockDevice, path: &Path) -> Result<Stri
         match has_directory(context, &name, Path::new(first)) {
             Ok(true) => return Ok(name),
             Ok(false) => scanned.push(name),
-            Err(error) => {
-                warn!(partition = name, error = %chain(&error), "partition passed over");
-                scanned.push(format!("{name} ({})", chain(&error)));
+            Err(ImageTreeError::NoFileSystem { what, .. }) => {
+                info!(partition = name, what, "partition passed over");
+                scanned.push(format!("{name} ({what})"));
             }
+            Err(source) => return Err(item.failed(InjectError::Search(source))),
         }
     }
     Err(DeployError::NoPartitionWithPath {
@@ -203,6 +221,13 @@ fn has_directory(
 }
 
 impl Item {
+    fn failed(&self, source: InjectError) -> DeployError {
+        DeployError::Inject {
+            path: self.name.clone(),
+            source: Box::new(source),
+        }
+    }
+
     fn apply(
         &self,
         context: &dyn Context,

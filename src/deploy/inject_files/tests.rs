@@ -1,6 +1,6 @@
 //! On loop devices, which need root.
 
-use farrier_plugin::SilentContext;
+use farrier_plugin::{SilentContext, chain};
 use serde_json::json;
 
 use super::*;
@@ -81,6 +81,14 @@ fn what_is_wrong_with_files_is_said_in_the_references_words_and_without_content(
         (
             json!({"path": "/etc/a", "content": "file:///etc/planted"}),
             r#"content is no usable address in {"content":"***","path":"/etc/a"}: it begins neither with http: nor with https:"#,
+        ),
+        (
+            json!({"path": "/etc/a", "content": r#"{"at": "http://h", "word": "planted"}"#}),
+            r#"content is no usable address in {"content":"***","path":"/etc/a"}: it begins neither with http: nor with https:"#,
+        ),
+        (
+            json!({"path": "/etc/a", "content": r#"http://h/{"word": "planted"}"#}),
+            r#"content is no usable address in {"content":"***","path":"/etc/a"}: the field {***} is not like {node[name]} or {ports[0][name]}"#,
         ),
         (
             json!({"path": "/etc/a", "content": "http://h/{node[name]}"}),

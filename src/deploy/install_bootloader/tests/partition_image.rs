@@ -129,7 +129,7 @@ impl DeployedDisk {
     fn read(&self, partition: u32, path: &str) -> Option<Vec<u8>> {
         let mut tree =
             ImageTree::open(&self.partition(partition), Access::ReadOnly, &SilentContext).unwrap();
-        let content = tree.read(path, 1 << 20).unwrap();
+        let content = tree.read_part(path, 0, 1 << 20).unwrap();
         tree.close().unwrap();
         content
     }

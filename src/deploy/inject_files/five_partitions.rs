@@ -1,0 +1,163 @@
+//! The partitions of a disk: which of them a file comes into.
+
+use std::fs;
+use std::path::Path;
+
+use farrier_plugin::{ErrorKind, SilentContext, chain};
+use serde_json::json;
+
+use super::*;
+use crate::sys::block_device::{Disk, Medium};
+use crate::sys::loop_device::LoopDevice;
+use crate::sys::process::Program;
+
+/// A disk of five partitions: one of LVM by its type, an empty one, a file system without `/etc`, and two with
+/// it.
+struct FivePartitions {
+    device: LoopDevice,
+    _file: tempfile::NamedTempFile,
+}
+
+impl FivePartitions {
+    fn new() -> Option<Self> {
+        let programs = ["/usr/sbin/sgdisk", "/usr/sbin/mkfs.ext4"];
+        if !programs.iter().all(|program| Path::new(program).exists()) {
+            eprintln!("not run: needs gdisk and e2fsprogs");
+            return None;
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(64 << 20).unwrap();
+        let mut table = Program::new(programs[0]);
+        for number in 1..=5 {
+            table = table.arg("-n").arg(format!("{number}:0:+8M"));
+        }
+        table
+            .arg("-t")
+            .arg("1:8e00")
+            .arg(file.path().display().to_string())
+            .run()
+            .unwrap();
+        let device = LoopDevice::over(file.path(), 512)?;
+        device.show_partitions();
+        let disk = Self {
+            device,
+            _file: file,
+        };
+        let with_etc = tempfile::tempdir().unwrap();
+        fs::create_dir(with_etc.path().join("etc")).unwrap();
+        let without = tempfile::tempdir().unwrap();
+        for (number, folder) in [
+            (1, &with_etc),
+            (3, &without),
+            (4, &with_etc),
+            (5, &with_etc),
+        ] {
+            Program::new(programs[1])
+                .arg("-q")
+                .arg("-d")
+                .arg(folder.path().display().to_string())
+                .arg(disk.partition(number))
+                .run()
+                .unwrap();
+        }
+        Some(disk)
+    }
+
+    fn partition(&self, number: u32) -> String {
+        let device = BlockDevice {
+            name: self.device.path().to_owned(),
+            ..BlockDevice::default()
+        };
+        partition_of(&device, number)
+    }
+
+    fn inject(&self, file: &Value) -> Result<(), DeployError> {
+        let mut arguments = StepArguments::default();
+        arguments.values.insert("files".to_owned(), json!([file]));
+        let files = Files::parse(&Node::default(), &[], &arguments).unwrap();
+        let device = BlockDevice {
+            name: self.device.path().to_owned(),
+            ..BlockDevice::default()
+        };
+        inject_files(&SilentContext, &device, &files, &Options::default())
+    }
+
+    /// The partitions that have this file.
+    fn with(&self, path: &str) -> Vec<u32> {
+        let has = |number: &u32| {
+            let partition = self.partition(*number);
+            let mut tree = ImageTree::open(&partition, Access::ReadOnly, &SilentContext).unwrap();
+            let found = tree.metadata(path).unwrap();
+            tree.close().unwrap();
+            found.is_some()
+        };
+        [1, 3, 4, 5].into_iter().filter(has).collect()
+    }
+}
+
+#[test]
+fn a_file_comes_into_the_partition_that_is_named_or_the_first_with_its_folder() {
+    let Some(disk) = FivePartitions::new() else {
+        return;
+    };
+    disk.inject(&json!({"path": "/etc/found", "content": "bmV3"}))
+        .unwrap();
+    assert_eq!(disk.with("/etc/found"), [4]);
+    disk.inject(&json!({"path": "/named", "content": "bmV3", "partition": 5}))
+        .unwrap();
+    assert_eq!(disk.with("/named"), [5]);
+    let device = disk.partition(3);
+    disk.inject(&json!({"path": "/etc/made", "content": "bmV3", "partition": device}))
+        .unwrap();
+    assert_eq!(disk.with("/etc/made"), [3]);
+
+    let error = disk
+        .inject(&json!({"path": "/usr/none", "content": "bmV3"}))
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DeviceNotFound);
+    let name = |number| disk.partition(number);
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "No partition found with path usr, scanned: {} (LVM, passed over), {} (no file system that \
+             is known here), {}, {}, {}",
+            name(1),
+            name(2),
+            name(3),
+            name(4),
+            name(5)
+        )
+    );
+    let error = disk
+        .inject(&json!({"path": "/etc/none", "content": "bmV3", "partition": 9}))
+        .unwrap_err();
+    let expected = format!("Could not open {}", disk.partition(9));
+    assert!(chain(&error).contains(&expected), "{}", chain(&error));
+}
+
+#[test]
+fn a_search_does_not_go_on_behind_a_file_system_that_cannot_be_looked_into() {
+    let Some(five) = FivePartitions::new() else {
+        return;
+    };
+    // The group descriptors, behind the superblock.
+    let disk = Disk::open_exclusive(five.partition(3)).unwrap();
+    disk.write_at(2048, &[0xff; 2048]).unwrap();
+    disk.flush().unwrap();
+    drop(disk);
+    let error = five
+        .inject(&json!({"path": "/etc/found", "content": "bmV3"}))
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CommandExecution);
+    let said = chain(&error);
+    assert!(
+        said.starts_with("Failed to process file /etc/found: The search for its partition ended"),
+        "{said}"
+    );
+    assert!(said.contains("e2fsck"), "{said}");
+    for number in [1, 4, 5] {
+        let partition = five.partition(number);
+        let mut tree = ImageTree::open(&partition, Access::ReadOnly, &SilentContext).unwrap();
+        assert_eq!(tree.metadata("/etc/found").unwrap(), None, "{number}");
+    }
+}

@@ -2,7 +2,7 @@
 //! part of the map, with kpartx's names.
 //!
 //! As long as there is one, the map cannot be opened by one process alone: they are taken away before it is
-//! ([`remove`]), and made again after it ([`make`]). Leaving it to kpartx and udev's rules was rejected: those
+//! ([`Map::remove`]), and made again after it ([`Map::make`]). Leaving it to kpartx and udev's rules was rejected: those
 //! make partitions at any change, while an image is being written too.
 
 use std::io;

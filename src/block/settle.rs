@@ -13,6 +13,10 @@ const POLL: Duration = Duration::from_millis(20);
 /// read an event from the kernel, so there is a moment in which neither shows it.
 const QUIET: Duration = Duration::from_millis(60);
 
+/// How long udev may take to deal with new devices and partitions before one goes on without it. The start
+/// of a machine has a longer limit of its own.
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+
 /// How the waiting ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Settled {

@@ -4,6 +4,8 @@
 //! (`device/vpd_pg80`, `device/vpd_pg83`), so nothing is sent to the disk here. The layouts are
 //! SPC-4 7.8.5 (device identification) and 7.8.16 (unit serial number).
 
+use crate::sys::hex;
+
 /// Names of a SCSI disk that udev's `scsi_id` would give.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct ScsiIdentity {
@@ -85,10 +87,7 @@ impl Designator<'_> {
             _ => return None,
         };
         let name = if self.binary {
-            self.value
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect()
+            hex::encode(self.value)
         } else {
             clean(self.value)?.replace(' ', "_")
         };

@@ -1,7 +1,6 @@
 //! The command `image.install_bootloader` (contract/data-plane 5).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use farrier_plugin::{BlockDevice, Context, Node, StepArguments, chain};
 use tracing::{info, warn};
@@ -30,9 +29,6 @@ use crate::sys::root::Root;
 
 /// What the conductor passes as root UUID for a whole-disk image without an MBR signature.
 const NO_SIGNATURE: &str = "0x00000000";
-
-/// How long udev may take to name the partitions.
-const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 
 /// Make what was deployed on this disk bootable.
 ///
@@ -113,7 +109,7 @@ impl Call<'_> {
         }
         // No partition of a disk can be mounted as long as the disk is held.
         drop(disk);
-        settle::wait(&system, SETTLE_LIMIT);
+        settle::wait(&system, settle::LIMIT);
         let path = |partition: &Partition| {
             partition_device(&system, self.device, partition).ok_or_else(|| {
                 DeployError::NoEsp(format!(

@@ -1,7 +1,5 @@
 //! The deploy step `write_image` (contract/data-plane 1).
 
-use std::time::Duration;
-
 use farrier_plugin::{BlockDevice, Context, Node, chain};
 use serde_json::json;
 use tracing::{info, warn};
@@ -25,9 +23,6 @@ use crate::sys::root::Root;
 
 /// Where the disk's signature lies in its first block.
 const DISK_SIGNATURE: u64 = 440;
-
-/// How long udev may take to name the new partitions.
-const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 
 /// Write this image and its config drive to this disk.
 ///
@@ -72,7 +67,7 @@ pub(crate) fn write_image(
     }
     // udev looks at the disk once it is unlocked, and names what it finds there.
     drop(disk);
-    if settle::wait(&root, SETTLE_LIMIT) == Settled::TimedOut {
+    if settle::wait(&root, settle::LIMIT) == Settled::TimedOut {
         warn!(
             device = device.name,
             "udev is still at work after the image was written"

@@ -4,16 +4,12 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use farrier_plugin::chain;
 
 use crate::block::settle;
 use crate::sys::block_device::{Disk, DiskError};
 use crate::sys::root::Root;
-
-/// How long udev may take to name the new partitions.
-const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 
 /// Bytes of a new file until the image's size is known: larger than any image, and small enough for
 /// ext4 (16 TiB), XFS and tmpfs. Nothing is stored for what is not written.
@@ -100,7 +96,7 @@ impl Target {
         // udev looks at a disk once it is unlocked.
         drop(self.disk);
         if is_device {
-            settle::wait(&Root::system(), SETTLE_LIMIT);
+            settle::wait(&Root::system(), settle::LIMIT);
         }
         let Some(mut new) = self.new else {
             return Ok(());

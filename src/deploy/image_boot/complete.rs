@@ -94,7 +94,7 @@ impl Completion<'_> {
             .plan
             .files()
             .iter()
-            .filter(|file| file.name().to_lowercase().ends_with(".csv"))
+            .filter(|file| file.is_table())
             .cloned()
             .collect();
         let mut has_table = false;

@@ -73,12 +73,17 @@ impl PlannedFile {
         split(&self.path).1
     }
 
+    /// Whether it is a table of loaders.
+    pub(super) fn is_table(&self) -> bool {
+        self.name().to_lowercase().ends_with(".csv")
+    }
+
     /// Its place in the order of writing: what firmware starts by itself comes last, before it what a
     /// boot entry is made of.
     pub(super) fn turn(&self) -> u8 {
         match self.role {
             Role::Removable => 4,
-            _ if self.name().to_lowercase().ends_with(".csv") => 3,
+            _ if self.is_table() => 3,
             Role::Shim | Role::SystemdBoot => 2,
             Role::Grub | Role::UnifiedKernel => 1,
             Role::Fallback | Role::KeyManager | Role::Rest => 0,

@@ -15,7 +15,6 @@ mod item;
 mod tests;
 
 use std::path::Path;
-use std::time::Duration;
 
 use farrier_plugin::{BlockDevice, Context, Node, Port, StepArguments};
 use serde_json::Value;
@@ -43,9 +42,6 @@ const LVM_OF_MBR: u8 = 0x8e;
 
 /// Downloads of one file that are begun because its content changed meanwhile.
 const ATTEMPTS: u32 = 5;
-
-/// How long udev may look at a disk.
-const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 
 /// Why a file could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -174,7 +170,7 @@ fn find(context: &dyn Context, device: &BlockDevice, item: &Item) -> Result<Stri
         table.partitions()
     };
     // udev looks at a disk that was unlocked, and takes its partitions away for a moment.
-    settle::wait(&Root::system(), SETTLE_LIMIT);
+    settle::wait(&Root::system(), settle::LIMIT);
     let mut scanned = Vec::new();
     for partition in partitions {
         let name = partition_of(device, partition.number);

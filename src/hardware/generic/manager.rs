@@ -20,9 +20,6 @@ use crate::sys::root::Root;
 /// management controller had an address, or was plugged in elsewhere since.
 pub(super) const FRESH: Duration = Duration::from_secs(300);
 
-/// How long udev may take to deal with new devices before they are listed without it.
-pub(super) const SETTLE_LIMIT: Duration = Duration::from_secs(20);
-
 /// The generic manager (contract/control-plane 7.3, 8.9).
 pub(in crate::hardware) struct GenericHardwareManager {
     pub(super) options: Live,
@@ -106,7 +103,7 @@ impl GenericHardwareManager {
         &self,
         include_partitions: bool,
     ) -> Result<Vec<BlockDevice>, ManagerError> {
-        settle::wait(&self.root, SETTLE_LIMIT);
+        settle::wait(&self.root, settle::LIMIT);
         list::list_block_devices(&self.root, include_partitions).map_err(|source| {
             ManagerError::new(ErrorKind::BlockDevice, "Block devices could not be listed")
                 .with_source(source)

@@ -13,7 +13,7 @@ use farrier_plugin::{
 use serde_json::Value;
 use tracing::{debug, info};
 
-use super::manager::{GenericHardwareManager, SETTLE_LIMIT, own_skip_list};
+use super::manager::{GenericHardwareManager, own_skip_list};
 use super::{CLASS_NAME, NAME, deploy, erase, filter, interfaces, logs, pstore, steps, storage};
 use crate::block::hints::{self, RootDeviceHints};
 use crate::block::skip::Purpose;
@@ -77,7 +77,7 @@ impl HardwareManager for GenericHardwareManager {
     /// inventory of a running system changes nothing there.
     fn initialize(&self, _context: &dyn Context) -> Result<(), ManagerError> {
         if self.may_destroy {
-            storage::assemble(&self.root, SETTLE_LIMIT);
+            storage::assemble(&self.root);
             let ipmi = Program::new("/sbin/modprobe")
                 .arg("-a")
                 .arg("ipmi_msghandler")

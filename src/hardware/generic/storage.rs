@@ -23,8 +23,8 @@ const MULTIPATH_LIMIT: Duration = Duration::from_secs(120);
 /// The reference does it the other way round, and its mdadm takes single paths as members of an
 /// array on a SAN. It also starts multipathd always; here a machine without a second path to
 /// anything is not kept waiting.
-pub(super) fn assemble(root: &Root, settle_limit: Duration) {
-    settle::wait(root, settle_limit);
+pub(super) fn assemble(root: &Root) {
+    settle::wait(root, settle::LIMIT);
     let devices = list::all_devices(root).unwrap_or_default();
     let repeated = with_several_paths(&devices);
     if !repeated.is_empty() {
@@ -35,7 +35,7 @@ pub(super) fn assemble(root: &Root, settle_limit: Duration) {
                 warn!(%error, "multipath is not what it should be");
             }
         }
-        settle::wait(root, settle_limit);
+        settle::wait(root, settle::LIMIT);
     }
     // Most machines have no array, which is no error to mdadm either.
     for program in mdadm() {

@@ -271,10 +271,6 @@ impl Table<'_> {
         if info[0] != kind::TRANSPORT_INFO || info[6] & 1 == 0 {
             return None;
         }
-        let mac: Vec<String> = info[11..17]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
         let address = address(&info[20..36]);
         let longest = match address {
             Some(IpAddr::V6(_)) => 128,
@@ -282,7 +278,7 @@ impl Table<'_> {
         };
         let prefix = Some(info[36]).filter(|prefix| (1..=longest).contains(prefix));
         let interface = Interface {
-            mac_address: mac.join(":"),
+            mac_address: hex::with_colons(&info[11..17]),
             vlan: vlan(u16_of(info, 17)),
             address: address.zip(prefix),
             gateway: self::address(&info[37..53]),

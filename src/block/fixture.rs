@@ -1,9 +1,11 @@
 //! Disks made by sfdisk and what belongs on them, for tests.
 
-use std::io::Read;
+use std::io::{Read, Write};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use crate::sys::memory_medium::MemoryMedium;
 use crate::sys::process::Program;
@@ -31,6 +33,18 @@ pub(crate) fn mbr(size: usize) -> MemoryMedium {
 pub(crate) fn config_drive() -> Vec<u8> {
     let text = include_str!("../../tests/fixtures/config_drives/from-ironic.txt");
     unpack(&BASE64_STANDARD.decode(text.trim()).unwrap(), 0)
+}
+
+/// A config drive as the conductor sends it.
+pub(crate) fn sent(drive: &[u8]) -> String {
+    BASE64_STANDARD.encode(gzip(drive))
+}
+
+/// These bytes, compressed.
+pub(crate) fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
 }
 
 fn unpack(packed: &[u8], size: usize) -> Vec<u8> {

@@ -145,6 +145,16 @@ fn partitions_of_mbr(table: &MBR) -> Vec<Partition> {
         .collect()
 }
 
+/// What gptman reads, of the first copy and, with that damaged, of the second.
+fn either_copy(medium: &MemoryMedium, block: usize) -> [(bool, GPT); 2] {
+    [false, true].map(|is_damaged| {
+        let mut content = medium.content();
+        content[block] ^= u8::from(is_damaged);
+        let read = GPT::read_from(&mut Cursor::new(content), block as u64).unwrap();
+        (is_damaged, read)
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -188,13 +198,8 @@ proptest! {
 
         let mut expected = theirs.clone();
         expected.header.update_from(&mut Cursor::new(medium.content()), block as u64).unwrap();
-        for damaged in [None, Some(block)] {
-            let mut content = medium.content();
-            if let Some(place) = damaged {
-                content[place] ^= 1;
-            }
-            let read = GPT::read_from(&mut Cursor::new(content), block as u64).unwrap();
-            prop_assert_eq!(read.is_backup(), damaged.is_some());
+        for (is_damaged, read) in either_copy(&medium, block) {
+            prop_assert_eq!(read.is_backup(), is_damaged);
             prop_assert_eq!(read.header.disk_guid, expected.header.disk_guid);
             prop_assert_eq!(read.header.first_usable_lba, expected.header.first_usable_lba);
             prop_assert_eq!(read.header.last_usable_lba, expected.header.last_usable_lba);
@@ -294,13 +299,8 @@ proptest! {
         prop_assert_eq!(again.partitions(), expected.clone());
         prop_assert!(again.backup_is_at_end());
         prop_assert_eq!(again.disk_guid(), disk);
-        for damaged in [None, Some(block)] {
-            let mut content = medium.content();
-            if let Some(place) = damaged {
-                content[place] ^= 1;
-            }
-            let read = GPT::read_from(&mut Cursor::new(content), block as u64).unwrap();
-            prop_assert_eq!(read.is_backup(), damaged.is_some());
+        for (is_damaged, read) in either_copy(&medium, block) {
+            prop_assert_eq!(read.is_backup(), is_damaged);
             prop_assert_eq!(read.header.disk_guid, [0xd2; 16]);
             prop_assert_eq!(read.header.first_usable_lba, theirs.header.first_usable_lba);
             prop_assert_eq!(read.header.last_usable_lba, theirs.header.last_usable_lba);

@@ -1,14 +1,12 @@
 //! Every setting of a lookup's `config`, from the conductor's answer to where it shows.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use farrier_plugin::{BlockDevice, Inventory, NetworkInterface, support};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
@@ -263,9 +261,7 @@ async fn only_formats_that_the_conductor_permits_are_written() {
 #[tokio::test(flavor = "multi_thread")]
 async fn images_are_not_looked_into_where_the_conductor_says_so() {
     let Some((file, disk)) = disk() else { return };
-    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-    gzip.write_all(&fixture::gpt(512, 0).content()).unwrap();
-    let image = Image::of(gzip.finish().unwrap());
+    let image = Image::of(fixture::gzip(&fixture::gpt(512, 0).content()));
     for (disabled, written) in [(false, true), (true, false)] {
         let settings = json!({"disable_deep_image_inspection": disabled});
         let wanted = Wanted::onto(disk.path(), settings).await;

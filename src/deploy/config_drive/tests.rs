@@ -1,23 +1,13 @@
-use std::io::Write;
-
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use farrier_plugin::SilentContext;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use proptest::prelude::*;
 
 use super::*;
 use crate::block::fat_writer::Content;
-use crate::block::fixture;
+use crate::block::fixture::{self, gzip};
 use crate::stream::http_cases::Table;
 use crate::stream::test_server::{Reply, TestServer};
-
-fn gzip(content: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(content).unwrap();
-    encoder.finish().unwrap()
-}
 
 /// An ISO 9660 image as far as its descriptor, with this content behind.
 fn iso(content: &[u8]) -> Vec<u8> {
@@ -43,7 +33,7 @@ pub(super) fn decode(sent: &str) -> Result<Vec<u8>, DeployError> {
 #[test]
 fn base64_of_gzip_is_decoded_leniently() {
     let content = iso(&b"config drive ".repeat(1000));
-    let text = BASE64_STANDARD.encode(gzip(&content));
+    let text = fixture::sent(&content);
     let broken_lines: String = text
         .as_bytes()
         .chunks(61)
@@ -73,9 +63,9 @@ fn a_drive_without_its_padding_is_cut_off_only_where_something_is_missing() {
     let error = iso9660::read(&image).unwrap_err().to_string();
     assert!(error.contains("is a device"), "{error}");
     let whole = &image[..end];
-    assert_eq!(decode(&BASE64_STANDARD.encode(gzip(whole))).unwrap(), whole);
+    assert_eq!(decode(&fixture::sent(whole)).unwrap(), whole);
     for length in [end - 1, 60 << 10, 40 << 10, 32768 + 300] {
-        let error = decode(&BASE64_STANDARD.encode(gzip(&image[..length]))).unwrap_err();
+        let error = decode(&fixture::sent(&image[..length])).unwrap_err();
         let error = error.to_string();
         assert!(error.contains("is cut off after"), "{length}: {error}");
     }
@@ -121,14 +111,9 @@ fn what_is_no_config_drive_is_said() {
 #[test]
 fn the_limit_is_64_mib() {
     let largest = iso(&vec![0; (64 << 20) - 34816]);
-    assert_eq!(
-        decode(&BASE64_STANDARD.encode(gzip(&largest)))
-            .unwrap()
-            .len(),
-        64 << 20
-    );
+    assert_eq!(decode(&fixture::sent(&largest)).unwrap().len(), 64 << 20);
     let larger = [&largest[..], &[0; 4 << 20]].concat();
-    let error = decode(&BASE64_STANDARD.encode(gzip(&larger))).unwrap_err();
+    let error = decode(&fixture::sent(&larger)).unwrap_err();
     assert_eq!(
         error.to_string(),
         "Config drive size exceeds maximum limit of 64MiB. Size of the given config drive is \
@@ -145,7 +130,7 @@ fn a_download_is_known_by_its_content() {
     let replies = [
         ("/plain", iso.clone()),
         ("/gzip", gzip(&iso)),
-        ("/base64", BASE64_STANDARD.encode(gzip(&iso)).into_bytes()),
+        ("/base64", fixture::sent(&iso).into_bytes()),
     ];
     let server = TestServer::start(move |_, request| {
         replies
@@ -205,6 +190,6 @@ proptest! {
     #[test]
     fn any_content_comes_back(content in prop::collection::vec(any::<u8>(), 0..3000)) {
         let image = iso(&content);
-        prop_assert_eq!(decode(&BASE64_STANDARD.encode(gzip(&image))).unwrap(), image);
+        prop_assert_eq!(decode(&fixture::sent(&image)).unwrap(), image);
     }
 }

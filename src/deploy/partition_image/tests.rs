@@ -1,20 +1,16 @@
 mod memory;
 mod preserved;
 
-use std::io::Write;
 use std::sync::Mutex;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use farrier_plugin::{ErrorKind, ManagerError, SilentContext, StepArguments};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 
 use super::*;
 use crate::block::fixture;
 use crate::block::gpt;
 use crate::block::partition::PartitionKind;
+use crate::sys::hex;
 use crate::sys::loop_device::LoopDevice;
 use crate::sys::loop_range::LoopRange;
 use crate::sys::memory_medium::{Change, Fault, MemoryMedium};
@@ -78,11 +74,7 @@ impl Deploy {
     fn of(content: Vec<u8>) -> Self {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &content).unwrap();
-        let sha256: String = digest(&SHA256, &content)
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let sha256 = hex::encode(digest(&SHA256, &content).as_ref());
         Self {
             image_info: json!({
                 "id": "root.raw", "urls": [format!("file://{}", file.path().display())],
@@ -117,9 +109,7 @@ impl Deploy {
             .values
             .insert("image_info".to_owned(), self.image_info.clone());
         if let Some(drive) = &self.drive {
-            let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-            gzip.write_all(drive).unwrap();
-            let text = BASE64_STANDARD.encode(gzip.finish().unwrap());
+            let text = fixture::sent(drive);
             arguments
                 .values
                 .insert("configdrive".to_owned(), text.into());

@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -9,9 +9,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use farrier_plugin::{ErrorKind, ManagerError, SilentContext, StepArguments};
-use flate2::Compression;
 use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
 use serde_json::Value;
 
 use super::*;
@@ -21,6 +19,7 @@ use crate::block::probe::file_system;
 use crate::block::rescan::partition_name;
 use crate::block::{fixture, holders};
 use crate::sys::block_device::{Disk, DiskError};
+use crate::sys::hex;
 use crate::sys::loop_device::LoopDevice;
 use crate::sys::memory_medium::{Change, Fault, MemoryMedium};
 use crate::sys::process::Program;
@@ -38,11 +37,7 @@ impl Image {
     fn of(content: Vec<u8>, drive: Option<&[u8]>) -> Self {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &content).unwrap();
-        let sha256: String = digest(&SHA256, &content)
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let sha256 = hex::encode(digest(&SHA256, &content).as_ref());
         let mut arguments = StepArguments::default();
         arguments.values.insert(
             "image_info".to_owned(),
@@ -53,9 +48,7 @@ impl Image {
             }),
         );
         if let Some(drive) = drive {
-            let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-            gzip.write_all(drive).unwrap();
-            let text = BASE64_STANDARD.encode(gzip.finish().unwrap());
+            let text = fixture::sent(drive);
             let large = Arc::get_mut(&mut arguments.large).unwrap();
             let value = large.intern(&text);
             arguments.values.insert("configdrive".to_owned(), value);

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::super::*;
 use super::MIB;
+use crate::sys::hex;
 use crate::sys::process::Program;
 
 /// The bound of SPECIFICATION.md, in KiB.
@@ -53,11 +54,7 @@ fn deploy_within_the_bound() {
         file.write_all(&piece).unwrap();
     }
     let digest = digest.finish();
-    let sha256: String = digest
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let sha256 = hex::encode(digest.as_ref());
     let mut arguments = StepArguments::default();
     let image_info = json!({
         "id": "root.raw", "urls": [format!("file://{}", image.display())], "disk_format": "raw",

@@ -24,7 +24,7 @@ tools:
 build: tools build/farrier build/farrier-plugin-host ## The agent, statically linked: build/farrier
 
 # The example goes along: the lab runs its steps.
-build/farrier: FORCE
+build/farrier: FORCE | tools
 	@echo "== compiling the agent"
 	cargo build --release --locked -p farrier -p farrier-example-manager -p farrier-onmetal-manager --bins
 	@mkdir -p build
@@ -35,7 +35,7 @@ build/farrier: FORCE
 	@echo "   $@: $$(stat -c %s $@) bytes"
 
 # What loads plugins that are shared libraries, and the example as one: linked dynamically.
-build/farrier-plugin-host: FORCE
+build/farrier-plugin-host: FORCE | tools
 	@echo "== compiling the plugin host"
 	hardware_managers/host/build build
 

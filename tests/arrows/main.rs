@@ -19,6 +19,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("deploy", 3),
     ("erase", 3),
     ("inventory", 3),
+    ("raid", 3),
     ("stream", 2),
     ("block", 2),
     ("net", 2),

@@ -1,5 +1,6 @@
 //! Block devices: listing, root device hints, partition tables, rescan, settling.
 
+pub(crate) mod boot_mode;
 mod by_path;
 pub(crate) mod exclusive;
 pub(crate) mod fat;

@@ -6,8 +6,8 @@ use std::ops::Range;
 use uuid::Uuid;
 
 use super::super::error::DeployError;
-use super::boot_mode::DiskLabel;
 use super::layout::{Layout, Place, Role};
+use crate::block::boot_mode::DiskLabel;
 use crate::block::gpt::{self, Gpt};
 use crate::block::mbr::{self, Mbr};
 use crate::block::partition::Partition;

@@ -1,7 +1,7 @@
 //! Which partitions a partition image gets, and where they lie (contract/data-plane 3.2).
 
 use super::super::error::DeployError;
-use super::boot_mode::{BootMode, DiskLabel};
+use crate::block::boot_mode::{BootMode, DiskLabel};
 
 const MIB: u64 = 1 << 20;
 

@@ -12,7 +12,6 @@
 //! in the kernel would need the table on the disk, and the disk's exclusive use given up to them and
 //! to udev in the middle of the deploy; a device-mapper disk has none at all.
 
-mod boot_mode;
 mod disk_table;
 mod file_system;
 mod layout;
@@ -22,7 +21,6 @@ use farrier_plugin::{Context, Node};
 use serde_json::{Map, Value, json};
 use tracing::info;
 
-use self::boot_mode::{BootMode, DiskLabel};
 use self::disk_table::{Kept, NewTable, blank};
 use self::file_system::{MakesFileSystems, Programs, Wanted};
 use self::layout::{DiskShape, Layout, Role, Sizes};
@@ -32,6 +30,7 @@ use super::config_partition::Target;
 use super::deployed::Deployed;
 use super::error::DeployError;
 use super::image_info::{ImageInfo, PartitionWishes};
+use crate::block::boot_mode::{BootMode, DiskLabel};
 use crate::block::partition::Partition;
 use crate::block::probe;
 use crate::block::rescan::partition_name;

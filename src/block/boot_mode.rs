@@ -6,14 +6,14 @@ use tracing::warn;
 
 /// What firmware starts the system.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum BootMode {
+pub(crate) enum BootMode {
     Bios,
     Uefi,
 }
 
 /// The kind of a partition table, in parted's words.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum DiskLabel {
+pub(crate) enum DiskLabel {
     Gpt,
     Msdos,
 }
@@ -22,7 +22,7 @@ impl BootMode {
     /// As the node says it: Secure Boot, which only UEFI has; the instance's own wish; the node's
     /// capability; what the conductor noted. Whatever else is named there, and where nothing is, the
     /// running firmware decides.
-    pub(super) fn of(node: &Node, firmware_is_uefi: bool) -> Self {
+    pub(crate) fn of(node: &Node, firmware_is_uefi: bool) -> Self {
         let secure = ["instance_info", "properties"]
             .iter()
             .any(|owner| capability(node, owner, "secure_boot").as_deref() == Some("true"));
@@ -51,7 +51,7 @@ impl BootMode {
 
 impl DiskLabel {
     /// UEFI takes a GPT; for BIOS it is one where the capability `disk_label` says exactly that.
-    pub(super) fn of(node: &Node, mode: BootMode) -> Self {
+    pub(crate) fn of(node: &Node, mode: BootMode) -> Self {
         let wished = || {
             capability(node, "instance_info", "disk_label")
                 .or_else(|| capability(node, "properties", "disk_label"))
@@ -64,7 +64,7 @@ impl DiskLabel {
     }
 
     /// Its name in messages.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Gpt => "gpt",
             Self::Msdos => "msdos",

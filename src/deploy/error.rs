@@ -308,6 +308,14 @@ pub enum DeployError {
 }
 
 impl DeployError {
+    /// [`DeployError::Uefi`] of this disk.
+    pub(super) fn uefi(device: &str, source: impl Error + Send + Sync + 'static) -> Self {
+        Self::Uefi {
+            device: device.to_owned(),
+            source: Box::new(source),
+        }
+    }
+
     /// The class that the conductor knows this error by.
     pub fn kind(&self) -> ErrorKind {
         match self {

@@ -7,12 +7,14 @@ mod config_drive;
 mod config_partition;
 mod deployed;
 mod device_path;
+mod efi_partitions;
 mod error;
 mod fields;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod image_boot;
 mod image_info;
+mod image_root;
 mod image_tree;
 mod inject_files;
 mod install_bootloader;

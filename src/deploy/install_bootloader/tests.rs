@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::*;
 use crate::block::fat_writer;
 use crate::block::fixture;
+use crate::block::{gpt, mbr};
 use crate::sys::memory_medium::MemoryMedium;
 use crate::sys::process::Program;
 

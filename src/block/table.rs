@@ -68,6 +68,29 @@ impl Table {
         Ok(())
     }
 
+    /// Write a table that was made anew, the record that leads to a GPT last, and see that its partitions are
+    /// there.
+    pub(crate) fn write_new(&self, medium: &dyn Medium) -> Result<(), TableError> {
+        medium.flush()?;
+        match self {
+            Self::Gpt(table) => {
+                table.write(medium)?;
+                medium.flush()?;
+                Mbr::protective(medium).write(medium)?;
+            }
+            Self::Mbr(table) => table.write(medium)?,
+        }
+        medium.flush()?;
+        let found = Self::read(medium)?.partitions();
+        // Behind them come slices, which a file system may look like it had.
+        if !found.starts_with(&self.partitions()) {
+            return Err(TableError::damaged(
+                "the disk does not hold what was just written to it",
+            ));
+        }
+        Ok(())
+    }
+
     /// Whether Linux finds the partitions of this table on its disk as it is.
     pub(crate) fn is_taken_by_linux(&self) -> bool {
         match self {

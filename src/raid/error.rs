@@ -3,6 +3,9 @@
 use farrier_plugin::{ErrorKind, ManagerError, chain};
 
 use crate::block::list::BlockError;
+use crate::block::skip::SkipError;
+use crate::block::table_error::TableError;
+use crate::sys::block_device::DiskError;
 use crate::sys::process::ProcessError;
 
 /// Why a step of software RAID failed. The texts are the reference's where it has one.
@@ -11,6 +14,107 @@ pub(crate) enum RaidError {
     /// The disks could not be listed.
     #[error(transparent)]
     Block(#[from] BlockError),
+    /// The node's skip list cannot be used.
+    #[error(transparent)]
+    Skip(#[from] SkipError),
+    /// The configuration has no volumes (contract/data-plane 6.2).
+    #[error("{0}")]
+    NoVolumes(String),
+    /// Rules of the configuration are broken (contract/data-plane 6.2).
+    #[error("Could not validate Software RAID config for {node}: {problems}")]
+    Configuration {
+        /// The node's UUID.
+        node: String,
+        /// Each with its own text, separated by semicolons.
+        problems: String,
+    },
+    /// No disk is what a volume is to be made of.
+    #[error("{text}. Disks that may be used: {found}; left alone: {left_alone}")]
+    NoCandidates {
+        /// The reference's words.
+        text: String,
+        /// The disks to choose from.
+        found: String,
+        /// The others, each with the reason.
+        left_alone: String,
+    },
+    /// A volume would be made of too few disks.
+    #[error("{text} Disks that may be used: {found}; left alone: {left_alone}")]
+    TooFewDisks {
+        /// The reference's words.
+        text: String,
+        /// The disks to choose from.
+        found: String,
+        /// The others, each with the reason.
+        left_alone: String,
+    },
+    /// Disks have partitions (contract/data-plane 6.3).
+    #[error(
+        "Partitions detected on devices {devices} during RAID config; delete_configuration removes those of arrays,          erase_devices_metadata all others"
+    )]
+    Partitions {
+        /// The disks, separated by commas.
+        devices: String,
+    },
+    /// A disk is used by something.
+    #[error(
+        "Failed to create partitions on {device}: {users}; delete_configuration ends arrays, a restart of the          machine ends the rest"
+    )]
+    InUse {
+        /// The disk.
+        device: String,
+        /// Who uses it, in words.
+        users: String,
+    },
+    /// Arrays are there that nobody asked to keep (contract/data-plane 6.5).
+    #[error(
+        "Existing Software RAID device detected that should not: {arrays}; delete_configuration removes it"
+    )]
+    ExistingArrays {
+        /// Each with its name, separated by commas.
+        arrays: String,
+    },
+    /// The volumes have no room on a disk.
+    #[error("Failed to create partitions on {device}: {why}; nothing was written to any disk")]
+    DoesNotFit {
+        /// The disk.
+        device: String,
+        /// What is short.
+        why: String,
+    },
+    /// A disk could not be opened or written.
+    #[error("Failed to create partitions on {device}")]
+    Disk {
+        /// The disk.
+        device: String,
+        /// Why not.
+        #[source]
+        source: DiskError,
+    },
+    /// The partition table could not be read or written.
+    #[error("Failed to create partitions on {device}")]
+    Table {
+        /// The disk.
+        device: String,
+        /// Why not.
+        #[source]
+        source: TableError,
+    },
+    /// The kernel does not show a partition of a table that it was told of.
+    #[error(
+        "Failed to create partitions on {device}: the table is written, and after {seconds} s the kernel does not          show partition {number}"
+    )]
+    PartitionMissing {
+        /// The disk.
+        device: String,
+        /// The partition.
+        number: u32,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// The command was cancelled.
+    #[error("Creating software RAID was cancelled; delete_configuration removes what was made")]
+    Cancelled,
     /// mdadm refused to make an array.
     #[error("Failed to create md device {device} on {members}")]
     Create {

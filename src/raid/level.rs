@@ -1,10 +1,11 @@
-//! The levels of software RAID that can be made, in everybody's words.
+//! The levels of software RAID that can be asked for, in everybody's words. What there is can be of others, too
+//! (`block::raid_superblock`).
 
 use std::fmt;
 
 /// A level that a volume can be made with (contract/data-plane 6.1).
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum Level {
+pub(crate) enum RaidLevel {
     /// Striped, without redundancy.
     Raid0,
     /// Mirrored.
@@ -17,7 +18,7 @@ pub(crate) enum Level {
     Raid6,
 }
 
-impl Level {
+impl RaidLevel {
     /// Every level, in the order in which messages list them.
     pub(crate) const ALL: [Self; 5] = [
         Self::Raid0,
@@ -67,7 +68,7 @@ impl Level {
 }
 
 /// As people write it: `RAID-1+0`.
-impl fmt::Display for Level {
+impl fmt::Display for RaidLevel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RAID-{}", self.name())
     }
@@ -79,12 +80,12 @@ mod tests {
 
     #[test]
     fn each_level_has_one_name_for_each_listener() {
-        for level in Level::ALL {
-            assert_eq!(Level::of_configuration(level.name()), Some(level));
+        for level in RaidLevel::ALL {
+            assert_eq!(RaidLevel::of_configuration(level.name()), Some(level));
         }
-        assert_eq!(Level::of_configuration("10"), None);
-        assert_eq!(Level::Raid10.mdadm_name(), "10");
-        assert_eq!(Level::Raid6.mdadm_name(), "6");
-        assert_eq!(Level::Raid10.to_string(), "RAID-1+0");
+        assert_eq!(RaidLevel::of_configuration("10"), None);
+        assert_eq!(RaidLevel::Raid10.mdadm_name(), "10");
+        assert_eq!(RaidLevel::Raid6.mdadm_name(), "6");
+        assert_eq!(RaidLevel::Raid10.to_string(), "RAID-1+0");
     }
 }

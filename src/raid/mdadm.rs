@@ -6,37 +6,20 @@ use std::time::{Duration, Instant};
 use tracing::{debug, info, warn};
 
 use super::error::RaidError;
-use super::level::Level;
+use super::level::RaidLevel;
 use crate::block::holders::kernel_name;
+use crate::block::raid_superblock::Metadata;
 use crate::block::settle;
 use crate::sys::process::{ProcessError, Program};
 use crate::sys::root::Root;
-
-/// What an array keeps of itself on its members.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Metadata {
-    /// At the end, so that a member reads as what is in the array: an EFI system partition that
-    /// firmware has to read.
-    AtEnd,
-    /// Near the beginning (1.2), so that nobody takes a member for what is in the array.
-    NearBeginning,
-}
-
-impl Metadata {
-    fn version(self) -> &'static str {
-        match self {
-            Self::AtEnd => "1.0",
-            Self::NearBeginning => "1.2",
-        }
-    }
-}
 
 /// An array to make.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Creation<'a> {
     /// Its node: `/dev/md0`, of a number that is free.
     pub(crate) device: &'a str,
-    pub(crate) level: Level,
+    pub(crate) level: RaidLevel,
+    /// 1.2 for what the kernel alone reads; 1.0 where firmware reads a member as if there were no array.
     pub(crate) metadata: Metadata,
     /// Its name, without a host.
     pub(crate) name: &'a str,
@@ -100,14 +83,14 @@ pub(crate) fn create(root: &Root, creation: &Creation<'_>) -> Result<(), RaidErr
 /// machine is called and how large it is: their defaults for the host and for the bitmap differ.
 fn command(root: &Root, creation: &Creation<'_>) -> Program {
     // What firmware writes to one member alone, no bitmap knows; and level 0 has none.
-    let has_bitmap = creation.level.is_redundant() && creation.metadata == Metadata::NearBeginning;
+    let has_bitmap = creation.level.is_redundant() && creation.metadata != Metadata::V1_0;
     let mut program = mdadm(root)
         .arg("--create")
         .arg(creation.device)
         // Members that were in use before, and all of them at once in an array with parity.
         .arg("--force")
         .arg("--run")
-        .arg(format!("--metadata={}", creation.metadata.version()))
+        .arg(format!("--metadata={}", creation.metadata))
         .arg(format!("--homehost={HOST}"))
         .arg(format!("--name={}", creation.name))
         .arg(format!("--level={}", creation.level.mdadm_name()));

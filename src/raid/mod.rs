@@ -1,13 +1,25 @@
 //! Software RAID (contract/data-plane 6): what a node wants, what there is, making the one of the other.
 
 pub(crate) mod array;
+mod choice;
+pub(crate) mod config;
+mod configuration;
+mod create;
 mod error;
+mod layout;
 mod level;
+mod machine;
 pub(crate) mod mdadm;
+mod member_table;
+mod validation;
 
 #[expect(unused_imports, reason = "the steps are being built")]
 pub(crate) use array::{Array, Member, arrays};
 #[expect(unused_imports, reason = "the steps are being built")]
+pub(crate) use configuration::Order;
+#[expect(unused_imports, reason = "the steps are being built")]
 pub(crate) use error::RaidError;
 #[expect(unused_imports, reason = "the steps are being built")]
-pub(crate) use level::Level;
+pub(crate) use level::RaidLevel;
+#[expect(unused_imports, reason = "the steps are being built")]
+pub(crate) use validation::volumes_of;

@@ -138,8 +138,6 @@ fn within(offset: u64, length: u64) -> impl Iterator<Item = Range<u64>> {
 /// The new table, in memory.
 pub(super) struct NewTable {
     table: Table,
-    /// The protective record before a GPT.
-    protective: Option<Mbr>,
     /// One for each place of the layout, in its order.
     partitions: Vec<Partition>,
 }
@@ -174,7 +172,6 @@ impl NewTable {
                 }
                 Ok(Self {
                     table: Table::Gpt(table),
-                    protective: Some(Mbr::protective(medium)),
                     partitions,
                 })
             }
@@ -196,7 +193,6 @@ impl NewTable {
                 }
                 Ok(Self {
                     table: Table::Mbr(table),
-                    protective: None,
                     partitions,
                 })
             }
@@ -227,26 +223,7 @@ impl NewTable {
 
     /// Write it, the record that leads to a GPT last, and see that it is there.
     pub(super) fn write(&self, medium: &dyn Medium) -> Result<(), TableError> {
-        medium.flush()?;
-        match &self.table {
-            Table::Gpt(table) => {
-                table.write(medium)?;
-                medium.flush()?;
-                if let Some(protective) = &self.protective {
-                    protective.write(medium)?;
-                }
-            }
-            Table::Mbr(table) => table.write(medium)?,
-        }
-        medium.flush()?;
-        let found = Table::read(medium)?.partitions();
-        // Behind them come slices, which a file system may look like it had.
-        if !found.starts_with(&self.partitions) {
-            return Err(TableError::Damaged {
-                reason: "the disk does not hold what was just written to it".to_owned(),
-            });
-        }
-        Ok(())
+        self.table.write_new(medium)
     }
 }
 

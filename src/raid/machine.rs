@@ -1,0 +1,90 @@
+//! The disks of this machine, and its kernel, for making arrays.
+
+use farrier_plugin::Context;
+
+use super::create::{Machine, OpenDisk};
+use super::error::RaidError;
+use super::mdadm::{self, Creation};
+use crate::block::exclusive;
+use crate::block::partition::Partition;
+use crate::block::rescan::{partition_device, take_partitions};
+use crate::block::settle;
+use crate::block::table::Table;
+use crate::sys::block_device::{Disk, DiskError, Medium};
+use crate::sys::root::Root;
+
+/// The highest number of an array that the kernel gives by itself.
+const MOST_ARRAYS: usize = 512;
+
+/// This machine.
+pub(super) struct System<'a> {
+    pub(super) root: &'a Root,
+    pub(super) context: &'a dyn Context,
+}
+
+impl Machine for System<'_> {
+    fn open(&self, device: &str) -> Result<Box<dyn OpenDisk + '_>, RaidError> {
+        let disk = exclusive::open(self.root, device, self.context).map_err(|refused| {
+            let device = device.to_owned();
+            match refused.users.is_empty() {
+                true => RaidError::Disk {
+                    device,
+                    source: refused.source,
+                },
+                false => RaidError::InUse {
+                    device,
+                    users: refused.users.join(", "),
+                },
+            }
+        })?;
+        Ok(Box::new(SystemDisk {
+            root: self.root,
+            disk,
+        }))
+    }
+
+    fn partition(&self, device: &str, partition: &Partition) -> Option<String> {
+        // A node that udev has not come to can go again.
+        settle::wait(self.root, settle::LIMIT);
+        partition_device(self.root, device, partition).filter(|device| self.root.exists(device))
+    }
+
+    fn free_array(&self, number: usize) -> String {
+        let is_free = |number: &usize| {
+            let directory = format!("/sys/block/md{number}");
+            // The kernel keeps the device of an array that was stopped for a while.
+            self.root.names(format!("{directory}/slaves")).is_empty()
+                && !matches!(
+                    self.root
+                        .attribute(format!("{directory}/md/array_state"))
+                        .as_deref(),
+                    Some(state) if state != "clear"
+                )
+        };
+        let number = (number..MOST_ARRAYS).find(is_free).unwrap_or(number);
+        format!("/dev/md{number}")
+    }
+
+    fn create(&self, creation: &Creation<'_>) -> Result<(), RaidError> {
+        mdadm::create(self.root, creation)
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.context.is_cancelled()
+    }
+}
+
+struct SystemDisk<'a> {
+    root: &'a Root,
+    disk: Disk,
+}
+
+impl OpenDisk for SystemDisk<'_> {
+    fn medium(&self) -> &dyn Medium {
+        &self.disk
+    }
+
+    fn take(&self, table: &Table) -> Result<(), DiskError> {
+        take_partitions(self.root, &self.disk, table)
+    }
+}

@@ -1,0 +1,180 @@
+//! The rules of a RAID configuration (contract/data-plane 6.2). All that is wrong is told at once.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::config::{LogicalDisk, RaidConfig, Size, Volume, logical_disks};
+use super::error::RaidError;
+use super::level::RaidLevel;
+
+/// The level that the first volume has to have: the system is on it, and its disks carry what firmware boots.
+const FIRST: RaidLevel = RaidLevel::Raid1;
+
+/// What the rules ask of the machine and its node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts<'a> {
+    /// The node, for messages.
+    pub(crate) node: &'a str,
+    /// Whether its `skip_block_devices` protects arrays by name.
+    pub(crate) protects_names: bool,
+    /// How many disks there are.
+    pub(crate) disks: usize,
+}
+
+/// The configuration, where all rules are kept.
+///
+/// # Errors
+/// [`RaidError::Configuration`] with the text of each rule that is broken; [`RaidError::NoVolumes`].
+pub(crate) fn validate(configuration: &Value, facts: Facts<'_>) -> Result<RaidConfig, RaidError> {
+    let disks = logical_disks(configuration).map_err(RaidError::NoVolumes)?;
+    let mut problems = Vec::new();
+    if disks.len() > 2 {
+        problems.push("Software RAID configuration requires one or two logical disks".to_owned());
+    }
+    let mut names = BTreeSet::new();
+    let mut has_root = false;
+    let mut read = Vec::new();
+    for (number, value) in (1..).zip(disks) {
+        let (disk, found) = LogicalDisk::parse(number, value);
+        problems.extend(found.types);
+        if !disk.is_software {
+            problems.push(
+                "Software RAID configuration requires all logical disks to have \
+                 'controller'='software'"
+                    .to_owned(),
+            );
+        }
+        if !disk.has_name && facts.protects_names {
+            problems.push(
+                "All logical disks are required to have a volume name specified as a volume name is \
+                 mentioned in the property skip block devices."
+                    .to_owned(),
+            );
+        }
+        if let Some(name) = &disk.name
+            && !names.insert(name.clone())
+        {
+            problems.push(duplicate(name));
+        }
+        let is_root = disk.is_root == Some(true);
+        if is_root && has_root {
+            problems.push(
+                "Software RAID configuration allows only one logical disk to be marked as \
+                 is_root_volume"
+                    .to_owned(),
+            );
+        }
+        has_root |= is_root;
+        problems.extend(found.disks);
+        read.push(disk);
+    }
+    check_levels(&read, facts.disks, &mut problems);
+    let volumes = volumes(read, &mut names, &mut problems);
+    if problems.is_empty() {
+        return Ok(RaidConfig { volumes });
+    }
+    Err(RaidError::Configuration {
+        node: facts.node.to_owned(),
+        problems: problems.join("; "),
+    })
+}
+
+/// The volumes of a configuration that was made already: what the machine had to have for it is not asked again.
+///
+/// # Errors
+/// As [`validate`].
+pub(crate) fn volumes_of(configuration: &Value, node: &str) -> Result<Vec<Volume>, RaidError> {
+    let facts = Facts {
+        node,
+        protects_names: false,
+        disks: usize::MAX,
+    };
+    validate(configuration, facts).map(|config| config.volumes)
+}
+
+fn duplicate(name: &str) -> String {
+    format!("Duplicate software RAID device name {name} detected")
+}
+
+fn check_levels(disks: &[LogicalDisk], found: usize, problems: &mut Vec<String>) {
+    let level = |disk: &LogicalDisk| RaidLevel::of_configuration(disk.level.as_deref()?);
+    if let Some(first) = disks.first()
+        && first.level.is_some()
+        && level(first) != Some(FIRST)
+    {
+        problems.push(
+            "Software RAID Configuration requires RAID-1 for the first logical disk".to_owned(),
+        );
+    }
+    let maximal = disks.iter().filter(|disk| disk.size == Some(Size::Max));
+    if maximal.count() > 1 {
+        problems.push("Software RAID can have only one RAID device with size 'MAX'".to_owned());
+    }
+    for disk in disks.iter().skip(1) {
+        if let (Some(name), None) = (&disk.level, level(disk)) {
+            problems.push(format!(
+                "Software RAID configuration does not support RAID level {name}"
+            ));
+        }
+    }
+    for disk in disks {
+        let Some(level) = level(disk) else { continue };
+        let members = disk.disks.as_ref().map_or(found, Vec::len).min(found);
+        if members < level.least_members() {
+            problems.push(too_few(level, members));
+        }
+    }
+}
+
+/// The reference's words for a volume that is made of too few disks.
+pub(super) fn too_few(level: RaidLevel, found: usize) -> String {
+    format!(
+        "Software RAID configuration is not possible for RAID level {} with only {found} block devices \
+         found.",
+        level.name()
+    )
+}
+
+/// The volumes in the order in which they were given. Those without a name get the one that the reference
+/// gives them, by the order in which they are made.
+fn volumes(
+    disks: Vec<LogicalDisk>,
+    names: &mut BTreeSet<String>,
+    problems: &mut Vec<String>,
+) -> Vec<Volume> {
+    let sizes: Vec<Option<Size>> = disks.iter().map(|disk| disk.size).collect();
+    let mut volumes = Vec::new();
+    for (index, disk) in disks.into_iter().enumerate() {
+        let name = disk.name.unwrap_or_else(|| {
+            let name = format!("md{}", place(&sizes, index));
+            if !disk.has_name && !names.insert(name.clone()) {
+                problems.push(duplicate(&name));
+            }
+            name
+        });
+        let level = disk.level.as_deref().and_then(RaidLevel::of_configuration);
+        let (Some(level), Some(size)) = (level, disk.size) else {
+            // Told already.
+            continue;
+        };
+        volumes.push(Volume {
+            name,
+            size,
+            level,
+            is_root: disk.is_root,
+            disks: disk.disks,
+        });
+    }
+    volumes
+}
+
+/// The place of a volume in the order in which volumes are made: the one of size MAX is last.
+fn place(sizes: &[Option<Size>], index: usize) -> usize {
+    let is_last = |index: usize| sizes[index] == Some(Size::Max);
+    if is_last(index) {
+        sizes.len() - 1
+    } else {
+        (0..index).filter(|before| !is_last(*before)).count()
+    }
+}

@@ -46,6 +46,15 @@ def partition_image(lab):
     return Image.publish(lab, paths.PARTITION_IMAGE)
 
 
+@pytest.fixture(scope='session')
+def disk_image(lab):
+    """The same system as a whole disk, which also says of which arrays it is made."""
+    if not paths.DISK_IMAGE.exists():
+        pytest.exit(f'{paths.DISK_IMAGE} is missing: `tests/lab/images/build-partition-image` '
+                    'builds it', returncode=2)
+    return Image.publish(lab, paths.DISK_IMAGE)
+
+
 @pytest.fixture
 def compressed_image(lab, image):
     """The same inside zstd; a conductor has no word for that and declares it raw."""

@@ -18,9 +18,9 @@ class Disk:
     a flash card is; `ufs` needs QEMU 8.2), `sector` the logical sector size in bytes (SATA knows only
     512, UFS only 4096; its serial number is disk0, the name in QEMU), `rotational`
     whether the disk says that it spins (SATA and SCSI), `logged` whether QEMU keeps a log of all
-    writes and flushes (`DiskFile.write_logs`), `bad_mib` a MiB whose first sector cannot be written,
-    `model` what a card's disk calls itself, `discard` whether a virtio disk offers to discard and to
-    write zeroes.
+    writes and flushes (`DiskFile.write_logs`), `bad_mib` a MiB of which one sector of 512 bytes, the
+    `bad_sector`, cannot be written, `model` what a card's disk calls itself, `discard` whether a virtio
+    disk offers to discard and to write zeroes, `plugged` whether it is in the server at all.
     """
 
     bus: str = 'virtio'
@@ -30,8 +30,10 @@ class Disk:
     rotational: bool = False
     logged: bool = False
     bad_mib: int | None = None
+    bad_sector: int = 0
     model: str = ''
     discard: bool = True
+    plugged: bool = True
 
     def __post_init__(self):
         if self.bus not in BUSES:

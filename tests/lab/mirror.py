@@ -16,7 +16,7 @@ MEMBERS = 2
 
 def make_mirror(disks, name):
     """Writes the superblocks of a mirror of two whole disks that was never synchronised: a kernel
-    that starts it for writing copies the first disk to the second."""
+    that starts it for writing copies the first disk to the second. Of one disk: the first half."""
     array = uuid.uuid5(uuid.NAMESPACE_DNS, name).bytes
     sectors = min(disk.disk.size_mib for disk in disks) * MIB // 512 - DATA_SECTOR
     for number, disk in enumerate(disks):

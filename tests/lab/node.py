@@ -30,13 +30,14 @@ class Node:
 
     @classmethod
     def enrol(cls, api, server, bmc_url, kernel, ramdisk, *, clean=True, fast_track=False,
-              root_device=None, bootloader=None):
+              root_device=None, bootloader=None, raid=False):
         """Creates node and ports.
 
         `clean` switches automated cleaning, `fast_track` keeps the agent up between actions,
         `root_device` are the root device hints (by default the first disk's serial number, since
         the lab's disks are below the 4 GiB that the default rule wants), `bootloader` an EFI system
-        partition for the ISO of virtual media, other than the conductor's.
+        partition for the ISO of virtual media, other than the conductor's, `raid` gives it the RAID interface
+        whose steps the agent runs.
         """
         if root_device is None:
             root_device = {'serial': server.disks[0].disk.serial} if server.disks else {}
@@ -56,7 +57,7 @@ class Node:
             'boot_interface': 'redfish-virtual-media' if server.boot == 'vmedia' else 'ipxe',
             'properties': {'cpu_arch': 'x86_64', 'root_device': root_device,
                            'capabilities': f'boot_mode:{server.firmware}'},
-            'automated_clean': clean})
+            'automated_clean': clean, **({'raid_interface': 'agent'} if raid else {})})
         node = cls(api, server, body['uuid'])
         for card in server.cards:
             api.post('/v1/ports', {'node_uuid': node.uuid, 'address': card['mac']})
@@ -77,6 +78,10 @@ class Node:
     def update(self, **fields):
         """Sets fields: `update(automated_clean=False)`, `update(**{'properties/a': 1})`."""
         self._api.patch(self._path, {f'/{name}': value for name, value in fields.items()})
+
+    def set_raid(self, *logical_disks):
+        """Sets the RAID configuration that a clean step is to create."""
+        self._api.put(f'{self._path}/states/raid', {'logical_disks': list(logical_disks)})
 
     def power(self, target):
         """`power on`, `power off`, `rebooting` …, by the conductor; does not wait."""

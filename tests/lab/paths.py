@@ -14,6 +14,7 @@ RAMDISK_FOLDER = Path(os.environ.get('FARRIER_RAMDISK', BUILD / 'ramdisk')).reso
 KERNEL = RAMDISK_FOLDER / 'vmlinuz'
 RAMDISK = RAMDISK_FOLDER / 'initrd.img'
 PARTITION_IMAGE = LAB / 'images' / 'partition.img'
+DISK_IMAGE = LAB / 'images' / 'disk.img'
 TEST_IMAGE = Path(os.environ.get('FARRIER_TEST_IMAGE', LAB / 'images' / 'test.img'))
 
 # Where the machine's own packages of QEMU could not be used (see install), the lab's come first.

@@ -83,6 +83,8 @@ def _disks(hardware, folder, order):
     if any(disk['bus'] == 'scsi' for disk in hardware['disks']):
         arguments += ['-device', 'virtio-scsi-pci,id=scsi']
     for number, disk in enumerate(hardware['disks']):
+        if not disk['plugged']:
+            continue
         arguments += ['-drive', f'if=none,id=disk{number},discard=unmap,'
                                 + _disk_file(disk, Path(folder, f'disk{number}.img'))]
         device = {
@@ -115,7 +117,7 @@ def _disks(hardware, folder, order):
 def _disk_file(disk, path):
     if disk['bad_mib'] is not None:
         # blkdebug counts in sectors of 512 bytes, whatever the disk's are.
-        fault = f'errno={EIO},file.inject-error.0.sector={disk["bad_mib"] * 2048}'
+        fault = f'errno={EIO},file.inject-error.0.sector={disk["bad_mib"] * 2048 + disk["bad_sector"]}'
         return ('format=raw,cache=unsafe,file.driver=blkdebug,file.image.driver=file,'
                 f'file.image.filename={path},file.inject-error.0.event=none,'
                 f'file.inject-error.0.iotype=write,file.inject-error.0.{fault}')

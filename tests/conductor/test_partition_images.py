@@ -10,8 +10,9 @@ import time
 import pytest
 
 from conductor.expectations import config_drive, expect_partition_system
-from lab import Disk, Image
+from lab import Disk, Hand, Image
 from lab.disk import MIB
+from lab.hand import KILL_AGENT
 from lab.patience import patience
 
 MOMENTS = int(os.environ.get('MOMENTS', '5'))
@@ -21,10 +22,17 @@ DISK_MIB = 3072
 
 
 @pytest.fixture(scope='module')
-def node(lab):
-    """A server that is asked for what is impossible, then for what is not."""
-    with lab.enrolled('partition', firmware='uefi', boot='direct', disks=[Disk('virtio', DISK_MIB)],
-                      node={'clean': False}) as node:
+def hand():
+    return Hand(kill=KILL_AGENT)
+
+
+@pytest.fixture(scope='module')
+def node(lab, hand):
+    """A server that is asked for what is impossible, then for what is not, and a hand in it."""
+    ramdisk = hand.into(lab.ramdisk, lab.run.boot / 'partition.img')
+    with lab.enrolled('partition', firmware='uefi', boot='direct',
+                      disks=[Disk('virtio', DISK_MIB), Hand.disk()],
+                      node={'clean': False, 'ramdisk': ramdisk}) as node:
         node.provide()
         yield node
 
@@ -64,6 +72,37 @@ def test_image_without_a_loader(lab, node, partition_image):
     error = node.fail_to_deploy(Image.publish(lab, path).partition_info(root_gb=1))
     assert 'shim-signed' in error and 'grub-efi-amd64-signed' in error
     assert not _loaders(node.server), 'it must never boot'
+
+
+@pytest.mark.parametrize('moment', [
+    pytest.param('the file systems are made', marks=pytest.mark.full),
+    pytest.param('the loaders are copied', marks=pytest.mark.full),
+    'the image is written',
+])
+def test_agent_killed_during_a_partition_deployment(lab, node, hand, partition_image, image, moment):
+    """The deployment fails with the signal's name, and of a disk that held a system that boots nothing
+    starts: neither that nor a part of the new one. The next deployment succeeds: it is that of the next test.
+    """
+    server, disk = node.server, node.server.disks[0]
+    disk.put(lab.run.images / image.name)
+    # Slow enough that a hand can come between.
+    with server.throttled_from_next_start(0, partition_image.size // 8):
+        node.start_deploying(partition_image.partition_info(root_gb=1, swap_mb=64), config_drive('killed'))
+    node.wait_for_step('write_image', 120)
+    mark = server.console.mark_of_last_start()
+    server.console.wait_for('writing partition image', 60, mark)
+    if moment != 'the image is written':
+        server.console.wait_for('making a file system', 60, mark)
+        server.throttle(0, MIB // 2)
+    if moment == 'the loaders are copied':
+        server.console.wait_for('boot files are put together', 120, mark)
+        _wait_for_a_loader(disk, 60)
+    hand.move(server, 'kill')
+    error = node.wait_for_failure(120)
+    assert node.state == 'deploy failed'
+    assert 'signal' in error or 'prepare_instance_boot' in error, error
+    server.power_off()
+    assert not _starts(server), 'half a system'
 
 
 def test_swap_and_ephemeral_partition_are_there(lab, node, partition_image):
@@ -151,6 +190,17 @@ def _wait_for_writes(disk, least, timeout):
     while disk.write_log_bytes() < least:
         assert time.monotonic() < deadline, f'{disk.write_log_bytes()} bytes written in {timeout} s'
         time.sleep(0.2)
+
+
+def _wait_for_a_loader(disk, timeout):
+    """Until a part of an EFI program is on the disk's first partition."""
+    deadline = time.monotonic() + patience(timeout)
+    while True:
+        head = disk.read(MIB, 32 * MIB)
+        if any(head.startswith(b'MZ', offset) for offset in range(0, len(head), 512)):
+            return
+        assert time.monotonic() < deadline, f'no loader within {timeout} s'
+        time.sleep(0.1)
 
 
 def _starts(server, value=None):

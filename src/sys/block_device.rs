@@ -7,6 +7,7 @@ mod error;
 mod kind;
 mod medium;
 mod partitions;
+mod shared;
 mod zeros;
 
 use std::fs::{File, OpenOptions};
@@ -25,6 +26,7 @@ pub(crate) use error::DiskError;
 use error::open_error;
 use kind::Kind;
 pub(crate) use medium::Medium;
+pub(crate) use shared::SharedDisk;
 use zeros::Zeroing;
 
 /// Bytes that go through one bounce buffer, where data is not aligned for direct I/O.

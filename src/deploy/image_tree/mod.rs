@@ -15,7 +15,8 @@ mod tree;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use farrier_plugin::Context;
 use tracing::{debug, info};
@@ -80,6 +81,28 @@ impl<'c> ImageTree<'c> {
     /// Somebody uses the partition, it holds no file system that is mounted here, or the kernel refuses to
     /// mount it.
     pub(crate) fn open(
+        partition: &str,
+        access: Access,
+        context: &'c dyn Context,
+    ) -> Result<Self, ImageTreeError> {
+        let deadline = Instant::now() + exclusive::LIMIT;
+        loop {
+            let outcome = Self::mount(partition, access, context);
+            // Between a look at the partition and its mount somebody else may look, or a program be started that
+            // has open what is open here until it is that program.
+            let is_busy = matches!(
+                &outcome,
+                Err(ImageTreeError::NotMounted { source, .. })
+                    if source.kind() == io::ErrorKind::ResourceBusy
+            );
+            if !is_busy || Instant::now() >= deadline || context.is_cancelled() {
+                return outcome;
+            }
+            thread::sleep(exclusive::PAUSE);
+        }
+    }
+
+    fn mount(
         partition: &str,
         access: Access,
         context: &'c dyn Context,

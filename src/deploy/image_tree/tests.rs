@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use farrier_plugin::{CancelledContext, SilentContext, chain};
 use nix::sys::signal::{Signal, kill};
@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 
 use super::fixture::Image;
 use super::*;
+use crate::sys::block_device::Disk;
 use crate::sys::extended_attributes::{self, SELINUX_LABEL};
 
 fn writable(image: &Image) -> ImageTree<'static> {
@@ -340,7 +341,7 @@ fn a_damaged_file_system_is_named() {
     // The group descriptors, behind the first block of 1024 bytes or the superblock of a larger one.
     let path = image.path().to_owned();
     let zeros = vec![0xff; 4096];
-    let disk = crate::sys::block_device::Disk::open_exclusive(&path).unwrap();
+    let disk = Disk::open_exclusive(&path).unwrap();
     for block in [2048, 4096] {
         disk.write_at(block, &zeros[..2048]).unwrap();
     }
@@ -377,4 +378,44 @@ fn large_things_end() {
         "{error}"
     );
     tree.close().unwrap();
+}
+
+#[test]
+fn whoever_has_the_partition_for_a_moment_before_the_mount_is_waited_for() {
+    let Some(image) = Image::ext4(|_| {}) else {
+        return;
+    };
+    let open = || Disk::open_exclusive(image.path());
+    let is_over = AtomicBool::new(false);
+    // Has it as soon as the agent has looked at it and let it go.
+    let takes_it = || {
+        while open().is_ok() {
+            if is_over.load(Ordering::SeqCst) {
+                return false;
+            }
+        }
+        while !is_over.load(Ordering::SeqCst) {
+            if let Ok(disk) = open() {
+                thread::sleep(Duration::from_millis(300));
+                drop(disk);
+                return true;
+            }
+        }
+        false
+    };
+    let deadline = Instant::now() + Duration::from_secs(120);
+    loop {
+        is_over.store(false, Ordering::SeqCst);
+        let was_taken = thread::scope(|scope| {
+            let other = scope.spawn(takes_it);
+            let tree = ImageTree::open(image.path(), Access::ReadOnly, &SilentContext);
+            is_over.store(true, Ordering::SeqCst);
+            tree.unwrap().close().unwrap();
+            other.join().unwrap()
+        });
+        if was_taken {
+            break;
+        }
+        assert!(Instant::now() < deadline, "never taken");
+    }
 }

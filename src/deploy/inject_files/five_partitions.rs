@@ -1,12 +1,14 @@
 //! The partitions of a disk: which of them a file comes into.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use farrier_plugin::{ErrorKind, SilentContext, chain};
 use serde_json::json;
 
 use super::*;
+use crate::deploy::image_tree::Access;
 use crate::sys::block_device::{Disk, Medium};
 use crate::sys::loop_device::LoopDevice;
 use crate::sys::process::Program;
@@ -72,14 +74,26 @@ impl FivePartitions {
     }
 
     fn inject(&self, file: &Value) -> Result<(), DeployError> {
+        self.inject_all(json!([file]))
+    }
+
+    fn inject_all(&self, files: Value) -> Result<(), DeployError> {
         let mut arguments = StepArguments::default();
-        arguments.values.insert("files".to_owned(), json!([file]));
+        arguments.values.insert("files".to_owned(), files);
         let files = Files::parse(&Node::default(), &[], &arguments).unwrap();
         let device = BlockDevice {
             name: self.device.path().to_owned(),
             ..BlockDevice::default()
         };
         inject_files(&SilentContext, &device, &files, &Options::default())
+    }
+
+    /// How often its file system was mounted to be written to, as ext4 counts that in its superblock.
+    fn mounts(&self, number: u32) -> u16 {
+        let mut count = [0; 2];
+        let partition = File::open(self.partition(number)).unwrap();
+        partition.read_exact_at(&mut count, 1024 + 52).unwrap();
+        u16::from_le_bytes(count)
     }
 
     /// The partitions that have this file.
@@ -160,4 +174,61 @@ fn a_search_does_not_go_on_behind_a_file_system_that_cannot_be_looked_into() {
         let mut tree = ImageTree::open(&partition, Access::ReadOnly, &SilentContext).unwrap();
         assert_eq!(tree.metadata("/etc/found").unwrap(), None, "{number}");
     }
+}
+
+#[test]
+fn files_that_follow_each_other_in_a_partition_mount_it_once() {
+    let Some(disk) = FivePartitions::new() else {
+        return;
+    };
+    disk.inject_all(json!([
+        {"path": "/etc/a", "content": "bmV3"},
+        {"path": "/etc/b", "content": "bmV3"},
+        {"path": "/etc/a", "deleted": true},
+        {"path": "/etc/c", "content": "bmV3", "partition": 4},
+    ]))
+    .unwrap();
+    assert_eq!(disk.mounts(4), 1);
+    assert_eq!(
+        (disk.with("/etc/a"), disk.with("/etc/b")),
+        (vec![], vec![4])
+    );
+    assert_eq!(disk.with("/etc/c"), [4]);
+
+    // What one of them made is found by the next, whichever partition was looked into before.
+    disk.inject_all(json!([
+        {"path": "/srv/none", "deleted": true, "partition": 3},
+        {"path": "/srv/a", "content": "bmV3", "partition": 5},
+        {"path": "/srv/b", "content": "bmV3"},
+        {"path": "/srv/c", "content": "bmV3", "partition": 3},
+        {"path": "/srv/d", "content": "bmV3"},
+        {"path": "/etc/d", "content": "bmV3"},
+    ]))
+    .unwrap();
+    assert_eq!(
+        (disk.with("/srv/b"), disk.with("/srv/d")),
+        (vec![5], vec![3])
+    );
+    assert_eq!(disk.with("/etc/d"), [4]);
+
+    let error = disk
+        .inject_all(json!([
+            {"path": "/etc/e", "content": "bmV3"},
+            {"path": "/usr/none", "content": "bmV3"},
+        ]))
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DeviceNotFound);
+    assert_eq!(disk.with("/etc/e"), [4]);
+}
+
+#[test]
+fn a_partition_is_looked_for_on_a_disk_of_which_another_is_in_use() {
+    let Some(disk) = FivePartitions::new() else {
+        return;
+    };
+    let used = Disk::open_exclusive(disk.partition(5)).unwrap();
+    disk.inject(&json!({"path": "/etc/found", "content": "bmV3"}))
+        .unwrap();
+    drop(used);
+    assert_eq!(disk.with("/etc/found"), [4]);
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use farrier_plugin::{SilentContext, chain};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};

@@ -8,8 +8,10 @@ use farrier_plugin::LargeStrings;
 use serde_json::{Map, Value, json};
 
 use super::address::{self, Facts};
+use super::error::InjectError;
 use crate::block::hints::is_empty;
 use crate::deploy::config_drive::layer::Layer;
+use crate::deploy::error::DeployError;
 use crate::deploy::image_tree::Attributes;
 use crate::stream::Location;
 
@@ -75,6 +77,14 @@ impl std::fmt::Debug for Content {
 }
 
 impl Item {
+    /// The error of the step, by what went wrong with this file.
+    pub(super) fn failed(&self, source: InjectError) -> DeployError {
+        DeployError::Inject {
+            path: self.name.clone(),
+            source: Box::new(source),
+        }
+    }
+
     /// Take one apart. What is wrong with it is added to the failures, in the reference's texts where it has
     /// one; then there is no item.
     pub(super) fn parse(

@@ -6,68 +6,33 @@
 mod address;
 #[cfg(test)]
 mod download;
+mod error;
 #[cfg(test)]
 mod five_partitions;
 #[cfg(test)]
 mod hostile;
 mod item;
+mod places;
 #[cfg(test)]
 mod tests;
-
-use std::path::Path;
 
 use farrier_plugin::{BlockDevice, Context, Node, Port, StepArguments};
 use serde_json::Value;
 use tracing::info;
-use uuid::{Uuid, uuid};
 
 use self::address::Facts;
+pub(crate) use self::error::InjectError;
 use self::item::{Change, Content, Item, Partition};
+use self::places::{Places, partition_of};
 use super::error::DeployError;
 use super::fields::Fields;
-use super::image_tree::{Access, Attributes, EntryKind, ImageTree, ImageTreeError};
-use super::target;
+use super::image_tree::{Attributes, ImageTree};
 use crate::block::hints::is_empty;
-use crate::block::partition::PartitionKind;
-use crate::block::rescan::{numbered_device, partition_name};
-use crate::block::settle;
-use crate::block::table::Table;
 use crate::config::Options;
 use crate::stream::{DownloadError, copy};
-use crate::sys::root::Root;
-
-/// Types of partitions that hold volumes of LVM, which the reference passes over, too.
-const LVM_OF_GPT: Uuid = uuid!("e6d6d379-f507-44c2-a23c-238f2a3df928");
-const LVM_OF_MBR: u8 = 0x8e;
 
 /// Downloads of one file that are begun because its content changed meanwhile.
 const ATTEMPTS: u32 = 5;
-
-/// Why a file could not be written.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum InjectError {
-    /// The file system.
-    #[error(transparent)]
-    Tree(#[from] ImageTreeError),
-    /// A partition that may be the one to look for.
-    #[error(
-        "The search for its partition ended at one that could not be looked into; name the partition, by \
-         its number"
-    )]
-    Search(#[source] ImageTreeError),
-    /// Its content.
-    #[error("Unable to read data from {location}")]
-    Download {
-        /// The address, without its secrets.
-        location: String,
-        /// Why not.
-        #[source]
-        source: DownloadError,
-    },
-    /// Its content, which was readable before.
-    #[error("Its content could not be read")]
-    Content(#[source] std::io::Error),
-}
 
 /// Files to inject, checked.
 pub(crate) struct Files(Vec<Item>);
@@ -141,96 +106,51 @@ pub(crate) fn inject_files(
     files: &Files,
     options: &Options,
 ) -> Result<(), DeployError> {
+    let mut places = Places::new(context, device);
     for item in &files.0 {
-        let partition = match &item.partition {
-            Some(Partition::Number(number)) => partition_of(device, *number),
-            Some(Partition::Device(path)) => path.clone(),
-            None => find(context, device, item)?,
-        };
-        item.apply(context, &partition, options)
-            .map_err(|source| item.failed(source))?;
-        let what = match item.change {
-            Change::Remove => "file removed",
-            Change::Write(..) => "file injected",
-        };
-        info!(path = item.name, partition, "{what}");
+        let outcome = inject(context, device, &mut places, item, options);
+        // What came before it is on the medium all the same.
+        outcome.inspect_err(|_| drop(places.close()))?;
     }
+    let closed = places.close();
+    match files.0.last() {
+        Some(last) => closed.map_err(|source| last.failed(source.into())),
+        None => Ok(()),
+    }
+}
+
+fn inject(
+    context: &dyn Context,
+    device: &BlockDevice,
+    places: &mut Places<'_>,
+    item: &Item,
+    options: &Options,
+) -> Result<(), DeployError> {
+    let partition = match &item.partition {
+        Some(Partition::Number(number)) => partition_of(device, *number),
+        Some(Partition::Device(path)) => path.clone(),
+        None => places.find(item)?,
+    };
+    places
+        .tree(&partition)
+        .map_err(InjectError::from)
+        .and_then(|tree| item.apply(context, tree, options))
+        .map_err(|source| item.failed(source))?;
+    let what = match item.change {
+        Change::Remove => "file removed",
+        Change::Write(..) => "file injected",
+    };
+    info!(path = item.name, partition, "{what}");
     Ok(())
 }
 
-/// The first partition that has the path's first part as a directory. One without a file system that is
-/// reached here is passed over, as in the reference. One that has such a file system and cannot be looked
-/// into ends the search, which the reference passes over, too: it may be the one that was meant, and the
-/// file would come into the wrong one behind it.
-fn find(context: &dyn Context, device: &BlockDevice, item: &Item) -> Result<String, DeployError> {
-    let first = item.path.iter().next().unwrap_or_default();
-    let partitions = {
-        let disk = target::open(&device.name, context)?;
-        let table = Table::read(&*disk).map_err(DeployError::PartitionTable)?;
-        table.partitions()
-    };
-    // udev looks at a disk that was unlocked, and takes its partitions away for a moment.
-    settle::wait(&Root::system(), settle::LIMIT);
-    let mut scanned = Vec::new();
-    for partition in partitions {
-        let name = partition_of(device, partition.number);
-        let is_lvm = matches!(
-            partition.kind,
-            PartitionKind::Gpt(LVM_OF_GPT) | PartitionKind::Mbr(LVM_OF_MBR)
-        );
-        if is_lvm {
-            scanned.push(format!("{name} (LVM, passed over)"));
-            continue;
-        }
-        match has_directory(context, &name, Path::new(first)) {
-            Ok(true) => return Ok(name),
-            Ok(false) => scanned.push(name),
-            Err(ImageTreeError::NoFileSystem { what, .. }) => {
-                info!(partition = name, what, "partition passed over");
-                scanned.push(format!("{name} ({what})"));
-            }
-            Err(source) => return Err(item.failed(InjectError::Search(source))),
-        }
-    }
-    Err(DeployError::NoPartitionWithPath {
-        path: first.to_string_lossy().into_owned(),
-        scanned: scanned.join(", "),
-    })
-}
-
-/// A partition of the disk: one of a multipath map is a volume of its own. One that is not visible has the name
-/// that it would have, for the error.
-fn partition_of(device: &BlockDevice, number: u32) -> String {
-    numbered_device(&Root::system(), &device.name, number)
-        .unwrap_or_else(|| partition_name(&device.name, number))
-}
-
-fn has_directory(
-    context: &dyn Context,
-    partition: &str,
-    path: &Path,
-) -> Result<bool, ImageTreeError> {
-    let mut tree = ImageTree::open(partition, Access::ReadOnly, context)?;
-    let found = tree.metadata(path)?;
-    tree.close()?;
-    Ok(found.is_some_and(|found| found.kind == EntryKind::Directory))
-}
-
 impl Item {
-    fn failed(&self, source: InjectError) -> DeployError {
-        DeployError::Inject {
-            path: self.name.clone(),
-            source: Box::new(source),
-        }
-    }
-
     fn apply(
         &self,
         context: &dyn Context,
-        partition: &str,
+        tree: &mut ImageTree<'_>,
         options: &Options,
     ) -> Result<(), InjectError> {
-        let mut tree = ImageTree::open(partition, Access::Writable, context)?;
         match &self.change {
             Change::Remove => {
                 if !tree.remove(&self.path)? {
@@ -241,10 +161,10 @@ impl Item {
                 if let Some(folder) = self.path.parent().filter(|path| path.iter().count() > 0) {
                     tree.make_directory(folder, self.folder_mode)?;
                 }
-                self.write(context, &mut tree, content, attributes, options)?;
+                self.write(context, tree, content, attributes, options)?;
             }
         }
-        Ok(tree.close()?)
+        Ok(())
     }
 
     fn write(

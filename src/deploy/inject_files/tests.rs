@@ -1,5 +1,7 @@
 //! On loop devices, which need root.
 
+use std::path::Path;
+
 use farrier_plugin::{SilentContext, chain};
 use serde_json::json;
 

@@ -128,6 +128,7 @@ fn not_in_ramdisk(device: &str) -> ManagerError {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
     use std::sync::Arc;
 
     use farrier_plugin::{HardwareManager, SilentContext};
@@ -135,6 +136,11 @@ mod tests {
     use super::*;
     use crate::config::Live;
     use crate::hardware::dispatch::Dispatcher;
+    use crate::hardware::fake::FakeManager;
+    use crate::stream::http_cases;
+    use crate::stream::test_server::{Reply, TestServer};
+    use crate::sys::loop_device::LoopDevice;
+    use crate::sys::process::Program;
     use crate::sys::root::Root;
 
     #[test]
@@ -181,5 +187,74 @@ mod tests {
             )
             .unwrap_err();
         assert!(error.to_string().contains("ramdisk"), "{error}");
+    }
+    /// On a loop device, which needs root.
+    #[test]
+    fn inject_files_takes_any_certificate_where_its_argument_says_so() {
+        if !Path::new("/usr/sbin/debugfs").exists() {
+            eprintln!("not run: needs e2fsprogs");
+            return;
+        }
+        let files = tempfile::tempdir().unwrap();
+        fs::create_dir(files.path().join("etc")).unwrap();
+        let partition = tempfile::NamedTempFile::new().unwrap();
+        partition.as_file().set_len(16 << 20).unwrap();
+        let path = partition.path().display().to_string();
+        Program::new("/usr/sbin/mkfs.ext4")
+            .arg("-q")
+            .arg("-d")
+            .arg(files.path().display().to_string())
+            .arg(&path)
+            .run()
+            .unwrap();
+        let Some(device) = LoopDevice::over(partition.path(), 512) else {
+            return;
+        };
+        let new = Arc::new(b"new".to_vec());
+        let server = TestServer::start_tls(http_cases::certificate(), move |_, _| Reply::ok(&new));
+
+        let dispatcher = Arc::<Dispatcher>::default();
+        let options = Options {
+            image_download_connection_retries: 0,
+            ..Options::default()
+        };
+        let generic = Arc::new(GenericHardwareManager::new(
+            Live::new(options),
+            Root::system(),
+            Arc::downgrade(&dispatcher),
+            true,
+        ));
+        // Which disk is the root device is not what this is about: none of this machine's.
+        let chooses = FakeManager::new("Chooses", 3);
+        let root_disks = [(), ()].map(|()| Ok(BlockDevice::default()));
+        chooses.root_disks.lock().unwrap().extend(root_disks);
+        dispatcher
+            .rank(vec![Arc::clone(&generic) as _, Arc::new(chooses)])
+            .unwrap();
+        let inject = |verify_ca: Value| {
+            let mut arguments = StepArguments::default();
+            let file =
+                json!({"path": "/etc/a", "content": server.url("/a"), "partition": device.path()});
+            arguments.values.insert("files".to_owned(), json!([file]));
+            arguments.values.insert("verify_ca".to_owned(), verify_ca);
+            generic.execute_step(
+                &SilentContext,
+                "inject_files",
+                &Node::default(),
+                &[],
+                &arguments,
+            )
+        };
+        let error = inject(json!(true)).unwrap_err();
+        assert!(error.to_string().contains("certificate"), "{error}");
+        assert_eq!(inject(json!(false)).unwrap(), Value::Null);
+        drop(device);
+        let there = Program::new("/usr/sbin/debugfs")
+            .arg("-R")
+            .arg("cat /etc/a")
+            .arg(&path)
+            .run()
+            .unwrap();
+        assert_eq!(there.stdout, "new");
     }
 }

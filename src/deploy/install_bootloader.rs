@@ -34,7 +34,7 @@ use crate::sys::root::Root;
 ///
 /// Loaders are looked for without mounting the partition, since it may come from an image: the kernel's file
 /// system code stays out of an attacker's reach, and no module is needed. A partition image's is mounted by a
-/// child ([`image_boot`]).
+/// child ([`super::image_boot`]).
 pub(crate) fn install_bootloader(
     context: &dyn Context,
     _node: &Node,

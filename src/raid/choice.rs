@@ -101,7 +101,11 @@ impl<'a> Disks<'a> {
                     match candidates.iter().find(|disk| !is_picked(disk)) {
                         Some(disk) => picked.push(disk),
                         None => {
-                            return Err(self.no_candidates(&hint.to_string(), &candidates, &picked));
+                            return Err(self.no_candidates(
+                                &hint.to_string(),
+                                &candidates,
+                                &picked,
+                            ));
                         }
                     }
                 }

@@ -1,5 +1,6 @@
 """docs/writing-a-hardware-manager.md, as somebody follows it who has never written one."""
 
+import filecmp
 import os
 import re
 import subprocess
@@ -23,6 +24,10 @@ def folder(tmp_path_factory):
 
 def test_guide_leads_to_a_step_of_a_script(lab, folder):
     """From nothing to a step that the conductor ran."""
+    guides = paths.ROOT / 'build' / 'ramdisk' / 'vmlinuz'
+    if not filecmp.cmp(paths.KERNEL, guides, shallow=False):
+        pytest.skip(f"the guide's commands take the ramdisk beside {guides}; "
+                    f'its modules are not those of {paths.KERNEL}, which FARRIER_RAMDISK names')
     follow(folder, section('A script'))
     with lab.enrolled('server1', boot='direct', disks=[Disk('virtio', 64)],
                       node={'clean': False}):

@@ -79,6 +79,12 @@ TEXT = {
          's< ', '>= ', '!= ', '<= ', '== ', '= ', '> ', '< ', '%20', '"size": ', '"wwn": ',
          '"rotational": ', '"name": ', '"by_path": ', '"hctl": ', '"tran": ', '"serial": ',
          '"model": ', '"vendor": ', '"wwn_with_extension": ', 'true', 'null', '1e400', '-1']),
+    'raid_config': (
+        [json.dumps({'logical_disks': [{'size_gb': 100, 'raid_level': '1', 'controller': 'software', **rest},
+                                       {'size_gb': 'MAX', 'raid_level': '5', 'controller': 'software'}]})
+         for rest in ({}, {'volume_name': 'root', 'is_root_volume': True}, {'physical_disks': HINTS[:2]})],
+        ['"size_gb": ', '"MAX"', '"raid_level": ', '"1+0"', '"6"', '"controller": "software"', '"volume_name": ',
+         '"is_root_volume": true', '"physical_disks": [', '18446744073709551615']),
     'plugin_message': (
         [json.dumps({'jsonrpc': '2.0', 'id': 1, **rest}) for rest in (
             {'method': 'progress', 'params': {'call': 7, 'what': 'a', 'done': 1, 'total': None}},

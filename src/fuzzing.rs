@@ -3,7 +3,7 @@
 //! A target lives in its parser's room, so that the parser itself can stay private.
 
 use crate::{
-    block, command, conductor, config, deploy, erase, hardware, inventory, net, stream, sys,
+    block, command, conductor, config, deploy, erase, hardware, inventory, net, raid, stream, sys,
 };
 
 /// Name of a target, and what it does with an input.
@@ -48,6 +48,7 @@ pub const TARGETS: &[Target] = &[
     ("ntp_answer", net::fuzzing::ntp_answer),
     ("nvme", erase::fuzzing::nvme),
     ("plugin_message", hardware::fuzzing::plugin_message),
+    ("raid_config", raid::fuzzing::raid_config),
     ("root_device_hints", block::fuzzing::root_device_hints),
     ("secrets", sys::fuzzing::secrets),
     ("sense", sys::fuzzing::sense),

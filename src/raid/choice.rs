@@ -69,6 +69,15 @@ impl<'a> Disks<'a> {
         disks
     }
 
+    /// These disks, all of which may be written.
+    #[cfg(test)]
+    pub(super) fn all_free(disks: &'a [BlockDevice]) -> Self {
+        Self {
+            free: disks.iter().collect(),
+            left_alone: Vec::new(),
+        }
+    }
+
     /// How many there are, those that are left alone among them.
     pub(crate) fn count(&self) -> usize {
         self.free.len() + self.left_alone.len()
@@ -260,4 +269,150 @@ pub(super) fn holders(all: &[ListedDevice], disks: &[&str]) -> Vec<(String, Stri
                 })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::block::list::{all_devices, list_block_devices};
+    use crate::block::skip::SkipList;
+    use crate::raid::validation::{Facts, validate};
+    use crate::sys::recording::Recording;
+
+    const NVME: &str = "/sys/block/nvme0n1/dev = 259:0\n/sys/block/nvme0n1/size = 40000000\n";
+
+    /// Disks of which only the first, the last two and the one with a partition may be used.
+    fn machine() -> Recording {
+        let disk = |name: &str, minor: u32, more: &str| {
+            format!("/sys/block/{name}/dev = 8:{minor}\n/sys/block/{name}/size = 40000000\n{more}")
+        };
+        let listing = [
+            disk("sda", 0, ""),
+            disk("sdb", 16, "/sys/block/sdb/sdb1/dev = 8:17\n/sys/block/sdb/sdb1/size = 4096\n/sys/block/sdb/sdb1/partition = 1\n"),
+            disk("sdc", 32, "/sys/block/sdc/ro = 1\n"),
+            disk("sdd", 48, ""),
+            disk("sde", 64, ""),
+            disk("sdf", 80, ""),
+            "/sys/block/md0/dev = 9:0\n/sys/block/md0/size = 40000\n/sys/block/md0/md/level = raid1\n\
+             /sys/block/md0/md/array_state = active\n/sys/block/md0/slaves/sdf/\n".to_owned(),
+            NVME.to_owned(),
+            "/proc/swaps = /dev/sdd partition 1 0 -2\n\
+             /proc/self/mountinfo = 30 1 8:17 / /mnt/a rw - ext4 /dev/sdb1 rw\n".to_owned(),
+        ];
+        Recording::unpack(&listing.concat())
+    }
+
+    fn choose(configuration: &serde_json::Value) -> Result<Vec<Vec<String>>, String> {
+        let recording = machine();
+        let root = recording.root();
+        let listed = list_block_devices(&root, false).unwrap();
+        let all = all_devices(&root).unwrap();
+        let node = serde_json::from_value(
+            json!({"properties": {"skip_block_devices": [{"name": "/dev/sde"}]}}),
+        )
+        .unwrap();
+        let spared = SkipList::from_node(&node).unwrap().protected(&all).unwrap();
+        let disks = Disks::survey(&root, &listed, &all, &spared, true);
+        assert_eq!(disks.count(), 7, "arrays are no disks");
+        let facts = Facts {
+            node: "n",
+            protects_names: false,
+            disks: disks.count(),
+        };
+        let volumes = validate(configuration, facts).unwrap();
+        let chosen = disks.choose(&volumes.iter().collect::<Vec<_>>());
+        let names = |disks: Vec<&BlockDevice>| disks.iter().map(|disk| disk.name.clone()).collect();
+        chosen
+            .map(|volumes| volumes.into_iter().map(names).collect())
+            .map_err(|error| error.to_string())
+    }
+
+    fn volume(fields: serde_json::Value) -> serde_json::Value {
+        let mut disk = json!({"controller": "software", "raid_level": "1", "size_gb": 4});
+        for (name, value) in fields.as_object().unwrap() {
+            disk[name] = value.clone();
+        }
+        json!({"logical_disks": [disk]})
+    }
+
+    #[test]
+    fn without_hints_all_disks_are_taken_that_may_be() {
+        let chosen = choose(&volume(json!({}))).unwrap();
+        assert_eq!(chosen, [["/dev/sda", "/dev/sdf", "/dev/nvme0n1"]]);
+    }
+
+    #[test]
+    fn each_hint_picks_the_first_disk_that_is_left() {
+        let hints = json!([{"name": "/dev/nvme0n1"}, {"size": ">= 1"}, {"size": ">= 1"}]);
+        let chosen = choose(&volume(json!({"physical_disks": hints}))).unwrap();
+        assert_eq!(chosen, [["/dev/nvme0n1", "/dev/sda", "/dev/sdf"]]);
+    }
+
+    #[test]
+    fn what_is_left_alone_is_named_with_the_reason() {
+        for (name, reason) in [
+            ("sdb", "/dev/sdb1 is mounted at /mnt/a"),
+            ("sdc", "it is read-only"),
+            ("sdd", "/dev/sdd is used as swap"),
+            (
+                "sde",
+                "skip_block_devices or a hardware manager protects /dev/sde",
+            ),
+        ] {
+            let hints = json!([{"name": format!("/dev/{name}")}, {"name": "/dev/sda"}]);
+            let error = choose(&volume(json!({"physical_disks": hints}))).unwrap_err();
+            let found = "from the list /dev/sda, /dev/sdf, /dev/nvme0n1. Disks that may be used";
+            assert!(
+                error.starts_with(&format!(
+                    "No candidates for physical disk {{\"name\":\"/dev/{name}\"}} {found}"
+                )),
+                "{error}"
+            );
+            assert!(
+                error.contains(&format!("/dev/{name} ({reason})")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_hint_that_only_picked_disks_meet_finds_none_left() {
+        let hints = json!([{"name": "/dev/sda"}, {"name": "/dev/sda"}]);
+        let error = choose(&volume(json!({"physical_disks": hints}))).unwrap_err();
+        assert!(
+            error.starts_with("No candidates left for physical disk {\"name\":\"/dev/sda\"} from the list /dev/sda"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn an_array_on_a_disk_is_told_before_anything_is_written() {
+        let recording = machine();
+        let all = all_devices(&recording.root()).unwrap();
+        let found = holders(&all, &["/dev/sda", "/dev/sdf", "/dev/nvme0n1"]);
+        assert_eq!(
+            found,
+            [("/dev/sdf".to_owned(), "/dev/md0 lies on it".to_owned())]
+        );
+    }
+
+    #[test]
+    fn a_level_gets_as_many_disks_as_it_needs_or_none() {
+        let mut configuration = volume(json!({}));
+        let second = json!({"controller": "software", "raid_level": "6", "size_gb": 4});
+        configuration["logical_disks"]
+            .as_array_mut()
+            .unwrap()
+            .push(second);
+        let error = choose(&configuration).unwrap_err();
+        assert!(
+            error.starts_with(
+                "Software RAID configuration is not possible for RAID level 6 with only 3 block devices found. Disks \
+                 that may be used: /dev/sda, /dev/sdf, /dev/nvme0n1; left alone: /dev/sdb ("
+            ),
+            "{error}"
+        );
+    }
 }

@@ -16,12 +16,6 @@ pub(crate) const ESP: &str = "esp";
 /// Bytes of an array's name, at most (`set_name` of `struct mdp_superblock_1`).
 const LONGEST_NAME: usize = 32;
 
-/// The volumes that a node wants, in its order.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct RaidConfig {
-    pub(crate) volumes: Vec<Volume>,
-}
-
 /// One volume: a logical disk of the configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Volume {
@@ -31,8 +25,6 @@ pub(crate) struct Volume {
     /// The size of the part that each of its disks gives.
     pub(crate) size: Size,
     pub(crate) level: RaidLevel,
-    /// `is_root_volume`: whether images go to it, where the configuration says so or denies it.
-    pub(crate) is_root: Option<bool>,
     /// One for each disk; `None` where it is made of all disks.
     pub(crate) disks: Option<Vec<RootDeviceHints>>,
 }
@@ -89,7 +81,7 @@ pub(super) struct LogicalDisk {
     /// `None` where the volume has none of its own, or a wrong one.
     pub(super) name: Option<String>,
     pub(super) has_name: bool,
-    pub(super) is_root: Option<bool>,
+    pub(super) is_root: bool,
     /// `None` where it is made of all disks, or they are wrong.
     pub(super) disks: Option<Vec<RootDeviceHints>>,
 }
@@ -210,12 +202,13 @@ impl<'a> Fields<'a> {
         Some(name.clone())
     }
 
-    fn is_root(&self, problems: &mut Problems) -> Option<bool> {
-        match self.given("is_root_volume")? {
-            Value::Bool(flag) => Some(*flag),
-            other => {
+    fn is_root(&self, problems: &mut Problems) -> bool {
+        match self.given("is_root_volume") {
+            None => false,
+            Some(Value::Bool(flag)) => *flag,
+            Some(other) => {
                 problems.type_error(self.number, "is_root_volume", "true or false", other);
-                None
+                false
             }
         }
     }
@@ -245,8 +238,8 @@ impl<'a> Fields<'a> {
             match RootDeviceHints::parse(item) {
                 Ok(hints) => parsed.push(hints),
                 Err(error) => problems.disks.push(format!(
-                    "physical_disks of logical disk {}: {error}",
-                    self.number
+                    "physical_disks of logical disk {}: {}",
+                    self.number, error.reason
                 )),
             }
         }

@@ -4,11 +4,13 @@ use farrier_plugin::{BlockDevice, Context, Node};
 use serde_json::Value;
 use tracing::info;
 
+use super::array::of_devices;
 use super::choice::{Disks, holders};
 use super::config::Volume;
 use super::create::{Wanted, make};
 use super::error::RaidError;
-use super::layout::{DiskShape, divide, in_order};
+use super::kept::to_make;
+use super::layout::{DiskShape, divide, in_order, shape};
 use super::machine::System;
 use super::validation::{Facts, validate};
 use crate::block::boot_mode::{BootMode, DiskLabel};
@@ -57,7 +59,7 @@ impl Order<'_> {
             protects_names: self.skipped.volume_names().next().is_some(),
             disks: self.disks(&all_devices(self.root)?)?.count(),
         };
-        Ok(validate(configuration, facts)?.volumes)
+        validate(configuration, facts)
     }
 
     /// Make the arrays of this configuration.
@@ -68,6 +70,12 @@ impl Order<'_> {
     pub(crate) fn create(&self, configuration: &Value) -> Result<(), RaidError> {
         let volumes = self.validate(configuration)?;
         let all = all_devices(self.root)?;
+        let protected = self.skipped.volume_names().collect();
+        let volumes = to_make(volumes, &of_devices(self.root, &all), &protected)?;
+        if volumes.is_empty() {
+            info!("the arrays of all volumes are there and stay");
+            return Ok(());
+        }
         let disks = self.disks(&all)?;
         let ordered = in_order(&volumes);
         let chosen: Vec<Vec<DiskShape<'_>>> = disks
@@ -100,13 +108,5 @@ impl Order<'_> {
             context: self.context,
         };
         make(&machine, &wanted, &divisions)
-    }
-}
-
-fn shape(disk: &BlockDevice) -> DiskShape<'_> {
-    DiskShape {
-        device: &disk.name,
-        size: disk.size,
-        block: u64::from(disk.logical_sectors),
     }
 }

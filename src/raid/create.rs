@@ -17,6 +17,7 @@ use super::member_table::{blank, has_partitions, new_table};
 use crate::block::partition::Partition;
 use crate::block::raid_superblock::Metadata;
 use crate::block::table::Table;
+use crate::block::table_error::TableError;
 use crate::sys::block_device::{DiskError, Medium};
 
 /// How long the kernel and udev may take to show a partition.
@@ -166,7 +167,7 @@ fn divide(machine: &dyn Machine, divisions: &[Division<'_>]) -> Result<Vec<Table
     Ok(tables)
 }
 
-fn table_error(device: &str, source: crate::block::table_error::TableError) -> RaidError {
+fn table_error(device: &str, source: TableError) -> RaidError {
     RaidError::Table {
         device: device.to_owned(),
         source,
@@ -183,3 +184,6 @@ fn wait_for(machine: &dyn Machine, device: &str, partition: &Partition) -> Optio
         thread::sleep(PAUSE);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -66,6 +66,15 @@ pub(crate) enum RaidError {
         /// Who uses it, in words.
         users: String,
     },
+    /// An array has no name, and some are protected by theirs (contract/data-plane 6.5).
+    #[error(
+        "A Software RAID device detected that does not have a volume name ({device}). This is not allowed because \
+         there is a volume_name hint in the property 'skip_block_devices'."
+    )]
+    UnnamedArray {
+        /// The array.
+        device: String,
+    },
     /// Arrays are there that nobody asked to keep (contract/data-plane 6.5).
     #[error(
         "Existing Software RAID device detected that should not: {arrays}; delete_configuration removes it"

@@ -1,5 +1,7 @@
 //! Where on the disks the members of arrays lie (contract/data-plane 6.3).
 
+use farrier_plugin::BlockDevice;
+
 use super::config::{Size, Volume};
 use super::error::RaidError;
 use crate::block::boot_mode::{BootMode, DiskLabel};
@@ -23,6 +25,15 @@ pub(crate) struct DiskShape<'a> {
     pub(crate) size: u64,
     /// Bytes of a logical block.
     pub(crate) block: u64,
+}
+
+/// What of a disk decides where its partitions lie.
+pub(super) fn shape(disk: &BlockDevice) -> DiskShape<'_> {
+    DiskShape {
+        device: &disk.name,
+        size: disk.size,
+        block: u64::from(disk.logical_sectors),
+    }
 }
 
 /// A partition that is to be a member.

@@ -1,5 +1,6 @@
 //! Making an array by mdadm: it is there, runs and has all of its members when this returns.
 
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use super::level::RaidLevel;
 use crate::block::holders::kernel_name;
 use crate::block::raid_superblock::Metadata;
 use crate::block::settle;
+use crate::sys::md_array;
 use crate::sys::process::{ProcessError, Program};
 use crate::sys::root::Root;
 
@@ -42,7 +44,7 @@ const VISIBLE: Duration = Duration::from_secs(30);
 /// How often it is looked at meanwhile.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How often a member is put back (contract/data-plane 6.3).
+/// How often an array is tried to be made, and a member put back (contract/data-plane 6.3).
 const ATTEMPTS: u32 = 3;
 
 /// Make this array, start it and see that every member is in it. Resync goes on after that.
@@ -64,13 +66,11 @@ pub(crate) fn create(root: &Root, creation: &Creation<'_>) -> Result<(), RaidErr
         device, members, ..
     } = *creation;
     info!(device, name = creation.name, level = %creation.level, members = members.join(", "), "making an array");
-    command(root, creation)
-        .run()
-        .map_err(|source| RaidError::Create {
-            device: device.to_owned(),
-            members: members.join(" "),
-            source,
-        })?;
+    run(root, creation).map_err(|source| RaidError::Create {
+        device: device.to_owned(),
+        members: members.join(" "),
+        source,
+    })?;
     settle::wait(root, settle::LIMIT);
     wait_until_running(root, creation)?;
     for member in members {
@@ -79,32 +79,53 @@ pub(crate) fn create(root: &Root, creation: &Creation<'_>) -> Result<(), RaidErr
     Ok(())
 }
 
-/// What the installed mdadm is told, so that 4.2 and 4.4 make the same array whatever this
-/// machine is called and how large it is: their defaults for the host and for the bitmap differ.
-fn command(root: &Root, creation: &Creation<'_>) -> Program {
-    // What firmware writes to one member alone, no bitmap knows; and level 0 has none.
-    let has_bitmap = creation.level.is_redundant() && creation.metadata != Metadata::V1_0;
-    let mut program = mdadm(root)
-        .arg("--create")
-        .arg(creation.device)
-        // Members that were in use before, and all of them at once in an array with parity.
-        .arg("--force")
-        .arg("--run")
-        .arg(format!("--metadata={}", creation.metadata))
-        .arg(format!("--homehost={HOST}"))
-        .arg(format!("--name={}", creation.name))
-        .arg(format!("--level={}", creation.level.mdadm_name()));
-    if creation.level.is_redundant() {
-        program = program.arg(format!(
-            "--bitmap={}",
-            if has_bitmap { "internal" } else { "none" }
-        ));
+/// Have mdadm make it. What else looks at a new partition can have it open for a moment, and keeps mdadm from it.
+fn run(root: &Root, creation: &Creation<'_>) -> Result<(), ProcessError> {
+    let program = arguments(creation)
+        .into_iter()
+        .fold(mdadm(root), Program::arg);
+    let mut attempt = 1;
+    loop {
+        match program.run() {
+            Ok(_) => return Ok(()),
+            Err(error @ ProcessError::Failed { .. }) if attempt < ATTEMPTS => {
+                warn!(array = creation.device, attempt, %error, "was not made, it is tried again");
+                if root.is_system()
+                    && let Err(error) = md_array::stop(Path::new(creation.device))
+                {
+                    debug!(%error, "nothing is left of the attempt");
+                }
+                settle::wait(root, settle::LIMIT);
+                attempt += 1;
+            }
+            Err(error) => return Err(error),
+        }
     }
-    program = program.arg(format!("--raid-devices={}", creation.members.len()));
-    creation
-        .members
-        .iter()
-        .fold(program, |program, member| program.arg(member))
+}
+
+/// What the installed mdadm is told, so that 4.2 and 4.4 make the same array whatever this
+/// machine is called and however large it is: their defaults for the host and for the bitmap differ.
+pub(super) fn arguments(creation: &Creation<'_>) -> Vec<String> {
+    let mut arguments = vec![
+        "--create".to_owned(),
+        creation.device.to_owned(),
+        // Members that were in use before, and all of them at once in an array with parity.
+        "--force".to_owned(),
+        "--run".to_owned(),
+        format!("--metadata={}", creation.metadata),
+        format!("--homehost={HOST}"),
+    ];
+    if creation.level.is_redundant() {
+        // What firmware writes to one member alone, no bitmap knows.
+        let has_bitmap = creation.metadata != Metadata::V1_0;
+        let bitmap = if has_bitmap { "internal" } else { "none" };
+        arguments.push(format!("--bitmap={bitmap}"));
+    }
+    arguments.push(format!("--level={}", creation.level.mdadm_name()));
+    arguments.push(format!("--name={}", creation.name));
+    arguments.push(format!("--raid-devices={}", creation.members.len()));
+    arguments.extend(creation.members.iter().cloned());
+    arguments
 }
 
 /// The program of this system. In a recorded tree it is that tree's own.
@@ -249,3 +270,6 @@ fn standing(root: &Root, device: &str, member: &str) -> Standing {
         Standing::Out(state)
     }
 }
+
+#[cfg(test)]
+mod tests;

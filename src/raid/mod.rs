@@ -1,11 +1,16 @@
 //! Software RAID (contract/data-plane 6): what a node wants, what there is, making the one of the other.
 
 pub(crate) mod array;
+#[cfg(test)]
+mod cases;
 mod choice;
 pub(crate) mod config;
 mod configuration;
 mod create;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+mod kept;
 mod layout;
 mod level;
 mod machine;
@@ -21,5 +26,3 @@ pub(crate) use configuration::Order;
 pub(crate) use error::RaidError;
 #[expect(unused_imports, reason = "the steps are being built")]
 pub(crate) use level::RaidLevel;
-#[expect(unused_imports, reason = "the steps are being built")]
-pub(crate) use validation::volumes_of;

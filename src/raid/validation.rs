@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::config::{LogicalDisk, RaidConfig, Size, Volume, logical_disks};
+use super::config::{LogicalDisk, Size, Volume, logical_disks};
 use super::error::RaidError;
 use super::level::RaidLevel;
 
@@ -22,11 +22,11 @@ pub(crate) struct Facts<'a> {
     pub(crate) disks: usize,
 }
 
-/// The configuration, where all rules are kept.
+/// The volumes of a configuration in its order, where all rules are kept.
 ///
 /// # Errors
 /// [`RaidError::Configuration`] with the text of each rule that is broken; [`RaidError::NoVolumes`].
-pub(crate) fn validate(configuration: &Value, facts: Facts<'_>) -> Result<RaidConfig, RaidError> {
+pub(crate) fn validate(configuration: &Value, facts: Facts<'_>) -> Result<Vec<Volume>, RaidError> {
     let disks = logical_disks(configuration).map_err(RaidError::NoVolumes)?;
     let mut problems = Vec::new();
     if disks.len() > 2 {
@@ -57,40 +57,26 @@ pub(crate) fn validate(configuration: &Value, facts: Facts<'_>) -> Result<RaidCo
         {
             problems.push(duplicate(name));
         }
-        let is_root = disk.is_root == Some(true);
-        if is_root && has_root {
+        if disk.is_root && has_root {
             problems.push(
                 "Software RAID configuration allows only one logical disk to be marked as \
                  is_root_volume"
                     .to_owned(),
             );
         }
-        has_root |= is_root;
+        has_root |= disk.is_root;
         problems.extend(found.disks);
         read.push(disk);
     }
     check_levels(&read, facts.disks, &mut problems);
     let volumes = volumes(read, &mut names, &mut problems);
     if problems.is_empty() {
-        return Ok(RaidConfig { volumes });
+        return Ok(volumes);
     }
     Err(RaidError::Configuration {
         node: facts.node.to_owned(),
         problems: problems.join("; "),
     })
-}
-
-/// The volumes of a configuration that was made already: what the machine had to have for it is not asked again.
-///
-/// # Errors
-/// As [`validate`].
-pub(crate) fn volumes_of(configuration: &Value, node: &str) -> Result<Vec<Volume>, RaidError> {
-    let facts = Facts {
-        node,
-        protects_names: false,
-        disks: usize::MAX,
-    };
-    validate(configuration, facts).map(|config| config.volumes)
 }
 
 fn duplicate(name: &str) -> String {
@@ -162,7 +148,6 @@ fn volumes(
             name,
             size,
             level,
-            is_root: disk.is_root,
             disks: disk.disks,
         });
     }
@@ -171,10 +156,106 @@ fn volumes(
 
 /// The place of a volume in the order in which volumes are made: the one of size MAX is last.
 fn place(sizes: &[Option<Size>], index: usize) -> usize {
-    let is_last = |index: usize| sizes[index] == Some(Size::Max);
-    if is_last(index) {
-        sizes.len() - 1
-    } else {
-        (0..index).filter(|before| !is_last(*before)).count()
+    let turn = |index: usize| (sizes[index] == Some(Size::Max), index);
+    let before = (0..sizes.len()).filter(|other| turn(*other) < turn(index));
+    before.count()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    /// A value that somebody might write into any field.
+    fn value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            prop::sample::select(vec![
+                json!("MAX"),
+                json!("software"),
+                json!("1"),
+                json!("0"),
+                json!("1+0"),
+                json!("5"),
+                json!("6"),
+                json!("root"),
+                json!("md0"),
+                json!("md1"),
+                json!(100),
+                json!(null),
+                json!(true),
+                json!(false),
+                json!(-1),
+                json!(1e300),
+                json!([{"size": 4}, {"rotational": 0}]),
+                json!([{}, {}]),
+            ]),
+            "\\PC{0,40}".prop_map(Value::String),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+        ]
+    }
+
+    fn logical_disk() -> impl Strategy<Value = Value> {
+        const NAMES: [&str; 6] = [
+            "size_gb",
+            "raid_level",
+            "controller",
+            "volume_name",
+            "is_root_volume",
+            "physical_disks",
+        ];
+        let changes = prop::collection::vec((prop::sample::select(NAMES.to_vec()), value()), 0..3);
+        changes.prop_map(|changes| {
+            let mut disk = json!({"size_gb": 100, "raid_level": "1", "controller": "software"});
+            for (name, value) in changes {
+                disk[name] = value;
+            }
+            disk
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_passes_keeps_the_rules(
+            disks in prop::collection::vec(prop_oneof![9 => logical_disk(), 1 => value()], 0..4),
+            count in 0_usize..6,
+        ) {
+            let facts = Facts { node: "n", protects_names: false, disks: count };
+            let Ok(volumes) = validate(&json!({"logical_disks": disks}), facts) else {
+                return Ok(());
+            };
+            prop_assert_eq!(volumes.len(), disks.len());
+            prop_assert!((1..=2).contains(&volumes.len()));
+            prop_assert_eq!(volumes[0].level, RaidLevel::Raid1);
+            prop_assert!(volumes.iter().filter(|volume| volume.size == Size::Max).count() <= 1);
+            let names: BTreeSet<&str> = volumes.iter().map(|volume| volume.name.as_str()).collect();
+            prop_assert_eq!(names.len(), volumes.len());
+            for volume in volumes {
+                prop_assert!((1..=32).contains(&volume.name.len()));
+                prop_assert!(!volume.name.contains([':', ' ', '/']));
+                let members = volume.disks.as_ref().map_or(count, Vec::len);
+                prop_assert!(members.min(count) >= volume.level.least_members());
+            }
+        }
+    }
+
+    #[test]
+    fn volumes_without_a_name_are_counted_as_they_are_made() {
+        let names = |first: Value, second: Value| -> Vec<String> {
+            let disk =
+                |size: Value| json!({"size_gb": size, "raid_level": "1", "controller": "software"});
+            let configuration = json!({"logical_disks": [disk(first), disk(second)]});
+            let facts = Facts {
+                node: "n",
+                protects_names: false,
+                disks: 4,
+            };
+            let volumes = validate(&configuration, facts).unwrap();
+            volumes.into_iter().map(|volume| volume.name).collect()
+        };
+        assert_eq!(names(json!(1), json!("MAX")), ["md0", "md1"]);
+        assert_eq!(names(json!("MAX"), json!(1)), ["md1", "md0"]);
     }
 }

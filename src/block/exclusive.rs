@@ -1,5 +1,6 @@
 //! A disk opened for this process alone, once those have let go who look at it for a moment.
 
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,9 +30,29 @@ pub(crate) struct NotOpened {
 /// Open a device, named as in `/dev/sda`, waiting up to 20 s while it is busy. In a recorded tree it
 /// is the plain file of its name there.
 pub(crate) fn open(root: &Root, device: &str, context: &dyn Context) -> Result<Disk, NotOpened> {
+    open_by(root, device, context, |path| Disk::open_exclusive(path))
+}
+
+/// The same for a disk of which others hold partitions: nobody else works on its table meanwhile.
+pub(crate) fn open_beside_holders(
+    root: &Root,
+    device: &str,
+    context: &dyn Context,
+) -> Result<Disk, NotOpened> {
+    open_by(root, device, context, |path| {
+        Disk::open_beside_holders(path)
+    })
+}
+
+fn open_by(
+    root: &Root,
+    device: &str,
+    context: &dyn Context,
+    open: impl Fn(PathBuf) -> Result<Disk, DiskError>,
+) -> Result<Disk, NotOpened> {
     let deadline = Instant::now() + LIMIT;
     loop {
-        let source = match Disk::open_exclusive(root.path(device)) {
+        let source = match open(root.path(device)) {
             Ok(disk) => return Ok(disk),
             Err(source) => source,
         };

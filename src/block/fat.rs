@@ -4,6 +4,7 @@
 //! Structures are those of Microsoft's "FAT: General Overview of On-Disk Format" 1.03, which the
 //! UEFI specification (13.3) builds on. Every number comes from the image, so every walk is bounded.
 
+mod file;
 mod tree;
 
 use crate::sys::block_device::{DiskError, Medium};
@@ -177,19 +178,24 @@ impl<'m> Fat<'m> {
         let mut content = Vec::new();
         let mut cluster = first;
         while (content.len() as u64) < limit {
-            let index = u64::from(cluster);
-            if index < 2 || index >= self.sector.clusters + 2 {
-                return Err(damaged("a chain of clusters leaves the file system"));
-            }
-            let start = content.len();
-            content.resize(start + self.sector.cluster as usize, 0);
-            let offset = self.sector.data + (index - 2) * self.sector.cluster;
-            self.read_at(offset, &mut content[start..])?;
+            content.extend(self.cluster(cluster)?);
             match self.next(cluster)? {
                 Some(next) => cluster = next,
                 None => break,
             }
         }
+        Ok(content)
+    }
+
+    /// What a cluster holds.
+    fn cluster(&self, cluster: u32) -> Result<Vec<u8>, FatError> {
+        let index = u64::from(cluster);
+        if index < 2 || index >= self.sector.clusters + 2 {
+            return Err(damaged("a chain of clusters leaves the file system"));
+        }
+        let mut content = vec![0; self.sector.cluster as usize];
+        let offset = self.sector.data + (index - 2) * self.sector.cluster;
+        self.read_at(offset, &mut content)?;
         Ok(content)
     }
 

@@ -1,5 +1,7 @@
 //! The fuzz targets of this room.
 
+use std::io::Read;
+
 use farrier_plugin::BlockDevice;
 use flate2::Crc;
 use serde_json::Value;
@@ -68,6 +70,9 @@ pub(crate) fn fat(data: &[u8]) {
                 }
                 if let Ok(content) = fat.read(entry, 1 << 16) {
                     assert!(content.len() <= 1 << 16);
+                    let mut pieces = Vec::new();
+                    let read = fat.file(entry).take(1 << 16).read_to_end(&mut pieces);
+                    assert!(read.is_ok() && pieces == content);
                 }
                 Vec::new()
             })

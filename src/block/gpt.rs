@@ -4,7 +4,7 @@
 use flate2::Crc;
 use uuid::Uuid;
 
-use super::gap::{Gap, at_end, gaps};
+use super::gap::{ALIGNMENT, Gap, at_end, gaps};
 use super::partition::{Partition, PartitionKind};
 use super::table_error::TableError;
 use crate::sys::block_device::Medium;
@@ -151,6 +151,55 @@ impl Gpt {
             kind: PartitionKind::Gpt(kind),
             guid: Some(guid),
         })
+    }
+
+    /// Add a partition of so many bytes at the start of the first unused space that has room for it, aligned as
+    /// sgdisk does, under the lowest free number: as `sgdisk -n 0:FIRST:+SIZE` where the space begins with the disk.
+    pub(crate) fn add_in_first_gap(
+        &mut self,
+        length: u64,
+        kind: Uuid,
+        guid: Uuid,
+        name: &str,
+    ) -> Result<Partition, TableError> {
+        let offset = self.first_gap(length).ok_or_else(|| TableError::Full {
+            size: length,
+            reason: "no unused space is as large".to_owned(),
+        })?;
+        let number = self
+            .entries
+            .chunks(self.entry_size())
+            .take(MOST_PARTITIONS)
+            .position(|entry| entry[..16] == [0; 16])
+            .ok_or_else(|| TableError::Full {
+                size: length,
+                reason: "every entry of the table is in use".to_owned(),
+            })?;
+        self.add(number as u32 + 1, offset, length, kind, guid, name)
+    }
+
+    /// Where in the first unused space with room for so many bytes an aligned partition begins, in bytes.
+    pub(crate) fn first_gap(&self, length: u64) -> Option<u64> {
+        let align = (ALIGNMENT / self.block).max(1);
+        let blocks = length.div_ceil(self.block);
+        self.gaps().into_iter().find_map(|gap| {
+            let start = gap.first.next_multiple_of(align);
+            (start.checked_add(blocks)? <= gap.last + 1).then_some(start * self.block)
+        })
+    }
+
+    /// The name that a partition has in the table; empty where it has none, or there is no such partition.
+    pub(crate) fn name(&self, number: u32) -> String {
+        let index = (number as usize).wrapping_sub(1);
+        let entry = self.used().find(|(place, _)| *place == index);
+        let units = entry.map_or_else(Vec::new, |(_, entry)| {
+            let letters = entry[NAME..ENTRY].chunks_exact(2);
+            letters
+                .map(|letter| u16::from_le_bytes([letter[0], letter[1]]))
+                .take_while(|letter| *letter != 0)
+                .collect()
+        });
+        String::from_utf16_lossy(&units)
     }
 
     /// The disk's own GUID.
@@ -374,6 +423,13 @@ impl Gpt {
     }
 
     fn largest_gap(&self) -> Option<Gap> {
+        self.gaps()
+            .into_iter()
+            .max_by_key(|gap| gap.last - gap.first)
+    }
+
+    /// The unused spaces, from the disk's start to its end.
+    fn gaps(&self) -> Vec<Gap> {
         let mut used: Vec<(u64, u64)> = self
             .used()
             .map(|(_, entry)| (u64_at(entry, 32), u64_at(entry, 40)))
@@ -383,8 +439,6 @@ impl Gpt {
             u64_at(&self.header, field::FIRST_USABLE),
             u64_at(&self.header, field::LAST_USABLE),
         )
-        .into_iter()
-        .max_by_key(|gap| gap.last - gap.first)
     }
 
     fn entry_size(&self) -> usize {

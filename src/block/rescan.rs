@@ -21,7 +21,13 @@ pub(crate) fn take_partitions(root: &Root, disk: &Disk, table: &Table) -> Result
         return Ok(());
     }
     disk.reread_partitions()?;
-    let Some(name) = kernel_name(root, &device) else {
+    add_partitions(root, disk, table)
+}
+
+/// Make those partitions of this table known to the kernel that it has not, while others of the disk may be in use:
+/// the table as a whole is read again only where none is.
+pub(crate) fn add_partitions(root: &Root, disk: &Disk, table: &Table) -> Result<(), DiskError> {
+    let Some(name) = kernel_name(root, &disk.path().to_string_lossy()) else {
         return Ok(());
     };
     let mut outcome = Ok(());

@@ -242,6 +242,17 @@ pub enum DeployError {
         #[source]
         source: io::Error,
     },
+    /// Firmware could not be led to an array (contract/data-plane 6.6).
+    #[error("Could not make the array {device} bootable by UEFI")]
+    RaidBoot {
+        /// The array.
+        device: String,
+        /// The class of the reason.
+        kind: ErrorKind,
+        /// Why not.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// The image has no usable partition table (contract/data-plane 1.9).
     #[error(
         "Unable to find a valid partition table on the disk after writing the image. The image may \
@@ -337,7 +348,7 @@ impl DeployError {
             | Self::UefiVariables(_) => ErrorKind::CommandExecution,
             Self::HolderProtected { .. } | Self::RootProtected { .. } => ErrorKind::ProtectedDevice,
             Self::Block(_) => ErrorKind::BlockDevice,
-            Self::ImageBoot { kind, .. } => *kind,
+            Self::ImageBoot { kind, .. } | Self::RaidBoot { kind, .. } => *kind,
             Self::ImageIsDisk { .. } | Self::LegacyBootloader | Self::NoLoader { .. } => {
                 ErrorKind::InvalidImage
             }

@@ -5,16 +5,18 @@ mod empty_partition;
 use std::sync::Arc;
 
 use farrier_plugin::{BlockDevice, Context, Node, StepArguments, chain};
-use tracing::{info, warn};
+use tracing::warn;
 
-use self::empty_partition::{EmptyPartition, NO_SIGNATURE};
+use self::empty_partition::EmptyPartition;
 use super::boot_entries::BootEntries;
-use super::boot_entry::BootEntry;
 use super::efi_partitions::EfiPartitions;
 use super::error::DeployError;
 use super::fields::Fields;
 use super::image_boot::Deployment;
+use super::loader_entries;
+use super::raid_boot::{ArrayDeployment, RootArray};
 use super::reach;
+use super::release::{Protected, release};
 use super::target;
 use crate::block::partition::Partition;
 use crate::block::rescan::{partition_device, take_partitions};
@@ -24,6 +26,9 @@ use crate::config::Options;
 use crate::sys::block_device::Medium;
 use crate::sys::efivars::EfiVariables;
 use crate::sys::root::Root;
+
+/// What the conductor passes as root UUID for a whole-disk image without an MBR signature.
+const NO_SIGNATURE: &str = "0x00000000";
 
 /// Make what was deployed on this disk bootable.
 ///
@@ -41,7 +46,7 @@ pub(crate) fn install_bootloader(
     device: &BlockDevice,
     arguments: &StepArguments,
     options: &Options,
-    root: &Root,
+    (root, protected): (&Root, &Protected),
 ) -> Result<(), DeployError> {
     let fields = Fields::of_arguments(arguments);
     let call = Call {
@@ -55,6 +60,10 @@ pub(crate) fn install_bootloader(
     };
     let target_boot_mode = fields.text("target_boot_mode")?;
     reach::check(root, device, call.ignores_failure)?;
+    // udev assembles arrays and volumes that were in the image, and these hold the disk.
+    if let Err(error) = release(root, &device.name, protected, context) {
+        warn!(device = call.device, error = %chain(&error), "what uses the root device stays");
+    }
     if EfiVariables::exist(root) {
         match call.boot_by_uefi(context, root) {
             Ok(()) => return Ok(()),
@@ -83,11 +92,19 @@ struct Call<'a> {
 impl Call<'_> {
     fn boot_by_uefi(&self, context: &dyn Context, root: &Root) -> Result<(), DeployError> {
         let entries = BootEntries::open(root)?;
+        let array = RootArray::of(root, self.device).map_err(|error| error.of(self.device))?;
+        if let Some(array) = array {
+            let deployment = ArrayDeployment {
+                device: self.device,
+                esp: self.esp.as_deref(),
+                root_uuid: self.root_uuid(),
+            };
+            return deployment.make_bootable(&array, &entries, root, context);
+        }
         let disk = target::open(self.device, context)?;
         let table = self.table(&*disk)?;
         let esps = self.esps(&*disk, &table);
-        let root_uuid = self.root_uuid.as_deref();
-        let Some(empty) = EmptyPartition::find(&esps, root_uuid)? else {
+        let Some(empty) = EmptyPartition::find(&esps, self.root_uuid())? else {
             return self.manage_uefi(&*disk, &entries);
         };
         let system = Root::system();
@@ -124,6 +141,12 @@ impl Call<'_> {
         self.manage_uefi(&*disk, &entries)
     }
 
+    /// Of the root file system, where the conductor knows it.
+    fn root_uuid(&self) -> Option<&str> {
+        let uuid = self.root_uuid.as_deref();
+        uuid.filter(|uuid| *uuid != NO_SIGNATURE)
+    }
+
     fn table(&self, medium: &dyn Medium) -> Result<Table, DeployError> {
         Table::read(medium).map_err(|source| DeployError::uefi(self.device, source))
     }
@@ -144,31 +167,13 @@ impl Call<'_> {
         let esps = self.esps(medium, &table);
         let (esp, found) = esps.with_loaders()?;
         let partition = esps.boot_partition(&esp)?;
-        for (index, loader) in found.into_iter().enumerate() {
-            let entry = BootEntry {
-                label: loader
-                    .label
-                    .unwrap_or_else(|| format!("ironic{}", index + 1)),
-                path: loader.path,
-                arguments: loader.arguments,
-                partition,
-            };
-            let number = entries.put_first(&entry)?;
-            info!(
-                device = self.device,
-                label = entry.label,
-                path = entry.path,
-                "boot entry Boot{number:04X} made and put first"
-            );
-        }
-        Ok(())
+        loader_entries::put_first(entries, self.device, &found, partition, "")
     }
 
     /// What is left where no boot entry was made: nothing for a whole-disk image without an MBR
     /// signature, and GRUB for all others.
     fn without_uefi(&self, options: &Options) -> Result<(), DeployError> {
-        let root_uuid = self.root_uuid.as_deref();
-        if matches!(root_uuid, None | Some(NO_SIGNATURE)) {
+        if self.root_uuid().is_none() {
             return Ok(());
         }
         let error = if options.enable_bios_bootloader_install {

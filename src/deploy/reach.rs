@@ -1,7 +1,8 @@
 //! Whether firmware can read what is written to a device.
 //!
 //! Firmware reads disks. What Linux makes of them it knows only where it made the same itself. An
-//! image on anything else deploys well and never boots, be the boot mode UEFI or BIOS. A mirror of
+//! image on anything else deploys well and never boots. An array of software RAID is booted by UEFI where EFI system
+//! partitions beside it, on its disks, hold the loaders ([`raid_boot`](super::raid_boot)). A mirror of
 //! whole disks with its metadata at the end might boot; as long as no server was seen to do so, it is
 //! refused like other arrays.
 
@@ -9,8 +10,10 @@ use farrier_plugin::BlockDevice;
 use tracing::warn;
 
 use super::error::DeployError;
+use super::raid_boot::RootArray;
 use crate::block::holders::kernel_name;
 use crate::block::list::{ListedDevice, all_devices};
+use crate::sys::efivars::EfiVariables;
 use crate::sys::root::Root;
 
 /// Starts the version of metadata that firmware made: Intel's and DDF's.
@@ -33,7 +36,7 @@ pub(super) fn check(
     let Some(listed) = all.iter().find(|listed| listed.kname == kname) else {
         return Ok(());
     };
-    let Some(why) = (Stack { root, all: &all }).obstacle(listed) else {
+    let Some(why) = (Stack { root, all: &all }).obstacle(listed)? else {
         return Ok(());
     };
     let error = DeployError::OutOfReach {
@@ -55,32 +58,52 @@ struct Stack<'a> {
 
 impl Stack<'_> {
     /// What keeps firmware from reading this device; `None` where nothing does.
-    fn obstacle(&self, device: &ListedDevice) -> Option<String> {
+    fn obstacle(&self, device: &ListedDevice) -> Result<Option<String>, DeployError> {
         if device.kname.starts_with("md") {
             return self.obstacle_of_array(device);
         }
-        match device.kind.as_str() {
+        Ok(match device.kind.as_str() {
             _ if device.parents.is_empty() => None,
             // Each path is the disk, as firmware sees it.
-            "mpath" => self.below(device).find_map(|path| self.obstacle(path)),
+            "mpath" => {
+                for path in self.below(device) {
+                    if let Some(why) = self.obstacle(path)? {
+                        return Ok(Some(why));
+                    }
+                }
+                None
+            }
             // The RAID of a firmware, brought up by device-mapper.
             "dmraid" => None,
             _ => Some(format!(
                 "only Linux knows how it is made of {}",
                 device.parents.join(" and ")
             )),
-        }
+        })
     }
 
-    fn obstacle_of_array(&self, array: &ListedDevice) -> Option<String> {
+    fn obstacle_of_array(&self, array: &ListedDevice) -> Result<Option<String>, DeployError> {
         let version = format!("/sys/block/{}/md/metadata_version", array.kname);
         let version = self.root.attribute(version).unwrap_or_default();
         if version.starts_with(OF_FIRMWARE) {
-            return None;
+            return Ok(None);
         }
-        Some(format!(
-            "it is an array of software RAID ({}, metadata {}) made of {}, and firmware reads its \
-             members one by one, where neither partition table nor boot loader are where it looks",
+        let why = if EfiVariables::exist(self.root) {
+            let name = &array.device.name;
+            let known = RootArray::of(self.root, name).map_err(|error| error.of(name))?;
+            match known.map(|known| known.obstacle(self.root)).transpose() {
+                Ok(None) => "it does not run".to_owned(),
+                Ok(Some(None)) => return Ok(None),
+                Ok(Some(Some(why))) => why,
+                Err(error) => return Err(error.of(name)),
+            }
+        } else {
+            "a BIOS reads its members one by one, where neither partition table nor boot loader are where it \
+             looks"
+                .to_owned()
+        };
+        Ok(Some(format!(
+            "it is an array of software RAID ({}, metadata {}) made of {}, and {why}",
             array.kind,
             if version.is_empty() {
                 "unknown"
@@ -88,7 +111,7 @@ impl Stack<'_> {
                 &version
             },
             array.parents.join(" and ")
-        ))
+        )))
     }
 
     fn below<'s>(&'s self, device: &'s ListedDevice) -> impl Iterator<Item = &'s ListedDevice> {
@@ -103,6 +126,7 @@ mod tests {
     use farrier_plugin::ErrorKind;
 
     use super::*;
+    use crate::deploy::raid_boot::fixture;
     use crate::sys::recording::Recording;
 
     const DISKS: &str = "/sys/block/sda/dev = 8:0\n/sys/block/sda/size = 8000\n\
@@ -175,6 +199,45 @@ mod tests {
             verdict("md0", disks, &[])
                 .unwrap()
                 .contains("metadata unknown")
+        );
+    }
+
+    #[test]
+    fn an_array_with_room_beside_it_is_reached_by_uefi() {
+        let recording = fixture::machine();
+        let said = || {
+            let device = BlockDevice {
+                name: "/dev/md0".to_owned(),
+                ..BlockDevice::default()
+            };
+            let checked = check(&recording.root(), &device, false);
+            checked.err().map(|error| error.to_string())
+        };
+        assert!(
+            said()
+                .unwrap()
+                .contains("a BIOS reads its members one by one")
+        );
+        recording.add("/sys/firmware/efi/efivars/");
+        assert_eq!(said(), None);
+        // A disk without a table, and then a mirror that is there already.
+        recording.add("/dev/sda =");
+        let refused = said().unwrap();
+        for part in [
+            "/dev/md0",
+            "raid1, metadata 1.2",
+            "/dev/sda, which holds a member, has no GPT",
+        ] {
+            assert!(refused.contains(part), "{refused}");
+        }
+        recording.add(&fixture::array("md1", "esp", "1.0", &["sda2", "nvme0n1p2"]));
+        assert_eq!(said(), None);
+        // Arrays of whole disks.
+        recording.add("/sys/block/md1/md/metadata_version = 1.2\n/sys/block/md0/slaves/sda/");
+        assert!(
+            said()
+                .unwrap()
+                .contains("/dev/sda is no partition of a disk")
         );
     }
 

@@ -7,9 +7,11 @@ use tracing::{info, warn};
 use super::config_drive::{ConfigDrive, LIMIT_MIB};
 use super::config_partition::Target;
 use super::deployed::Deployed;
+use super::disk_range::DiskRange;
 use super::error::DeployError;
 use super::image_info::ImageInfo;
 use super::partition_image::PartitionJob;
+use super::raid_boot::{HeldMirror, RootArray};
 use super::release::{Protected, release};
 use super::{reach, target};
 use crate::block::rescan::{partition_device, partition_name, take_partitions};
@@ -46,12 +48,18 @@ pub(crate) fn write_image(
     let name = &device.name;
     reach::check(&root, device, options.ignore_bootloader_failure)?;
     let disk;
+    let mirror;
+    let hold_mirror = || held_mirror(&root, name, context);
     let (mut deployed, table) = match image.partitions() {
         None => {
             let job = Job::prepare(context, name, image, options)?;
             release(&root, name, protected, context)?;
             disk = target::open(name, context)?;
-            job.run(context, &*disk, options)?
+            mirror = hold_mirror()?;
+            let whole = DiskRange::new(&*disk, (0, disk.size()), || {
+                mirror.as_ref().map_or(Ok(()), HeldMirror::blank)
+            });
+            job.run(context, &whole, options)?
         }
         Some(wishes) => {
             let uefi = EfiVariables::exist(&root);
@@ -59,7 +67,8 @@ pub(crate) fn write_image(
             let job = PartitionJob::prepare(context, node, uefi, name, image, options)?;
             release(&root, name, protected, context)?;
             disk = target::open(name, context)?;
-            job.run(context, &disk)?
+            mirror = hold_mirror()?;
+            job.beside(mirror.as_ref()).run(context, &disk)?
         }
     };
     if let Err(error) = take_partitions(&root, &disk, &table) {
@@ -67,6 +76,7 @@ pub(crate) fn write_image(
     }
     // udev looks at the disk once it is unlocked, and names what it finds there.
     drop(disk);
+    drop(mirror);
     if settle::wait(&root, settle::LIMIT) == Settled::TimedOut {
         warn!(
             device = device.name,
@@ -86,6 +96,20 @@ pub(crate) fn write_image(
         "partitions of the image"
     );
     Ok(deployed)
+}
+
+/// What firmware boots an array by, held so that nothing boots from before the image's first byte on; `None` where the
+/// device is a disk to firmware.
+fn held_mirror(
+    root: &Root,
+    device: &str,
+    context: &dyn Context,
+) -> Result<Option<HeldMirror>, DeployError> {
+    let array = RootArray::of(root, device).map_err(|error| error.of(device))?;
+    array
+        .map(|array| array.hold_mirror(root, context))
+        .transpose()
+        .map_err(|error| error.of(device))
 }
 
 /// A deploy that was found sound as far as that can be seen without the disk.

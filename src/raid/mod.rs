@@ -16,13 +16,12 @@ mod level;
 mod machine;
 pub(crate) mod mdadm;
 mod member_table;
+mod root_volume;
 mod validation;
 
-#[expect(unused_imports, reason = "the steps are being built")]
 pub(crate) use array::{Array, Member, arrays};
 #[expect(unused_imports, reason = "the steps are being built")]
 pub(crate) use configuration::Order;
-#[expect(unused_imports, reason = "the steps are being built")]
 pub(crate) use error::RaidError;
-#[expect(unused_imports, reason = "the steps are being built")]
 pub(crate) use level::RaidLevel;
+pub(crate) use root_volume::{RootVolume, root_volume};

@@ -51,7 +51,18 @@ impl Disk {
     ///
     /// [`DiskError::Busy`] where somebody uses it already.
     pub(crate) fn open_exclusive(path: impl Into<PathBuf>) -> Result<Self, DiskError> {
-        let path = path.into();
+        Self::open(path.into(), libc::O_EXCL)
+    }
+
+    /// Open for reading and writing a disk of which others hold partitions, so that udev does not look at it
+    /// meanwhile. What those partitions hold may change at any time.
+    ///
+    /// [`DiskError::Busy`] where somebody works on its partition table.
+    pub(crate) fn open_beside_holders(path: impl Into<PathBuf>) -> Result<Self, DiskError> {
+        Self::open(path.into(), 0)
+    }
+
+    fn open(path: PathBuf, exclusive: libc::c_int) -> Result<Self, DiskError> {
         let open = |flags| {
             OpenOptions::new()
                 .read(true)
@@ -65,7 +76,7 @@ impl Disk {
             .is_block_device();
         // O_EXCL without O_CREAT means something for block devices only.
         let first = if is_device {
-            open(libc::O_EXCL | libc::O_DIRECT)
+            open(exclusive | libc::O_DIRECT)
         } else {
             open(0)
         };

@@ -204,3 +204,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_first_gap_takes_a_partition_with_a_name() {
+    for block in [512, 4096] {
+        let medium = MemoryMedium::of(vec![0; 40 << 20], block);
+        let mut table = Gpt::new(&medium, Uuid::from_u128(1)).unwrap();
+        let mut add = |number, offset: u64, length: u64| {
+            let (kind, guid) = (LINUX_FILE_SYSTEM, Uuid::from_u128(u128::from(number)));
+            table.add(number, offset << 20, length << 20, kind, guid, "primary")
+        };
+        add(2, 3, 4).unwrap();
+        add(3, 20, 10).unwrap();
+        let mut made = |length: u64, name: &str| {
+            let made = table.add_in_first_gap(length, EFI_SYSTEM, Uuid::from_u128(9), name);
+            made.map(|made| (made.number, made.offset >> 20, table.name(made.number)))
+        };
+        let text = str::to_owned;
+        assert_eq!(made(2 << 20, "a").unwrap(), (1, 1, text("a")), "{block}");
+        assert_eq!(
+            made(6 << 20, "uefi-holder-1").unwrap(),
+            (4, 7, text("uefi-holder-1"))
+        );
+        assert_eq!(made(9 << 20, "c").unwrap(), (5, 30, text("c")));
+        assert!(matches!(made(9 << 20, "d"), Err(TableError::Full { .. })));
+        assert_eq!(table.name(2), "primary");
+        assert_eq!(table.name(77), "");
+    }
+}

@@ -2,19 +2,19 @@
 
 /// A machine's architecture, in the names that boot files have by it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Architecture {
+pub(in crate::deploy) struct Architecture {
     /// As `uname -m` says it, and SUSE's folders: `x86_64`.
-    pub(super) machine: &'static str,
+    pub(in crate::deploy) machine: &'static str,
     /// At the end of a program's name, in lower case: `x64` (UEFI specification 2.10, 3.5.1.1).
-    pub(super) suffix: &'static str,
+    pub(in crate::deploy) suffix: &'static str,
     /// GRUB's name of the platform: `x86_64-efi`.
-    pub(super) grub: &'static str,
+    pub(in crate::deploy) grub: &'static str,
     /// The machine type in the header of a program (PE format, "Machine Types").
     machine_type: u16,
 }
 
 /// Those that UEFI servers have.
-pub(super) const KNOWN: [Architecture; 2] = [
+pub(in crate::deploy) const KNOWN: [Architecture; 2] = [
     Architecture {
         machine: "x86_64",
         suffix: "x64",
@@ -30,13 +30,13 @@ pub(super) const KNOWN: [Architecture; 2] = [
 ];
 
 /// Bytes from the start of a program that hold its header.
-pub(super) const HEADER: usize = 4096;
+pub(in crate::deploy) const HEADER: usize = 4096;
 
 impl Architecture {
     /// Of the machine that this runs on: firmware of one starts no loader of another.
     ///
     /// `None` on one whose servers have no UEFI.
-    pub(super) fn of_this_machine() -> Option<Self> {
+    pub(in crate::deploy) fn of_this_machine() -> Option<Self> {
         KNOWN
             .into_iter()
             .find(|known| known.machine == std::env::consts::ARCH)
@@ -44,17 +44,17 @@ impl Architecture {
 
     /// Whether a file that starts so is a program for it, by the header and not by the name: images
     /// for two architectures have both in one folder.
-    pub(super) fn runs(&self, start: &[u8]) -> bool {
+    pub(in crate::deploy) fn runs(&self, start: &[u8]) -> bool {
         machine_type(start) == Some(self.machine_type)
     }
 
     /// The name of the removable loader, in `\EFI\BOOT`: `BOOTX64.EFI`.
-    pub(super) fn removable(&self) -> String {
+    pub(in crate::deploy) fn removable(&self) -> String {
         format!("BOOT{}.EFI", self.suffix.to_uppercase())
     }
 
     /// The name of a table of loaders that shim's fallback reads: `BOOTX64.CSV`.
-    pub(super) fn table(&self) -> String {
+    pub(in crate::deploy) fn table(&self) -> String {
         format!("BOOT{}.CSV", self.suffix.to_uppercase())
     }
 }

@@ -4,14 +4,14 @@ use std::error::Error;
 use std::io::{self, Read};
 
 /// Why a tree did not do something: in the words of whatever holds it.
-pub(super) type Failure = Box<dyn Error + Send + Sync>;
+pub(in crate::deploy) type Failure = Box<dyn Error + Send + Sync>;
 
 /// Bytes that are copied at once.
 const PIECE: usize = 1 << 20;
 
 /// What stands at a path.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Kind {
+pub(in crate::deploy) enum Kind {
     /// A file with this many bytes.
     File(u64),
     /// A directory.
@@ -22,7 +22,7 @@ pub(super) enum Kind {
 
 /// The files of one file system. Paths start at its root, with slashes; links are followed, and never
 /// lead out of it.
-pub(super) trait FileTree {
+pub(in crate::deploy) trait FileTree {
     /// What stands at this path; `None` where nothing does, or a link leads nowhere.
     fn kind(&mut self, path: &str) -> Result<Option<Kind>, Failure>;
 
@@ -44,7 +44,7 @@ pub(super) trait FileTree {
 
 /// A file's content, as long as it is no more than `limit` bytes; `None` where it is no file or has
 /// more.
-pub(super) fn small_file(
+pub(in crate::deploy) fn small_file(
     tree: &mut dyn FileTree,
     path: &str,
     limit: usize,
@@ -56,12 +56,12 @@ pub(super) fn small_file(
 }
 
 /// Whether a file stands at this path.
-pub(super) fn is_file(tree: &mut dyn FileTree, path: &str) -> Result<bool, Failure> {
+pub(in crate::deploy) fn is_file(tree: &mut dyn FileTree, path: &str) -> Result<bool, Failure> {
     Ok(matches!(tree.kind(path)?, Some(Kind::File(_))))
 }
 
 /// Reads a file of a tree from its start to its end, piece by piece.
-pub(super) struct FileReader<'t> {
+pub(in crate::deploy) struct FileReader<'t> {
     tree: &'t mut dyn FileTree,
     path: &'t str,
     offset: u64,
@@ -71,7 +71,7 @@ pub(super) struct FileReader<'t> {
 
 impl<'t> FileReader<'t> {
     /// Of this file.
-    pub(super) fn new(tree: &'t mut dyn FileTree, path: &'t str) -> Self {
+    pub(in crate::deploy) fn new(tree: &'t mut dyn FileTree, path: &'t str) -> Self {
         Self {
             tree,
             path,

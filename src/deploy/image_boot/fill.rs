@@ -10,7 +10,7 @@ use super::file_tree::{Failure, FileReader, FileTree};
 use super::plan::{Content, Plan};
 
 /// Stands at the root of the partition as long as not all files are there.
-pub(super) const UNFINISHED: &str = "unfinished.txt";
+pub(in crate::deploy) const UNFINISHED: &str = "unfinished.txt";
 
 /// What it says.
 const EXPLANATION: &[u8] = b"The boot files were not all copied to this partition.\r\n";
@@ -73,7 +73,7 @@ fn write_all(image: &mut dyn FileTree, esp: &mut dyn FileTree, plan: &Plan) -> R
 }
 
 /// Whether a file system had no room.
-fn is_full(failure: &(dyn Error + 'static)) -> bool {
+pub(in crate::deploy) fn is_full(failure: &(dyn Error + 'static)) -> bool {
     let mut next = Some(failure);
     while let Some(error) = next {
         let code = error

@@ -15,16 +15,16 @@ enum Node {
 
 /// The tree. Directories are there where something lies in them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct MemoryTree {
+pub(in crate::deploy) struct MemoryTree {
     nodes: BTreeMap<String, Node>,
     /// Bytes that its files may have.
-    pub(super) room: Option<u64>,
+    pub(in crate::deploy) room: Option<u64>,
     /// Changes that still succeed.
-    pub(super) changes_left: Option<usize>,
+    pub(in crate::deploy) changes_left: Option<usize>,
     /// Paths in the order in which they were written.
-    pub(super) written: Vec<String>,
+    pub(in crate::deploy) written: Vec<String>,
     /// Whether names are the same in upper and lower case.
-    pub(super) is_fat: bool,
+    pub(in crate::deploy) is_fat: bool,
 }
 
 /// A program for x86_64 with this text in it.
@@ -33,7 +33,7 @@ pub(in crate::deploy) fn program(text: &str) -> Vec<u8> {
 }
 
 /// A program for this machine type.
-pub(super) fn program_for(machine: u16, text: &str) -> Vec<u8> {
+pub(in crate::deploy) fn program_for(machine: u16, text: &str) -> Vec<u8> {
     let mut program = vec![0; 0x60];
     program[..2].copy_from_slice(b"MZ");
     program[0x3c] = 0x40;
@@ -46,7 +46,7 @@ pub(super) fn program_for(machine: u16, text: &str) -> Vec<u8> {
 impl MemoryTree {
     /// With these files. What ends in `.efi` or holds `.efi.` in its name is a program; a content that
     /// starts with `->` makes a link.
-    pub(super) fn of(files: &[(&str, &str)]) -> Self {
+    pub(in crate::deploy) fn of(files: &[(&str, &str)]) -> Self {
         let mut tree = Self::default();
         for (path, content) in files {
             if let Some(target) = content.strip_prefix("->") {
@@ -61,7 +61,7 @@ impl MemoryTree {
     }
 
     /// An empty FAT.
-    pub(super) fn fat() -> Self {
+    pub(in crate::deploy) fn fat() -> Self {
         Self {
             is_fat: true,
             ..Self::default()
@@ -69,28 +69,28 @@ impl MemoryTree {
     }
 
     /// Put a link that leads to `target` at this path.
-    pub(super) fn link(&mut self, path: &str, target: &str) {
+    pub(in crate::deploy) fn link(&mut self, path: &str, target: &str) {
         self.nodes
             .insert(path.to_owned(), Node::Link(target.to_owned()));
     }
 
-    pub(super) fn put(&mut self, path: &str, content: &[u8]) {
+    pub(in crate::deploy) fn put(&mut self, path: &str, content: &[u8]) {
         self.nodes
             .insert(path.to_owned(), Node::File(content.to_vec()));
     }
 
-    pub(super) fn bytes(&self, path: &str) -> Option<&[u8]> {
+    pub(in crate::deploy) fn bytes(&self, path: &str) -> Option<&[u8]> {
         match self.nodes.get(&self.resolve(path)?)? {
             Node::File(bytes) => Some(bytes),
             Node::Link(_) => None,
         }
     }
 
-    pub(super) fn text(&self, path: &str) -> Option<String> {
+    pub(in crate::deploy) fn text(&self, path: &str) -> Option<String> {
         Some(String::from_utf8_lossy(self.bytes(path)?).into_owned())
     }
 
-    pub(super) fn paths(&self) -> Vec<String> {
+    pub(in crate::deploy) fn paths(&self) -> Vec<String> {
         self.nodes.keys().cloned().collect()
     }
 

@@ -4,12 +4,12 @@
 //! system partition stays empty. Here the loaders that the image brings are copied onto it, signed as
 //! they are, with what leads them to the root file system.
 
-mod architecture;
+pub(super) mod architecture;
 mod complete;
 mod distribution;
 mod error;
-mod file_tree;
-mod fill;
+pub(super) mod file_tree;
+pub(super) mod fill;
 mod fstab;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;

@@ -8,9 +8,6 @@ use crate::deploy::image_boot;
 use crate::deploy::image_root::ImageRoot;
 use crate::deploy::loaders;
 
-/// What the conductor passes as root UUID for a whole-disk image without an MBR signature.
-pub(super) const NO_SIGNATURE: &str = "0x00000000";
-
 /// Where a partition image's boot files are to go.
 pub(super) struct EmptyPartition {
     pub(super) esp: Partition,
@@ -27,9 +24,8 @@ impl EmptyPartition {
         esps: &EfiPartitions<'_>,
         root_uuid: Option<&str>,
     ) -> Result<Option<Self>, DeployError> {
-        let root_uuid = match root_uuid {
-            None | Some(NO_SIGNATURE) => return Ok(None),
-            Some(root_uuid) => root_uuid,
+        let Some(root_uuid) = root_uuid else {
+            return Ok(None);
         };
         let mut empty = None;
         for esp in esps.all()? {

@@ -89,7 +89,7 @@ fn install(content: &[u8], root: &Root, arguments: &StepArguments) -> Result<(),
         &device,
         arguments,
         &Options::default(),
-        root,
+        (root, &Protected::default()),
     )
 }
 

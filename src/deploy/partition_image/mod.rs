@@ -15,7 +15,6 @@
 mod disk_table;
 mod file_system;
 mod layout;
-mod root_partition;
 
 use farrier_plugin::{Context, Node};
 use serde_json::{Map, Value, json};
@@ -24,12 +23,13 @@ use tracing::info;
 use self::disk_table::{Kept, NewTable, blank};
 use self::file_system::{MakesFileSystems, Programs, Wanted};
 use self::layout::{DiskShape, Layout, Role, Sizes};
-use self::root_partition::RootPartition;
 use super::config_drive::{ConfigDrive, PARTITION_LIMIT_MIB};
 use super::config_partition::Target;
 use super::deployed::Deployed;
+use super::disk_range::DiskRange;
 use super::error::DeployError;
 use super::image_info::{ImageInfo, PartitionWishes};
+use super::raid_boot::HeldMirror;
 use crate::block::boot_mode::{BootMode, DiskLabel};
 use crate::block::partition::Partition;
 use crate::block::probe;
@@ -50,6 +50,7 @@ pub(super) struct PartitionJob<'a> {
     mode: BootMode,
     label: DiskLabel,
     options: &'a Options,
+    mirror: Option<&'a HeldMirror>,
 }
 
 impl<'a> PartitionJob<'a> {
@@ -78,7 +79,15 @@ impl<'a> PartitionJob<'a> {
             mode,
             label: DiskLabel::of(node, mode),
             options,
+            mirror: None,
         })
+    }
+
+    /// The disk is an array, beside which firmware finds its boot files: no EFI system partition lies on it, and that
+    /// mirror is blank from before the first byte is written.
+    pub(super) fn beside(mut self, mirror: Option<&'a HeldMirror>) -> Self {
+        self.mirror = mirror;
+        self
     }
 
     /// Divide this disk and write to it. Returns what the conductor is told, and the table.
@@ -128,7 +137,12 @@ impl<'a> PartitionJob<'a> {
             preserves_ephemeral = kept.is_some(),
             "writing partition image"
         );
-        let partition = RootPartition::new(medium, *root, || blank(medium, &layout, kept.as_ref()));
+        let partition = DiskRange::new(medium, (root.offset, root.length), || {
+            if let Some(mirror) = self.mirror {
+                mirror.blank()?;
+            }
+            blank(medium, &layout, kept.as_ref())
+        });
         let staged = stage(&self.request, self.options, &partition, context)
             .map_err(|error| too_small(error, self.wishes.root_mib))?;
         let file_system = probe::file_system(&staged, 0, staged.size())
@@ -162,7 +176,10 @@ impl<'a> PartitionJob<'a> {
 
     fn layout(&self, medium: &dyn Medium) -> Result<Layout, DeployError> {
         let sizes = Sizes {
-            efi_system: self.options.efi_system_partition_size,
+            efi_system: match self.mirror {
+                Some(_) => 0,
+                None => self.options.efi_system_partition_size,
+            },
             ephemeral: self.wishes.ephemeral_mib,
             swap: self.wishes.swap_mib,
             config_drive: self

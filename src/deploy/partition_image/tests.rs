@@ -67,6 +67,7 @@ struct Deploy {
     drive: Option<Vec<u8>>,
     node: Value,
     uefi: bool,
+    mirror: Option<HeldMirror>,
 }
 
 impl Deploy {
@@ -88,6 +89,7 @@ impl Deploy {
             drive: Some(fixture::config_drive()),
             node: json!({}),
             uefi: true,
+            mirror: None,
         }
     }
 
@@ -139,6 +141,7 @@ impl Deploy {
             medium,
             made: Mutex::default(),
         };
+        let job = job.beside(self.mirror.as_ref());
         let (deployed, table) = job.write(&context, medium, &marks)?;
         assert_eq!(
             Table::read(medium).unwrap().partitions(),
@@ -163,6 +166,25 @@ fn ranges(medium: &MemoryMedium) -> Vec<(u64, u64)> {
 /// Whether firmware would look at anything but the first block.
 fn boots(content: &[u8]) -> bool {
     content[510..512] == [0x55, 0xaa] && content[446..510].iter().any(|byte| *byte != 0)
+}
+
+#[test]
+fn an_array_gets_no_efi_system_partition_and_its_mirror_is_blank() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), vec![0x5a; 40 * MIB]).unwrap();
+    let disk = Disk::open_exclusive(file.path()).unwrap();
+    let mut deploy = Deploy::of(ext4(9));
+    deploy.mirror = Some(HeldMirror(Some(disk)));
+    let medium = MemoryMedium::used(64 * MIB);
+    let (deployed, made) = deploy.run(&medium).unwrap();
+    assert_eq!(made, ["ext4 1", "swap 2"]);
+    assert_eq!(ranges(&medium), [(1, 10), (11, 2), (13, 1), (14, 12)]);
+    assert!(!deployed.message.contains("efi_system_partition_uuid"));
+    assert_eq!(
+        deployed.partition_uuids["efi system partition uuid"],
+        Value::Null
+    );
+    assert_ne!(std::fs::read(file.path()).unwrap()[..512], [0x5a; 512]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -530,4 +531,43 @@ fn a_block_device_is_deployed_and_its_config_drive_mounted() {
     assert!(matches!(busy, Err(DiskError::Busy { .. })), "{busy:?}");
     let expected = format!("{node} is mounted at {}", mount.path().display());
     assert_eq!(users, [expected]);
+}
+
+#[test]
+fn the_mirror_beside_an_array_is_blank_before_the_first_byte() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len(40 << 20).unwrap();
+    let mirror = HeldMirror(Some(Disk::open_exclusive(file.path()).unwrap()));
+    let of_former_system = || {
+        let mut start = [0; 512];
+        file.as_file().read_exact_at(&mut start, 0).unwrap();
+        start == [0x5a; 512]
+    };
+    file.as_file().write_all_at(&[0x5a; 512], 0).unwrap();
+    let medium = MemoryMedium::used(96 * MIB);
+    let whole = DiskRange::new(&medium, (0, medium.size()), || mirror.blank());
+    let run = |image: &Image| {
+        let options = Options::default();
+        let info = ImageInfo::parse(&image.arguments, &options)?;
+        let job = Job::prepare(&SilentContext, "/dev/md0", &info, &options)?;
+        job.run(&SilentContext, &whole, &options)
+    };
+    // An image that is not there leaves what boots.
+    let image = Image::of(fixture::gpt(512, 0).content(), None);
+    let mut gone = Image::of(fixture::gpt(512, 0).content(), None);
+    gone.arguments.values["image_info"]["urls"] = json!(["file:///nonexistent/image"]);
+    run(&gone).unwrap_err();
+    assert!(of_former_system());
+    run(&image).unwrap();
+    assert!(!of_former_system());
+    // A mirror that fails keeps the image from being written.
+    let before = medium.log().len();
+    let failing = DiskRange::new(&medium, (0, medium.size()), || {
+        Err(DiskError::Flush {
+            path: "/dev/md1".into(),
+            source: std::io::ErrorKind::Other.into(),
+        })
+    });
+    assert!(failing.write_at(0, &[1; 512]).is_err());
+    assert_eq!(medium.log().len(), before);
 }

@@ -43,7 +43,9 @@ pub(super) fn install_bootloader(
 ) -> Result<(), ManagerError> {
     let device = root_device(manager, node)?;
     let options = manager.options.current();
-    deploy::install_bootloader(context, node, &device, arguments, &options, &manager.root)?;
+    let protected = protected(manager, node, &options)?;
+    let around = (&manager.root, &protected);
+    deploy::install_bootloader(context, node, &device, arguments, &options, around)?;
     Ok(())
 }
 

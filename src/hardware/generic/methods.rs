@@ -11,7 +11,7 @@ use farrier_plugin::{
     StepKind, SystemVendor, TlsCertificate, UsbDevice, support,
 };
 use serde_json::Value;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::manager::{GenericHardwareManager, own_skip_list};
 use super::{CLASS_NAME, NAME, deploy, erase, filter, interfaces, logs, pstore, steps, storage};
@@ -22,6 +22,7 @@ use crate::hardware::disk_wait;
 use crate::hardware::steps::StepCall;
 use crate::inventory;
 use crate::net::certificate::Identity;
+use crate::raid::{self, RootVolume};
 use crate::sys::page_cache;
 use crate::sys::process::Program;
 
@@ -169,15 +170,33 @@ impl HardwareManager for GenericHardwareManager {
         Ok((!names.is_empty()).then_some(names))
     }
 
-    /// The node was looked up again before the step began, where that was wanted.
+    /// The root volume of the node's RAID configuration, else what the hints choose of what that leaves. The node
+    /// was looked up again before the step began, where that was wanted.
     fn os_install_device(
         &self,
         node: Option<&Node>,
         _permit_refresh: bool,
     ) -> Result<BlockDevice, ManagerError> {
         let devices = match node {
-            Some(node) => self.unskipped(node, false, Purpose::WholeDevices)?,
             None => self.devices(false)?,
+            Some(node) => {
+                let devices = self.unskipped(node, false, Purpose::WholeDevices)?;
+                match raid::root_volume(&self.root, node, devices)? {
+                    RootVolume::Is(array) => {
+                        if hints::DICTIONARIES
+                            .iter()
+                            .any(|dictionary| hints::given(node, dictionary).is_some())
+                        {
+                            warn!(
+                                device = array.name,
+                                "the root device hints do not count: the node has a root volume"
+                            );
+                        }
+                        return Ok(*array);
+                    }
+                    RootVolume::Among(devices) => devices,
+                }
+            }
         };
         let hints = node
             .map(RootDeviceHints::from_node)

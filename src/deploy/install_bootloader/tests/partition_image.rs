@@ -115,7 +115,8 @@ impl DeployedDisk {
         arguments.values.insert(esp, json!("1234-ABCD"));
         let options = Options::default();
         let node = Node::default();
-        install_bootloader(&SilentContext, &node, &device, &arguments, &options, root)
+        let around = (root, &Protected::default());
+        install_bootloader(&SilentContext, &node, &device, &arguments, &options, around)
     }
 
     fn partition(&self, number: u32) -> String {

@@ -1,33 +1,35 @@
-//! The root partition of a disk as a medium of its own: what an image is streamed to.
+//! A range of a disk as a medium of its own: what an image is streamed to.
 
 use std::io::IoSlice;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use super::layout::Place;
 use crate::sys::block_device::{DiskError, Medium};
 
 /// A range of a disk. Before the first change in it something is done to the disk, once, and nothing
 /// is changed where that fails: so an image that turns out not to fit, or not to be there, leaves
 /// the disk as it was, and one that is written never lies beside what booted before.
-pub(super) struct RootPartition<'m> {
+pub(super) struct DiskRange<'m> {
     disk: &'m dyn Medium,
-    place: Place,
+    offset: u64,
+    length: u64,
     before: Mutex<Option<Before<'m>>>,
 }
 
 /// What is done before the first change.
 type Before<'m> = Box<dyn Fn() -> Result<(), DiskError> + Send + Sync + 'm>;
 
-impl<'m> RootPartition<'m> {
+impl<'m> DiskRange<'m> {
+    /// Of these bytes, first and number.
     pub(super) fn new(
         disk: &'m dyn Medium,
-        place: Place,
+        (offset, length): (u64, u64),
         before: impl Fn() -> Result<(), DiskError> + Send + Sync + 'm,
     ) -> Self {
         Self {
             disk,
-            place,
+            offset,
+            length,
             before: Mutex::new(Some(Box::new(before))),
         }
     }
@@ -46,22 +48,22 @@ impl<'m> RootPartition<'m> {
     fn at(&self, offset: u64, length: u64) -> Result<u64, DiskError> {
         if offset
             .checked_add(length)
-            .is_some_and(|end| end <= self.place.length)
+            .is_some_and(|end| end <= self.length)
         {
-            return Ok(self.place.offset + offset);
+            return Ok(self.offset + offset);
         }
         Err(DiskError::OutOfRange {
-            path: PathBuf::from("the root partition"),
+            path: PathBuf::from("the range of the image"),
             offset,
             length,
-            size: self.place.length,
+            size: self.length,
         })
     }
 }
 
-impl Medium for RootPartition<'_> {
+impl Medium for DiskRange<'_> {
     fn size(&self) -> u64 {
-        self.place.length
+        self.length
     }
 
     fn logical_block_size(&self) -> u32 {

@@ -238,6 +238,24 @@ def made_by_tools(folder):
     trees = json.loads((HERE.parent / 'tests/fixtures/config_drives/trees.json').read_text())
     for case in trees['images']:
         yield 'iso9660', gzip.decompress(base64.b64decode(case['image']))[:160 << 10]
+    yield from (('raid_superblock', seed) for seed in superblocks())
+
+
+def superblocks():
+    """The kind, then what lies at its place."""
+    cases = json.loads((HERE.parent / 'tests/fixtures/raid_superblocks/cases.json').read_text())
+    for case in cases:
+        said, size = case['examine'], case['size']
+        first, last = (gzip.decompress(base64.b64decode(case[end])) for end in ('first', 'last'))
+        kinds = {'0.90.00': (0, size // 65536 * 65536 - 65536), '1.1.00': (4, size - 1024),
+                 '01.02.00': (5, size - 512)}
+        if 'Super Offset' in said:
+            place = int(said['Super Offset'].split()[0]) * 512
+            kind = ['1.0', '1.1', '1.2'].index(said['Version']) + 1
+        else:
+            kind, place = kinds[said['Version']]
+        content, at = (first, place) if place < len(first) else (last, place - size + len(last))
+        yield bytes([kind]) + content[at:at + 4096]
 
 
 DICTIONARIES = {
@@ -261,6 +279,7 @@ DICTIONARIES = {
     'ipmi_answers': [b'\4\xc0\0\2\1', b'\1\2', b'\3\1\1\1', b'\x14\0\2', b'\x14\0\x80'],
     'dmi': [b'\0\0\0\x18', b'\0\0\x04\x32', b'\0\0\x11\x64', b'\0\0\x10\x17', b'\xff\x7f', b'\xfe',
             b'Intel', b'AMD', b'\0\0\0\x80'],
+    'raid_superblock': [b'\xfc\x4e\x2b\xa9', b'Intel Raid ISM Cfg Sig. 1.1.00', b'\xde\x11\xde\x11', b'any:root'],
     'smbios': [b'_SM_', b'_SM3_', b'\0\0', b'\x7f\4', b'\x11\x28', b'\x10\x17'],
 }
 

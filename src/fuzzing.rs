@@ -49,6 +49,7 @@ pub const TARGETS: &[Target] = &[
     ("nvme", erase::fuzzing::nvme),
     ("plugin_message", hardware::fuzzing::plugin_message),
     ("raid_config", raid::fuzzing::raid_config),
+    ("raid_superblock", block::fuzzing::raid_superblock),
     ("root_device_hints", block::fuzzing::root_device_hints),
     ("secrets", sys::fuzzing::secrets),
     ("sense", sys::fuzzing::sense),

@@ -11,6 +11,7 @@ use super::fat_writer::{self, Node};
 use super::gpt::Gpt;
 use super::hints::{RootDeviceHints, select};
 use super::mbr::Mbr;
+use super::raid_superblock::{Metadata, RaidSuperblock, sealed};
 use super::{iso9660, vpd};
 use crate::sys::memory_medium::MemoryMedium;
 
@@ -99,6 +100,39 @@ fn rebuild(nodes: &[Node<'_>]) {
         let again = fat.expect("it is FAT").files().expect("it is whole");
         assert_eq!(again, nodes);
     }
+}
+
+/// A device with a superblock of the kind that the first byte says, its checksum made right: it is found, and when its
+/// place is zeros it is not.
+pub(crate) fn raid_superblock(data: &[u8]) {
+    const KINDS: [Metadata; 6] = [
+        Metadata::V0_90,
+        Metadata::V1_0,
+        Metadata::V1_1,
+        Metadata::V1_2,
+        Metadata::Imsm,
+        Metadata::Ddf,
+    ];
+    let Some((kind, data)) = data.split_first() else {
+        return;
+    };
+    let kind = KINDS[usize::from(*kind) % KINDS.len()];
+    let (mut content, _) = sealed::device(kind, data[..data.len().min(4096)].to_vec());
+    let find = |content: &[u8]| {
+        let read = |offset: u64, length: usize| {
+            let start = usize::try_from(offset).ok()?;
+            content
+                .get(start..start.checked_add(length)?)
+                .map(<[u8]>::to_vec)
+        };
+        let mut found = RaidSuperblock::all(content.len() as u64, 512, &read);
+        found.retain(|superblock| superblock.metadata == kind);
+        found
+    };
+    let found = find(&content);
+    assert_eq!(found.len(), 1);
+    content[found[0].place.start as usize..found[0].place.end as usize].fill(0);
+    assert!(find(&content).is_empty());
 }
 
 /// Root device hints as JSON, the way they stand in a node.

@@ -6,6 +6,8 @@
 
 mod external;
 mod kernel;
+#[cfg(any(test, fuzzing))]
+pub(super) mod sealed;
 
 use std::fmt;
 use std::ops::Range;
@@ -159,7 +161,7 @@ pub(crate) struct RaidSuperblock {
     /// The bytes of the device that it takes.
     pub place: Range<u64>,
     /// What all members of the array have in common: its UUID as mdadm writes it,
-    /// `00112233:44556677:8899aabb:ccddeeff`; of firmware's the number of the family or the header's GUID.
+    /// `00112233:44556677:8899aabb:ccddeeff`; of firmware's the number of the family (IMSM) or the header's GUID (DDF).
     pub array: String,
     /// The array's name as it is written, with a host before it or without; empty is none.
     pub name: Option<String>,
@@ -190,7 +192,6 @@ impl RaidSuperblock {
         }
     }
 
-    #[expect(dead_code, reason = "what takes arrays apart is not here yet")]
     /// All superblocks on a device: one of another kind that an earlier array left can lie beside the last.
     pub(crate) fn all(size: u64, block: u32, read: Reader<'_>) -> Vec<Self> {
         Metadata::OF_THE_KERNEL

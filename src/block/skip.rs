@@ -9,10 +9,8 @@ use crate::block::hint_expression::ExpressionError;
 use crate::block::hints::{HintError, InvalidHints, RootDeviceHints};
 use crate::block::list::{BlockError, ListedDevice, all_devices};
 use crate::block::raid_name::RaidName;
+use crate::block::raid_verdict::{Claim, RaidVerdict, verdicts};
 use crate::sys::root::Root;
-
-/// The array that carries the EFI system partition of a software RAID (contract/data-plane 6.5).
-const ESP: &str = "esp";
 
 /// What the devices are listed for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -97,6 +95,11 @@ impl SkipList {
     /// Whether nothing is to be skipped.
     pub(crate) fn is_empty(&self) -> bool {
         self.hints.is_empty() && self.names.is_empty() && self.volume_names.is_empty()
+    }
+
+    /// Whether a software RAID volume of this name, without a host, is protected.
+    pub(crate) fn protects_volume(&self, name: &str) -> bool {
+        self.volume_names.contains(name)
     }
 
     /// The names of software RAID volumes that are protected.
@@ -187,8 +190,8 @@ impl SkipList {
         &self,
         tree: &Tree<'a>,
     ) -> Result<(BTreeSet<&'a str>, BTreeSet<&'a str>), SkipError> {
-        let mut kept = BTreeSet::new();
-        let mut others = Vec::new();
+        let mut arrays = Vec::new();
+        let mut claims = Vec::new();
         for device in tree.0 {
             let name = match &device.raid_name {
                 RaidName::None if is_array(device) => None,
@@ -200,28 +203,22 @@ impl SkipList {
                 }
                 RaidName::Known(name) => Some(name.as_str()),
             };
-            if name.is_some_and(|name| self.volume_names.contains(name)) {
-                kept.insert(device.kname.as_str());
-            } else {
-                others.push((device.kname.as_str(), name));
-            }
+            arrays.push(device.kname.as_str());
+            claims.push(Claim {
+                name,
+                is_kept: name.is_some_and(|name| self.protects_volume(name)),
+                on: tree.above(&device.kname),
+            });
         }
-        let holders: BTreeSet<&str> = kept.iter().flat_map(|kname| tree.above(kname)).collect();
-        let mut shared = BTreeSet::new();
-        for (kname, name) in others {
-            if tree
-                .above(kname)
-                .iter()
-                .any(|holder| holders.contains(holder))
-            {
-                if name == Some(ESP) {
-                    kept.insert(kname);
-                } else {
-                    shared.insert(kname);
-                }
-            }
-        }
-        Ok((kept, shared))
+        let of = |wanted| {
+            let verdicts = verdicts(&claims);
+            let judged = arrays.iter().copied().zip(verdicts);
+            judged
+                .filter(|(_, verdict)| *verdict == wanted)
+                .map(|(kname, _)| kname)
+                .collect()
+        };
+        Ok((of(RaidVerdict::Keep), of(RaidVerdict::Wipe)))
     }
 }
 

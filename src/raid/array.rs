@@ -247,4 +247,46 @@ mod tests {
             ]
         );
     }
+
+    #[test]
+    fn a_machine_with_arrays_of_all_kinds_is_read() {
+        let recording = Recording::of("software-raid-nvme");
+        let found: Vec<String> = arrays(&recording.root())
+            .unwrap()
+            .into_iter()
+            .map(|array| {
+                let members = array.members.iter();
+                let members: Vec<String> = members
+                    .map(|member| match member.partition {
+                        Some(number) => format!("{} {number}", member.disk),
+                        None => member.disk.clone(),
+                    })
+                    .collect();
+                format!(
+                    "{} {} {} {} {} on {}",
+                    array.device,
+                    array.name.as_deref().unwrap_or("-"),
+                    array.level.map_or("-", Level::as_str),
+                    array.metadata.unwrap(),
+                    if array.is_active {
+                        "active"
+                    } else {
+                        "inactive"
+                    },
+                    members.join(", ")
+                )
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "/dev/md0 root raid1 1.2 active on /dev/nvme0n1 1",
+                "/dev/md1 data raid1 1.2 active on /dev/nvme0n1 2, /dev/sda 2",
+                "/dev/md2 esp raid1 1.0 active on /dev/nvme0n1 3, /dev/sda 3",
+                "/dev/md125 scratch - 1.2 inactive on /dev/sdd",
+                "/dev/md126 - raid1 imsm active on /dev/sdb, /dev/sdc",
+                "/dev/md127 - container imsm inactive on /dev/sdb, /dev/sdc",
+            ]
+        );
+    }
 }

@@ -6,12 +6,10 @@ use serde_json::{Map, Value};
 use crate::block::hints::{self, RootDeviceHints};
 
 use super::level::RaidLevel;
+pub(crate) use crate::block::raid_verdict::ESP;
 
 /// The only controller that is the agent's.
 pub(super) const CONTROLLER: &str = "software";
-
-/// The name of the array that mirrors the EFI system partition (contract/data-plane 6.6).
-pub(crate) const ESP: &str = "esp";
 
 /// Bytes of an array's name, at most (`set_name` of `struct mdp_superblock_1`).
 const LONGEST_NAME: usize = 32;

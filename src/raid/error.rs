@@ -124,6 +124,26 @@ pub(crate) enum RaidError {
     /// The command was cancelled.
     #[error("Creating software RAID was cancelled; delete_configuration removes what was made")]
     Cancelled,
+    /// This is no ramdisk.
+    #[error(
+        "No array is deleted: this system does not run from memory, so that it is not the ramdisk, and \
+         nothing was told to go on all the same"
+    )]
+    NotInRamdisk,
+    /// The command was cancelled while arrays were being taken apart.
+    #[error(
+        "Not all arrays are deleted: the command was cancelled; what was taken apart until then stays so, and \
+         delete_configuration goes on with the rest"
+    )]
+    DeletionCancelled,
+    /// Arrays, superblocks of some, or disks of theirs are still as they were.
+    #[error("Unable to clean all softraid correctly. Remaining [{remaining}]: {reasons}")]
+    NotDeleted {
+        /// The arrays, by device, name or UUID, and the disks that were to be blank.
+        remaining: String,
+        /// Everything that went wrong.
+        reasons: String,
+    },
     /// mdadm refused to make an array.
     #[error("Failed to create md device {device} on {members}")]
     Create {

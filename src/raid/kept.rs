@@ -24,7 +24,7 @@ pub(super) fn to_make(
     if protected.is_empty() {
         return Ok(volumes);
     }
-    // Firmware's arrays are neither made nor ended by steps.
+    // Firmware's arrays are made by no step: one that is still there is protected.
     let is_firmwares = |array: &&Array| {
         array
             .metadata

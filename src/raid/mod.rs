@@ -1,12 +1,14 @@
 //! Software RAID (contract/data-plane 6): what a node wants, what there is, making the one of the other.
 
 pub(crate) mod array;
+mod assemble;
 #[cfg(test)]
 mod cases;
 mod choice;
 pub(crate) mod config;
 mod configuration;
 mod create;
+mod delete;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -20,8 +22,11 @@ mod root_volume;
 mod validation;
 
 pub(crate) use array::{Array, Member, arrays};
+pub(crate) use assemble::assemble;
 #[expect(unused_imports, reason = "the steps are being built")]
 pub(crate) use configuration::Order;
+#[expect(unused_imports, reason = "the steps are being built")]
+pub(crate) use delete::{Deletion, delete};
 pub(crate) use error::RaidError;
 pub(crate) use level::RaidLevel;
 pub(crate) use root_volume::{RootVolume, root_volume};

@@ -1,10 +1,7 @@
 //! What firmware keeps on the disks of its arrays. Neither format is needed for more here than to tell an operator
 //! what there is, and to end it.
 
-use flate2::Crc;
-
-use super::{Level, Metadata, RaidSuperblock, Reader, array, text, u32_le};
-use crate::sys::hex;
+use super::{Level, Metadata, RaidSuperblock, Reader, array, text, u32_le, uuid};
 
 /// `MPB_SIGNATURE` of mdadm's super-intel.c; the version follows it.
 pub(super) const IMSM_SIGNATURE: &[u8] = b"Intel Raid ISM Cfg Sig. ";
@@ -74,29 +71,28 @@ pub(super) fn ddf(size: u64, block: u32, read: Reader<'_>) -> Option<RaidSuperbl
             && u32::from_be_bytes(array(&data, 4)) == ddf_checksum(&data);
         is_one.then(|| {
             let block = u64::from(block);
-            let guid = &data[8..32];
             RaidSuperblock {
                 metadata: Metadata::Ddf,
                 place: at - at % block..(at + DDF_HEADER as u64).next_multiple_of(block),
-                // A maker's name, and numbers of its own.
-                array: format!(
-                    "{}:{}",
-                    String::from_utf8_lossy(&guid[..8]).trim_end_matches('\0'),
-                    hex::encode(&guid[8..])
-                ),
+                array: uuid(&data[8..32]),
                 name: None,
                 level: Some(Level::Container),
-                events: u32::from_be_bytes(array(&data, 40)).into(),
+                // The anchor does not count.
+                events: 0,
             }
         })
     })
 }
 
-/// CRC-32, with ones in its own place.
+/// CRC-32 with ones in its own place, from 0 on and without the inversions of zlib's, as mdadm has it.
 pub(super) fn ddf_checksum(data: &[u8]) -> u32 {
-    let mut crc = Crc::new();
-    crc.update(&data[..4]);
-    crc.update(&[0xff; 4]);
-    crc.update(&data[8..]);
-    crc.sum()
+    const POLYNOMIAL: u32 = 0xedb8_8320;
+    let field = 4..8;
+    let bytes = data.iter().enumerate();
+    bytes.fold(0, |crc, (index, byte)| {
+        let byte = if field.contains(&index) { 0xff } else { *byte };
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+            (crc >> 1) ^ (POLYNOMIAL * (crc & 1))
+        })
+    })
 }

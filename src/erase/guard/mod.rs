@@ -396,7 +396,7 @@ impl Guard {
             .find(|part| part.kname != device.kname && self.is_kept(part));
         if let Some(array) = array {
             return Some(Verdict::Skip(format!(
-                "it is a member of {}, which is to stay",
+                "it is a member of {}, which is to stay; what lies on it beside the array is not erased",
                 array.kname
             )));
         }

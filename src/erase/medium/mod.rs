@@ -1,7 +1,7 @@
 //! Erasing by what every medium takes: reads, writes, discards.
 
 pub(super) mod discard;
-pub(super) mod metadata;
+mod metadata;
 pub(super) mod overwrite;
 
 #[cfg(test)]

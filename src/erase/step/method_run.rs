@@ -6,12 +6,12 @@ use tracing::warn;
 
 use crate::block::exclusive::{self, NotOpened};
 use crate::block::signatures;
+use crate::block::wipe::wipe;
 use crate::erase::drive;
 use crate::erase::drive::error::DriveError;
 use crate::erase::drive::watch::Watch;
 use crate::erase::error::EraseError;
 use crate::erase::medium::discard::discard;
-use crate::erase::medium::metadata;
 use crate::erase::medium::overwrite::{Passes, overwrite};
 use crate::erase::method::Method;
 use crate::erase::plan::{Plan, Planned};
@@ -113,7 +113,7 @@ fn by_itself(
 
 fn metadata_of(root: &Root, device: &str, context: &dyn Context) -> Result<(), EraseError> {
     let disk = open(root, device, context)?;
-    metadata::wipe(&disk, device, || {
+    wipe(&disk, device, || {
         signatures::find(disk.path()).map_err(|source| search_error(device, source))
     })?;
     reread(root, &disk, device);

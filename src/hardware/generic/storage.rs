@@ -1,16 +1,16 @@
 //! Bringing up what lies on several disks: multipath maps and software RAID arrays
 //! (contract/control-plane 8.8, contract/data-plane 10.2, 6.7).
 //!
-//! Nothing on a disk changes here. The ramdisk's `md_mod` has `start_ro=1`: an array that is
-//! assembled neither resyncs nor updates its superblocks until someone writes to it.
+//! Nothing on a disk changes here.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::block::list::{self, ListedDevice};
 use crate::block::settle;
+use crate::raid;
 use crate::sys::process::Program;
 use crate::sys::root::Root;
 
@@ -37,21 +37,7 @@ pub(super) fn assemble(root: &Root) {
         }
         settle::wait(root, settle::LIMIT);
     }
-    // Most machines have no array, which is no error to mdadm either.
-    for program in mdadm() {
-        if let Err(error) = program.run() {
-            debug!(%error, "no arrays were assembled");
-        }
-    }
-}
-
-/// mdadm 4.4 makes an array through a file of `md_mod`, which it would load by a shell, and there is
-/// none here; without the file it complains and leaves the loading to the kernel.
-fn mdadm() -> [Program; 2] {
-    [
-        Program::new("/sbin/modprobe").arg("md_mod"),
-        Program::new("/sbin/mdadm").arg("--assemble").arg("--scan"),
-    ]
+    raid::assemble(root);
 }
 
 /// `multipath` makes the maps and ends when they are there; `multipathd` then looks after them,

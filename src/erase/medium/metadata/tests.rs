@@ -1,9 +1,10 @@
 use std::cell::Cell;
 use std::path::Path;
 
-use super::*;
-use crate::block::signatures;
-use crate::block::superblocks::END;
+use crate::block::signatures::{self, Signature};
+use crate::block::superblocks::{BTRFS_MAGIC, BTRFS_MAGIC_OFFSET, END};
+use crate::block::wipe::{GPT_MAGIC, wipe};
+use crate::erase::error::EraseError;
 use crate::erase::medium::fake::{FakeMedium, Fault};
 use crate::sys::block_device::Disk;
 use crate::sys::loop_device::LoopDevice;
@@ -129,10 +130,10 @@ fn a_signature_that_comes_back_is_a_failure() {
             offset: Some(8 << 20),
         }])
     };
-    let error = wipe(&disk, "/dev/fake", always).unwrap_err();
+    let error: EraseError = wipe(&disk, "/dev/fake", always).unwrap_err();
     assert!(error.to_string().contains("ext4"), "{error}");
     let endless = Cell::new(0);
-    let error = wipe(&disk, "/dev/fake", || {
+    let error: Result<(), EraseError> = wipe(&disk, "/dev/fake", || {
         endless.set(endless.get() + 512);
         Ok(vec![Signature {
             kind: "swap".to_owned(),

@@ -1,0 +1,159 @@
+//! What taking arrays apart needs of a machine; a test puts one in memory in its place.
+
+use farrier_plugin::{Context, chain};
+use tracing::{debug, warn};
+
+use crate::block::exclusive::{self, NotOpened};
+use crate::block::list::ListedDevice;
+use crate::block::raid_superblock::RaidSuperblock;
+use crate::block::signatures::{self, Contents, Signature};
+use crate::block::take_apart::take_apart;
+use crate::block::wipe::WipeError;
+use crate::block::{settle, wipe};
+use crate::raid::assemble::assemble;
+use crate::sys::block_device::{Disk, Medium};
+use crate::sys::page_cache;
+use crate::sys::root::Root;
+
+/// A machine with disks.
+pub(super) trait Machine {
+    /// Where its sysfs and its mounts are read.
+    fn root(&self) -> &Root;
+
+    /// Have what has been begun come to rest, and what can be assembled be it.
+    fn assemble(&self);
+
+    /// So many bytes of a device as they are on it now; `None` where they cannot be read.
+    fn read(&self, device: &str, offset: u64, length: usize) -> Option<Vec<u8>>;
+
+    /// What a device holds, as far as it tells whether it may be touched.
+    fn contents(&self, device: &ListedDevice) -> Contents;
+
+    /// Open a device for this process alone and do this; an error says why it could not be, or was not, in words.
+    fn with_medium(
+        &self,
+        device: &str,
+        work: &mut dyn FnMut(&dyn Medium) -> Result<(), String>,
+    ) -> Result<(), String>;
+
+    /// Everything that is recognised on a device.
+    fn signatures(&self, device: &str) -> Result<Vec<Signature>, String>;
+
+    /// Stop arrays and remove volumes, what lies on top first. What stays is found by the next survey.
+    fn take_apart(&self, holders: Vec<&ListedDevice>);
+
+    /// Have the kernel read the table of this disk again.
+    fn reread(&self, disk: &str);
+}
+
+/// This machine, or a recorded tree.
+pub(super) struct System<'a> {
+    pub(super) root: &'a Root,
+    pub(super) context: &'a dyn Context,
+}
+
+impl Machine for System<'_> {
+    fn root(&self) -> &Root {
+        self.root
+    }
+
+    fn assemble(&self) {
+        settle::wait(self.root, settle::LIMIT);
+        assemble(self.root);
+        settle::wait(self.root, settle::LIMIT);
+    }
+
+    fn read(&self, device: &str, offset: u64, length: usize) -> Option<Vec<u8>> {
+        self.root.read_disk(device, offset, length).ok()
+    }
+
+    fn contents(&self, device: &ListedDevice) -> Contents {
+        let name = &device.device.name;
+        // What was written through a partition is not in what the kernel keeps of its disk.
+        if self.root.is_system()
+            && let Err(error) = page_cache::flush_buffers(&self.root.path(name))
+        {
+            debug!(device = name, %error, "the kernel's copy of it was not dropped");
+        }
+        signatures::contents(&self.root.path(name)).unwrap_or_else(|error| {
+            warn!(device = name, %error, "could not be searched for shared file systems");
+            Contents::default()
+        })
+    }
+
+    fn with_medium(
+        &self,
+        device: &str,
+        work: &mut dyn FnMut(&dyn Medium) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let disk = self.open(device)?;
+        work(&disk)
+    }
+
+    fn signatures(&self, device: &str) -> Result<Vec<Signature>, String> {
+        signatures::find(&self.root.path(device)).map_err(|error| error.to_string())
+    }
+
+    fn take_apart(&self, holders: Vec<&ListedDevice>) {
+        take_apart(
+            self.root,
+            holders,
+            "so that arrays can be deleted",
+            self.context,
+        );
+    }
+
+    fn reread(&self, disk: &str) {
+        let outcome = self
+            .open(disk)
+            .and_then(|opened| opened.reread_partitions().map_err(|error| chain(&error)));
+        if let Err(error) = outcome {
+            warn!(
+                device = disk,
+                error, "the kernel keeps partitions that are gone"
+            );
+        }
+        settle::wait(self.root, settle::LIMIT);
+    }
+}
+
+impl System<'_> {
+    fn open(&self, device: &str) -> Result<Disk, String> {
+        exclusive::open(self.root, device, self.context).map_err(|NotOpened { users, source }| {
+            match users.as_slice() {
+                [] => chain(&source),
+                users => users.join(", "),
+            }
+        })
+    }
+}
+
+/// The superblocks on a device.
+pub(super) fn superblocks(machine: &dyn Machine, device: &ListedDevice) -> Vec<RaidSuperblock> {
+    let read = |offset, length| machine.read(&device.device.name, offset, length);
+    RaidSuperblock::all(device.device.size, device.device.logical_sectors, &read)
+}
+
+/// Remove all metadata of a device and see that it is gone.
+pub(super) fn wipe(machine: &dyn Machine, device: &str) -> Result<(), String> {
+    machine.with_medium(device, &mut |medium| {
+        wipe::wipe(medium, device, || {
+            machine.signatures(device).map_err(NotWiped::Searched)
+        })
+        .map_err(|error| match error {
+            NotWiped::Searched(why) => why,
+            NotWiped::Wiped(error) => chain(&error),
+        })
+    })
+}
+
+enum NotWiped {
+    Searched(String),
+    Wiped(WipeError),
+}
+
+impl From<WipeError> for NotWiped {
+    fn from(error: WipeError) -> Self {
+        Self::Wiped(error)
+    }
+}

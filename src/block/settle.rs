@@ -17,6 +17,10 @@ const QUIET: Duration = Duration::from_millis(60);
 /// of a machine has a longer limit of its own.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
+/// How soon udev notices that a device was closed which had been open for writing: milliseconds, more on a machine
+/// that is short of processor time. Where udev does not watch the device, it never does.
+const NOTICE: Duration = Duration::from_secs(1);
+
 /// How the waiting ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Settled {
@@ -43,6 +47,41 @@ pub(crate) fn wait(root: &Root, timeout: Duration) -> Settled {
     } else {
         // Each recording counts for itself.
         wait_since(root, timeout, &AtomicU64::new(NEVER))
+    }
+}
+
+/// A disk that was open for writing is about to be closed. udev notices that by itself, a moment later, and has the
+/// kernel read its partition table again: until then neither udev's queue nor the kernel's count shows anything, and
+/// while it happens the partitions are away.
+#[derive(Debug)]
+pub(crate) struct Closing {
+    /// The kernel's count before.
+    before: Option<u64>,
+}
+
+impl Closing {
+    /// To be called before the disk is closed.
+    pub(crate) fn of(root: &Root) -> Self {
+        Self {
+            before: last_event(&root.unwitnessed()),
+        }
+    }
+
+    /// To be called after: wait until udev has looked at the disk.
+    pub(crate) fn wait(self, root: &Root) -> Settled {
+        self.wait_within(root, NOTICE)
+    }
+
+    fn wait_within(self, root: &Root, notice: Duration) -> Settled {
+        let root = &root.unwitnessed();
+        let deadline = Instant::now() + notice;
+        while root.exists("/run/udev/control")
+            && last_event(root) == self.before
+            && Instant::now() < deadline
+        {
+            thread::sleep(POLL);
+        }
+        wait(root, LIMIT)
     }
 }
 
@@ -147,5 +186,36 @@ mod tests {
         assert_eq!(wait(&root, PATIENCE), Settled::Quiet);
         assert!(start.elapsed() >= Duration::from_millis(100));
         udev.join().unwrap();
+    }
+
+    #[test]
+    fn the_look_at_a_closed_disk_is_waited_for_though_nothing_shows_it_yet() {
+        let recording = Recording::unpack("/run/udev/control =\n/sys/kernel/uevent_seqnum = 7");
+        let root = recording.root();
+        let queue = root.path("/run/udev/queue");
+        let closing = Closing::of(&root);
+        let udev = thread::spawn({
+            let (count, queue) = (root.path("/sys/kernel/uevent_seqnum"), queue.clone());
+            move || {
+                thread::sleep(QUIET * 3);
+                fs::write(&queue, "").unwrap();
+                fs::write(count, "8\n").unwrap();
+                thread::sleep(QUIET * 3);
+                fs::remove_file(queue).unwrap();
+            }
+        });
+        assert_eq!(closing.wait_within(&root, PATIENCE), Settled::Quiet);
+        assert_eq!(root.number("/sys/kernel/uevent_seqnum"), Some(8));
+        assert!(!queue.exists());
+        udev.join().unwrap();
+
+        let nobody_watches = Closing::of(&root);
+        assert_eq!(nobody_watches.wait_within(&root, POLL), Settled::Quiet);
+        let recording = Recording::unpack("/sys/kernel/uevent_seqnum = 7");
+        let no_udev = Closing::of(&recording.root());
+        assert_eq!(
+            no_udev.wait_within(&recording.root(), PATIENCE),
+            Settled::NoUdev
+        );
     }
 }

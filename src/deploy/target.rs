@@ -8,15 +8,18 @@ use tracing::warn;
 use super::error::DeployError;
 use crate::block::exclusive::{self, NotOpened};
 use crate::block::partition_maps::Map;
+use crate::block::settle::Closing;
 use crate::block::table::Table;
 use crate::sys::block_device::Disk;
 use crate::sys::root::Root;
 
-/// The disk, opened for this process alone. On a multipath map the partitions are away until it is dropped.
+/// The disk, opened for this process alone. On a multipath map the partitions are away until it is dropped. When that
+/// is done, udev has looked at the disk, and its partitions are there.
 #[derive(Debug)]
 pub(super) struct RootDisk {
-    // Closed before the partitions are made.
+    // Closed before udev is waited for, and that before the partitions are made.
     disk: Disk,
+    look: Look,
     _partitions: Option<MadeAgain>,
 }
 
@@ -39,6 +42,7 @@ pub(super) fn open(device: &str, context: &dyn Context) -> Result<RootDisk, Depl
     match exclusive::open(&root, device, context) {
         Ok(disk) => Ok(RootDisk {
             disk,
+            look: Look(None),
             _partitions: map.map(|map| MadeAgain {
                 device: device.to_owned(),
                 map,
@@ -52,6 +56,24 @@ pub(super) fn open(device: &str, context: &dyn Context) -> Result<RootDisk, Depl
             },
             source,
         }),
+    }
+}
+
+impl Drop for RootDisk {
+    fn drop(&mut self) {
+        self.look = Look(Some(Closing::of(&Root::system())));
+    }
+}
+
+/// Waits for udev's look at the disk when dropped.
+#[derive(Debug)]
+struct Look(Option<Closing>);
+
+impl Drop for Look {
+    fn drop(&mut self) {
+        if let Some(closing) = self.0.take() {
+            closing.wait(&Root::system());
+        }
     }
 }
 

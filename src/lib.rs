@@ -21,7 +21,6 @@ mod hardware;
 mod init;
 mod inventory;
 mod net;
-#[expect(dead_code, reason = "the steps are being built")]
 mod raid;
 mod stream;
 mod sys;

@@ -12,6 +12,7 @@ fn every_step_that_a_text_names_is_offered() {
     // Those with arguments are described by themselves.
     offered.append(&mut quoted(&within("fn clean_uefi_nvram")));
     offered.append(&mut quoted(&within("fn inject_files")));
+    offered.append(&mut quoted(&within("fn apply_configuration")));
     assert!(offered.contains("erase_devices") && offered.len() >= 5);
     let known = |step: &str| {
         // Examples of plugins' steps.

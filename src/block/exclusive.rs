@@ -30,7 +30,7 @@ pub(crate) struct NotOpened {
 /// Open a device, named as in `/dev/sda`, waiting up to 20 s while it is busy. In a recorded tree it
 /// is the plain file of its name there.
 pub(crate) fn open(root: &Root, device: &str, context: &dyn Context) -> Result<Disk, NotOpened> {
-    open_by(root, device, context, |path| Disk::open_exclusive(path))
+    open_by(root, device, context, Disk::open_exclusive)
 }
 
 /// The same for a disk of which others hold partitions: nobody else works on its table meanwhile.

@@ -8,6 +8,7 @@ use tracing::info;
 use super::array::Array;
 use super::config::{ESP, Volume};
 use super::error::RaidError;
+use crate::block::raid_superblock::Metadata;
 
 /// The volumes that are to be made: those without an array that stays. Without protected names all of them.
 ///
@@ -25,11 +26,7 @@ pub(super) fn to_make(
         return Ok(volumes);
     }
     // Firmware's arrays are made by no step: one that is still there is protected.
-    let is_firmwares = |array: &&Array| {
-        array
-            .metadata
-            .is_some_and(|metadata| metadata.is_external())
-    };
+    let is_firmwares = |array: &&Array| array.metadata.is_some_and(Metadata::is_external);
     let arrays: Vec<&Array> = arrays.iter().filter(|array| !is_firmwares(array)).collect();
     if let Some(unnamed) = arrays.iter().find(|array| name(array).is_empty()) {
         return Err(RaidError::UnnamedArray {

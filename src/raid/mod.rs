@@ -23,9 +23,7 @@ mod validation;
 
 pub(crate) use array::{Array, Member, arrays};
 pub(crate) use assemble::assemble;
-#[expect(unused_imports, reason = "the steps are being built")]
 pub(crate) use configuration::Order;
-#[expect(unused_imports, reason = "the steps are being built")]
 pub(crate) use delete::{Deletion, delete};
 pub(crate) use error::RaidError;
 pub(crate) use level::RaidLevel;

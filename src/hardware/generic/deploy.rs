@@ -120,7 +120,7 @@ fn root_device(manager: &GenericHardwareManager, node: &Node) -> Result<BlockDev
     Ok(device)
 }
 
-fn not_in_ramdisk(device: &str) -> ManagerError {
+pub(super) fn not_in_ramdisk(device: &str) -> ManagerError {
     let refusal = EraseError::NotInRamdisk {
         device: device.to_owned(),
     };

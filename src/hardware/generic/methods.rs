@@ -14,7 +14,9 @@ use serde_json::Value;
 use tracing::{debug, info, warn};
 
 use super::manager::{GenericHardwareManager, own_skip_list};
-use super::{CLASS_NAME, NAME, deploy, erase, filter, interfaces, logs, pstore, steps, storage};
+use super::{
+    CLASS_NAME, NAME, deploy, erase, filter, interfaces, logs, pstore, raid, steps, storage,
+};
 use crate::block::hints::{self, RootDeviceHints};
 use crate::block::skip::Purpose;
 use crate::erase::RecordStore;
@@ -22,7 +24,7 @@ use crate::hardware::disk_wait;
 use crate::hardware::steps::StepCall;
 use crate::inventory;
 use crate::net::certificate::Identity;
-use crate::raid::{self, RootVolume};
+use crate::raid::{RootVolume, root_volume};
 use crate::sys::page_cache;
 use crate::sys::process::Program;
 
@@ -40,7 +42,7 @@ impl GenericHardwareManager {
             arguments,
             image,
         } = *step;
-        if steps::is_offered(name) {
+        if steps::is_known(name) {
             steps::check_arguments(name, arguments)?;
         }
         match name {
@@ -48,6 +50,12 @@ impl GenericHardwareManager {
             "erase_devices_express" => erase::devices_express(self, context, node),
             "erase_devices_metadata" => erase::devices_metadata(self, context, node),
             "clean_uefi_nvram" => deploy::clean_uefi_nvram(self, arguments),
+            "create_configuration" => raid::create_configuration(self, context, node),
+            "delete_configuration" => raid::delete_configuration(self, context, node),
+            "apply_configuration" => raid::apply_configuration(self, context, node, arguments),
+            "validate_configuration" => {
+                raid::validate_configuration(self, context, node, arguments)
+            }
             "erase_pstore" => pstore::erase(&self.root),
             "inject_files" => deploy::inject_files(self, context, node, ports, arguments),
             "write_image" => deploy::write_image(self, context, node, image),
@@ -181,7 +189,7 @@ impl HardwareManager for GenericHardwareManager {
             None => self.devices(false)?,
             Some(node) => {
                 let devices = self.unskipped(node, false, Purpose::WholeDevices)?;
-                match raid::root_volume(&self.root, node, devices)? {
+                match root_volume(&self.root, node, devices)? {
                     RootVolume::Is(array) => {
                         if hints::DICTIONARIES
                             .iter()

@@ -8,6 +8,7 @@ mod logs;
 mod manager;
 mod methods;
 mod pstore;
+mod raid;
 pub(super) mod san;
 mod steps;
 mod storage;

@@ -10,15 +10,12 @@ use crate::config::Options;
 use crate::deploy::DEFAULT_PATTERNS;
 
 /// Steps of the reference's generic manager that are not here yet.
-const MISSING: [&str; 9] = [
-    "apply_configuration",
+const MISSING: [&str; 6] = [
     "burnin_cpu",
     "burnin_disk",
     "burnin_gpu",
     "burnin_memory",
     "burnin_network",
-    "create_configuration",
-    "delete_configuration",
     "execute_bootc_install",
 ];
 
@@ -31,14 +28,55 @@ pub(super) fn offered(kind: StepKind, options: &Options) -> Vec<Step> {
             step("erase_devices_metadata", 99, Some(true)),
             step("erase_pstore", 0, Some(true)),
             clean_uefi_nvram(Some(true)),
+            raid("delete_configuration", Some(true)),
+            raid("create_configuration", Some(true)),
         ],
         StepKind::Deploy => vec![
             clean_uefi_nvram(None),
             step("erase_devices_metadata", 0, None),
             step("write_image", 0, None),
             inject_files(options),
+            apply_configuration(),
         ],
-        StepKind::Service => vec![step("write_image", 0, None), inject_files(options)],
+        StepKind::Service => vec![
+            step("write_image", 0, None),
+            inject_files(options),
+            raid("delete_configuration", Some(true)),
+            apply_configuration(),
+            raid("create_configuration", Some(true)),
+        ],
+    }
+}
+
+/// A step of software RAID, which never runs by itself.
+fn raid(name: &str, abortable: Option<bool>) -> Step {
+    Step {
+        interface: "raid".to_owned(),
+        ..step(name, 0, abortable)
+    }
+}
+
+fn apply_configuration() -> Step {
+    Step {
+        argsinfo: Some(BTreeMap::from([
+            (
+                "raid_config".to_owned(),
+                ArgumentInfo {
+                    description: "The RAID configuration to apply.".to_owned(),
+                    required: true,
+                },
+            ),
+            (
+                "delete_existing".to_owned(),
+                ArgumentInfo {
+                    description: "Setting this to 'True' indicates to delete existing RAID configuration prior \
+                                  to creating the new configuration. Default value is 'True'."
+                        .to_owned(),
+                    required: false,
+                },
+            ),
+        ])),
+        ..raid("apply_configuration", None)
     }
 }
 
@@ -68,21 +106,25 @@ fn inject_files(options: &Options) -> Step {
     step
 }
 
-/// Whether there is a step of this name, of any kind.
-pub(super) fn is_offered(step: &str) -> bool {
-    [StepKind::Clean, StepKind::Deploy, StepKind::Service]
-        .into_iter()
-        .any(|kind| {
-            offered(kind, &Options::default())
-                .iter()
-                .any(|offered| offered.step == step)
-        })
+/// What is called by the name of a step and offered as none (contract/control-plane 8.9).
+const CALLED: &str = "validate_configuration";
+
+/// Whether there is a step of this name, of any kind, or what is called like one.
+pub(super) fn is_known(step: &str) -> bool {
+    let kinds = [StepKind::Clean, StepKind::Deploy, StepKind::Service];
+    let is_in = |kind| {
+        let steps = offered(kind, &Options::default());
+        steps.iter().any(|offered| offered.step == step)
+    };
+    step == CALLED || kinds.into_iter().any(is_in)
 }
 
 /// What a step takes beside the node and its ports.
-const ARGUMENTS: [(&str, &[&str]); 3] = [
+const ARGUMENTS: [(&str, &[&str]); 5] = [
+    ("apply_configuration", &["raid_config", "delete_existing"]),
     ("clean_uefi_nvram", &["match_patterns"]),
     ("inject_files", &["files", "verify_ca"]),
+    (CALLED, &["raid_config"]),
     ("write_image", &["image_info", "configdrive"]),
 ];
 
@@ -172,6 +214,10 @@ mod tests {
                                      in upper or lower case; by default \
                                      [\"^HD\\\\(\",\"shim.*\\\\.efi\",\"grub.*\\\\.efi\"]",
                      "required": false}}},
+                {"step": "delete_configuration", "priority": 0, "interface": "raid",
+                 "reboot_requested": false, "abortable": true},
+                {"step": "create_configuration", "priority": 0, "interface": "raid",
+                 "reboot_requested": false, "abortable": true},
             ])
         );
     }
@@ -181,7 +227,9 @@ mod tests {
         for kind in [StepKind::Deploy, StepKind::Service] {
             for step in offered(kind, &Options::default()) {
                 assert_eq!(step.priority, 0, "{step:?}");
-                assert_eq!(step.abortable, None, "{step:?}");
+                let can_be = ["create_configuration", "delete_configuration"];
+                let can_be = can_be.contains(&step.step.as_str());
+                assert_eq!(step.abortable, can_be.then_some(true), "{step:?}");
             }
             let options = Options {
                 inject_files_priority: 50,
@@ -201,18 +249,20 @@ mod tests {
         // Without a list of arguments only the conductor's own step may pass any.
         assert_eq!(step("write_image").argsinfo, None);
         let transcript = include_str!("../../../tests/fixtures/transcripts/deploy-raw.jsonl");
-        let argsinfo = serde_json::to_string(&step("inject_files").argsinfo).unwrap();
-        let told: serde_json::Value = serde_json::from_str(&argsinfo).unwrap();
-        let is_told = transcript.lines().any(|line| {
-            let line: serde_json::Value = serde_json::from_str(line).unwrap();
-            let steps = &line["response"]["commands"][0]["command_result"]["deploy_steps"];
-            steps["GenericHardwareManager"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .any(|step| step["step"] == "inject_files" && step["argsinfo"] == told)
-        });
-        assert!(is_told, "{argsinfo}");
+        for name in ["inject_files", "apply_configuration"] {
+            let argsinfo = serde_json::to_string(&step(name).argsinfo).unwrap();
+            let told: serde_json::Value = serde_json::from_str(&argsinfo).unwrap();
+            let is_told = transcript.lines().any(|line| {
+                let line: serde_json::Value = serde_json::from_str(line).unwrap();
+                let steps = &line["response"]["commands"][0]["command_result"]["deploy_steps"];
+                steps["GenericHardwareManager"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .any(|step| step["step"] == name && step["argsinfo"] == told)
+            });
+            assert!(is_told, "{argsinfo}");
+        }
     }
 
     #[test]
@@ -255,7 +305,7 @@ mod tests {
             let error = outcome.err().map(|error| error.to_string());
             assert_eq!(error.as_deref(), expected);
         }
-        assert!(ARGUMENTS.iter().all(|(step, _)| is_offered(step)));
+        assert!(ARGUMENTS.iter().all(|(step, _)| is_known(step)));
     }
 
     #[test]
@@ -265,6 +315,6 @@ mod tests {
                 assert!(!MISSING.contains(&step.step.as_str()), "{step:?}");
             }
         }
-        assert!(refusal("create_configuration").to_string().contains("yet"));
+        assert!(refusal("burnin_cpu").to_string().contains("yet"));
     }
 }

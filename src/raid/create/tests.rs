@@ -362,7 +362,7 @@ fn after_a_power_cut_at_any_moment_the_next_clean_succeeds() {
             let cut = |name: &str, count: usize, kept: &mut dyn FnMut() -> bool| {
                 whole.disks[name].after_power_cut(count, kept)
             };
-            let mut kept = || random.next().unwrap() % 2 == 0;
+            let mut kept = || random.next().unwrap().is_multiple_of(2);
             let contents = [
                 cut(NAMES[0], first, &mut kept),
                 cut(NAMES[1], second, &mut kept),

@@ -9,7 +9,7 @@ use super::machine::{self, Machine};
 use crate::block::in_use::{Use, uses};
 use crate::block::list::{ListedDevice, all_devices};
 use crate::block::raid_name::without_host;
-use crate::block::raid_superblock::RaidSuperblock;
+use crate::block::raid_superblock::{Metadata, RaidSuperblock};
 use crate::block::raid_verdict::{Claim, RaidVerdict, verdicts};
 use crate::block::signatures::Contents;
 use crate::block::stack::{Stack, is_array, is_holder};
@@ -322,9 +322,7 @@ fn key_of(running: &Array, look: &Look<'_>, found: &BTreeMap<String, (Found, u64
     {
         return id.clone();
     }
-    let is_external = running
-        .metadata
-        .is_none_or(|metadata| metadata.is_external());
+    let is_external = running.metadata.is_none_or(Metadata::is_external);
     let own = found.iter().find(|(key, (known, _))| {
         let member = |member: &array::Member| {
             let listed = look.stack.device(&member.device);

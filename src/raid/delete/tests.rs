@@ -8,9 +8,10 @@ use serde_json::json;
 use self::fake::{Fake, PARTS, Plan, TABLE};
 use super::*;
 use crate::block::raid_superblock::Metadata;
-use crate::block::raid_superblock::tests::{Written, found};
+use crate::block::raid_superblock::tests::{Written, found, version_1};
 use crate::block::signatures::Contents;
 use crate::sys::memory_medium::Fault;
+use crate::sys::recording::Recording;
 
 /// What parted and this agent make members of arrays on a GPT and on an MBR.
 const LINUX: [&str; 2] = ["0fc63daf-8483-4772-8e79-3d69d8477de4", "0x83"];
@@ -305,4 +306,44 @@ fn arrays_of_firmware_are_ended_too() {
         outcome.unwrap();
         assert!(is_blank(&machine, "sda"), "{}", case.name);
     }
+}
+
+#[test]
+fn a_device_is_opened_searched_and_blanked_as_any_other() {
+    let recording = Recording::unpack(
+        "/sys/block/sda/dev = 8:0\n/sys/block/sda/size = 4096\n/dev/x/\n/proc/cmdline =",
+    );
+    let root = recording.root();
+    let size = 2 << 20;
+    let mut content = vec![0x5a; size as usize];
+    for (metadata, array) in [(Metadata::V1_0, 1), (Metadata::V1_2, 2)] {
+        let superblock = version_1(metadata, size, "any:root", [array; 16]);
+        let at = metadata.offset(size).unwrap() as usize;
+        content[at..at + superblock.len()].copy_from_slice(&superblock);
+    }
+    std::fs::write(root.path("/dev/sda"), content).unwrap();
+    let skipped = SkipList::default();
+    let deletion = Deletion {
+        may_destroy: true,
+        skipped: &skipped,
+        shared_file_systems: true,
+    };
+    delete(&root, &deletion, &SilentContext).unwrap();
+    let content = std::fs::read(root.path("/dev/sda")).unwrap();
+    assert!(content.iter().all(|byte| *byte == 0));
+
+    // A name that protects it keeps it, whichever of its superblocks says so.
+    let superblock = version_1(Metadata::V1_0, size, "any:root", [1; 16]);
+    let mut content = vec![0x5a; size as usize];
+    let at = Metadata::V1_0.offset(size).unwrap() as usize;
+    content[at..at + superblock.len()].copy_from_slice(&superblock);
+    std::fs::write(root.path("/dev/sda"), &content).unwrap();
+    let node = json!({"properties": {"skip_block_devices": [{"volume_name": "root"}]}});
+    let skipped = SkipList::from_node(&serde_json::from_value(node).unwrap()).unwrap();
+    let deletion = Deletion {
+        skipped: &skipped,
+        ..deletion
+    };
+    delete(&root, &deletion, &SilentContext).unwrap();
+    assert!(std::fs::read(root.path("/dev/sda")).unwrap() == content);
 }

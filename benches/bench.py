@@ -23,6 +23,7 @@ from concurrent.futures import ProcessPoolExecutor
 import floors
 import images
 import ipa
+import partitions
 import seeks
 from measure import MIB, Refused, Run, run, say
 from server import Server
@@ -31,6 +32,8 @@ from targets import targets
 
 IMAGES = ('raw', 'qcow2', 'qcow2-zlib', 'qcow2-zstd', 'qcow2-worn', 'raw-zstd')
 TARGETS = ('memory', 'file', 'loop')
+# Beside the images: the deploy step with one that is a disk and a partition.
+STEP = 'partition'
 BUILD = pathlib.Path(__file__).resolve().parent.parent / 'build'
 OURS, THEIRS = 'farrier', 'IPA'
 
@@ -79,7 +82,7 @@ class Bench:
                 except Refused as reason:
                     best[who] = reason
                     continue
-                if target.sha256() != image.content:
+                if target.sha256(0, target.mib) != image.content:
                     raise SystemExit(f'{who} wrote {image.name} wrongly to {target.name}')
                 best[who] = min(best.get(who, taken), taken)
         self.table.pair(image.name, algorithm, target.name, best[OURS], best[THEIRS])
@@ -106,9 +109,19 @@ class Bench:
                         for _ in range(self.options.rounds))
             self.table.floor_run(f'dd to {target.name}', taken)
 
+    def compare_partition(self):
+        """Onto a loop device, where the image's partition has room around it."""
+        for made in self.memory.iterdir():
+            made.unlink()
+        mib = self.options.size
+        with Server(self.disk, self.memory) as server, \
+                targets(self.memory, self.disk, mib + partitions.AROUND, ['loop']) as (target,):
+            for line in partitions.compare(server, self.memory, target, mib, self.options.rounds):
+                self.table.remark(line)
+
     def main(self):
         options = self.options
-        names = set(options.only)
+        names = set(options.only) - {STEP}
         # In a process of its own: what this one holds would count as the peak of those it starts.
         with ProcessPoolExecutor(1) as maker:
             made = maker.submit(images.make, self.memory, options.size, names | {'raw'}).result()
@@ -122,6 +135,8 @@ class Bench:
                         self.compare(server, image, target, algorithm)
                 if image.name == 'qcow2-worn' and every:
                     self.count_seeks(server, image, every[-1])
+        if STEP in options.only:
+            self.compare_partition()
         print(self.table)
         (BUILD / 'bench' / 'table.txt').write_text(f'{self.table}\n')
 
@@ -132,11 +147,12 @@ def main():
     parser.add_argument('agent', type=pathlib.Path, help='the farrier executable')
     parser.add_argument('--size', type=int, default=2048, help='MiB of each disk')
     parser.add_argument('--rounds', type=int, default=3)
-    parser.add_argument('--only', type=words, default=IMAGES, help='of ' + ' '.join(IMAGES))
+    parser.add_argument('--only', type=words, default=(*IMAGES, STEP),
+                        help='of ' + ' '.join((*IMAGES, STEP)))
     parser.add_argument('--to', type=words, default=TARGETS, help='of ' + ' '.join(TARGETS))
     parser.add_argument('--hashes', type=words, default=('sha256', 'sha512'))
     options = parser.parse_args()
-    for chosen, known in ((options.only, IMAGES), (options.to, TARGETS)):
+    for chosen, known in ((options.only, (*IMAGES, STEP)), (options.to, TARGETS)):
         if not set(chosen) <= set(known):
             parser.error(f'not all of {chosen} are of {known}')
     disk = BUILD / 'bench' / 'disk'

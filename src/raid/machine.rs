@@ -8,7 +8,7 @@ use super::mdadm::{self, Creation};
 use crate::block::exclusive;
 use crate::block::partition::Partition;
 use crate::block::rescan::{partition_device, take_partitions};
-use crate::block::settle;
+use crate::block::settle::{self, Closing};
 use crate::block::table::Table;
 use crate::sys::block_device::{Disk, DiskError, Medium};
 use crate::sys::root::Root;
@@ -40,6 +40,10 @@ impl Machine for System<'_> {
         Ok(Box::new(SystemDisk {
             root: self.root,
             disk,
+            look: Look {
+                root: self.root,
+                closing: None,
+            },
         }))
     }
 
@@ -74,9 +78,32 @@ impl Machine for System<'_> {
     }
 }
 
+/// A disk that is held. When it is dropped, udev has looked at it, and its partitions are there for good.
 struct SystemDisk<'a> {
     root: &'a Root,
     disk: Disk,
+    // Closed before udev is waited for.
+    look: Look<'a>,
+}
+
+impl Drop for SystemDisk<'_> {
+    fn drop(&mut self) {
+        self.look.closing = Some(Closing::of(self.root));
+    }
+}
+
+/// Waits for udev's look at the disk when dropped.
+struct Look<'a> {
+    root: &'a Root,
+    closing: Option<Closing>,
+}
+
+impl Drop for Look<'_> {
+    fn drop(&mut self) {
+        if let Some(closing) = self.closing.take() {
+            closing.wait(self.root);
+        }
+    }
 }
 
 impl OpenDisk for SystemDisk<'_> {

@@ -39,9 +39,7 @@ pub(crate) fn open_beside_holders(
     device: &str,
     context: &dyn Context,
 ) -> Result<Disk, NotOpened> {
-    open_by(root, device, context, |path| {
-        Disk::open_beside_holders(path)
-    })
+    open_by(root, device, context, Disk::open_beside_holders)
 }
 
 fn open_by(

@@ -39,7 +39,7 @@ pub(crate) enum RootVolumeError {
     /// No array has its name.
     #[error(
         "The node's raid_config has the root volume '{name}', and no array has this name (there are: {found}). \
-         The steps create_configuration and apply_configuration make it, delete_configuration forgets it"
+         It is made by create_configuration or apply_configuration, and forgotten by delete_configuration"
     )]
     Missing {
         /// Its name.

@@ -103,6 +103,12 @@ TEXT = {
          'GRUB_CMDLINE_LINUX="console=ttyS0 root=/dev/sda1"\n', '\0/EFI/debian\0', 'shimx64.efi,debian,,x\n',
          'title a\nlinux /vmlinuz\ninitrd /initrd\noptions root=LABEL=x\n'],
         ['MZ', 'PE\0\0', '\x64\x86', '/EFI/', 'ID=', 'UUID=', '/boot/efi', 'search', 'configfile', UUID]),
+    'grub_files': (
+        ['ext2: fshelp\nfshelp:\nbiosdisk:\npart_gpt: ext2\n', 'a: b\nb: a\next2: a b c\n',
+         # The header of an ELF executable for i386, without sections and with a table of three.
+         '\x7fELF\1\1\1' + '\0' * 9 + '\2\0\3\0' + '\0' * 32,
+         '\x7fELF\1\1\1' + '\0' * 9 + '\2\0\3\0' + '\0' * 12 + '\x34\0\0\0' + '\0' * 10 + '\x28\0\3\0' + '\0' * 122],
+        ['ext2: ', 'fshelp', '\n', '\x7fELF', '\x28\0', '\0\x90\0\0', '\0\x80\6\0']),
     'inject_files': ([json.dumps([{'uuid': 'u'}, {'path': '/etc/a', 'content': 'http://192.0.2.1/{node[uuid]}',
                                                   'mode': 420, 'owner': 0}])],
                      ['"path": ', '"content": ', '"partition": ', '"deleted": ', '"mode": ', '{ports[0][uuid]}']),

@@ -23,6 +23,7 @@ pub const TARGETS: &[Target] = &[
     ("dmi", inventory::fuzzing::dmi),
     ("fat", block::fuzzing::fat),
     ("gpt", block::fuzzing::gpt),
+    ("grub_files", deploy::fuzzing::grub_files),
     ("image_boot_files", deploy::fuzzing::image_boot_files),
     // The same for each format; what differs is the corpus.
     ("image_bzip2", stream::fuzzing::image),

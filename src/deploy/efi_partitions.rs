@@ -123,10 +123,7 @@ impl EfiPartitions<'_> {
     }
 
     /// The UUID of the file system in a partition.
-    pub(super) fn file_system_uuid(
-        &self,
-        partition: &Partition,
-    ) -> Result<Option<String>, DeployError> {
+    fn file_system_uuid(&self, partition: &Partition) -> Result<Option<String>, DeployError> {
         let found = probe::file_system(self.medium, partition.offset, partition.length)
             .map_err(|source| self.error(source))?;
         Ok(found.and_then(|found| found.uuid))

@@ -17,6 +17,17 @@ pub enum DeployError {
     /// An argument is wrong, among them the image's description (contract/data-plane 1.3).
     #[error("{0}")]
     Arguments(String),
+    /// A disk was not made bootable by BIOS (contract/data-plane 5.5).
+    #[error("Installing GRUB2 boot loader to device {device} failed")]
+    BiosBoot {
+        /// The disk.
+        device: String,
+        /// The class of the reason.
+        kind: ErrorKind,
+        /// Why not.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// The disks could not be listed.
     #[error(transparent)]
     Block(#[from] BlockError),
@@ -348,7 +359,9 @@ impl DeployError {
             | Self::UefiVariables(_) => ErrorKind::CommandExecution,
             Self::HolderProtected { .. } | Self::RootProtected { .. } => ErrorKind::ProtectedDevice,
             Self::Block(_) => ErrorKind::BlockDevice,
-            Self::ImageBoot { kind, .. } | Self::RaidBoot { kind, .. } => *kind,
+            Self::BiosBoot { kind, .. }
+            | Self::ImageBoot { kind, .. }
+            | Self::RaidBoot { kind, .. } => *kind,
             Self::ImageIsDisk { .. } | Self::LegacyBootloader | Self::NoLoader { .. } => {
                 ErrorKind::InvalidImage
             }

@@ -27,6 +27,11 @@ pub(crate) fn image_boot_files(data: &[u8]) {
     super::image_boot::fuzzing::files(data);
 }
 
+/// GRUB's files in a partition image: the list of its modules, its kernel, a module.
+pub(crate) fn grub_files(data: &[u8]) {
+    super::bios_boot::fuzzing::files(data);
+}
+
 /// A config drive as a server sends it, and as the conductor does, unless that is a URL; then what it
 /// holds.
 pub(crate) fn config_drive(data: &[u8]) {

@@ -1,9 +1,11 @@
 //! The root partition of a partition image, on the disk that it was deployed to.
 
-use super::efi_partitions::{EfiPartitions, is_of};
-use super::error::DeployError;
+use super::efi_partitions::is_of;
 use crate::block::partition::Partition;
+use crate::block::probe;
+use crate::block::table::Table;
 use crate::block::table_error::TableError;
+use crate::sys::block_device::Medium;
 
 /// The root partition, and the UUID of its file system, by which GRUB and the kernel are to find it.
 pub(super) struct ImageRoot {
@@ -17,13 +19,15 @@ impl ImageRoot {
     /// # Errors
     /// Its file system has none, or another partition has the same: what would be booted is anybody's guess.
     pub(super) fn find(
-        disk: &EfiPartitions<'_>,
+        medium: &dyn Medium,
+        table: &Table,
         wanted: &str,
         but: Option<u32>,
-    ) -> Result<Option<Self>, DeployError> {
+    ) -> Result<Option<Self>, TableError> {
         let mut found: Vec<(Partition, Option<String>)> = Vec::new();
-        for partition in disk.table.partitions() {
-            let uuid = disk.file_system_uuid(&partition)?;
+        for partition in table.partitions() {
+            let uuid = probe::file_system(medium, partition.offset, partition.length)?
+                .and_then(|found| found.uuid);
             let is_named = uuid
                 .as_deref()
                 .is_some_and(|uuid| uuid.eq_ignore_ascii_case(wanted));
@@ -31,7 +35,7 @@ impl ImageRoot {
                 found.push((partition, uuid));
             }
         }
-        let not_told_apart = |reason| disk.error(TableError::Damaged { reason });
+        let not_told_apart = |reason| TableError::Damaged { reason };
         match found.as_slice() {
             [] => Ok(None),
             [(partition, Some(uuid))] => Ok(Some(Self {

@@ -1,5 +1,6 @@
 //! The command `image.install_bootloader` (contract/data-plane 5).
 
+mod by_bios;
 mod empty_partition;
 
 use std::sync::Arc;
@@ -18,9 +19,6 @@ use super::raid_boot::{ArrayDeployment, RootArray};
 use super::reach;
 use super::release::{Protected, release};
 use super::target;
-use crate::block::partition::Partition;
-use crate::block::rescan::{partition_device, take_partitions};
-use crate::block::settle;
 use crate::block::table::Table;
 use crate::config::Options;
 use crate::sys::block_device::Medium;
@@ -34,8 +32,8 @@ const NO_SIGNATURE: &str = "0x00000000";
 ///
 /// On a machine that runs by UEFI, boot entries are made for the loaders on the disk's EFI system
 /// partition, which is filled from the image before where it is that of a partition image. A BIOS finds a
-/// whole-disk image's loader by itself; installing GRUB for anything else is off (CVE-2026-43003) and not
-/// offered.
+/// whole-disk image's loader by itself; a partition image's GRUB is put on the disk ([`by_bios`]) where
+/// `enable_bios_bootloader_install` allows it.
 ///
 /// Loaders are looked for without mounting the partition, since it may come from an image: the kernel's file
 /// system code stays out of an attacker's reach, and no module is needed. A partition image's is mounted by a
@@ -79,7 +77,7 @@ pub(crate) fn install_bootloader(
     } else if target_boot_mode.as_deref() == Some("uefi") {
         warn!("the conductor deploys for UEFI, but this machine was booted by BIOS");
     }
-    call.without_uefi(options)
+    call.without_uefi(context, options)
 }
 
 struct Call<'a> {
@@ -107,25 +105,11 @@ impl Call<'_> {
         let Some(empty) = EmptyPartition::find(&esps, self.root_uuid())? else {
             return self.manage_uefi(&*disk, &entries);
         };
-        let system = Root::system();
-        if let Err(error) = take_partitions(&system, &disk, &table) {
-            warn!(error = %chain(&error), "not all partitions are visible");
-        }
-        // No partition of a disk can be mounted as long as the disk is held.
-        drop(disk);
-        settle::wait(&system, settle::LIMIT);
-        let path = |partition: &Partition| {
-            partition_device(&system, self.device, partition).ok_or_else(|| {
-                DeployError::NoEsp(format!(
-                    "Partition {} of device {} is not visible",
-                    partition.number, self.device
-                ))
-            })
-        };
+        let [root, esp] = disk.let_go(self.device, &table, [&empty.root.partition, &empty.esp])?;
         let deployment = Deployment {
-            root: &path(&empty.root.partition)?,
+            root: &root,
             root_uuid: &empty.root.uuid,
-            esp: &path(&empty.esp)?,
+            esp: &esp,
             esp_size: empty.esp.length,
             esp_name: empty.esp_name,
             esp_names: empty.esp_names,
@@ -172,22 +156,25 @@ impl Call<'_> {
 
     /// What is left where no boot entry was made: nothing for a whole-disk image without an MBR
     /// signature, and GRUB for all others.
-    fn without_uefi(&self, options: &Options) -> Result<(), DeployError> {
-        if self.root_uuid().is_none() {
+    fn without_uefi(&self, context: &dyn Context, options: &Options) -> Result<(), DeployError> {
+        let Some(root_uuid) = self.root_uuid() else {
             return Ok(());
-        }
-        let error = if options.enable_bios_bootloader_install {
-            DeployError::NotOffered {
-                what: "Installing GRUB from an image (enable_bios_bootloader_install) is",
-            }
-        } else {
-            DeployError::LegacyBootloader
         };
-        if self.ignores_failure {
-            warn!(%error, "no boot loader was installed, which is to be ignored");
-            return Ok(());
+        let outcome = if options.enable_bios_bootloader_install {
+            by_bios::install(self.device, root_uuid, context)
+        } else {
+            Err(DeployError::LegacyBootloader)
+        };
+        match outcome {
+            Err(error) if self.ignores_failure => {
+                warn!(
+                    error = %chain(&error),
+                    "no boot loader was installed, which is to be ignored"
+                );
+                Ok(())
+            }
+            outcome => outcome,
         }
-        Err(error)
     }
 }
 

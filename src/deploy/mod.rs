@@ -1,5 +1,6 @@
 //! Putting an operating system on a disk: image, config drive, boot loader.
 
+mod bios_boot;
 mod boot_entries;
 mod boot_entry;
 mod clean_uefi_nvram;

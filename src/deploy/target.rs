@@ -7,8 +7,10 @@ use tracing::warn;
 
 use super::error::DeployError;
 use crate::block::exclusive::{self, NotOpened};
+use crate::block::partition::Partition;
 use crate::block::partition_maps::Map;
-use crate::block::settle::Closing;
+use crate::block::rescan::{partition_device, take_partitions};
+use crate::block::settle::{self, Closing};
 use crate::block::table::Table;
 use crate::sys::block_device::Disk;
 use crate::sys::root::Root;
@@ -28,6 +30,34 @@ impl Deref for RootDisk {
 
     fn deref(&self) -> &Disk {
         &self.disk
+    }
+}
+
+impl RootDisk {
+    /// Give the disk up, of which no partition could be mounted as long as it is held, and have these
+    /// partitions of its table visible: their paths.
+    pub(super) fn let_go<const COUNT: usize>(
+        self,
+        device: &str,
+        table: &Table,
+        partitions: [&Partition; COUNT],
+    ) -> Result<[String; COUNT], DeployError> {
+        let system = Root::system();
+        if let Err(error) = take_partitions(&system, &self, table) {
+            warn!(device, error = %chain(&error), "not all partitions are visible");
+        }
+        drop(self);
+        settle::wait(&system, settle::LIMIT);
+        let mut paths = [const { String::new() }; COUNT];
+        for (path, partition) in paths.iter_mut().zip(partitions) {
+            *path = partition_device(&system, device, partition).ok_or_else(|| {
+                DeployError::NoEsp(format!(
+                    "Partition {} of device {device} is not visible",
+                    partition.number
+                ))
+            })?;
+        }
+        Ok(paths)
     }
 }
 

@@ -257,6 +257,8 @@ deploy_logs_local_path = {run.agent_logs}
 image_download_source = http
 certificates_path = {folder}/certificates
 command_wait_interval = 2
+# For partition images under BIOS; off by default.
+enable_bios_bootloader_install = true
 post_deploy_get_power_state_retries = 60
 post_deploy_get_power_state_retry_interval = 1
 

@@ -23,7 +23,7 @@ const LARGEST: u64 = 32 << 20;
 
 /// Where the image's GRUB has its menu.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Directory {
+pub(in crate::deploy) enum Directory {
     /// `/boot/grub`: Debian, Ubuntu, Arch, Alpine.
     Grub,
     /// `/boot/grub2`: Fedora, RHEL, openEuler, SUSE.
@@ -32,7 +32,7 @@ pub(super) enum Directory {
 
 impl Directory {
     /// Which one: where there is a menu, else by what else the image has of either.
-    pub(super) fn of(image: &mut dyn FileTree) -> Result<Self, Failure> {
+    pub(in crate::deploy) fn of(image: &mut dyn FileTree) -> Result<Self, Failure> {
         for (directory, marks) in [
             (Self::Grub, ["/boot/grub/grub.cfg"]),
             (Self::Grub2, ["/boot/grub2/grub.cfg"]),
@@ -52,7 +52,7 @@ impl Directory {
     }
 
     /// Its path in the image.
-    pub(super) fn path(self) -> &'static str {
+    pub(in crate::deploy) fn path(self) -> &'static str {
         match self {
             Self::Grub => "/boot/grub",
             Self::Grub2 => "/boot/grub2",
@@ -93,7 +93,7 @@ pub(super) fn leads_elsewhere(configuration: &[u8], root_uuid: &str) -> bool {
 
 /// Make sure that there is a menu in the image, making a plain one of its kernels where there is none:
 /// that is what the reference runs `grub-mkconfig` for.
-pub(super) fn ensure_menu(
+pub(in crate::deploy) fn ensure_menu(
     image: &mut dyn FileTree,
     directory: Directory,
     root_uuid: &str,

@@ -13,7 +13,7 @@ pub(super) mod fill;
 mod fstab;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
-mod grub;
+pub(super) mod grub;
 mod kernels;
 #[cfg(any(test, fuzzing))]
 #[cfg_attr(fuzzing, allow(dead_code, reason = "tests look at more of it"))]
@@ -27,7 +27,7 @@ use farrier_plugin::{Context, chain};
 use tracing::{info, warn};
 
 use architecture::Architecture;
-use error::ImageBootError;
+pub(super) use error::ImageBootError;
 use file_tree::FileTree;
 use fstab::EfiPartition;
 use plan::Plan;

@@ -46,7 +46,9 @@ impl EmptyPartition {
         let Some((esp, fat)) = empty else {
             return Ok(None);
         };
-        let Some(root) = ImageRoot::find(esps, root_uuid, Some(esp.number))? else {
+        let root = ImageRoot::find(esps.medium, esps.table, root_uuid, Some(esp.number))
+            .map_err(|source| esps.error(source))?;
+        let Some(root) = root else {
             return Ok(None);
         };
         let label = fat.label().map_err(|source| esps.error(source))?;

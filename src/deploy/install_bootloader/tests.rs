@@ -11,6 +11,7 @@ use crate::block::{gpt, mbr};
 use crate::sys::memory_medium::MemoryMedium;
 use crate::sys::process::Program;
 
+mod by_bios;
 mod partition_image;
 
 const VENDOR: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";

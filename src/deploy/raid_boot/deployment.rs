@@ -113,7 +113,8 @@ impl ArrayDeployment<'_> {
 
     fn image_root(&self, disk: &EfiPartitions<'_>) -> Result<Option<ImageRoot>, DeployError> {
         match self.root_uuid {
-            Some(uuid) => ImageRoot::find(disk, uuid, None),
+            Some(uuid) => ImageRoot::find(disk.medium, disk.table, uuid, None)
+                .map_err(|source| disk.error(source)),
             None => Ok(None),
         }
     }

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use super::*;
+use crate::block::partition::Partition;
+use crate::block::rescan::partition_device;
 use crate::deploy::image_boot::memory_tree::program;
 use crate::deploy::image_tree::{Access, ImageTree};
 use crate::sys::loop_device::LoopDevice;

@@ -50,7 +50,8 @@ pub(crate) enum RaidError {
     },
     /// Disks have partitions (contract/data-plane 6.3).
     #[error(
-        "Partitions detected on devices {devices} during RAID config; delete_configuration removes those of arrays,          erase_devices_metadata all others"
+        "Partitions detected on devices {devices} during RAID config; delete_configuration removes those of arrays, \
+         erase_devices_metadata all others"
     )]
     Partitions {
         /// The disks, separated by commas.
@@ -58,7 +59,8 @@ pub(crate) enum RaidError {
     },
     /// A disk is used by something.
     #[error(
-        "Failed to create partitions on {device}: {users}; delete_configuration ends arrays, a restart of the          machine ends the rest"
+        "Failed to create partitions on {device}: {users}; delete_configuration ends arrays, a restart of the \
+         machine ends the rest"
     )]
     InUse {
         /// The disk.
@@ -111,7 +113,8 @@ pub(crate) enum RaidError {
     },
     /// The kernel does not show a partition of a table that it was told of.
     #[error(
-        "Failed to create partitions on {device}: the table is written, and after {seconds} s the kernel does not          show partition {number}"
+        "Failed to create partitions on {device}: the table is written, and after {seconds} s the kernel does not \
+         show partition {number}"
     )]
     PartitionMissing {
         /// The disk.

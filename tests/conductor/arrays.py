@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 
 from conductor.expectations import expect_deployed_system
-from lab.mirror import MAGIC
+from lab.mirror import MAGIC, PLACE
 
 CREATE = {'interface': 'raid', 'step': 'create_configuration'}
 DELETE = {'interface': 'raid', 'step': 'delete_configuration'}
@@ -85,6 +85,16 @@ def partitions(disk):
         return []
     table.check_returncode()
     return json.loads(table.stdout)['partitiontable'].get('partitions', [])
+
+
+def superblocks(disk):
+    """Where an array's superblock lies in a partition of the disk: of version 1.2, or at the end as of 1.0."""
+    found = []
+    for partition in partitions(disk):
+        start, size = partition['start'], partition['size']
+        places = (start + PLACE // 512, start + ((size - 16) & ~7))
+        found += [sector * 512 for sector in places if disk.read(sector * 512, 4) == SUPERBLOCK]
+    return found
 
 
 def efi_partition(disk):

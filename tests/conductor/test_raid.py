@@ -14,6 +14,7 @@ from conductor.arrays import (
     partitions,
     start,
     started,
+    superblocks,
 )
 from conductor.expectations import config_drive, wait_for_heartbeats
 from lab import Disk, Hand
@@ -69,6 +70,25 @@ def test_a_system_on_a_mirror_boots_with_each_of_its_disks(pair, disk_image):
         server.change_disk(1 - number, plugged=True)
         assert alone.arrays['root'].missing == alone.arrays['esp'].missing == 1, alone.text
         assert alone.entry_partition == guid, alone.text
+
+
+def test_arrays_that_fell_apart_are_deleted(pair):
+    """Both halves have been written alone since the last test, and neither is what the other takes it for."""
+    node = pair
+    node.undeploy()
+    node.manage()
+    places = [superblocks(disk) for disk in node.server.disks]
+    assert [len(each) for each in places] == [2, 2], 'one of the array, one of the EFI system partition'
+    node.clean(DELETE)
+    assert node.show()['raid_config'] == {}
+    for disk, each in zip(node.server.disks, places, strict=True):
+        assert all(disk.read(place, 4) != SUPERBLOCK for place in each), 'a superblock is left'
+    node.set_raid(logical_disk('root', '1', 'MAX', is_root_volume=True))
+    node.clean(CREATE)
+    for disk in node.server.disks:
+        [partition] = partitions(disk)
+        # After 551 MiB, and up to the last MiB, where the second copy of the table is.
+        assert partition['size'] * 512 == (DISK_MIB - 552) * MIB
 
 
 SERIALS = ['FIRST', 'SECOND', 'THIRD', 'FOURTH']

@@ -1,5 +1,6 @@
 //! Taking all of a machine's software RAID apart (contract/data-plane 6.4).
 
+mod deletion;
 mod half_made;
 mod machine;
 mod survey;
@@ -9,6 +10,7 @@ use std::collections::BTreeSet;
 use farrier_plugin::{Context, Progress, chain};
 use tracing::{info, warn};
 
+pub(crate) use self::deletion::Deletion;
 use self::machine::{Machine, System, superblocks, wipe};
 use self::survey::{Found, Survey, key};
 use super::error::RaidError;
@@ -16,23 +18,12 @@ use crate::block::holders;
 use crate::block::list::ListedDevice;
 use crate::block::raid_superblock::RaidSuperblock;
 use crate::block::raid_verdict::RaidVerdict;
-use crate::block::skip::SkipList;
 use crate::block::stack::is_holder;
 use crate::sys::block_device::Medium;
 use crate::sys::root::Root;
 
 /// How often it is tried: what lay hidden in an array that went shows in the second pass.
 const PASSES: u32 = 2;
-
-/// What is allowed.
-pub(crate) struct Deletion<'a> {
-    /// This machine runs from memory, or a person insists.
-    pub may_destroy: bool,
-    /// What is to be left alone: by volume names, by devices, and what lies on these.
-    pub skipped: &'a SkipList,
-    /// Shared cluster file systems are to be left alone.
-    pub shared_file_systems: bool,
-}
 
 /// Stop every array that is not protected, remove the superblocks of its members, and blank the disks that it lay on;
 /// remove superblocks that no array is made of any more, and blank disks that were partitioned for arrays only.

@@ -1,7 +1,7 @@
 //! What firmware keeps on the disks of its arrays. Neither format is needed for more here than to tell an operator
 //! what there is, and to end it.
 
-use super::{Level, Metadata, RaidSuperblock, Reader, array, text, u32_le, uuid};
+use super::record::{Level, Metadata, RaidSuperblock, Reader, array, text, u32_le, uuid};
 
 /// `MPB_SIGNATURE` of mdadm's super-intel.c; the version follows it.
 pub(super) const IMSM_SIGNATURE: &[u8] = b"Intel Raid ISM Cfg Sig. ";

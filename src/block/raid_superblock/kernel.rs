@@ -1,7 +1,7 @@
 //! The superblocks that the kernel reads itself: `mdp_super_t` (0.90) and `struct mdp_superblock_1` of
 //! `linux/raid/md_p.h`.
 
-use super::{Level, Metadata, RaidSuperblock, SUPERBLOCK, array, text, u32_le, uuid};
+use super::record::{Level, Metadata, RaidSuperblock, SUPERBLOCK, array, text, u32_le, uuid};
 
 /// `MD_SB_MAGIC`.
 pub(super) const MAGIC: u32 = 0xa92b_4efc;

@@ -2,7 +2,7 @@
 
 use super::external::{DDF_MAGIC, IMSM_CHECKSUM, IMSM_SIGNATURE, ddf_checksum, imsm_checksum};
 use super::kernel::{CHECKSUM_0, CHECKSUM_1, MAGIC, checksum_1, fold};
-use super::{Metadata, SUPERBLOCK, u32_le};
+use super::record::{Metadata, SUPERBLOCK, u32_le};
 
 /// Bytes of such a device; its blocks are of 512 bytes.
 const SIZE: usize = 1 << 20;

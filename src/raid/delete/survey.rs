@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tracing::info;
 
-use super::Deletion;
+use super::deletion::Deletion;
 use super::machine::{self, Machine};
 use crate::block::in_use::{Use, uses};
 use crate::block::list::{ListedDevice, all_devices};

@@ -10,6 +10,7 @@ use super::*;
 use crate::block::raid_superblock::Metadata;
 use crate::block::raid_superblock::tests::{Written, found, version_1};
 use crate::block::signatures::Contents;
+use crate::block::skip::SkipList;
 use crate::sys::memory_medium::Fault;
 use crate::sys::recording::Recording;
 

@@ -71,6 +71,7 @@ def test_power_cut_while_grub_is_installed(lab, node, partition_image, image):
     expect_bios_system(node.server, 'after the cut', swap=False)
 
 
+@pytest.mark.full
 def test_bios_and_gpt(node, partition_image):
     """GRUB lies in the BIOS boot partition."""
     _free(node)

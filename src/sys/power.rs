@@ -3,17 +3,22 @@
 use std::fmt;
 use std::fs;
 use std::io;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::reboot::{RebootMode, reboot, set_cad_enabled};
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 use tracing::warn;
 
-use super::page_cache;
+use super::root::Root;
+use super::{md_array, page_cache};
 
 /// `RAMFS_MAGIC` of linux/magic.h: the file system of an initramfs when tmpfs is not compiled in
 /// or `rootfstype=ramfs` is given.
 const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
+
+/// What the arrays get to come to rest, which takes a fraction of a second with disks that answer.
+const ARRAYS: Duration = Duration::from_secs(5);
 
 /// How a machine ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -61,9 +66,9 @@ impl fmt::Display for Transition {
     }
 }
 
-/// End the machine now. The caller has flushed what matters; this flushes once more, then calls
-/// reboot(2), which runs the kernel's notifiers (arrays become clean, disks flush their caches) but
-/// stops no process. Where that is refused, SysRq is the fallback (contract/control-plane 10.6).
+/// End the machine now. The caller has flushed what matters; this flushes once more, stops arrays, whose resync would
+/// outlive their disks, then calls reboot(2), which runs the kernel's notifiers (disks flush their caches) but stops no
+/// process. Where that is refused, SysRq is the fallback (contract/control-plane 10.6).
 ///
 /// PID 1 is not asked to do it: our ramdisk has nothing mounted that needs more than a flush, and
 /// a machine whose PID 1 hangs must still end.
@@ -74,6 +79,9 @@ pub(crate) fn request(transition: Transition) -> Result<(), PowerError> {
         return Err(PowerError::NotInMemory { transition });
     }
     page_cache::sync();
+    for failure in md_array::end_all(&Root::system(), ARRAYS) {
+        warn!("{failure}; the {transition} goes on");
+    }
     let (mode, key) = match transition {
         Transition::Reboot => (RebootMode::RB_AUTOBOOT, "b"),
         Transition::PowerOff => (RebootMode::RB_POWER_OFF, "o"),

@@ -121,7 +121,9 @@ fn this_machine_has_an_inventory_and_logs() {
             ("erase_devices_express", 0),
             ("erase_devices_metadata", 99),
             ("erase_pstore", 0),
-            ("clean_uefi_nvram", 0)
+            ("clean_uefi_nvram", 0),
+            ("delete_configuration", 0),
+            ("create_configuration", 0)
         ]
     );
 }

@@ -7,12 +7,13 @@
 use std::collections::BTreeSet;
 
 use farrier_plugin::{BlockDevice, ErrorKind, ManagerError, Node, chain};
+use serde_json::Value;
 use tracing::info;
 
 use super::array::{Array, arrays};
 use super::config;
 use super::error::RaidError;
-use super::validation::{Facts, validate};
+use super::validation::{Facts, names, validate};
 use crate::sys::root::Root;
 
 /// The node's dictionaries that hold a configuration: what was made, else what is to be made. The conductor fills
@@ -166,10 +167,12 @@ impl Wanted {
             protects_names: false,
             disks: usize::MAX,
         };
-        let volumes = match validate(configuration, facts) {
-            Ok(volumes) => volumes,
+        let names = match validate(configuration, facts) {
+            Ok(volumes) => volumes.into_iter().map(|volume| volume.name).collect(),
             // Nobody made it yet, and nobody will.
             Err(_) if dictionary != MADE => return Ok(None),
+            // The reference makes what our rules refuse, such as names with blanks, and its arrays are there.
+            Err(_) if are_flags_clear(configuration) => names(configuration)?,
             Err(error) => return Err(error),
         };
         let mut wanted = Self {
@@ -178,10 +181,10 @@ impl Wanted {
             others: BTreeSet::new(),
         };
         let disks = configuration["logical_disks"].as_array();
-        for (volume, disk) in volumes.into_iter().zip(disks.into_iter().flatten()) {
+        for (name, disk) in names.into_iter().zip(disks.into_iter().flatten()) {
             match disk["is_root_volume"].as_bool() {
-                Some(true) => wanted.root = Some(volume.name),
-                Some(false) => drop(wanted.others.insert(volume.name)),
+                Some(true) => wanted.root = Some(name),
+                Some(false) => drop(wanted.others.insert(name)),
                 None => {}
             }
         }
@@ -225,6 +228,20 @@ impl Wanted {
     }
 }
 
+/// Whether each volume says whether it is the root volume, or nothing of it, and one at most that it is.
+fn are_flags_clear(configuration: &Value) -> bool {
+    let disks = configuration["logical_disks"].as_array();
+    let mut flags = disks
+        .into_iter()
+        .flatten()
+        .map(|disk| &disk["is_root_volume"]);
+    let roots = flags
+        .clone()
+        .filter(|flag| flag.as_bool() == Some(true))
+        .count();
+    roots <= 1 && flags.all(|flag| flag.is_null() || flag.is_boolean())
+}
+
 fn members(array: &Array) -> String {
     let devices = array.members.iter().map(|member| member.device.as_str());
     devices.collect::<Vec<_>>().join(" and ")
@@ -240,7 +257,7 @@ fn listed<'a>(arrays: impl Iterator<Item = &'a Array>, word: impl Fn(&Array) -> 
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::block::list::list_block_devices;
@@ -388,9 +405,28 @@ mod tests {
     }
 
     #[test]
+    fn what_others_made_by_their_rules_is_found() {
+        let recording = Recording::of("software-raid");
+        recording.add("/run/udev/data/b9:1 <<\nE:MD_NAME=host8:the root\n.");
+        let config = |is_root| made(&[volume(json!("the root"), json!(is_root))]);
+        let chosen = |config| chosen_of(&recording.root(), config);
+        assert_eq!(chosen(config(Some(true))).unwrap(), ["is /dev/md1"]);
+        assert_eq!(chosen(config(None)).unwrap(), ALL);
+        assert!(
+            !chosen(config(Some(false)))
+                .unwrap()
+                .contains(&"/dev/md1".to_owned())
+        );
+    }
+
+    #[test]
     fn a_configuration_that_was_made_and_cannot_be_read_is_an_error() {
         for wrong in [
             made(&[volume(json!("root"), json!("yes"))]),
+            made(&[
+                volume(json!("root"), json!(true)),
+                volume(json!("data"), json!(true)),
+            ]),
             json!({"raid_config": {"logical_disks": "root"}}),
         ] {
             assert!(chosen(wrong.clone()).is_err(), "{wrong}");

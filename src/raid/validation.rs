@@ -122,8 +122,24 @@ pub(super) fn too_few(level: RaidLevel, found: usize) -> String {
     )
 }
 
-/// The volumes in the order in which they were given. Those without a name get the one that the reference
-/// gives them, by the order in which they are made.
+/// The names of the volumes of a configuration that was carried out, be it by somebody with other rules.
+///
+/// # Errors
+/// [`RaidError::NoVolumes`].
+pub(super) fn names(configuration: &Value) -> Result<Vec<String>, RaidError> {
+    let disks = logical_disks(configuration).map_err(RaidError::NoVolumes)?;
+    let read = (1..).zip(disks);
+    let read: Vec<LogicalDisk> = read
+        .map(|(number, value)| LogicalDisk::parse(number, value).0)
+        .collect();
+    let sizes: Vec<Option<Size>> = read.iter().map(|disk| disk.size).collect();
+    let names = read.into_iter().enumerate();
+    Ok(names
+        .map(|(index, disk)| disk.name.unwrap_or_else(|| given_name(&sizes, index)))
+        .collect())
+}
+
+/// The volumes in the order in which they were given.
 fn volumes(
     disks: Vec<LogicalDisk>,
     names: &mut BTreeSet<String>,
@@ -133,7 +149,7 @@ fn volumes(
     let mut volumes = Vec::new();
     for (index, disk) in disks.into_iter().enumerate() {
         let name = disk.name.unwrap_or_else(|| {
-            let name = format!("md{}", place(&sizes, index));
+            let name = given_name(&sizes, index);
             if !disk.has_name && !names.insert(name.clone()) {
                 problems.push(duplicate(&name));
             }
@@ -152,6 +168,11 @@ fn volumes(
         });
     }
     volumes
+}
+
+/// The name that the reference gives a volume without one, by the order in which volumes are made.
+fn given_name(sizes: &[Option<Size>], index: usize) -> String {
+    format!("md{}", place(sizes, index))
 }
 
 /// The place of a volume in the order in which volumes are made: the one of size MAX is last.

@@ -1,5 +1,7 @@
 //! Having the kernel take a new partition table.
 
+use std::ops::Range;
+
 use super::holders::kernel_name;
 use super::partition::Partition;
 use super::partition_maps::Map;
@@ -62,6 +64,27 @@ pub(crate) fn numbered_device(root: &Root, device: &str, number: u32) -> Option<
 fn device_of(root: &Root, device: &str, number: u32, offset: Option<u64>) -> Option<String> {
     let kname = child(root, &kernel_name(root, device)?, number, offset)?;
     Some(format!("/dev/{}", kname.replace('!', "/")))
+}
+
+/// The device of a partition that the kernel has in this range of a disk, in bytes, and that something is made of;
+/// whatever the table on the disk says.
+pub(crate) fn held_in(root: &Root, device: &str, range: &Range<u64>) -> Option<String> {
+    let directory = format!("/sys/class/block/{}", kernel_name(root, device)?);
+    let is_held = |child: &String| {
+        let number = |what| root.number(format!("{directory}/{child}/{what}"));
+        let (Some(start), Some(size)) = (number("start"), number("size")) else {
+            return false;
+        };
+        start.saturating_mul(SECTOR) < range.end
+            && start.saturating_add(size).saturating_mul(SECTOR) > range.start
+            && number("partition").is_some()
+            && !root
+                .names(format!("{directory}/{child}/holders"))
+                .is_empty()
+    };
+    let children = root.names(&directory);
+    let held = children.into_iter().find(is_held)?;
+    Some(format!("/dev/{}", held.replace('!', "/")))
 }
 
 /// The name that a partition of this device has by convention, for messages: `/dev/sda1`,

@@ -36,12 +36,7 @@ impl EfiPartitions<'_> {
         let partitions = self.table.partitions();
         let by_type: Vec<Partition> = partitions
             .iter()
-            .filter(|partition| {
-                matches!(
-                    partition.kind,
-                    PartitionKind::Gpt(gpt::EFI_SYSTEM) | PartitionKind::Mbr(mbr::EFI_SYSTEM)
-                )
-            })
+            .filter(|partition| is_efi_system(partition))
             .cloned()
             .collect();
         if !by_type.is_empty() {
@@ -144,6 +139,14 @@ impl EfiPartitions<'_> {
     ) -> DeployError {
         DeployError::uefi(self.device, source)
     }
+}
+
+/// Whether a partition is an EFI system partition by its type, which is what firmware goes by.
+pub(super) fn is_efi_system(partition: &Partition) -> bool {
+    matches!(
+        partition.kind,
+        PartitionKind::Gpt(gpt::EFI_SYSTEM) | PartitionKind::Mbr(mbr::EFI_SYSTEM)
+    )
 }
 
 /// Whether a partition's own UUID is this one.

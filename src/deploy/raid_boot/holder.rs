@@ -8,7 +8,7 @@ use super::error::RaidBootError;
 use crate::block::exclusive::{self, NotOpened};
 use crate::block::gpt::{self, Gpt};
 use crate::block::partition::{Partition, PartitionKind};
-use crate::block::rescan::{add_partitions, partition_device};
+use crate::block::rescan::{add_partitions, held_in, partition_device};
 use crate::block::superblocks;
 use crate::block::table::Table;
 use crate::block::table_error::TableError;
@@ -72,8 +72,9 @@ pub(super) enum Place {
     Free,
 }
 
-/// Where the partition is or can be.
-pub(super) fn place(device: &str, medium: &dyn Medium) -> Result<Place, Obstacle> {
+/// Where the partition is or can be. The disk is not opened alone, so that the kernel keeps nothing in use from being
+/// written over: it is asked here.
+pub(super) fn place(root: &Root, device: &str, medium: &dyn Medium) -> Result<Place, Obstacle> {
     let unusable = |why: &str| {
         Obstacle(format!(
             "{device}, which holds a member, {why}; firmware reads no EFI system partition inside of an array, and \
@@ -89,7 +90,12 @@ pub(super) fn place(device: &str, medium: &dyn Medium) -> Result<Place, Obstacle
         return Ok(Place::There(partition));
     }
     match table.first_gap(LENGTH) {
-        Some(_) => Ok(Place::Free),
+        Some(gap) => match held_in(root, device, &(gap..gap + LENGTH)) {
+            None => Ok(Place::Free),
+            Some(held) => Err(unusable(&format!(
+                "has {held} in use where its table has unused space"
+            ))),
+        },
         None => Err(unusable("has no unused space of 550 MiB")),
     }
 }

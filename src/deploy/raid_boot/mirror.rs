@@ -18,14 +18,14 @@ use crate::block::signatures;
 use crate::block::table::Table;
 use crate::block::take_apart::take_apart;
 use crate::deploy::boot_entry::BootPartition;
-use crate::deploy::efi_partitions::EfiPartitions;
+use crate::deploy::efi_partitions::{EfiPartitions, is_efi_system};
 use crate::deploy::error::DeployError;
 use crate::deploy::image_boot;
 use crate::deploy::loaders;
 use crate::raid::config::ESP;
 use crate::raid::mdadm::{self, Creation};
 use crate::raid::{Array, Member, RaidError, RaidLevel, arrays};
-use crate::sys::block_device::{Disk, DiskError, Medium};
+use crate::sys::block_device::{Disk, DiskError, Medium, SharedDisk};
 use crate::sys::process::Program;
 use crate::sys::root::Root;
 
@@ -51,13 +51,14 @@ pub(in crate::deploy) struct Mirror {
 
 impl Mirror {
     /// The one beside this array: mirrored, with its metadata at the end, on partitions of the same disks; called
-    /// `esp`, as the reference calls it, or with an EFI system partition's file system.
+    /// `esp`, as the reference calls it, or made of EFI system partitions and with their file system. FAT alone would
+    /// not do: what somebody keeps on such an array is blanked by the deploy of an image.
     pub(super) fn find(root: &Root, all: &[Array], beside: &Array) -> Option<Self> {
         let of_disks = |array: &Array| {
             let mut members = array.members.iter();
             members.any(|member| beside.members.iter().any(|own| own.disk == member.disk))
         };
-        let mut mirrors = all.iter().filter(|array| {
+        let is_like_one = |array: &&Array| {
             array.device != beside.device
                 && array.is_active
                 && array.level == Some(Level::Raid1)
@@ -67,10 +68,17 @@ impl Mirror {
                     .iter()
                     .all(|member| member.partition.is_some())
                 && of_disks(array)
-        });
-        let found = mirrors
-            .find(|array| array.name.as_deref() == Some(ESP) || holds_fat(root, &array.device))?;
-        Some(Self::of(found))
+        };
+        let mirrors: Vec<&Array> = all.iter().filter(is_like_one).collect();
+        let of_esps = |array: &Array| {
+            let mut members = array.members.iter();
+            members.all(|member| is_esp(root, member)) && holds_fat(root, &array.device)
+        };
+        let named = mirrors
+            .iter()
+            .find(|array| array.name.as_deref() == Some(ESP));
+        let found = named.or_else(|| mirrors.iter().find(|array| of_esps(array)));
+        found.map(|array| Self::of(array))
     }
 
     fn of(array: &Array) -> Self {
@@ -94,7 +102,7 @@ impl Mirror {
         // All of them are looked at before the first is changed.
         for device in &disks {
             let disk = holder::open(root, device, context)?;
-            holder::place(device, &disk).map_err(no_room)?;
+            holder::place(root, device, &disk).map_err(no_room)?;
         }
         end_halves(root, all, &disks, context)?;
         let mut members = Vec::new();
@@ -236,6 +244,19 @@ fn blank(medium: &dyn Medium) -> Result<(), DiskError> {
     medium.flush()
 }
 
+/// Whether a member is an EFI system partition in the table of its disk.
+fn is_esp(root: &Root, member: &Member) -> bool {
+    let Ok(disk) = SharedDisk::open(root.path(&member.disk)) else {
+        return false;
+    };
+    Table::read(&disk).is_ok_and(|table| {
+        let mut partitions = table.partitions().into_iter();
+        partitions.any(|partition| {
+            Some(partition.number) == member.partition && is_efi_system(&partition)
+        })
+    })
+}
+
 fn holds_fat(root: &Root, device: &str) -> bool {
     signatures::contents(&root.path(device))
         .is_ok_and(|contents| contents.kind.as_deref() == Some("vfat"))
@@ -251,7 +272,7 @@ fn end_halves(
     let mut left = Vec::new();
     for device in disks {
         let disk = holder::open(root, device, context)?;
-        if let Ok(holder::Place::There(partition)) = holder::place(device, &disk) {
+        if let Ok(holder::Place::There(partition)) = holder::place(root, device, &disk) {
             left.push((*device, partition.number));
         }
     }

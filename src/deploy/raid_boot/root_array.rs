@@ -49,7 +49,7 @@ impl RootArray {
         };
         for device in disks {
             let disk = holder::open(root, device, &SilentContext)?;
-            match holder::place(device, &disk) {
+            match holder::place(root, device, &disk) {
                 Ok(Place::There(_) | Place::Free) => {}
                 Err(Obstacle(why)) => return Ok(Some(why)),
             }

@@ -2,6 +2,7 @@ use super::*;
 use crate::block::mbr::Mbr;
 use crate::raid::Member;
 use crate::sys::memory_medium::{Fault, MemoryMedium};
+use crate::sys::recording::Recording;
 
 const MIB: usize = 1 << 20;
 
@@ -109,10 +110,11 @@ fn a_failing_disk_is_an_error_at_each_change() {
 
 #[test]
 fn a_disk_without_room_says_so() {
-    let words = |medium: &MemoryMedium| match place("/dev/sda", medium) {
-        Ok(place) => panic!("{place:?}"),
-        Err(Obstacle(why)) => why,
-    };
+    let words =
+        |medium: &MemoryMedium| match place(&Recording::unpack("").root(), "/dev/sda", medium) {
+            Ok(place) => panic!("{place:?}"),
+            Err(Obstacle(why)) => why,
+        };
     assert!(words(&disk(512)).contains("no unused space of 550 MiB"));
     assert!(
         words(&crate::block::fixture::mbr(0))

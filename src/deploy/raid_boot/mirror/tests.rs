@@ -2,9 +2,11 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
 use farrier_plugin::SilentContext;
+use uuid::Uuid;
 
 use super::*;
 use crate::block::fat_writer::Node;
+use crate::block::gpt;
 use crate::deploy::boot_entry::Signature;
 use crate::deploy::raid_boot::fixture::{DISKS, array, machine, root_array};
 use crate::sys::memory_medium::{Fault, MemoryMedium};
@@ -19,7 +21,7 @@ fn found(recording: &Recording) -> Option<Mirror> {
 }
 
 #[test]
-fn a_mirror_is_known_by_its_name_or_its_file_system() {
+fn a_mirror_is_known_by_its_name() {
     let with = |more: &str| Recording::unpack(&format!("{DISKS}{}{more}", root_array()));
     assert_eq!(found(&with("")), None);
     let members = &["sda2", "nvme0n1p2"];
@@ -33,16 +35,33 @@ fn a_mirror_is_known_by_its_name_or_its_file_system() {
     assert_eq!(names, ["/dev/nvme0n1p2", "/dev/sda2"]);
     // Firmware finds nothing where the metadata is at the start.
     assert_eq!(found(&with(&array("md127", "esp", "1.2", members))), None);
-    let recording = with(&array("md127", "boot", "1.0", members));
-    assert_eq!(found(&recording), None);
-    // One of another name is known by its file system, also once that is empty.
-    let device = recording.root().path("/dev/md127");
-    let file = File::create(&device).unwrap();
-    file.set_len(40 << 20).unwrap();
-    let disk = Disk::open_exclusive(&device).unwrap();
-    blank(&disk).unwrap();
-    drop(disk);
-    assert_eq!(found(&recording).unwrap().device, "/dev/md127");
+}
+
+#[test]
+fn a_mirror_of_another_name_is_known_by_its_partitions_and_its_file_system() {
+    let mirror_of = |kind: Uuid| {
+        let recording = machine();
+        recording.add(&array("md127", "boot", "1.0", &["sda2", "nvme0n1p2"]));
+        let root = recording.root();
+        for name in ["/dev/sda", "/dev/nvme0n1"] {
+            let disk = Disk::open_exclusive(root.path(name)).unwrap();
+            let Table::Gpt(mut table) = Table::read(&disk).unwrap() else {
+                panic!("no GPT");
+            };
+            let added = table.add_in_first_gap(550 << 20, kind, Uuid::new_v4(), "boot");
+            assert_eq!(added.unwrap().number, 2);
+            table.write(&disk).unwrap();
+        }
+        assert_eq!(found(&recording), None);
+        // Also once its file system is empty.
+        let device = root.path("/dev/md127");
+        File::create(&device).unwrap().set_len(40 << 20).unwrap();
+        blank(&Disk::open_exclusive(&device).unwrap()).unwrap();
+        found(&recording).map(|mirror| mirror.device)
+    };
+    assert_eq!(mirror_of(gpt::EFI_SYSTEM).as_deref(), Some("/dev/md127"));
+    // Somebody's data on FAT.
+    assert_eq!(mirror_of(gpt::LINUX_FILE_SYSTEM), None);
 }
 
 #[test]
@@ -178,5 +197,18 @@ fn nothing_is_written_where_one_disk_has_no_room() {
         .modified()
         .unwrap();
     assert_eq!(before, after);
+    assert!(!root.exists("/mdadm.log"));
+}
+
+#[test]
+fn nothing_in_use_is_written_over_whatever_the_table_says() {
+    let recording = machine();
+    let root = recording.root();
+    let before = fs::read(root.path("/dev/sda")).unwrap();
+    recording.add("/sys/block/sda/sda2/holders/dm-0/");
+    let error = make(&root).unwrap_err();
+    let said = error.to_string();
+    assert!(said.contains("/dev/sda2 in use"), "{said}");
+    assert!(fs::read(root.path("/dev/sda")).unwrap() == before);
     assert!(!root.exists("/mdadm.log"));
 }

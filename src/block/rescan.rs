@@ -87,6 +87,15 @@ pub(crate) fn held_in(root: &Root, device: &str, range: &Range<u64>) -> Option<S
     Some(format!("/dev/{}", held.replace('!', "/")))
 }
 
+/// Whether the kernel has partitions of this disk.
+pub(crate) fn shows_partitions(root: &Root, device: &str) -> bool {
+    kernel_name(root, device).is_some_and(|name| {
+        let directory = format!("/sys/class/block/{name}");
+        let mut children = root.names(&directory).into_iter();
+        children.any(|child| root.exists(format!("{directory}/{child}/partition")))
+    })
+}
+
 /// The name that a partition of this device has by convention, for messages: `/dev/sda1`,
 /// `/dev/nvme0n1p1`.
 pub(crate) fn partition_name(device: &str, number: u32) -> String {

@@ -13,7 +13,7 @@ use super::config::Volume;
 use super::error::RaidError;
 use super::layout::{DiskShape, Division};
 use super::mdadm::Creation;
-use super::member_table::{blank, has_partitions, new_table};
+use super::member_table::{Found, blank, found, new_table};
 use crate::block::partition::Partition;
 use crate::block::raid_superblock::Metadata;
 use crate::block::table::Table;
@@ -31,6 +31,9 @@ const METADATA: Metadata = Metadata::V1_2;
 /// A disk that nobody else uses.
 pub(super) trait OpenDisk {
     fn medium(&self) -> &dyn Medium;
+
+    /// Whether the kernel finds partitions on it, by a table of any kind.
+    fn shows_partitions(&self) -> bool;
 
     /// Have the kernel take the table that was written.
     fn take(&self, table: &Table) -> Result<(), DiskError>;
@@ -125,8 +128,9 @@ fn divide(machine: &dyn Machine, divisions: &[Division<'_>]) -> Result<Vec<Table
     let mut with_partitions = Vec::new();
     for (division, disk) in &disks {
         let device = division.disk.device;
-        let found = has_partitions(disk.medium(), division);
-        if found.map_err(|source| table_error(device, source))? {
+        let found = found(disk.medium(), division).map_err(|source| table_error(device, source))?;
+        // The kernel reads tables of more kinds, such as Sun's and those of BSD.
+        if found == Found::Partitions || found == Found::Nothing && disk.shows_partitions() {
             with_partitions.push(device);
         }
     }

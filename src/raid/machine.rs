@@ -1,13 +1,14 @@
 //! The disks of this machine, and its kernel, for making arrays.
 
-use farrier_plugin::Context;
+use farrier_plugin::{Context, chain};
+use tracing::debug;
 
 use super::create::{Machine, OpenDisk};
 use super::error::RaidError;
 use super::mdadm::{self, Creation};
 use crate::block::exclusive;
 use crate::block::partition::Partition;
-use crate::block::rescan::{partition_device, take_partitions};
+use crate::block::rescan::{partition_device, shows_partitions, take_partitions};
 use crate::block::settle::{self, Closing};
 use crate::block::table::Table;
 use crate::sys::block_device::{Disk, DiskError, Medium};
@@ -109,6 +110,14 @@ impl Drop for Look<'_> {
 impl OpenDisk for SystemDisk<'_> {
     fn medium(&self) -> &dyn Medium {
         &self.disk
+    }
+
+    fn shows_partitions(&self) -> bool {
+        // It may still have those of a table that was erased.
+        if let Err(error) = self.disk.reread_partitions() {
+            debug!(error = %chain(&error), "the partition table is not read again");
+        }
+        shows_partitions(self.root, &self.disk.path().to_string_lossy())
     }
 
     fn take(&self, table: &Table) -> Result<(), DiskError> {

@@ -62,23 +62,34 @@ pub(super) fn blank(medium: &dyn Medium, division: &Division<'_>) -> Result<(), 
     medium.flush()
 }
 
-/// Whether the disk has partitions that somebody may want. What a creation left that ended between table and array
-/// is none: a table such as [`new_table`] makes for this division, with nothing in any of its partitions.
-pub(super) fn has_partitions(
-    medium: &dyn Medium,
-    division: &Division<'_>,
-) -> Result<bool, TableError> {
+/// What is on a disk that is to be divided.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Found {
+    /// No partition, by a table of a kind that is read here.
+    Nothing,
+    /// What a creation left that ended between table and array: a table such as [`new_table`] makes for this
+    /// division, with nothing in any of its partitions.
+    Begun,
+    /// Partitions that somebody may want.
+    Partitions,
+}
+
+/// Look for partitions on a disk.
+pub(super) fn found(medium: &dyn Medium, division: &Division<'_>) -> Result<Found, TableError> {
     let table = match Table::read(medium) {
         Ok(table) => table,
         // No partition can be found by it.
-        Err(TableError::Absent { .. } | TableError::Damaged { .. }) => return Ok(false),
+        Err(TableError::Absent { .. } | TableError::Damaged { .. }) => return Ok(Found::Nothing),
         Err(error) => return Err(error),
     };
     let found = table.partitions();
-    if found.is_empty() {
-        return Ok(false);
-    }
-    Ok(!(is_of(&found, division) && are_blank(medium, &found)?))
+    Ok(if found.is_empty() {
+        Found::Nothing
+    } else if is_of(&found, division) && are_blank(medium, &found)? {
+        Found::Begun
+    } else {
+        Found::Partitions
+    })
 }
 
 fn is_of(found: &[Partition], division: &Division<'_>) -> bool {

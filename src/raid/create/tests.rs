@@ -28,6 +28,8 @@ struct Model {
     disks: BTreeMap<&'static str, MemoryMedium>,
     /// The call that fails, and how many there were.
     fails_at: Option<usize>,
+    /// The disk on which the kernel finds a table of another kind.
+    shown: Option<&'static str>,
     calls: Cell<usize>,
     made: RefCell<Vec<(String, Vec<String>)>>,
 }
@@ -40,6 +42,7 @@ impl Model {
                 .map(|(name, content)| (name, MemoryMedium::of(content, 512)))
                 .collect(),
             fails_at: None,
+            shown: None,
             calls: Cell::new(0),
             made: RefCell::default(),
         }
@@ -110,6 +113,10 @@ fn failure(path: &str, source: io::Error) -> DiskError {
 impl OpenDisk for ModelDisk<'_> {
     fn medium(&self) -> &dyn Medium {
         self.medium
+    }
+
+    fn shows_partitions(&self) -> bool {
+        self.model.shown == Some(self.name)
     }
 
     fn take(&self, _table: &Table) -> Result<(), DiskError> {
@@ -289,6 +296,21 @@ fn a_disk_with_a_partition_in_the_way_keeps_all_disks_as_they_are() {
         assert!(model.contents() == before);
         assert!(model.made.borrow().is_empty());
     }
+}
+
+#[test]
+fn partitions_of_a_table_that_only_the_kernel_reads_are_in_the_way() {
+    let model = Model {
+        shown: Some(NAMES[0]),
+        ..Model::used()
+    };
+    let before = model.contents();
+    let error = run(&model, DiskLabel::Gpt).unwrap_err().to_string();
+    assert!(
+        error.starts_with("Partitions detected on devices /dev/sda during RAID config"),
+        "{error}"
+    );
+    assert!(model.contents() == before);
 }
 
 #[test]

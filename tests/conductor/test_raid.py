@@ -72,6 +72,7 @@ def test_a_system_on_a_mirror_boots_with_each_of_its_disks(pair, disk_image):
         assert alone.entry_partition == guid, alone.text
 
 
+@pytest.mark.full
 def test_arrays_that_fell_apart_are_deleted(pair):
     """Both halves have been written alone since the last test, and neither is what the other takes it for."""
     node = pair
@@ -91,6 +92,20 @@ def test_arrays_that_fell_apart_are_deleted(pair):
         assert partition['size'] * 512 == (DISK_MIB - 552) * MIB
 
 
+@pytest.mark.full
+def test_a_partition_image_on_a_mirror(pair, partition_image):
+    """On the array of the last test. The EFI system partition that its layout has is the mirror outside."""
+    node, server = pair, pair.server
+    node.provide()
+    node.deploy(partition_image.partition_info(root_gb=1, swap_mb=64), config_drive('a part of an array'))
+    seen = started(server, 'a part of an array', server.console.mark_of_last_start())
+    root, esp = seen.arrays['root'], seen.arrays['esp']
+    assert (root.level, root.missing, esp.level, esp.metadata, esp.missing) == ('raid1', 0, 'raid1', '1.0', 0)
+    assert seen.root.startswith(f'{root.device}p') and seen.efi == esp.device, seen.text
+    assert f'swap: /dev/{root.device}p' in seen.text
+    assert seen.entry_partition in [efi_partition(disk) for disk in server.disks]
+
+
 SERIALS = ['FIRST', 'SECOND', 'THIRD', 'FOURTH']
 
 
@@ -104,6 +119,7 @@ def four(lab):
         yield node
 
 
+@pytest.mark.full
 def test_a_deploy_template_makes_two_arrays_of_four_disks(lab, four, disk_image):
     """A mirror for the system and what is left as RAID 5, created and used in one start of the agent, of disks that
     were in other servers: each is half of a mirror, and both mirrors have the name of the one that is to be.
@@ -133,6 +149,23 @@ def test_a_deploy_template_makes_two_arrays_of_four_disks(lab, four, disk_image)
     assert len(seen.arrays['data'].members) == 4
     assert seen.root.startswith(f'{seen.arrays["root"].device}p') and seen.efi == seen.arrays['esp'].device
     assert seen.entry_partition in [efi_partition(disk) for disk in server.disks]
+
+
+@pytest.mark.full
+def test_a_protected_volume_survives_its_neighbour(four, disk_image):
+    """An operator keeps `data` while the system's volume beside it is made and deployed anew."""
+    node, server = four, four.server
+    node.undeploy()
+    node.update(**{'properties/skip_block_devices': [{'volume_name': 'data'}]})
+    node.manage()
+    kept = [partitions(disk) for disk in server.disks]
+    node.clean(DELETE, CREATE)
+    assert [partitions(disk) for disk in server.disks] == kept
+    node.provide()
+    node.deploy(disk_image, config_drive('beside data'))
+    seen = started(server, 'beside data', server.console.mark_of_last_start())
+    assert seen.arrays['data'].level == 'raid5' and len(seen.arrays['data'].members) == 4, seen.text
+    assert seen.root.startswith(f'{seen.arrays["root"].device}p')
 
 
 # What the kernel has of arrays, whatever the agent thinks.
@@ -208,6 +241,14 @@ def test_all_faults_of_a_configuration_are_named_at_once(faulty):
     assert faulty.server.disks[0].is_zero(0, MIB)
 
 
+@pytest.mark.full
+def test_a_volume_larger_than_its_disks_is_refused(faulty):
+    error = fails_to_create(faulty, {**mirror_of('FIRST', 'SECOND'), 'size_gb': 5})
+    assert 'Failed to create partitions on /dev/vda' in error and 'nothing was written to any disk' in error
+    assert 'size_gb' in error, error
+    assert all(faulty.server.disks[number].is_zero(0, MIB) for number in (0, 1))
+
+
 def test_a_disk_that_fails_while_an_array_is_created(faulty, hand):
     """It is named, and no array of what is left of it runs on. The next cleaning, with another disk, succeeds."""
     error = fails_to_create(faulty, mirror_of('FIRST', 'FOURTH'))
@@ -244,8 +285,8 @@ def logged(lab):
         yield node, [disk.write_logs()[0] for disk in node.server.disks]
 
 
-@pytest.mark.parametrize('written', [(False, False), pytest.param((True, False), marks=pytest.mark.full)],
-                         ids=['no-superblock', 'one-superblock'])
+@pytest.mark.full
+@pytest.mark.parametrize('written', [(False, False), (True, False)], ids=['no-superblock', 'one-superblock'])
 def test_power_cut_between_partitions_and_array(lab, logged, written):
     """The disks as they were then: with partitions, and no array or half of one. The next cleaning makes it, by
     itself.

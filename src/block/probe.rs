@@ -26,6 +26,8 @@ pub(crate) struct FileSystem {
     /// What of it lies on another device, in words that go on with "lies on another device"; the kernel would
     /// look for that among all that the machine has, and may write there.
     pub elsewhere: Option<&'static str>,
+    /// Features of ext4 and XFS that nobody may read it without knowing, as its superblock has them.
+    pub features: u32,
 }
 
 /// The file system that starts at this byte; `None` where it is none of the known kinds.
@@ -54,6 +56,7 @@ pub(crate) fn file_system(
         uuid: Some(fat.serial().to_owned()),
         largest_block: fat.sector_size(),
         elsewhere: None,
+        features: 0,
     }))
 }
 
@@ -65,6 +68,7 @@ fn iso9660(start: &[u8]) -> Option<FileSystem> {
         uuid: None,
         largest_block: 2048,
         elsewhere: None,
+        features: 0,
     })
 }
 
@@ -85,6 +89,7 @@ fn ext(start: &[u8]) -> Option<FileSystem> {
             (has_journal && inode_and_device.0 == [0; 4] || inode_and_device.1 != [0; 4])
                 .then_some("its journal")
         },
+        features: u32::from_le_bytes(four(&superblock[96..])),
     })
 }
 
@@ -103,6 +108,11 @@ fn xfs(start: &[u8]) -> Option<FileSystem> {
         } else {
             None
         },
+        // Version 5 alone has them.
+        features: match superblock[101] & 0xf {
+            5 => u32::from_be_bytes(four(&superblock[216..])),
+            _ => 0,
+        },
     })
 }
 
@@ -112,17 +122,21 @@ fn btrfs(start: &[u8]) -> Option<FileSystem> {
         .get(BTRFS_MAGIC_OFFSET..)?
         .starts_with(BTRFS_MAGIC);
     (is_magic && superblock.len() >= 1024).then(|| {
-        let mut sector = [0; 4];
-        sector.copy_from_slice(&superblock[144..148]);
         FileSystem {
             kind: "btrfs",
             label: text(&superblock[299..555]),
             uuid: uuid(&superblock[32..48]),
-            largest_block: u32::from_le_bytes(sector),
+            largest_block: u32::from_le_bytes(four(&superblock[144..])),
             // How many devices it has.
             elsewhere: (superblock[136..144] != [1, 0, 0, 0, 0, 0, 0, 0]).then_some("a part of it"),
+            features: 0,
         }
     })
+}
+
+/// The first four.
+fn four(bytes: &[u8]) -> [u8; 4] {
+    [bytes[0], bytes[1], bytes[2], bytes[3]]
 }
 
 /// What else can lie in a partition, in words: files are not to be had from it as it is.

@@ -7,10 +7,12 @@ use crate::block::table::Table;
 use crate::block::table_error::TableError;
 use crate::sys::block_device::Medium;
 
-/// The root partition, and the UUID of its file system, by which GRUB and the kernel are to find it.
+/// The root partition, with the UUID of its file system, by which GRUB and the kernel are to find it, and the features
+/// of that ([`probe::FileSystem::features`]).
 pub(super) struct ImageRoot {
     pub(super) partition: Partition,
     pub(super) uuid: String,
+    pub(super) features: u32,
 }
 
 impl ImageRoot {
@@ -24,23 +26,24 @@ impl ImageRoot {
         wanted: &str,
         but: Option<u32>,
     ) -> Result<Option<Self>, TableError> {
-        let mut found: Vec<(Partition, Option<String>)> = Vec::new();
+        let mut found: Vec<(Partition, Option<(String, u32)>)> = Vec::new();
         for partition in table.partitions() {
-            let uuid = probe::file_system(medium, partition.offset, partition.length)?
-                .and_then(|found| found.uuid);
-            let is_named = uuid
-                .as_deref()
-                .is_some_and(|uuid| uuid.eq_ignore_ascii_case(wanted));
+            let system = probe::file_system(medium, partition.offset, partition.length)?
+                .and_then(|found| Some((found.uuid?, found.features)));
+            let is_named = system
+                .as_ref()
+                .is_some_and(|(uuid, _)| uuid.eq_ignore_ascii_case(wanted));
             if Some(partition.number) != but && (is_named || is_of(&partition, wanted)) {
-                found.push((partition, uuid));
+                found.push((partition, system));
             }
         }
         let not_told_apart = |reason| TableError::Damaged { reason };
         match found.as_slice() {
             [] => Ok(None),
-            [(partition, Some(uuid))] => Ok(Some(Self {
+            [(partition, Some((uuid, features)))] => Ok(Some(Self {
                 partition: partition.clone(),
                 uuid: uuid.clone(),
+                features: *features,
             })),
             [(root, None)] => Err(not_told_apart(format!(
                 "the file system of the root partition {} has no UUID by which it could be booted",

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use farrier_plugin::chain;
 
-use crate::block::settle;
+use crate::block::settle::Closing;
 use crate::sys::block_device::{Disk, DiskError};
 use crate::sys::root::Root;
 
@@ -94,9 +94,10 @@ impl Target {
         }
         let is_device = self.disk.is_device();
         // udev looks at a disk once it is unlocked.
+        let closing = is_device.then(|| Closing::of(&Root::system()));
         drop(self.disk);
-        if is_device {
-            settle::wait(&Root::system(), settle::LIMIT);
+        if let Some(closing) = closing {
+            closing.wait(&Root::system());
         }
         let Some(mut new) = self.new else {
             return Ok(());

@@ -56,6 +56,17 @@ pub(in crate::deploy) enum BiosBootError {
         /// The kernel's name of it.
         kind: &'static str,
     },
+    /// GRUB is older than what made the file system.
+    #[error(
+        "The image's GRUB cannot read the image's file system, {kind} with {features}, and would stop at its \
+         prompt: make the file system without these features, or have a newer GRUB in the image"
+    )]
+    Features {
+        /// The kernel's name of the file system.
+        kind: &'static str,
+        /// The features, in words.
+        features: String,
+    },
     /// Not a machine with a BIOS.
     #[error("Partition images are made bootable by BIOS on x86_64 only, not on {machine}")]
     NoBios {
@@ -117,7 +128,8 @@ impl BiosBootError {
             Self::NoGrub { .. }
             | Self::Damaged { .. }
             | Self::TooLarge { .. }
-            | Self::FileSystem { .. } => ErrorKind::InvalidImage,
+            | Self::FileSystem { .. }
+            | Self::Features { .. } => ErrorKind::InvalidImage,
             Self::Menu(error) => error.kind(),
             Self::Compression(_)
             | Self::NoBios { .. }

@@ -1,6 +1,6 @@
 //! The files of GRUB for BIOS in an image, as its packages lay them.
 
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::error::BiosBootError;
 use crate::deploy::image_boot::file_tree::{FileTree, Kind, is_file, small_file};
@@ -129,7 +129,10 @@ impl GrubFiles {
         let variables = format!("{grub}/{VARIABLES}");
         if image.kind(&variables)?.is_none() {
             let block = format!("{VARIABLES_START:#<VARIABLES_SIZE$}");
-            image.write(&variables, &mut block.as_bytes())?;
+            // A link onto an EFI system partition, as packages of Fedora and RHEL leave it, leads nowhere here.
+            if let Err(error) = image.write(&variables, &mut block.as_bytes()) {
+                warn!(path = variables, %error, "GRUB has no variables to keep, and boots without");
+            }
         }
         Ok(())
     }

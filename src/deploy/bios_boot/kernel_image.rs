@@ -54,6 +54,7 @@ pub(super) fn flat(file: &[u8]) -> Result<Vec<u8>, &'static str> {
         .and_then(|end| file.get(table..end))
         .ok_or(SHORT)?;
     let mut memory = Vec::new();
+    let mut left = (END - ADDRESS) as usize;
     for section in table.chunks_exact(SECTION) {
         let field = |offset| u32_at(section, offset).ok_or(SHORT);
         let (kind, flags, size) = (field(4)?, field(8)?, field(20)?);
@@ -65,6 +66,10 @@ pub(super) fn flat(file: &[u8]) -> Result<Vec<u8>, &'static str> {
         if kind == ZEROS {
             continue;
         }
+        // Else a table of thousands of sections, each over the other, would take its time.
+        left = left
+            .checked_sub(place.len())
+            .ok_or("its sections lie over each other")?;
         let offset = field(16)? as usize;
         let content = offset
             .checked_add(place.len())
@@ -153,6 +158,10 @@ mod tests {
             (&[(0x67ffd, Ok(b"code"))], "outside of GRUB's memory"),
             (&[(0x9000, Err(u32::MAX))], "outside of GRUB's memory"),
             (&[(u32::MAX, Err(1))], "outside of GRUB's memory"),
+            (
+                &[(0x9000, Ok(&[0; 0x30000][..])), (0x9000, Ok(&[0; 0x30000]))],
+                "lie over each other",
+            ),
             (&[(0x9000, Err(0))], "neither code nor data"),
             (&[], "neither code nor data"),
         ] {

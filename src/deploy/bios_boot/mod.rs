@@ -11,6 +11,7 @@ mod error;
 pub(super) mod fuzzing;
 mod grub_files;
 mod kernel_image;
+mod known_features;
 mod module_list;
 
 use farrier_plugin::Context;
@@ -22,6 +23,7 @@ use self::grub_files::GrubFiles;
 use self::module_list::ModuleList;
 use super::image_boot::file_tree::FileTree;
 use super::image_boot::grub;
+use super::image_root::ImageRoot;
 use super::image_tree::{Access, ImageTree};
 use crate::block::table::Table;
 use crate::sys::block_device::Medium;
@@ -76,7 +78,7 @@ impl GrubDevice {
 }
 
 impl BootFiles {
-    /// Take them from the image on this partition (`/dev/sda2`), whose file system has this UUID, and have the
+    /// Take them from the image on this partition (`/dev/sda2`), that is this root, and have the
     /// image ready to be booted by them: GRUB's modules in its `/boot/grub`, and a menu. Nobody may have the
     /// partition open.
     ///
@@ -85,7 +87,7 @@ impl BootFiles {
     /// written.
     pub(super) fn of_image(
         partition: &str,
-        root_uuid: &str,
+        root: &ImageRoot,
         device: &GrubDevice,
         context: &dyn Context,
     ) -> Result<Self, BiosBootError> {
@@ -96,7 +98,7 @@ impl BootFiles {
         }
         let mut image = ImageTree::open(partition, Access::Writable, context)?;
         let kind = image.kind();
-        let files = Self::take(&mut image, kind, root_uuid, device)?;
+        let files = Self::take(&mut image, (kind, root.features), &root.uuid, device)?;
         // What they lead to is on the medium before any of them is.
         image.close()?;
         Ok(files)
@@ -104,7 +106,7 @@ impl BootFiles {
 
     fn take(
         image: &mut dyn FileTree,
-        file_system: &'static str,
+        (file_system, features): (&'static str, u32),
         root_uuid: &str,
         device: &GrubDevice,
     ) -> Result<Self, BiosBootError> {
@@ -130,7 +132,16 @@ impl BootFiles {
         wanted.push("biosdisk");
         let mut modules = Vec::new();
         for name in list.closure(&wanted) {
-            modules.push(files.read(image, &format!("{name}.mod"))?);
+            let content = files.read(image, &format!("{name}.mod"))?;
+            if name == module
+                && let Some(features) = known_features::unknown(file_system, &content, features)
+            {
+                return Err(BiosBootError::Features {
+                    kind: file_system,
+                    features,
+                });
+            }
+            modules.push(content);
             if modules.iter().map(Vec::len).sum::<usize>() > core_image::LARGEST_CONTENT {
                 return Err(damaged("moddep.lst", format!("{module} needs too much")));
             }

@@ -73,7 +73,7 @@ fn sector(bytes: &[(usize, u8)]) -> Vec<u8> {
 }
 
 fn take(image: &mut MemoryTree) -> Result<BootFiles, BiosBootError> {
-    BootFiles::take(image, "ext4", ROOT, &GPT_2)
+    BootFiles::take(image, ("ext4", 0), ROOT, &GPT_2)
 }
 
 #[test]
@@ -110,6 +110,11 @@ fn what_an_image_has_is_put_together_and_in_place() {
     let menu = image.text("/boot/grub/grub.cfg").unwrap();
     assert!(menu.contains(&format!("linux /boot/vmlinuz-6.1 root=UUID={ROOT} ro")));
 
+    // A link that leads nowhere, for which nothing is left to be done.
+    let mut link = self::image();
+    link.link("/boot/grub/grubenv", "grubenv");
+    take(&mut link).unwrap();
+
     // What holds the same stays.
     image.written.clear();
     image.put("/boot/grub/i386-pc/normal.mod", b"of another version");
@@ -129,7 +134,7 @@ fn the_places_of_other_distributions() {
         is_gpt: false,
         number: 4,
     };
-    let files = BootFiles::take(&mut suse, "xfs", ROOT, &device).unwrap();
+    let files = BootFiles::take(&mut suse, ("xfs", 0), ROOT, &device).unwrap();
     let content = core_image::unpacked(files.core.bytes(), 0x100);
     let content = String::from_utf8_lossy(&content);
     assert!(
@@ -197,7 +202,20 @@ fn what_is_missing_or_not_as_it_should_be_is_named() {
     let error = take(&mut image).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidImage);
     assert!(error.to_string().contains("/boot/grub/grub.cfg"), "{error}");
-    let error = BootFiles::take(&mut image, "vfat", ROOT, &GPT_2).unwrap_err();
+    let mut old = self::image();
+    let module = [&[0xa9][..], &u32::to_le_bytes(!0x1_03d6)].concat();
+    old.put(&format!("{PLACE}/ext2.mod"), &module);
+    let error = BootFiles::take(&mut old, ("ext4", 0x22c6), ROOT, &GPT_2).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidImage);
+    assert!(
+        error
+            .to_string()
+            .contains("ext4 with metadata_csum_seed, and would stop"),
+        "{error}"
+    );
+    assert_eq!(old.written, [""; 0]);
+    BootFiles::take(&mut old, ("ext4", 0x2c6), ROOT, &GPT_2).unwrap();
+    let error = BootFiles::take(&mut image, ("vfat", 0), ROOT, &GPT_2).unwrap_err();
     assert!(
         error.to_string().contains("vfat: make the image of ext4"),
         "{error}"

@@ -35,8 +35,7 @@ pub(super) fn install(
         number: root.partition.number,
     };
     let [partition] = disk.let_go(device, &table, [&root.partition])?;
-    let files =
-        BootFiles::of_image(&partition, &root.uuid, &grub_device, context).map_err(error)?;
+    let files = BootFiles::of_image(&partition, &root, &grub_device, context).map_err(error)?;
     let disk = target::open(device, context)?;
     files.install(&*disk, &table).map_err(error)?;
     info!(

@@ -37,7 +37,7 @@ fn a_core_image_is_as_grub_mkimage_makes_it() {
     for (file_system, module) in [("ext4", "ext2"), ("xfs", "xfs"), ("btrfs", "btrfs")] {
         for (is_gpt, table) in [(true, "gpt"), (false, "msdos")] {
             let device = GrubDevice::Partition { is_gpt, number: 3 };
-            let files = BootFiles::take(&mut image, file_system, ROOT, &device).unwrap();
+            let files = BootFiles::take(&mut image, (file_system, 0), ROOT, &device).unwrap();
             let ours = files.core.bytes();
             let file = tempfile::NamedTempFile::new().unwrap();
             let arguments = [

@@ -14,6 +14,7 @@ pub(crate) use self::deletion::Deletion;
 use self::machine::{Machine, System, superblocks, wipe};
 use self::survey::{Found, Survey, key};
 use super::error::RaidError;
+use super::member_mark;
 use crate::block::holders;
 use crate::block::list::ListedDevice;
 use crate::block::raid_superblock::RaidSuperblock;
@@ -232,9 +233,9 @@ impl Pass<'_> {
             .map(|found| found.key.as_str())
             .collect();
         let name = &member.device.name;
-        let outcome = self
-            .machine
-            .with_medium(name, &mut |medium| remove(medium, &to_go));
+        let outcome = self.machine.with_medium(name, &mut |medium| {
+            remove(medium, &to_go, member.is_partition())
+        });
         match outcome {
             Ok(()) => info!(device = name, "is no member of an array any more"),
             Err(why) => self.fail(
@@ -285,6 +286,12 @@ impl Pass<'_> {
         let holders = on_it.iter().copied().filter(|other| is_holder(other));
         let (maps, others): (Vec<_>, Vec<_>) = holders.partition(|holder| holder.kind == "part");
         self.machine.take_apart(survey.stack().top_first(others));
+        // The table goes first: partitions without their marks would be taken for somebody's after a power cut. Maps
+        // of partitions keep it until they are gone.
+        let is_free = maps.is_empty();
+        if is_free && !self.wipe_table(name)? {
+            return Ok(());
+        }
         let mut is_whole = true;
         for part in &parts {
             self.demand_wanted()?;
@@ -300,12 +307,7 @@ impl Pass<'_> {
             return Ok(());
         }
         self.machine.take_apart(maps);
-        self.demand_wanted()?;
-        if let Err(why) = wipe(self.machine, name) {
-            self.fail(
-                format!("the partition table of {name} could not be removed"),
-                &why,
-            );
+        if !is_free && !self.wipe_table(name)? {
             return Ok(());
         }
         self.machine.reread(name);
@@ -313,21 +315,40 @@ impl Pass<'_> {
         self.blanks.remove(name);
         Ok(())
     }
+
+    /// Whether the metadata of a disk itself is gone now.
+    fn wipe_table(&mut self, disk: &str) -> Result<bool, RaidError> {
+        self.demand_wanted()?;
+        let outcome = wipe(self.machine, disk);
+        if let Err(why) = &outcome {
+            self.fail(
+                format!("the partition table of {disk} could not be removed"),
+                why,
+            );
+        }
+        Ok(outcome.is_ok())
+    }
 }
 
 /// Make zeros of the superblocks of these arrays and see that none of them is left.
-fn remove(medium: &dyn Medium, to_go: &BTreeSet<&str>) -> Result<(), String> {
+///
+/// A partition is marked before: should the power fail now, its disk is still known to be one to blank.
+fn remove(medium: &dyn Medium, to_go: &BTreeSet<&str>, is_partition: bool) -> Result<(), String> {
     let find = || {
         let read = |offset, length| {
             let mut data = vec![0; length];
             medium.read_at(offset, &mut data).ok().map(|()| data)
         };
-        let mut all = RaidSuperblock::all(medium.size(), medium.logical_block_size(), &read);
-        all.retain(|superblock| to_go.contains(key(superblock).as_str()));
-        all
+        RaidSuperblock::all(medium.size(), medium.logical_block_size(), &read)
+            .into_iter()
+            .partition(|superblock| to_go.contains(key(superblock).as_str()))
     };
-    let found = find();
-    for superblock in &found {
+    let (found, others): (Vec<_>, Vec<_>) = find();
+    let mut done = 0;
+    if is_partition && !found.is_empty() && others.is_empty() {
+        done = member_mark::replace(medium).map_err(|error| chain(&error))?;
+    }
+    for superblock in found.iter().filter(|left| left.place.end > done) {
         let length = superblock.place.end - superblock.place.start;
         medium
             .zero_range(superblock.place.start, length)
@@ -336,7 +357,7 @@ fn remove(medium: &dyn Medium, to_go: &BTreeSet<&str>) -> Result<(), String> {
     if !found.is_empty() {
         medium.flush().map_err(|error| chain(&error))?;
     }
-    match find().first() {
+    match find().0.first() {
         None => Ok(()),
         Some(left) => Err(format!(
             "that of version {} at byte {} is still there after it was removed; replace the disk",

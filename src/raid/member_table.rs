@@ -1,9 +1,12 @@
 //! The partition table of a disk with members of arrays: as parted makes it for the reference, so that a node that
 //! either has made looks the same to the other.
 
+use std::ops::Range;
+
 use uuid::Uuid;
 
 use super::layout::Division;
+use super::member_mark;
 use crate::block::boot_mode::DiskLabel;
 use crate::block::gpt::{self, Gpt};
 use crate::block::mbr::{self, Mbr};
@@ -46,7 +49,7 @@ pub(super) fn new_table(medium: &dyn Medium, division: &Division<'_>) -> Result<
 
 /// Make the places zeros where superblocks may lie, of the disk and of the partitions to come: what was there before
 /// must be found in no partition, or udev and mdadm would make an array or a volume of it as soon as the table is
-/// there.
+/// there. Each partition to come gets its mark.
 pub(super) fn blank(medium: &dyn Medium, division: &Division<'_>) -> Result<(), DiskError> {
     let of_disk = superblocks::places(medium.size());
     let of_places = division.places.iter().flat_map(|place| {
@@ -59,6 +62,9 @@ pub(super) fn blank(medium: &dyn Medium, division: &Division<'_>) -> Result<(), 
             medium.zero_range(range.start, end - range.start)?;
         }
     }
+    for place in &division.places {
+        member_mark::write(medium, place.offset)?;
+    }
     medium.flush()
 }
 
@@ -68,7 +74,7 @@ pub(super) enum Found {
     /// No partition, by a table of a kind that is read here.
     Nothing,
     /// What a creation left that ended between table and array: a table such as [`new_table`] makes for this
-    /// division, with nothing in any of its partitions.
+    /// division, with nothing but its mark in each of its partitions.
     Begun,
     /// Partitions that somebody may want.
     Partitions,
@@ -85,7 +91,7 @@ pub(super) fn found(medium: &dyn Medium, division: &Division<'_>) -> Result<Foun
     let found = table.partitions();
     Ok(if found.is_empty() {
         Found::Nothing
-    } else if is_of(&found, division) && are_blank(medium, &found)? {
+    } else if is_of(&found, division) && are_unused(medium, &found)? {
         Found::Begun
     } else {
         Found::Partitions
@@ -105,9 +111,11 @@ fn is_of(found: &[Partition], division: &Division<'_>) -> bool {
         })
 }
 
-/// Whether these partitions hold nothing where a file system, an array or a volume would be known by.
-fn are_blank(medium: &dyn Medium, partitions: &[Partition]) -> Result<bool, DiskError> {
+/// Whether these partitions hold a mark, and nothing else where a file system, an array or a volume would be known by.
+fn are_unused(medium: &dyn Medium, partitions: &[Partition]) -> Result<bool, DiskError> {
     const PIECE: u64 = 64 << 10;
+    const MARK: Range<usize> =
+        member_mark::PLACE as usize..member_mark::PLACE as usize + member_mark::LENGTH;
     let mut buffer = vec![0; PIECE as usize];
     for partition in partitions {
         for range in superblocks::places(partition.length) {
@@ -116,6 +124,13 @@ fn are_blank(medium: &dyn Medium, partitions: &[Partition]) -> Result<bool, Disk
             while at < end {
                 let piece = &mut buffer[..(end - at).min(PIECE) as usize];
                 medium.read_at(at, piece)?;
+                if at == partition.offset {
+                    let mark = MARK.start..MARK.end.min(piece.len());
+                    if !piece.get(mark.clone()).is_some_and(member_mark::is_mark) {
+                        return Ok(false);
+                    }
+                    piece[mark].fill(0);
+                }
                 if piece.iter().any(|byte| *byte != 0) {
                     return Ok(false);
                 }

@@ -17,6 +17,7 @@ mod layout;
 mod level;
 mod machine;
 pub(crate) mod mdadm;
+mod member_mark;
 mod member_table;
 mod root_volume;
 mod validation;

@@ -4,18 +4,17 @@ use std::collections::BTreeSet;
 
 use super::machine::Machine;
 use super::survey::{Found, Look};
-use crate::block::boot_mode::{BootMode, DiskLabel};
 use crate::block::list::ListedDevice;
 use crate::block::stack::{is_array, is_holder};
-use crate::block::superblocks;
-use crate::raid::layout::first_member;
+use crate::raid::member_mark;
 
 impl Look<'_> {
     /// The disks that were partitioned for arrays, and carry none: a power cut came in between.
     ///
-    /// What shows it: but for those that firmware boots by, no partition holds anything that is known, and either
-    /// the first begins where the reference lets arrays begin, or all of them are zeros at both ends, as this agent
-    /// makes them before the table is there. Their type tells nothing: it is that of file systems.
+    /// What shows it: every partition but those that firmware boots by has the mark of a partition for an array, and
+    /// nothing that is known. That the reference makes its first member at 551 MiB, or that partitions are zeros at
+    /// their ends, shows nothing: a system disk with an EFI system partition of 550 MiB and an encrypted
+    /// partition behind it is as much.
     pub(super) fn half_made(&self, machine: &dyn Machine, arrays: &[Found]) -> BTreeSet<String> {
         let has_array =
             |disk: &ListedDevice| arrays.iter().any(|found| found.disks.contains(&disk.kname));
@@ -65,19 +64,11 @@ impl Look<'_> {
             .zip(types)
             .filter(|(_, kind)| !OF_FIRMWARE.contains(&kind.as_str()))
             .peekable();
-        let Some((first, _)) = members.peek() else {
-            return false;
-        };
-        let start = root.number(format!("/sys/class/block/{}/start", first.kname));
-        // An MBR's first partition begins at this one's place on every disk.
-        let starts =
-            [BootMode::Uefi, BootMode::Bios].map(|mode| first_member(mode, DiskLabel::Gpt));
-        let begins_there = start.is_some_and(|sectors| starts.contains(&(sectors * 512)));
-        members.all(|(part, _)| {
-            let contents = self.contents.get(part.kname.as_str());
-            contents.is_some_and(|contents| contents.kind.is_none())
-                && (begins_there || is_blank(machine, part))
-        })
+        members.peek().is_some()
+            && members.all(|(part, _)| {
+                let contents = self.contents.get(part.kname.as_str());
+                contents.is_some_and(|contents| contents.kind.is_none()) && is_marked(machine, part)
+            })
     }
 }
 
@@ -86,16 +77,8 @@ const OF_FIRMWARE: [&str; 2] = [
     "c12a7328-f81f-11d2-ba4b-00a0c93ec93b",
     "21686148-6449-6e6f-744e-656564454649",
 ];
-/// Whether both ends are zeros: whatever a partition can hold begins or ends with something.
-fn is_blank(machine: &dyn Machine, part: &ListedDevice) -> bool {
-    const PIECE: u64 = 1 << 20;
-    let mut ends = superblocks::ends(part.device.size).into_iter();
-    ends.all(|end| {
-        let mut starts = end.clone().step_by(PIECE as usize);
-        starts.all(|start| {
-            let length = PIECE.min(end.end - start) as usize;
-            let data = machine.read(&part.device.name, start, length);
-            data.is_some_and(|data| data.iter().all(|byte| *byte == 0))
-        })
-    })
+
+fn is_marked(machine: &dyn Machine, part: &ListedDevice) -> bool {
+    let found = machine.read(&part.device.name, member_mark::PLACE, member_mark::LENGTH);
+    found.is_some_and(|found| member_mark::is_mark(&found))
 }

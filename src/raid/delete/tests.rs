@@ -281,17 +281,54 @@ fn a_disk_with_partitions_for_arrays_is_told_from_one_that_is_used() {
     };
     used.contents.insert("sdd2".to_owned(), ext4);
     assert!(kept(&used));
-    // Something that nobody knows is on the second.
+    // Nothing says that the second was for an array: it can be encrypted, or a database's.
     let mut used = plan([LINUX[0]; 2]);
-    used.disks.get_mut("sdd").unwrap()[(PARTS[1].0 + 5) as usize] = 1;
+    let place = (PARTS[1].0 + member_mark::PLACE) as usize;
+    let content = used.disks.get_mut("sdd").unwrap();
+    content[place..place + member_mark::LENGTH].fill(0x5a);
     assert!(kept(&used));
+    // So it is with zeros at both ends of all, and with the places that the reference chooses.
+    for byte in [0, 0x5a] {
+        let mut used = plan([LINUX[0]; 2]);
+        for (start, size) in PARTS {
+            used.disks.get_mut("sdd").unwrap()[start as usize..(start + size) as usize].fill(byte);
+        }
+        for starts in [1, 8, 551] {
+            used.starts = Some(starts << 20);
+            assert!(kept(&used), "{byte} {starts}");
+        }
+    }
     assert!(kept(
         &plan([LINUX[0]; 2]).skipping(json!([{"name": "/dev/sdd"}]))
     ));
-    // Where the reference begins, it need not be zeros.
-    let mut there = used.clone();
-    there.starts = Some(551 << 20);
-    assert!(!kept(&there));
+}
+
+/// After a power cut at any moment of a deletion the next one makes blank what this one would have.
+#[test]
+fn a_deletion_that_is_cut_off_at_any_moment_is_completed_by_the_next() {
+    let linux = |count| Contents {
+        partition_types: vec![LINUX[0].to_owned(); count],
+        ..Contents::default()
+    };
+    for metadata in [Metadata::V1_0, Metadata::V1_1, Metadata::V1_2] {
+        let mut plan = Plan::default()
+            .disk("sda", 2)
+            .member("sda1", metadata, "root", 1)
+            .member("sda2", metadata, "data", 2);
+        plan.contents.insert("sda".to_owned(), linux(2));
+        let (machine, outcome) = plan.delete();
+        outcome.unwrap();
+        let mut moments = Vec::new();
+        machine.media["sda"].replay(|_, content| moments.push(content.to_vec()));
+        assert!(moments.len() > 6);
+        for (number, content) in moments.into_iter().enumerate() {
+            let mut next = plan.clone();
+            next.disks.insert("sda", content);
+            let (machine, outcome) = next.delete();
+            outcome.unwrap();
+            assert!(is_blank(&machine, "sda"), "{metadata} {number}");
+        }
+    }
 }
 
 #[test]

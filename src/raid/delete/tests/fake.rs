@@ -15,6 +15,7 @@ use crate::block::skip::SkipList;
 use crate::raid::delete::machine::Machine;
 use crate::raid::delete::{Deletion, delete_from};
 use crate::raid::error::RaidError;
+use crate::raid::member_mark;
 use crate::sys::block_device::{DiskError, Medium};
 use crate::sys::memory_medium::{Fault, MemoryMedium};
 use crate::sys::recording::Recording;
@@ -327,6 +328,8 @@ impl Plan {
         let content = self.disks.get_mut(disk).unwrap();
         for (start, size) in PARTS {
             content[start as usize..(start + size) as usize].fill(0);
+            let mark = member_mark::mark();
+            content[(start + member_mark::PLACE) as usize..][..mark.len()].copy_from_slice(&mark);
         }
         self
     }

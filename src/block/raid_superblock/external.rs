@@ -44,7 +44,8 @@ pub(super) fn imsm(size: u64, block: u32, read: Reader<'_>) -> Option<RaidSuperb
         metadata: Metadata::Imsm,
         place: start..anchor + block,
         array: format!("{:08x}", u32_le(data, 40)),
-        name: (data[0x39] > 0)
+        // Of several volumes none is the one.
+        name: (data[0x39] == 1)
             .then(|| data.get(volume..volume + 16).and_then(text))
             .flatten(),
         level: Some(Level::Container),

@@ -1,5 +1,8 @@
 //! What taking arrays apart needs of a machine; a test puts one in memory in its place.
 
+use std::thread;
+use std::time::Instant;
+
 use farrier_plugin::{Context, chain};
 use tracing::{debug, warn};
 
@@ -7,6 +10,7 @@ use crate::block::exclusive::{self, NotOpened};
 use crate::block::list::ListedDevice;
 use crate::block::raid_superblock::RaidSuperblock;
 use crate::block::signatures::{self, Contents, Signature};
+use crate::block::stack::is_array;
 use crate::block::take_apart::take_apart;
 use crate::block::wipe::WipeError;
 use crate::block::{settle, wipe};
@@ -95,12 +99,22 @@ impl Machine for System<'_> {
     }
 
     fn take_apart(&self, holders: Vec<&ListedDevice>) {
+        let arrays = holders.iter().filter(|holder| is_array(holder));
+        let arrays: Vec<String> = arrays.map(|array| array.kname.clone()).collect();
         take_apart(
             self.root,
             holders,
             "so that arrays can be deleted",
             self.context,
         );
+        let deadline = Instant::now() + exclusive::LIMIT;
+        while let Some(array) = arrays.iter().find(|array| is_monitored(self.root, array)) {
+            if Instant::now() >= deadline || self.context.is_cancelled() {
+                warn!(array, "mdmon still runs, and can write superblocks anew");
+                break;
+            }
+            thread::sleep(exclusive::PAUSE);
+        }
     }
 
     fn reread(&self, disk: &str) {
@@ -126,6 +140,13 @@ impl System<'_> {
             }
         })
     }
+}
+
+/// Whether mdmon runs for this container. It writes the superblocks of firmware's arrays, those of a stopped one
+/// too: that its volumes are clean.
+fn is_monitored(root: &Root, kname: &str) -> bool {
+    let process = root.number(format!("/run/mdadm/{kname}.pid"));
+    process.is_some_and(|process| root.is_dir(format!("/proc/{process}")))
 }
 
 /// The superblocks on a device.
@@ -155,5 +176,21 @@ enum NotWiped {
 impl From<WipeError> for NotWiped {
     fn from(error: WipeError) -> Self {
         Self::Wiped(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::recording::Recording;
+
+    #[test]
+    fn a_container_whose_monitor_has_ended_is_not_waited_for() {
+        let recording =
+            Recording::unpack("/run/mdadm/md126.pid = 77\n/run/mdadm/md127.pid = 78\n/proc/77/\n");
+        let root = recording.root();
+        assert!(is_monitored(&root, "md126"));
+        assert!(!is_monitored(&root, "md127"));
+        assert!(!is_monitored(&root, "md0"));
     }
 }

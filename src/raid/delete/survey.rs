@@ -46,11 +46,20 @@ impl Found {
             .unwrap_or_else(|| self.key.clone())
     }
 
+    /// Whether its name is not known, and can be one that is protected: version 0.90 has none.
+    fn may_be_protected(&self) -> bool {
+        self.verdict != RaidVerdict::Keep && self.name.is_none() && self.key.contains(' ')
+    }
+
     /// Whether it is to be deleted and may be.
     pub(super) fn is_to_go(&self) -> bool {
         self.verdict == RaidVerdict::Delete && self.refusal.is_none()
     }
 }
+
+/// Why arrays of firmware stay whose name is not known.
+const UNKNOWN_NAME: &str = "the names of its volumes are not known, and skip_block_devices protects arrays by name; name \
+                            its disks there, or end it by the firmware's setup";
 
 /// All of it.
 pub(super) struct Survey {
@@ -98,8 +107,11 @@ impl Survey {
         for (found, verdict) in arrays.iter_mut().zip(judged) {
             found.verdict = verdict;
         }
+        let by_name = deletion.skipped.volume_names().next().is_some();
         for found in &mut arrays {
-            found.refusal = look.refusal(found);
+            found.refusal = look
+                .refusal(found)
+                .or_else(|| (by_name && found.may_be_protected()).then(|| UNKNOWN_NAME.to_owned()));
         }
         arrays.sort_by_key(|found| {
             let beneath = found.devices.iter().filter_map(|kname| look.device(kname));

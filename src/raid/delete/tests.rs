@@ -333,6 +333,7 @@ fn a_deletion_that_is_cut_off_at_any_moment_is_completed_by_the_next() {
 
 #[test]
 fn arrays_of_firmware_are_ended_too() {
+    let mut were_unknown = 0;
     for case in Written::all() {
         let content = case.ends();
         let mut plan = Plan::default();
@@ -343,7 +344,22 @@ fn arrays_of_firmware_are_ended_too() {
         let (machine, outcome) = plan.delete();
         outcome.unwrap();
         assert!(is_blank(&machine, "sda"), "{}", case.name);
+
+        // One that can be protected by a name that is not known stays.
+        let [superblock] = found(&content, 512).try_into().unwrap();
+        if superblock.metadata.is_external() && superblock.name.is_none() {
+            were_unknown += 1;
+            let plan = plan.skipping(json!([{"volume_name": "data"}]));
+            let (machine, outcome) = plan.delete();
+            let text = ManagerError::from(outcome.unwrap_err()).chain();
+            assert!(
+                text.contains("the names of its volumes are not known"),
+                "{text}"
+            );
+            assert!(machine.media["sda"].log().is_empty());
+        }
     }
+    assert!(were_unknown > 0);
 }
 
 #[test]

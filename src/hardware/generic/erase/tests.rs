@@ -248,6 +248,56 @@ fn members_of_an_array_are_left_out_only_where_the_node_counts_on_it() {
     }
 }
 
+/// A tenant's files lie in the mirror of EFI system partitions beside the array of its root volume.
+#[test]
+fn the_esp_mirror_beside_a_kept_array_is_erased_in_its_own_right() {
+    let node = json!({"raid_config": {"logical_disks": [{"controller": "software"}]}});
+    for (step, is_whole) in [("erase_devices", true), ("erase_devices_metadata", false)] {
+        let machine = Machine::new(&["md0", "md1", "sda", "sdb"], true, no_vendor());
+        let put = |path: String, content: &str| {
+            let path = machine.path("sys/block").join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        };
+        for array in [0, 1] {
+            put(format!("md{array}/md/level"), "raid1");
+            for (disk, base) in [("sda", 32), ("sdb", 48)] {
+                let number = array + 1;
+                let part = format!("{disk}{number}");
+                put(format!("md{array}/slaves/{part}"), "");
+                put(format!("{disk}/{part}/partition"), &number.to_string());
+                put(
+                    format!("{disk}/{part}/dev"),
+                    &format!("8:{}", base + number),
+                );
+                put(format!("{disk}/{part}/size"), &(DISK / 512).to_string());
+                fs::write(machine.path("dev").join(&part), vec![0x5a; DISK]).unwrap();
+            }
+        }
+        let result = machine.run(step, node.clone()).unwrap();
+        if is_whole {
+            assert_eq!(
+                results(&result),
+                [
+                    "/dev/md0 erased",
+                    "/dev/md1 erased",
+                    "/dev/sda skipped",
+                    "/dev/sdb skipped"
+                ]
+            );
+        }
+        for array in ["md0", "md1"] {
+            assert_eq!(machine.is_zero(array), is_whole, "{step} {array}");
+            let beginning = &machine.disk(array)[..4 << 20];
+            assert!(beginning.iter().all(|byte| *byte == 0), "{step} {array}");
+        }
+        // Superblocks of the arrays are there.
+        for kept in ["sda", "sdb", "sda1", "sdb1", "sda2", "sdb2"] {
+            assert!(machine.is_untouched(kept), "{step} {kept}");
+        }
+    }
+}
+
 #[test]
 fn a_vendors_manager_is_asked_first() {
     let vendor = no_vendor().answering(Answer::Null).only_erasing();

@@ -94,6 +94,9 @@ def test_agent_killed_during_a_partition_deployment(lab, node, hand, partition_i
     if moment != 'the image is written':
         server.console.wait_for('making a file system', 60, mark)
         server.throttle(0, MIB // 2)
+    else:
+        # What is said comes before what is done: until then the system that is there still boots.
+        _wait_for_a_part_of_an_image(disk, 60)
     if moment == 'the loaders are copied':
         server.console.wait_for('boot files are put together', 120, mark)
         _wait_for_a_loader(disk, 60)
@@ -190,6 +193,17 @@ def _wait_for_writes(disk, least, timeout):
     while disk.write_log_bytes() < least:
         assert time.monotonic() < deadline, f'{disk.write_log_bytes()} bytes written in {timeout} s'
         time.sleep(0.2)
+
+
+def _wait_for_a_part_of_an_image(disk, timeout):
+    """Until the disk boots nothing any more, and some MiB of the image are on it."""
+    deadline = time.monotonic() + patience(timeout)
+    before = None
+    while before is None or disk.allocated_mib() < before + 8:
+        if before is None and disk.is_zero(0, MIB):
+            before = disk.allocated_mib()
+        assert time.monotonic() < deadline, f'nothing was written within {timeout} s'
+        time.sleep(0.05)
 
 
 def _wait_for_a_loader(disk, timeout):

@@ -43,7 +43,6 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use self::boot_interface::HardwareAddress;
 use self::console::Console;
 use self::message::Message;
 pub(crate) use self::network::gets_no_address;
@@ -52,6 +51,7 @@ use self::supervisor::{Output, Rule, Supervisor};
 use crate::block::settle;
 use crate::command::LAST_EXIT;
 use crate::config::KernelParameters;
+use crate::net::hardware_address::HardwareAddress;
 use crate::sys::boot_times::{self, since_kernel_start};
 use crate::sys::root::Root;
 use crate::sys::run_files::{self, DIRECTORY, LOCKED_DOWN, RESCUED, SETTLED};

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::boot_interface::{HardwareAddress, named_interface};
+use super::boot_interface::named_interface;
 use super::duid;
+use crate::net::hardware_address::HardwareAddress;
 use crate::sys::run_files;
 
 /// The configuration that PID 1 writes for dhcpcd.

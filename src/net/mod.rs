@@ -6,10 +6,12 @@ pub(crate) mod certificate;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+pub(crate) mod hardware_address;
 pub(crate) mod http;
 pub(crate) mod links;
 pub(crate) mod mdns;
 pub(crate) mod ntp;
+pub(crate) mod plan;
 pub(crate) mod proxy;
 pub(crate) mod redirect;
 pub(crate) mod resolver;

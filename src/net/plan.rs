@@ -1,0 +1,124 @@
+//! What the network of this machine is to be, whoever says so: network data on virtual media, or parameters
+//! of the kernel line. Nothing here looks at the machine.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::hardware_address::HardwareAddress;
+
+/// The whole of it. Interfaces in the order in which they can be made: what lies on others comes after them.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Plan {
+    /// Each name once.
+    pub interfaces: Vec<Interface>,
+    /// Name servers, first choice first.
+    pub name_servers: Vec<IpAddr>,
+    /// Domains to search.
+    pub search: Vec<String>,
+}
+
+/// An interface that is there, or that is to be made.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Interface {
+    /// How the others in the plan call it, which is its name in the kernel where it is made here; 1 to 15 bytes of
+    /// visible ASCII without `/`, `:` and `%`. A card keeps the name that udev gave it unless [`Card::Address`] renames.
+    pub name: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Bytes of a packet, 68 to 65535; as it is where nothing is said.
+    pub mtu: Option<u32>,
+    /// The hardware address that it is to have.
+    pub hardware_address: Option<HardwareAddress>,
+    /// How it gets addresses; without any it is brought up and no more.
+    pub addressing: Vec<Addressing>,
+    /// Beside those that follow from its addresses.
+    pub routes: Vec<Route>,
+}
+
+/// What an interface is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// Hardware.
+    Card(Card),
+    /// Several interfaces as one.
+    Bond(Bond),
+    /// One VLAN of another interface.
+    Vlan {
+        /// The interface below it.
+        below: String,
+        /// 1 to 4094.
+        id: u16,
+    },
+}
+
+/// By what a card is known.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Card {
+    /// The hardware address that it was made with, or has.
+    Address {
+        /// Any case.
+        address: HardwareAddress,
+        /// Whether it is renamed to [`Interface::name`] (`ifname=`).
+        renamed: bool,
+    },
+    /// The name that udev gave it.
+    Name,
+    /// Every card that nothing else in the plan names.
+    AnyOther,
+}
+
+/// The settings of a bond, by the kernel's names (Documentation/networking/bonding.rst). What is not set stays the
+/// kernel's default.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Bond {
+    /// Names of the interfaces in it, at least one.
+    pub members: Vec<String>,
+    /// 0 (`balance-rr`) to 6 (`balance-alb`).
+    pub mode: u8,
+    /// How often links are looked at.
+    pub miimon: Option<Duration>,
+    /// How long a link has to be up before it is used.
+    pub up_delay: Option<Duration>,
+    /// How long it has to be down before it is given up.
+    pub down_delay: Option<Duration>,
+    /// `lacp_rate=fast`.
+    pub is_lacp_fast: Option<bool>,
+    /// 0 (`layer2`) to 5 (`vlan+srcmac`).
+    pub hash_policy: Option<u8>,
+    /// Fewest links with which the bond counts as up.
+    pub fewest_links: Option<u32>,
+    /// The member that is used while it has a link.
+    pub primary: Option<String>,
+    /// 0 (`none`), 1 (`active`), 2 (`follow`).
+    pub fail_over_mac: Option<u8>,
+    /// 0 (`stable`), 1 (`bandwidth`), 2 (`count`).
+    pub aggregator_selection: Option<u8>,
+    /// How often ARP probes are sent, and to whom.
+    pub arp_probes: Option<(Duration, Vec<std::net::Ipv4Addr>)>,
+}
+
+/// How an interface gets addresses.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Addressing {
+    /// This one, with the length of its network's prefix.
+    Static(IpNet),
+    /// DHCPv4.
+    Dhcp4,
+    /// DHCPv6, and routes by router advertisements.
+    Dhcp6,
+    /// Router advertisements alone.
+    Advertised,
+}
+
+/// A route through the interface that has it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Route {
+    /// A default route has a prefix of length 0.
+    pub destination: IpNet,
+    /// The next router; none where all of it is on the link.
+    pub gateway: Option<IpAddr>,
+    /// Lower comes first.
+    pub metric: Option<u32>,
+}

@@ -17,6 +17,11 @@ pub(crate) struct Plan {
     pub name_servers: Vec<IpAddr>,
     /// Domains to search.
     pub search: Vec<String>,
+    /// Routes of which nobody said by which interface: by the one that reaches their gateway, once one does.
+    pub routes: Vec<Route>,
+    /// The name in this plan of the interface whose DHCP or advertised default route and names come first
+    /// (`bootdev=`), where somebody said so. Beside it `BOOTIF` does not count.
+    pub first: Option<String>,
 }
 
 /// An interface that is there, or that is to be made.
@@ -31,7 +36,7 @@ pub(crate) struct Interface {
     pub mtu: Option<u32>,
     /// The hardware address that it is to have.
     pub hardware_address: Option<HardwareAddress>,
-    /// How it gets addresses; without any it is brought up and no more.
+    /// How it gets addresses; without any it is brought up and no more, but for IPv6's link-local address.
     pub addressing: Vec<Addressing>,
     /// Beside those that follow from its addresses.
     pub routes: Vec<Route>,
@@ -65,7 +70,10 @@ pub(crate) enum Card {
     },
     /// The name that udev gave it.
     Name,
-    /// Every card that nothing else in the plan names.
+    /// One card that nothing else in the plan names: the one that the machine was booted from where `BOOTIF` names it,
+    /// else the first that has a link.
+    First,
+    /// Every card that nothing else in the plan names. A plan without it leaves them as they are without a plan.
     AnyOther,
 }
 
@@ -108,8 +116,10 @@ pub(crate) enum Addressing {
     Dhcp4,
     /// DHCPv6, and routes by router advertisements.
     Dhcp6,
-    /// Router advertisements alone.
+    /// Router advertisements; DHCPv6 for what is no address, where they say so.
     Advertised,
+    /// As a card that no plan names: DHCPv4, router advertisements and what they lead to.
+    Automatic,
 }
 
 /// A route through the interface that has it.

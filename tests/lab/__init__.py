@@ -5,6 +5,7 @@ from lab.cutter import Cutter
 from lab.disk import Disk
 from lab.hand import Hand
 from lab.image import Image
+from lab.isolated import Isolated
 from lab.lab import Lab
 from lab.node import Node, ProvisionError
 from lab.receiver import Receiver
@@ -13,7 +14,9 @@ from lab.swift import Swift
 from lab.switch import Port, Switch
 from lab.terminal import Terminal
 from lab.time_server import TimeServer
+from lab.trunk import Trunk
 from lab.virtual_media import VirtualMedia
 
-__all__ = ['Agent', 'Cutter', 'Disk', 'Hand', 'Image', 'Lab', 'Node', 'Port', 'ProvisionError',
-           'Receiver', 'Server', 'Swift', 'Switch', 'Terminal', 'TimeServer', 'VirtualMedia']
+__all__ = ['Agent', 'Cutter', 'Disk', 'Hand', 'Image', 'Isolated', 'Lab', 'Node', 'Port',
+           'ProvisionError', 'Receiver', 'Server', 'Swift', 'Switch', 'Terminal', 'TimeServer', 'Trunk',
+           'VirtualMedia']

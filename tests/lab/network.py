@@ -66,9 +66,9 @@ class Network:
         output = _run('ip', 'netns', 'pids', self.namespace)
         return [int(pid) for pid in output.split() if int(pid) != os.getpid()]
 
-    def add_tap(self, name):
+    def add_tap(self, name, bridge=BRIDGE):
         self.ip('tuntap', 'add', 'dev', name, 'mode', 'tap')
-        self.ip('link', 'set', name, 'master', BRIDGE, 'up')
+        self.ip('link', 'set', name, 'master', bridge, 'up')
 
     def remove_tap(self, name):
         self.ip('link', 'delete', name)

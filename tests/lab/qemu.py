@@ -73,9 +73,15 @@ def _cards(hardware, uefi, order):
         if uefi and card['firmware_pxe']:
             # Without QEMU's iPXE ROM the firmware does PXE itself, as most real servers do.
             device += ',romfile='
-        arguments += ['-netdev', f'tap,id=net{number},ifname={card["tap"]},script=no,'
-                                 'downscript=no', '-device', device]
+        arguments += ['-netdev', f'{_wire(card)},id=net{number}', '-device', device]
     return arguments
+
+
+def _wire(card):
+    if not card['wire']:
+        return f'tap,ifname={card["tap"]},script=no,downscript=no'
+    return (f'dgram,local.type=unix,local.path={card["wire"]["card"]},'
+            f'remote.type=unix,remote.path={card["wire"]["switch"]}')
 
 
 def _disks(hardware, folder, order):

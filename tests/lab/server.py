@@ -11,6 +11,7 @@ import time
 import uuid
 from pathlib import Path
 
+from lab import network
 from lab.console import Console
 from lab.disk import Disk, DiskFile
 from lab.patience import patience
@@ -28,11 +29,13 @@ class Server:
     A direct boot under BIOS gets both without their compression (see `lab.unpacked`), unless they
     are to be as they are shipped. `card_model` is QEMU's name of a network card, or one for each card.
     With `secure_boot` the firmware has Microsoft's keys and starts nothing without their signature.
+    `bridge` is where its cards are plugged in; with `trunk` it is a `Trunk` that takes and brings their frames.
     """
 
     def __init__(self, lab, name, *, disks=None, firmware='bios', boot='direct', cards=1,
                  card_model='virtio-net-pci', memory_mib=768, cpus=1, firmware_pxe=False,
-                 parameters='', arguments=(), cpu=None, as_shipped=False, secure_boot=False):
+                 parameters='', arguments=(), cpu=None, as_shipped=False, secure_boot=False,
+                 bridge=network.BRIDGE, trunk=False):
         if firmware not in FIRMWARES or boot not in BOOTS:
             raise ValueError(f'firmware is one of {FIRMWARES}, boot one of {BOOTS}')
         if secure_boot and (firmware, boot) != ('uefi', 'vmedia'):
@@ -45,6 +48,7 @@ class Server:
         self.folder: Path = lab.run.servers / name
         self.console = Console(self.folder / 'console.log')
         self._lab = lab
+        self._bridge = None if trunk else bridge
         self._parameters = parameters
         self._direct = None
         self._hardware = dict(memory_mib=memory_mib, cpus=cpus, arguments=list(arguments),
@@ -68,7 +72,8 @@ class Server:
         for disk in self.disks:
             disk.make()
         for card in self.cards:
-            self._lab.network.add_tap(card['tap'])
+            if self._bridge:
+                self._lab.network.add_tap(card['tap'], self._bridge)
         self._describe()
 
     def remove(self):
@@ -76,7 +81,8 @@ class Server:
         self.power_off()
         (self.folder / 'server.json').unlink()
         for card in self.cards:
-            self._lab.network.remove_tap(card['tap'])
+            if self._bridge:
+                self._lab.network.remove_tap(card['tap'])
         self.keep_logs()
         shutil.rmtree(self.folder)
 
@@ -214,7 +220,9 @@ class Server:
     def _card(self, number, model, firmware_pxe):
         digest = hashlib.sha256(f'{self.name}/{number}'.encode()).hexdigest()
         mac = '52:54:00:' + ':'.join(digest[i:i + 2] for i in (0, 2, 4))
-        return {'mac': mac, 'model': model, 'tap': f'tap{digest[:8]}',
+        # Where the card and the switch at the wire's other end take datagrams in.
+        wire = {end: str(self.folder / f'{end}{number}.sock') for end in ('card', 'switch')}
+        return {'mac': mac, 'model': model, 'tap': f'tap{digest[:8]}', 'wire': None if self._bridge else wire,
                 'firmware_pxe': firmware_pxe}
 
     def _describe(self):

@@ -26,13 +26,7 @@ class VirtualMedia:
             file.truncate(STICK_KIB * 1024)
         _run('mkfs.vfat', '-n', PARAMETERS_LABEL, self._stick)
         _run('mcopy', '-i', self._stick, text, '::parameters.txt')
-        content = folder / f'{name}.disc'
-        content.mkdir()
-        for path, lines in (files or {}).items():
-            (content / path).parent.mkdir(parents=True, exist_ok=True)
-            (content / path).write_text(lines)
-        _run('xorriso', '-as', 'mkisofs', '-quiet', '-R', '-V', DISC_LABEL, '-o', self._disc,
-             content)
+        make_disc(self._disc, files or {})
 
     @property
     def arguments(self):
@@ -42,6 +36,16 @@ class VirtualMedia:
                 '-device', 'usb-storage,bus=media.0,drive=parameters,removable=on',
                 '-drive', f'if=none,id=disc,format=raw,media=cdrom,readonly=on,file={self._disc}',
                 '-device', 'ide-cd,bus=ide.4,drive=disc']
+
+
+def make_disc(path: Path, files):
+    """Writes a disc with these files, and with the label that a boot ISO has in common with config drives."""
+    content = path.with_suffix('.disc')
+    content.mkdir()
+    for name, lines in files.items():
+        (content / name).parent.mkdir(parents=True, exist_ok=True)
+        (content / name).write_text(lines)
+    _run('xorriso', '-as', 'mkisofs', '-quiet', '-R', '-V', DISC_LABEL, '-o', path, content)
 
 
 def _run(*command):

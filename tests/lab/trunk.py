@@ -13,6 +13,8 @@ import socket
 import struct
 import threading
 
+from lab.lacp import LacpPartner, is_lacp
+
 TAG = 0x8100
 # What the kernel calls a device whose frames a program reads and writes (linux/if_tun.h).
 TUNSETIFF = 0x400454ca
@@ -28,13 +30,14 @@ class Trunk:
 
     The server is one with `trunk=True`. It learns at which port each address is, and sends what is for all to all. What
     comes untagged from the server, or with another tag, is counted in `refused` and goes nowhere. `carried` counts the
-    frames that came in at each port.
+    frames that came in at each port. Without a `partner` it knows nothing of LACP.
     """
 
     def __init__(self, network, server, vlan, bridge):
         self.vlan = vlan
         self.carried = [0 for _ in server.cards]
         self.refused = 0
+        self.partner: LacpPartner | None = None
         self._network = network
         self._bridge = bridge
         self._cards = [card['wire'] for card in server.cards]
@@ -73,6 +76,9 @@ class Trunk:
         for port in self._ports:
             poll.register(port, select.POLLIN)
         while not self._ended.is_set():
+            if self.partner and self.partner.is_due():
+                for number in range(len(self._ports)):
+                    self._send(number, self.partner.says(number))
             for descriptor, _ in poll.poll(200):
                 if descriptor == self._uplink:
                     self._pass_down(os.read(self._uplink, LARGEST_FRAME))
@@ -82,13 +88,18 @@ class Trunk:
 
     def _pass_up(self, number, frame):
         """What the server sends at a port."""
+        if is_lacp(frame):
+            if self.partner:
+                self.partner.hear(number, frame)
+                self._send(number, self.partner.says(number))
+            return
         kind, tag = struct.unpack_from('!HH', frame, 12)
         if kind != TAG or tag & 0xfff != self.vlan:
             self.refused += 1
             return
         self.carried[number] += 1
         self._where[frame[6:12]] = number
-        if is_for_many(frame):
+        if is_for_many(frame) and number not in self._as_one():
             for other in range(len(self._ports)):
                 if other != number:
                     self._send(other, frame)
@@ -98,9 +109,16 @@ class Trunk:
     def _pass_down(self, frame):
         """What comes from the bridge."""
         tagged = frame[:12] + struct.pack('!HH', TAG, self.vlan) + frame[12:]
+        as_one = self._as_one()
         port = None if is_for_many(frame) else self._where.get(frame[:6])
+        if as_one and (port is None or port in as_one):
+            # One of them, and of the same two ends always the same.
+            port = as_one[sum(frame[:12]) % len(as_one)]
         for number in range(len(self._ports)) if port is None else [port]:
             self._send(number, tagged)
+
+    def _as_one(self):
+        return self.partner.ports() if self.partner else []
 
     def _send(self, number, frame):
         # The server is off, or stands still: the frame is lost, as on a wire.

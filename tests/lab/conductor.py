@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import importlib.util
 import json
 import os
 import re
@@ -34,6 +35,7 @@ SITE = Path(__file__).parent / 'site'
 
 # Where the boot loader of Ironic's virtual media looks for its configuration.
 GRUB_CONFIG = 'EFI/BOOT/grub.cfg'
+GRUB_TEMPLATE = 'grub.cfg.template'
 
 
 class Conductor:
@@ -53,6 +55,7 @@ class Conductor:
         xorriso = folder / 'bin' / 'mkisofs'
         if not xorriso.exists():
             xorriso.symlink_to('/usr/bin/xorrisofs')
+        (folder / GRUB_TEMPLATE).write_text(_grub_template())
         config = self._configure()
         shutil.copy(_empty_database(config), folder / 'ironic.sqlite')
         self._launch()
@@ -171,6 +174,13 @@ def _esp_image() -> Path:
     return image
 
 
+def _grub_template():
+    """Ironic's own, but nobody is there who would choose from its one entry within five seconds."""
+    ironic = importlib.util.find_spec('ironic').submodule_search_locations[0]
+    template = Path(ironic, 'common', 'grub_conf.template').read_text()
+    return re.sub(r'^set timeout=\d+$', 'set timeout=0', template, flags=re.M)
+
+
 def _ironic_conf(run, esp_image):
     folder = run.conductor
     http = f'http://{network.ADDRESS}:{HTTP_PORT}'
@@ -203,6 +213,7 @@ default_boot_interface = ipxe
 default_inspect_interface = agent
 esp_image = {esp_image}
 grub_config_path = {GRUB_CONFIG}
+grub_config_template = {folder}/{GRUB_TEMPLATE}
 minimum_memory_warning_only = true
 
 [database]

@@ -1,4 +1,4 @@
-"""How a server finds its boot script: DHCP, TFTP and router advertisements.
+"""How a server finds its boot script over IPv4: DHCP and TFTP (IPv6: `dhcp6.py`).
 
 The configuration is what an operator of a real site writes: iPXE (recognised by its user class)
 gets Ironic's boot script over HTTP; UEFI firmware gets an iPXE over TFTP first.
@@ -9,7 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
-from lab import dnsmasq, isc_dhcp, kea, network
+from lab import dnsmasq, isc_dhcp, kea
 from lab.dhcp_settings import BIOS_LOADER, UEFI_LOADER, Settings
 from lab.process import Process
 
@@ -20,7 +20,7 @@ DEFAULT = os.environ.get('FARRIER_DHCP') or 'isc-dhcp'
 
 
 class Dhcp:
-    """A DHCP server, tftpd-hpa and radvd on the lab's bridge. `server` is the name of the one that serves."""
+    """A DHCP server and tftpd-hpa on the lab's bridge. `server` is the name of the one that serves."""
 
     def __init__(self, run, *, outlive=False, server=DEFAULT):
         if server not in SERVERS:
@@ -29,17 +29,17 @@ class Dhcp:
         self._outlive = outlive
         self.server = server
         self._process = None
-        self._others = []
+        self._tftp = None
         self._settings = Settings()
 
     def start(self):
         for loader in LOADERS:
             shutil.copy(loader, self._run.tftp)
-        self._others = [self._start_tftp(), self._start_radvd()]
+        self._tftp = self._start_tftp()
         self._serve()
 
     def stop(self):
-        for process in (self._process, *self._others):
+        for process in (self._process, self._tftp):
             if process:
                 process.stop()
 
@@ -72,6 +72,15 @@ class Dhcp:
             yield
         finally:
             self.server = before
+            self._serve()
+
+    @contextlib.contextmanager
+    def silent(self):
+        """Nobody serves IPv4 addresses meanwhile."""
+        self._process.stop()
+        try:
+            yield
+        finally:
             self._serve()
 
     def acknowledged(self, mac):
@@ -110,31 +119,9 @@ class Dhcp:
         return copy
 
     def _start_tftp(self):
-        return self._start('tftpd', 'in.tftpd', '-L', '-v', '-s', '--address',
-                           f'{network.ADDRESS}:69', self._run.tftp)
-
-    def _start_radvd(self):
-        config = self._run.etc / 'radvd.conf'
-        config.write_text(_radvd_conf())
-        return self._start('radvd', 'radvd', '-n', '-m', 'stderr', '-C', config,
-                           '-p', self._run.etc / 'radvd.pid')
+        # Without an address it listens for IPv4 and IPv6.
+        return self._start('tftpd', 'in.tftpd', '-L', '-v', '-s', self._run.tftp)
 
     def _start(self, name, *command, env=None):
         return Process.start(name, command, self._run.namespace, self._run.logs / f'{name}.log',
                              env=env, outlive=self._outlive)
-
-
-def _radvd_conf():
-    # Without advertisements the iPXE in Debian 12 waits about 13 s for a router.
-    return f'''\
-interface {network.BRIDGE} {{
-    AdvSendAdvert on;
-    MinRtrAdvInterval 3;
-    MaxRtrAdvInterval 10;
-    AdvDefaultLifetime 600;
-    prefix fd00:fa:1::/{network.PREFIX6} {{
-        AdvOnLink on;
-        AdvAutonomous on;
-    }};
-}};
-'''

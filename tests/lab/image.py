@@ -3,8 +3,10 @@
 import hashlib
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from lab import network
 
 
 @dataclass
@@ -29,6 +31,10 @@ class Image:
         with open(target, 'rb') as file:
             digest = hashlib.file_digest(file, 'sha512').hexdigest()
         return cls(lab.web.url(target.name), digest, target.stat().st_size, disk_format)
+
+    def over_ipv6(self):
+        """The same, at the lab's IPv6 address."""
+        return replace(self, url=self.url.replace(network.ADDRESS, f'[{network.ADDRESS6}]'))
 
     @property
     def name(self):

@@ -10,6 +10,7 @@ from pathlib import Path
 from lab import bmc, conductor, paths
 from lab.api import Api
 from lab.dhcp import Dhcp
+from lab.dhcp6 import Dhcp6
 from lab.network import Network
 from lab.node import Node
 from lab.server import Server
@@ -31,6 +32,7 @@ class Lab:
         self.ramdisk = Path(ramdisk)
         self.network = Network(self.run.namespace)
         self.dhcp = Dhcp(self.run, outlive=outlive)
+        self.dhcp6 = Dhcp6(self.run, outlive=outlive)
         self.web = Web(self.network, self.run, outlive=outlive)
         self.bmc = bmc.Bmc(self.network, self.run, outlive=outlive)
         self.conductor = conductor.Conductor(self.network, self.run, outlive=outlive)
@@ -55,6 +57,7 @@ class Lab:
             self.network.up()
             self.web.start()
             self.dhcp.start()
+            self.dhcp6.start()
             self.bmc.start()
             self.conductor.start()
         except BaseException:
@@ -66,7 +69,7 @@ class Lab:
         for server in self.servers:
             with contextlib.suppress(OSError):
                 server.keep_logs()
-        for service in (self.bmc, self.conductor, self.dhcp, self.web):
+        for service in (self.bmc, self.conductor, self.dhcp6, self.dhcp, self.web):
             service.stop()
         self.network.down()
         # 120 MiB for each ramdisk, which nobody reads any more.

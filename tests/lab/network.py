@@ -12,12 +12,15 @@ import subprocess
 import time
 from pathlib import Path
 
+from lab.patience import patience
+
 BRIDGE = 'br0'
 ADDRESS = '192.0.2.1'
 PREFIX = 24
 SUBNET = '192.0.2.0/24'
 ADDRESS6 = 'fd00:fa:1::1'
 PREFIX6 = 64
+SUBNET6 = f'fd00:fa:1::/{PREFIX6}'
 
 CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -72,6 +75,24 @@ class Network:
 
     def remove_tap(self, name):
         self.ip('link', 'delete', name)
+
+    def listen(self, name):
+        """What comes by this tap device goes nowhere, though its card has a link: so is a port of a switch that
+        looks for loops (spanning tree) for half a minute. Once a server is on."""
+        deadline = time.monotonic() + patience(10)
+        while 'LOWER_UP' not in self.ip('-o', 'link', 'show', name):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f'{name} has no link')
+            time.sleep(0.05)
+        self._set_state(name, 'listening')
+
+    def forward(self, name):
+        """The end of `listen`."""
+        self._set_state(name, 'forwarding')
+
+    def _set_state(self, name, state):
+        # Outside, bridge is not found by every user's PATH.
+        _run('ip', 'netns', 'exec', self.namespace, 'bridge', 'link', 'set', 'dev', name, 'state', state)
 
     def taps(self):
         lines = self.ip('-o', 'link', 'show', 'type', 'tun').splitlines()

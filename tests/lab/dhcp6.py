@@ -1,0 +1,125 @@
+"""How a server comes by IPv6 addresses, and finds its boot script there: router advertisements and DHCPv6.
+
+Unless a test wants more, a router is advertised and every machine makes itself an address.
+"""
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+from uuid import UUID
+
+from lab import dnsmasq6, kea6, network
+from lab.dhcp6_settings import Settings6
+from lab.dhcp_settings import UEFI_LOADER
+from lab.process import Process
+
+SERVERS = {'kea': kea6, 'dnsmasq': dnsmasq6}
+# Which of them serves unless a test wants another one.
+DEFAULT = os.environ.get('FARRIER_DHCP') if os.environ.get('FARRIER_DHCP') in SERVERS else 'dnsmasq'
+
+
+# Before the UUID in a DUID of one.
+UUID_NAME = b'\0\4'
+
+
+class Dhcp6:
+    """radvd on the lab's bridge, and a DHCPv6 server where one is wanted."""
+
+    def __init__(self, run, *, outlive=False):
+        self._run = run
+        self._outlive = outlive
+        self._server = DEFAULT
+        self._process = None
+        self._radvd = None
+
+    def start(self):
+        # UEFI HTTP Boot gets its iPXE by HTTP.
+        shutil.copy(Path('/usr/lib/ipxe', UEFI_LOADER), self._run.http)
+        self._serve(Settings6())
+
+    def stop(self):
+        for process in (self._process, self._radvd):
+            if process:
+                process.stop()
+        self._process = self._radvd = None
+
+    @contextlib.contextmanager
+    def telling(self, server=DEFAULT, **settings):
+        """Meanwhile machines are told these `Settings6`, by this server."""
+        self._server = server
+        self._serve(Settings6().but(**settings))
+        try:
+            yield
+        finally:
+            self._serve(Settings6())
+
+    def addresses(self, name):
+        """The addresses that were given to the machine of this name (DUID), one for each time, first one first."""
+        words = ':'.join(f'{byte:02x}' for byte in name)
+        found = (SERVERS[self._server].given(line, words) for line in self.log().splitlines())
+        return [address for address in found if address]
+
+    def log(self):
+        """What the server has said so far."""
+        return self._log.read_text(errors='replace') if self._log.exists() else ''
+
+    @property
+    def _log(self):
+        return self._run.logs / f'{self._server}6.log'
+
+    def _serve(self, settings):
+        self.stop()
+        if settings.managed or settings.other:
+            server = SERVERS[self._server]
+            command, environment = server.command(self._program(server), settings, self._run.etc)
+            offset = len(self.log())
+            self._process = self._start(f'{self._server}6', *command, env=environment)
+            self._process.wait_until(lambda: server.READY in self.log()[offset:], 10, 'start of service')
+        config = self._run.etc / 'radvd.conf'
+        config.write_text(radvd_conf(settings))
+        self._radvd = self._start('radvd', 'radvd', '-n', '-m', 'stderr', '-C', config,
+                                  '-p', self._run.etc / 'radvd.pid')
+
+    def _program(self, server):
+        """A copy of it, for the reason that `Dhcp` has."""
+        copy = self._run.etc / Path(server.PROGRAM).name
+        if not copy.exists():
+            shutil.copy(server.PROGRAM, copy)
+        return copy
+
+    def _start(self, name, *command, env=None):
+        return Process.start(name, command, self._run.namespace, self._run.logs / f'{name}.log',
+                             env=env, outlive=self._outlive)
+
+
+def name_of(uuid):
+    """The name (DUID) that iPXE and the ramdisk make of the firmware's UUID (RFC 6355)."""
+    return UUID_NAME + UUID(uuid).bytes
+
+
+def firmware_name_of(uuid):
+    """The same as UEFI firmware made with EDK II calls itself: the UUID's first three numbers lie in memory the
+    other way round."""
+    return UUID_NAME + UUID(uuid).bytes_le
+
+
+def radvd_conf(settings):
+    """The configuration of the router."""
+    def word(is_on):
+        return 'on' if is_on else 'off'
+    # Without advertisements the iPXE in Debian 12 waits about 13 s for a router.
+    return f'''\
+interface {network.BRIDGE} {{
+    AdvSendAdvert on;
+    MinRtrAdvInterval 3;
+    MaxRtrAdvInterval 10;
+    AdvDefaultLifetime 600;
+    AdvManagedFlag {word(settings.managed)};
+    AdvOtherConfigFlag {word(settings.other)};
+    prefix {network.SUBNET6} {{
+        AdvOnLink on;
+        AdvAutonomous {word(settings.autonomous)};
+    }};
+}};
+'''

@@ -1,0 +1,57 @@
+"""dnsmasq as a DHCPv6 server. It serves no IPv4 addresses here, names no hosts and announces no routes: radvd does."""
+
+import re
+
+from lab import network
+from lab.dhcp6_settings import AGENT, AGENT_ENTERPRISE, HTTP_CLIENT, POOL, UEFI_ENTERPRISE, vendor_class
+
+PROGRAM = '/usr/sbin/dnsmasq'
+READY = 'DHCP, sockets bound exclusively to interface'
+
+
+def command(program, settings, folder):
+    """Writes the configuration into `folder`; the arguments and the environment that the program wants."""
+    config = folder / 'dnsmasq6.conf'
+    config.write_text(configuration(settings))
+    # A change of its user would clear the wish to end with the lab.
+    return [program, '--keep-in-foreground', '--user=root', '--log-facility=-', f'--conf-file={config}',
+            f'--dhcp-leasefile={folder / "dnsmasq6.leases"}',
+            f'--pid-file={folder / "dnsmasq6.pid"}'], {}
+
+
+def given(line, name):
+    """The address that this line of the log gives to the machine of this name (DUID), or None."""
+    found = re.search(rf'DHCPREPLY\(\S+\) ([\da-f:]+) {name}', line)
+    return found and found[1]
+
+
+def configuration(settings):
+    """Of the server."""
+    http = vendor_class(HTTP_CLIENT).hex(':')
+    return f'''\
+# No name server.
+port=0
+interface={network.BRIDGE}
+bind-interfaces
+dhcp-authoritative
+dhcp-range={POOL[0]},{POOL[1]},{network.PREFIX6},{settings.lease}
+{_options(settings)}
+dhcp-userclass=set:ipxe,iPXE
+dhcp-vendorclass=set:http,enterprise:{UEFI_ENTERPRISE},{HTTP_CLIENT}
+dhcp-vendorclass=set:agent,enterprise:{AGENT_ENTERPRISE},{AGENT}
+dhcp-option=tag:ipxe,option6:bootfile-url,{settings.boot_script}
+dhcp-option=tag:!ipxe,tag:http,option6:bootfile-url,{settings.http_loader}
+dhcp-option=tag:!ipxe,tag:http,option6:16,{http}
+dhcp-option=tag:!ipxe,tag:!http,option6:bootfile-url,{settings.pxe_loader}
+'''
+
+
+def _options(settings):
+    options = {
+        'dns-server': [f'[{address}]' for address in settings.name_servers],
+        'domain-search': settings.search,
+    }
+    for_all = [f'dhcp-option=option6:{name},{",".join(values)}'
+               for name, values in options.items() if values]
+    times = ','.join(f'[{address}]' for address in settings.ntp_servers)
+    return '\n'.join(for_all + ([f'dhcp-option=tag:agent,option6:ntp-server,{times}'] if times else []))

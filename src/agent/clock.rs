@@ -5,7 +5,10 @@
 //! it: time limits and pauses are on the monotonic clock, and the certificate is made by the
 //! conductor's clock.
 
+mod announced;
+
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -16,10 +19,12 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
+use self::announced::Announced;
 use super::status::Status;
 use super::{AgentError, network};
 use crate::conductor::repeat_pause;
 use crate::config::{Live, Options};
+use crate::init;
 use crate::net::ntp::{self, NtpError};
 use crate::net::resolver::Resolver;
 use crate::sys::clock::{self, utc_text};
@@ -50,7 +55,8 @@ enum Standing {
     Hopeless(String),
 }
 
-/// Sets the clock from `ntp_server`, beside everything else. The asking ends with this value.
+/// Sets the clock from `ntp_server`, beside everything else, or where there is none from what DHCP names if nobody has
+/// ever set it ([`announced`]). The asking ends with this value.
 ///
 /// Asking once was rejected, as the reference does it: at its start a machine has no network yet,
 /// and one whose clock starts in 1970 then finds no certificate valid for as long as it runs.
@@ -63,12 +69,19 @@ pub(super) struct Clock {
 impl Clock {
     /// Begin to ask, as soon as there is a route to the server, until it has said the time.
     pub(super) fn start(options: &Options, resolver: &Resolver, status: &Arc<Status>) -> Self {
+        let (resolver, status) = (resolver.clone(), Arc::clone(status));
         let Some(server) = options.ntp_server.clone() else {
             return Self::asking(false, |standing| async move {
                 standing.send_replace(Standing::Set);
+                let announced = Announced {
+                    names: || init::time_servers(Path::new("/")),
+                    is_unset: || clock::is_unset(SystemTime::now()),
+                    time: async |name: String| ntp::time(&name, &resolver).await,
+                    set: clock::set,
+                };
+                announced.set_once_known(&status).await;
             });
         };
-        let (resolver, status) = (resolver.clone(), Arc::clone(status));
         let must_be_set = options.fail_if_clock_not_set;
         Self::asking(must_be_set, move |standing| async move {
             let source = Source {
@@ -143,8 +156,8 @@ pub(super) fn tell_if_unset(status: &Status, now: SystemTime) -> Option<String> 
     }
     let what = format!(
         "the clock says {}, which is before this agent was made: whether a server's certificate has \
-         expired or is not yet valid cannot be told until it is set; ipa-ntp-server names a server to \
-         set it by",
+         expired or is not yet valid cannot be told until it is set; ipa-ntp-server or \
+         DHCP names a server to set it by",
         utc_text(now)
     );
     warn!("{what}");

@@ -1,7 +1,8 @@
 //! What this machine calls itself in DHCPv6: its DUID (RFC 8415, section 11).
 //!
-//! A name from the UUID in the firmware (RFC 6355) is the same at every boot, and the one that UEFI and iPXE
-//! use. dhcpcd 9 makes it by itself; dhcpcd 10 no longer looks at the UUID, whatever `duid` in its configuration
+//! A name from the UUID in the firmware (RFC 6355) is the same at every boot, and the one that iPXE uses. (UEFI
+//! firmware of EDK II writes the first three numbers of the UUID the other way round, as SMBIOS has them in memory,
+//! and is another client to the server.) dhcpcd 9 makes it by itself; dhcpcd 10 no longer looks at the UUID, whatever `duid` in its configuration
 //! says, and would take the time of day: another client at every boot. Either keeps to a name in its file.
 
 use std::fs;

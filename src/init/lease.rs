@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::message;
 use super::network::OWNER_VARIABLE;
+use super::packet_size;
 use crate::net::resolver;
 use crate::sys::{boot_times, private_file, run_files};
 
@@ -54,6 +55,11 @@ enum Change {
 /// The hook. Its errors go to dhcpcd's log.
 pub(super) fn main() -> ExitCode {
     let environment: BTreeMap<String, String> = std::env::vars().collect();
+    if let Some((interface, size)) = announced_packet_size(&environment)
+        && let Some(text) = packet_size::raise(Path::new("/"), interface, size)
+    {
+        message::say(&text);
+    }
     match apply(
         Path::new(LEASES),
         Path::new(RESOLV_CONF),
@@ -69,6 +75,22 @@ pub(super) fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The time servers that the leases kept below `root` name, those of the boot interface first; names or addresses.
+pub(crate) fn time_servers(root: &Path) -> Vec<String> {
+    let directory = root.join(LEASES.trim_start_matches('/'));
+    let mut leases = all(&directory).unwrap_or_default();
+    leases.sort_by_key(|lease| !lease.boot);
+    let servers = distinct(leases.iter().flat_map(|lease| &lease.ntp_servers));
+    servers.into_iter().map(str::to_owned).collect()
+}
+
+/// The interface and what a lease of DHCPv4 says of the size of its packets, bytes.
+fn announced_packet_size(environment: &BTreeMap<String, String>) -> Option<(&str, u32)> {
+    // An event without a lease has no new_….
+    let size = environment.get("new_interface_mtu")?.parse().ok()?;
+    Some((environment.get("interface")?, size))
 }
 
 /// Tell PID 1, for the console, and record the first address of each protocol as a phase.
@@ -91,7 +113,16 @@ fn change(environment: &BTreeMap<String, String>) -> Change {
     match variable("reason") {
         "BOUND" | "RENEW" | "REBIND" | "REBOOT" | "INFORM" | "STATIC" | "TIMEOUT" | "BOUND6"
         | "RENEW6" | "REBIND6" | "REBOOT6" | "INFORM6" => Change::Given(Lease {
-            addresses: numbered(environment, is_lease_address, variable("new_subnet_cidr")),
+            // A lease of DHCPv6 is one address; what else is on the link, the router says.
+            addresses: numbered(
+                environment,
+                is_lease_address,
+                if protocol == "dhcp6" {
+                    "128"
+                } else {
+                    variable("new_subnet_cidr")
+                },
+            ),
             routers: words(variable("new_routers")),
             servers: name_servers(
                 all_words(

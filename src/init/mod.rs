@@ -16,12 +16,14 @@ mod console;
 mod duid;
 mod firmware;
 mod hostname;
+mod infiniband;
 mod lease;
 mod log;
 mod message;
 mod microcode;
 mod mounts;
 mod network;
+mod packet_size;
 mod power_button;
 mod restart;
 mod shutdown;
@@ -44,6 +46,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use self::console::Console;
+pub(crate) use self::lease::time_servers;
 use self::message::Message;
 pub(crate) use self::network::gets_no_address;
 use self::network::{Network, Restart, Start};
@@ -331,6 +334,9 @@ impl Init {
         }
         for failure in network::write_configuration(Path::new("/"), owner.as_deref()) {
             self.console.say(&failure);
+        }
+        if let Some(note) = infiniband::note(Path::new("/")) {
+            self.console.say(&note);
         }
         match self.supervisor.pid("dhcpcd") {
             // The boot interface is another than before: its end starts it again.

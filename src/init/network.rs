@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::boot_interface::named_interface;
 use super::duid;
+use super::infiniband;
 use crate::net::hardware_address::HardwareAddress;
 use crate::sys::run_files;
 
@@ -54,6 +55,10 @@ pub(crate) fn gets_no_address(name: &str) -> bool {
 /// - `noipv4ll`: 169.254 addresses would look like a network where there is none.
 /// - `clientid`: the hardware address, as PXE firmware sends it, so that the ramdisk gets the
 ///   address of the network boot. The default, RFC 4361, would be a second client to the server.
+/// - `vendclass`: the same word for DHCPv6 (option 16), where dhcpcd would tell its version, the kernel's and
+///   the processor's. The enterprise number in front of it is dhcpcd's own, which has it from IANA.
+/// - `dhcp6_ntp_server`: dhcpcd asks for the older time servers of RFC 4075 alone. Whoever names one option of
+///   DHCPv6 has to name all that are wanted.
 /// - `slaac hwaddr`: the same IPv6 address at every boot.
 /// - `timeout 0`: a server whose switch port comes up late still gets its address.
 /// - `persistent`: a dhcpcd that dies leaves the addresses in place until it is started again.
@@ -66,9 +71,11 @@ noipv4ll
 timeout 0
 clientid
 vendorclassid farrier
+vendclass 40712 farrier
 slaac hwaddr
 option domain_name_servers, domain_name, domain_search
 option classless_static_routes, interface_mtu, ntp_servers, rapid_commit
+option dhcp6_name_servers, dhcp6_domain_search, dhcp6_ntp_server, dhcp6_sntp_servers, dhcp6_rapid_commit
 require dhcp_server_identifier
 ";
 
@@ -184,7 +191,8 @@ pub(super) fn write_configuration(root: &Path, owner: Option<&str>) -> Vec<Strin
         false
     });
     let file = root.join(CONFIGURATION.trim_start_matches('/'));
-    if let Err(error) = fs::write(file, configuration(owner, has_name)) {
+    let text = configuration(owner, has_name) + &infiniband::configuration(root);
+    if let Err(error) = fs::write(file, text) {
         failures.push(format!("Could not write {CONFIGURATION} ({error})"));
     }
     failures

@@ -201,8 +201,28 @@ fn dhcp6_addresses_are_found_by_their_numbers() {
     let Change::Given(lease) = change else {
         panic!("{change:?}")
     };
-    assert_eq!(lease.addresses, ["2001:db8::5"]);
+    assert_eq!(lease.addresses, ["2001:db8::5/128"]);
     assert_eq!(lease.servers, ["2001:db8::1"]);
+}
+
+#[test]
+fn time_servers_are_found_in_what_is_kept() {
+    let root = tempfile::tempdir().unwrap();
+    assert!(time_servers(root.path()).is_empty());
+    let place = root.path().join("run/farrier");
+    fs::create_dir_all(&place).unwrap();
+    let keep = |interface: &str, server: &str| {
+        let mut environment = bound(interface, "ens3");
+        environment.insert("new_ntp_servers".to_owned(), server.to_owned());
+        let resolv_conf = place.join("resolv.conf");
+        apply(&place.join("leases"), &resolv_conf, &change(&environment)).unwrap();
+    };
+    keep("ens2", "10.0.2.5 10.0.2.6");
+    keep("ens3", "10.0.2.7 10.0.2.5");
+    assert_eq!(
+        time_servers(root.path()),
+        ["10.0.2.7", "10.0.2.5", "10.0.2.6"]
+    );
 }
 
 proptest! {

@@ -6,11 +6,15 @@ isc-dhcpd serves all other tests.
 import json
 import re
 import socket
+from ipaddress import IPv6Interface
 
 import pytest
 
 from conductor.expectations import config_drive, expect_deployed_system, wait_for_heartbeats
-from lab import Disk, Hand, dnsmasq, isc_dhcp, kea, paths
+from conductor.test_ipv6 import CONDUCTOR
+from lab import Disk, Hand, TimeServer, dnsmasq, dnsmasq6, isc_dhcp, kea, kea6, paths
+from lab.dhcp6 import name_of, radvd_conf
+from lab.dhcp6_settings import Settings6
 from lab.dhcp_settings import Route, Settings
 
 SETTINGS = {
@@ -30,12 +34,18 @@ TCP_OVERHEAD = 20 + 20 + 12
 DOCUMENTED = Settings(name_servers=('192.0.2.53',), domain='lab.test',
                       search=('rack7.lab.test', 'lab.test'), ntp_servers=('192.0.2.123',))
 
+DOCUMENTED6 = Settings6(managed=True, autonomous=False, name_servers=('fd00:fa:1::53',),
+                        search=('rack7.lab.test', 'lab.test'), ntp_servers=('fd00:fa:1::123',))
+
 LOOK = '''\
-for lease in /run/farrier/leases/*.dhcp.json; do
-    echo "hand: lease $(/hand/busybox cat $lease)"
+for lease in /run/farrier/leases/*.json; do
+    echo "hand: lease ${lease#/run/farrier/leases/} $(/hand/busybox cat $lease)"
 done
 /hand/busybox sed 's/^/hand: resolv.conf /' /run/farrier/resolv.conf
 /hand/busybox ip -4 route | /hand/busybox sed 's/^/hand: route /'
+/hand/busybox ip -6 route | /hand/busybox sed 's/^/hand: route6 /'
+/hand/busybox ip -6 address show scope global | /hand/busybox sed 's/^ */hand: address6 /'
+echo "hand: packets of $(/hand/busybox cat /sys/class/net/enp0s2/mtu) bytes"
 echo "hand: end of the look"
 '''
 
@@ -48,11 +58,11 @@ def hand():
 @pytest.fixture(scope='module')
 def node(lab, hand):
     """A server with BIOS, booted over the network with dnsmasq's help: its card's iPXE gets the boot
-    script at once. Inspected, and kept up with fast track."""
+    script at once. Inspected, and kept up with fast track. Its battery is dead."""
     ramdisk = hand.into(lab.ramdisk, lab.run.boot / 'dhcp.img')
     with lab.dhcp.served_by('dnsmasq'), \
             lab.enrolled('dnsmasq', boot='network', cpus=2, disks=[Disk('virtio', 64), Hand.disk()],
-                         node={'clean': False, 'fast_track': True, 'ramdisk': ramdisk}) as node:
+                         arguments=['-rtc', 'base=2001-01-01T00:00:00'], node={'clean': False, 'fast_track': True, 'ramdisk': ramdisk}) as node:
         node.inspect()
         yield node
 
@@ -64,6 +74,26 @@ def test_bios_server_is_booted_by_dnsmasq(lab, node):
     assert len(addresses) >= 2 and len(set(addresses)) == 1, log
     assert f'network enp0s2 dhcp {addresses[0]}/24' in node.server.console.text()
     assert wait_for_heartbeats(lab, node, 1, 30)
+
+
+def test_card_and_clock_are_set_by_what_dhcp_announces(lab, node, hand):
+    """Where the card takes smaller packets others would send what it drops, and a clock that nobody has ever set is
+    wrong for certain."""
+    server = node.server
+    clock = '192.0.2.29'
+    lab.network.add_address(f'{clock}/24')
+    with TimeServer(lab.network, clock) as time_server, \
+            lab.dhcp.served_by('dnsmasq'), lab.dhcp.telling(mtu=9000, ntp_servers=(clock,)):
+        mark = server.console.mark()
+        server.set_link(False)
+        server.console.wait_for(r'network \S+ lost its addresses', 20, mark)
+        server.set_link(True)
+        server.console.wait_for('network enp0s2 takes packets of 9000 bytes now', 30, mark)
+        server.console.wait_for(r'the clock was wrong by \d+ days .* behind', 30, mark)
+        hand.move(server, 'look')
+        server.console.wait_for('hand: packets of 9000 bytes', 20, mark)
+    assert time_server.asked == 1
+    lab.network.remove_address(f'{clock}/24')
 
 
 @pytest.mark.parametrize('dhcp', ['isc-dhcp', 'kea', 'dnsmasq'])
@@ -81,7 +111,7 @@ def test_ramdisk_hears_the_same_from_every_dhcp_server(lab, node, hand, dhcp):
         server.console.wait_for('hand: end of the look', 20, mark)
         assert lab.dhcp.acknowledged(server.mac) > acknowledged
     told = server.console.text(mark)
-    lease = json.loads(re.search('hand: lease (.*)', told)[1])
+    lease = json.loads(re.search(r'hand: lease \S+\.dhcp\.json (.*)', told)[1])
     card, address = lease.pop('interface'), lease.pop('addresses')
     assert re.fullmatch(r'192\.0\.2\.(1\d\d|2[0-4]\d|250)/24', *address)
     assert lease == {
@@ -97,14 +127,57 @@ def test_ramdisk_hears_the_same_from_every_dhcp_server(lab, node, hand, dhcp):
     assert largest_segment(lab, address[0].split('/')[0]) == SETTINGS['mtu'] - TCP_OVERHEAD
 
 
+@pytest.mark.parametrize('dhcp, settings', [
+    ('dnsmasq', {'managed': True, 'autonomous': False}),
+    ('kea', {'managed': True, 'other': True}),
+    ('dnsmasq', {'other': True}),
+    pytest.param('kea', {'managed': True, 'autonomous': False}, marks=pytest.mark.full),
+    pytest.param('kea', {'other': True}, marks=pytest.mark.full)])
+def test_addresses_and_names_by_dhcpv6(lab, node, hand, dhcp, settings):
+    """With and without an address that the machine makes itself, and without one of DHCPv6; what is told to the
+    vendor class of the ramdisk comes too."""
+    server = node.server
+    told = {'name_servers': ('fd00:fa:1::20', 'fd00:fa:1::21'), 'search': ('six.lab.test', 'lab.test'),
+            'ntp_servers': ('fd00:fa:1::30', 'fd00:fa:1::31')}
+    with lab.dhcp6.telling(dhcp, **settings, **told):
+        mark = server.console.mark()
+        server.set_link(False)
+        server.console.wait_for(r'network \S+ lost its addresses', 20, mark)
+        server.set_link(True)
+        for protocol in ['dhcp', 'ra', 'dhcp6']:
+            server.console.wait_for(rf'network \S+ {protocol} ', 30, mark)
+        hand.move(server, 'look')
+        server.console.wait_for('hand: end of the look', 20, mark)
+        given = lab.dhcp6.addresses(name_of(server.uuid))
+    text = server.console.text(mark)
+    lease = json.loads(re.search(r'hand: lease \S+\.dhcp6\.json (.*)', text)[1])
+    card = lease.pop('interface')
+    expected = [f'{given[-1]}/128'] if settings.get('managed') else []
+    assert lease == {
+        'protocol': 'dhcp6', 'addresses': expected, 'routers': [], 'servers': list(told['name_servers']),
+        'search': list(told['search']), 'ntp_servers': list(told['ntp_servers']), 'boot': True}
+    own = ''.join(server.mac.split(':'))
+    made = f'fd00:fa:1:0:{int(own[:2], 16) ^ 2:x}{own[2:4]}:{own[4:6]}ff:fe{own[6:8]}:{own[8:]}/64'
+    if settings.get('autonomous', True):
+        expected.append(str(IPv6Interface(made)))
+    assert sorted(re.findall(r'hand: address6 inet6 (\S+)', text)) == sorted(expected)
+    routes = re.findall(rf'hand: route6 (\S+)(?: via (\S+))? dev {card} ', text)
+    # The network by the router's word, since an address of DHCPv6 says nothing of one.
+    assert ('fd00:fa:1::/64', '') in routes
+    assert [via[:5] for target, via in routes if target == 'default'] == ['fe80:']
+
+
 def test_documented_configurations_are_those_of_the_lab():
     """Apart from where leases and logs are kept."""
     text = (paths.ROOT / 'docs' / 'dhcp.md').read_text()
-    isc, kea_json, masq = re.findall(r'^```\w*\n(.*?)^```$', text, re.M | re.S)
+    isc, kea_json, masq, ironic, router, kea6_json, masq6 = re.findall(r'^```\w*\n(.*?)^```$', text, re.M | re.S)
     assert json.loads(kea_json) == kea.configuration(DOCUMENTED)
-    for documented, server in ((isc, isc_dhcp), (masq, dnsmasq)):
-        lines = server.configuration(DOCUMENTED).splitlines()
-        assert documented.splitlines() == [line for line in lines if line]
+    assert json.loads(kea6_json) == kea6.configuration(DOCUMENTED6)
+    for documented, written in ((isc, isc_dhcp.configuration(DOCUMENTED)),
+                                (masq, dnsmasq.configuration(DOCUMENTED)),
+                                (ironic, CONDUCTOR), (router, radvd_conf(DOCUMENTED6)),
+                                (masq6, dnsmasq6.configuration(DOCUMENTED6))):
+        assert documented.splitlines() == [line for line in written.splitlines() if line]
 
 
 def largest_segment(lab, address):

@@ -36,8 +36,7 @@ def six(lab):
 
 @pytest.mark.parametrize('boot, dhcp', [
     ('pxe', 'dnsmasq'), pytest.param('pxe', 'kea', marks=pytest.mark.full),
-    pytest.param('http', 'kea', marks=pytest.mark.full),
-    pytest.param('http', 'dnsmasq', marks=pytest.mark.full)])
+    pytest.param('http', 'kea', marks=pytest.mark.full)])
 def test_uefi_server_is_booted_and_deployed(six, image, boot, dhcp):
     """The firmware fetches iPXE, by PXE's TFTP or by HTTP, iPXE fetches the ramdisk; both have their addresses by
     DHCPv6, and so has the agent. Nobody makes one by itself."""

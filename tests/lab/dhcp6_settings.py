@@ -14,8 +14,7 @@ BOOT_SCRIPT = f'{HTTP}/boot.ipxe'
 PXE_LOADER = f'tftp://[{network.ADDRESS6}]/{UEFI_LOADER}'
 HTTP_LOADER = f'{HTTP}/{UEFI_LOADER}'
 
-# The vendor class of the ramdisk, behind the enterprise number of the client that it has.
-AGENT = 'farrier'
+# In front of the vendor class of the ramdisk: the enterprise number of dhcpcd, its client.
 AGENT_ENTERPRISE = 40712
 
 # In front of the vendor classes of PXE and of HTTP Boot: Intel's enterprise number, which UEFI uses for both.

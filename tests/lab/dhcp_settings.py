@@ -14,6 +14,8 @@ SUBNET = IPv4Network(network.SUBNET)
 BOOT_SCRIPT = f'http://{network.ADDRESS}:{HTTP_PORT}/boot.ipxe'
 UEFI_LOADER = 'snponly.efi'
 BIOS_LOADER = 'undionly.kpxe'
+# The vendor class of the ramdisk (option 60).
+AGENT = 'farrier'
 # Client system architectures of x86-64 UEFI firmware (RFC 4578, option 93).
 UEFI_ARCHITECTURES = (7, 9)
 
@@ -29,7 +31,7 @@ class Route:
 @dataclass(frozen=True)
 class Settings:
     """Of one subnet. `lease` is in seconds, `ignored` are hardware addresses that get no answer,
-    `mtu` is in bytes, 0 for none told. Domains are sent as they stand, also those that are none."""
+    `mtu` is in bytes, 0 for none told. Time servers are for the agent alone. Domains are sent as they stand, also those that are none."""
 
     lease: int = 600
     ignored: tuple[str, ...] = ()

@@ -2,7 +2,7 @@
 
 from lab import network
 from lab.dhcp_settings import (
-    BIOS_LOADER, POOL, SUBNET, UEFI_ARCHITECTURES, UEFI_LOADER)
+    AGENT, BIOS_LOADER, POOL, SUBNET, UEFI_ARCHITECTURES, UEFI_LOADER)
 
 PROGRAM = '/usr/sbin/dnsmasq'
 READY = 'DHCP, sockets bound exclusively to interface'
@@ -35,6 +35,7 @@ dhcp-authoritative
 dhcp-range={POOL[0]},{POOL[1]},{SUBNET.netmask},{settings.lease}
 dhcp-option=option:router,{network.ADDRESS}
 {_options(settings)}
+dhcp-vendorclass=set:agent,{AGENT}
 dhcp-userclass=set:ipxe,iPXE
 {uefi}
 dhcp-boot=tag:ipxe,{settings.boot_script}
@@ -49,11 +50,11 @@ def _options(settings):
         'dns-server': settings.name_servers,
         'domain-name': (settings.domain,) if settings.domain else (),
         'domain-search': settings.search,
-        'ntp-server': settings.ntp_servers,
+        'tag:agent,option:ntp-server': settings.ntp_servers,
         'mtu': (str(settings.mtu),) if settings.mtu else (),
         'classless-static-route': routes,
     }
-    return '\n'.join(f'dhcp-option=option:{name},{",".join(values)}'
+    return '\n'.join(f'dhcp-option={name if ":" in name else f"option:{name}"},{",".join(values)}'
                      for name, values in options.items() if values)
 
 

@@ -3,7 +3,8 @@
 import re
 
 from lab import network
-from lab.dhcp6_settings import AGENT, AGENT_ENTERPRISE, HTTP_CLIENT, POOL, UEFI_ENTERPRISE, vendor_class
+from lab.dhcp6_settings import AGENT_ENTERPRISE, POOL
+from lab.dhcp_settings import AGENT
 
 PROGRAM = '/usr/sbin/dnsmasq'
 READY = 'DHCP, sockets bound exclusively to interface'
@@ -26,8 +27,8 @@ def given(line, name):
 
 
 def configuration(settings):
-    """Of the server."""
-    http = vendor_class(HTTP_CLIENT).hex(':')
+    """Of the server. UEFI HTTP Boot wants its vendor class back, which dnsmasq cannot write: of the option's bytes it
+    makes a text behind a length, without the number in front."""
     return f'''\
 # No name server.
 port=0
@@ -37,12 +38,9 @@ dhcp-authoritative
 dhcp-range={POOL[0]},{POOL[1]},{network.PREFIX6},{settings.lease}
 {_options(settings)}
 dhcp-userclass=set:ipxe,iPXE
-dhcp-vendorclass=set:http,enterprise:{UEFI_ENTERPRISE},{HTTP_CLIENT}
 dhcp-vendorclass=set:agent,enterprise:{AGENT_ENTERPRISE},{AGENT}
 dhcp-option=tag:ipxe,option6:bootfile-url,{settings.boot_script}
-dhcp-option=tag:!ipxe,tag:http,option6:bootfile-url,{settings.http_loader}
-dhcp-option=tag:!ipxe,tag:http,option6:16,{http}
-dhcp-option=tag:!ipxe,tag:!http,option6:bootfile-url,{settings.pxe_loader}
+dhcp-option=tag:!ipxe,option6:bootfile-url,{settings.pxe_loader}
 '''
 
 

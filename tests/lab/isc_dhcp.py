@@ -2,7 +2,7 @@
 
 from lab import network
 from lab.dhcp_settings import (
-    BIOS_LOADER, POOL, SUBNET, UEFI_ARCHITECTURES, UEFI_LOADER, are_domains,
+    AGENT, BIOS_LOADER, POOL, SUBNET, UEFI_ARCHITECTURES, UEFI_LOADER, are_domains,
     route_bytes, search_bytes)
 
 PROGRAM = '/usr/sbin/dhcpd'
@@ -38,7 +38,7 @@ subnet {SUBNET.network_address} netmask {SUBNET.netmask} {{
     range {POOL[0]} {POOL[1]};
     option routers {network.ADDRESS};
 {_options(settings)}
-    next-server {network.ADDRESS};
+{_for_agents(settings)}    next-server {network.ADDRESS};
     if exists user-class and option user-class = "iPXE" {{
         filename "{settings.boot_script}";
     }} elsif {uefi} {{
@@ -66,11 +66,20 @@ def _options(settings):
         'domain-name-servers': ', '.join(settings.name_servers),
         'domain-name': f'"{settings.domain}"' if settings.domain else '',
         **search,
-        'ntp-servers': ', '.join(settings.ntp_servers),
         'interface-mtu': settings.mtu or '',
         'classless-routes': route_bytes(settings.routes).hex(':'),
     }
     return '\n'.join(f'    option {name} {value};' for name, value in options.items() if value)
+
+
+def _for_agents(settings):
+    if not settings.ntp_servers:
+        return ''
+    return f'''\
+    if exists vendor-class-identifier and option vendor-class-identifier = "{AGENT}" {{
+        option ntp-servers {", ".join(settings.ntp_servers)};
+    }}
+'''
 
 
 def _hosts(ignored):

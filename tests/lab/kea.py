@@ -4,7 +4,7 @@ import json
 
 from lab import network
 from lab.dhcp_settings import (
-    BIOS_LOADER, POOL, UEFI_ARCHITECTURES, UEFI_LOADER, are_domains, route_bytes,
+    AGENT, BIOS_LOADER, POOL, UEFI_ARCHITECTURES, UEFI_LOADER, are_domains, route_bytes,
     search_bytes)
 
 PROGRAM = '/usr/sbin/kea-dhcp4'
@@ -43,6 +43,9 @@ def configuration(settings):
         {'name': 'BIOS', 'test': "not member('iPXE') and not member('UEFI')",
          'boot-file-name': BIOS_LOADER},
     ]
+    if settings.ntp_servers:
+        classes.append({'name': 'agent', 'test': f"option[60].text == '{AGENT}'", 'option-data': [
+            {'name': 'ntp-servers', 'data': ', '.join(settings.ntp_servers)}]})
     if settings.ignored:
         tests = (f"hexstring(pkt4.mac, ':') == '{mac}'" for mac in settings.ignored)
         classes.append({'name': 'DROP', 'test': ' or '.join(tests)})
@@ -71,7 +74,6 @@ def _options(settings):
         'routers': network.ADDRESS,
         'domain-name-servers': ', '.join(settings.name_servers),
         'domain-name': settings.domain,
-        'ntp-servers': ', '.join(settings.ntp_servers),
         'interface-mtu': str(settings.mtu or ''),
     }
     # As bytes: Kea 2.2 and 2.6 know no classless routes, and refuse a domain that is none.

@@ -5,7 +5,8 @@ import re
 from ipaddress import IPv6Address
 
 from lab import network
-from lab.dhcp6_settings import AGENT, AGENT_ENTERPRISE, HTTP_CLIENT, POOL, vendor_class
+from lab.dhcp6_settings import AGENT_ENTERPRISE, HTTP_CLIENT, POOL, vendor_class
+from lab.dhcp_settings import AGENT
 from lab.kea import FOLDERS
 
 PROGRAM = '/usr/sbin/kea-dhcp6'

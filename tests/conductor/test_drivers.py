@@ -121,3 +121,14 @@ def test_nothing_serves_disks_by_itself(modules, inside):
             assert not module.aliases, module.name
             assert any(module.name in other.needs for other in modules.values()
                        if other.name in inside), module.name
+
+
+def test_infiniband_ports_become_network_interfaces(tree, inside):
+    """No device asks for the module that makes one of a port: a rule of udev's loads it."""
+    asked = [line for line in (tree / 'modules.alias').read_text().splitlines() if line.endswith(' ib_ipoib')]
+    assert asked == ['alias rtnl-link-ipoib ib_ipoib'], 'a device asks for it now: the rule can go'
+    assert {'ib_ipoib', 'mlx5_ib', 'mlx4_ib'} <= inside
+    rule = (DRACUT / 'root/etc/udev/rules.d/61-ipoib.rules').read_bytes()
+    assert b'SUBSYSTEM=="infiniband", RUN{builtin}+="kmod load ib_ipoib"' in rule
+    base = (RAMDISK / 'base.cpio').read_bytes()
+    assert b'etc/udev/rules.d/61-ipoib.rules\0' in base and rule in base

@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use tracing::info;
 
 use super::array::Array;
-use super::config::{ESP, Volume};
+use super::config::Volume;
 use super::error::RaidError;
 use crate::block::raid_superblock::Metadata;
+use crate::block::raid_verdict::{Claim, ESP, RaidVerdict, verdicts};
 
 /// The volumes that are to be made: those without an array that stays. Without protected names all of them.
 ///
@@ -33,22 +34,23 @@ pub(super) fn to_make(
             device: unnamed.device.clone(),
         });
     }
-    let kept_disks: BTreeSet<&str> = arrays
+    let claims: Vec<Claim<'_>> = arrays
         .iter()
-        .filter(|array| protected.contains(name(array)))
-        .flat_map(|array| disks(array))
+        .map(|array| Claim {
+            name: Some(name(array)),
+            is_kept: protected.contains(name(array)),
+            on: disks(array).collect(),
+        })
         .collect();
-    let stays = |array: &Array| {
-        protected.contains(name(array)) || disks(array).any(|disk| kept_disks.contains(disk))
+    let is_expected = |array: &Array, verdict| {
+        let mut volumes = volumes.iter();
+        let is_known = name(array) == ESP || volumes.any(|volume| volume.name == name(array));
+        is_known && verdict != RaidVerdict::Delete
     };
-    let is_expected = |array: &&&Array| {
-        let of_volume = volumes.iter().any(|volume| volume.name == name(array));
-        (of_volume || name(array) == ESP) && stays(array)
-    };
-    let unexpected: Vec<String> = arrays
-        .iter()
-        .filter(|array| !is_expected(array))
-        .map(|array| format!("{} ({})", array.device, name(array)))
+    let judged = arrays.iter().zip(verdicts(&claims));
+    let unexpected: Vec<String> = judged
+        .filter(|(array, verdict)| !is_expected(array, *verdict))
+        .map(|(array, _)| format!("{} ({})", array.device, name(array)))
         .collect();
     if !unexpected.is_empty() {
         return Err(RaidError::ExistingArrays {

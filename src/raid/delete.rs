@@ -11,7 +11,7 @@ use farrier_plugin::{Context, Progress, chain};
 use tracing::{info, warn};
 
 pub(crate) use self::deletion::Deletion;
-use self::machine::{Machine, System, superblocks, wipe};
+use self::machine::{Machine, System, superblocks, wipe, with_surveyed};
 use self::survey::{Found, Survey, key};
 use super::error::RaidError;
 use super::member_mark;
@@ -165,7 +165,7 @@ impl Pass<'_> {
             self.machine
                 .take_apart(survey.stack().top_first(on_it.collect()));
             self.demand_wanted()?;
-            match wipe(self.machine, name) {
+            match wipe(self.machine, device) {
                 Ok(()) => info!(device = name, "what is in the array is removed"),
                 // An array without enough members cannot be written, and need not be where it goes.
                 Err(why) if found.is_to_go() => {
@@ -233,7 +233,7 @@ impl Pass<'_> {
             .map(|found| found.key.as_str())
             .collect();
         let name = &member.device.name;
-        let outcome = self.machine.with_medium(name, &mut |medium| {
+        let outcome = with_surveyed(self.machine, member, &mut |medium| {
             remove(medium, &to_go, member.is_partition())
         });
         match outcome {
@@ -289,13 +289,13 @@ impl Pass<'_> {
         // The table goes first: partitions without their marks would be taken for somebody's after a power cut. Maps
         // of partitions keep it until they are gone.
         let is_free = maps.is_empty();
-        if is_free && !self.wipe_table(name)? {
+        if is_free && !self.wipe_table(disk)? {
             return Ok(());
         }
         let mut is_whole = true;
         for part in &parts {
             self.demand_wanted()?;
-            if let Err(why) = wipe(self.machine, &part.device.name) {
+            if let Err(why) = wipe(self.machine, part) {
                 is_whole = false;
                 self.fail(
                     format!("the metadata of {} could not be removed", part.device.name),
@@ -307,7 +307,7 @@ impl Pass<'_> {
             return Ok(());
         }
         self.machine.take_apart(maps);
-        if !is_free && !self.wipe_table(name)? {
+        if !is_free && !self.wipe_table(disk)? {
             return Ok(());
         }
         self.machine.reread(name);
@@ -317,12 +317,15 @@ impl Pass<'_> {
     }
 
     /// Whether the metadata of a disk itself is gone now.
-    fn wipe_table(&mut self, disk: &str) -> Result<bool, RaidError> {
+    fn wipe_table(&mut self, disk: &ListedDevice) -> Result<bool, RaidError> {
         self.demand_wanted()?;
         let outcome = wipe(self.machine, disk);
         if let Err(why) = &outcome {
             self.fail(
-                format!("the partition table of {disk} could not be removed"),
+                format!(
+                    "the partition table of {} could not be removed",
+                    disk.device.name
+                ),
                 why,
             );
         }

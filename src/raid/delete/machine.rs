@@ -155,9 +155,37 @@ pub(super) fn superblocks(machine: &dyn Machine, device: &ListedDevice) -> Vec<R
     RaidSuperblock::all(device.device.size, device.device.logical_sectors, &read)
 }
 
+/// Open a device for this process alone and do this, if it is still the one that was surveyed: its name can be another
+/// disk's by now, and not again while it is open.
+pub(super) fn with_surveyed(
+    machine: &dyn Machine,
+    device: &ListedDevice,
+    work: &mut dyn FnMut(&dyn Medium) -> Result<(), String>,
+) -> Result<(), String> {
+    machine.with_medium(&device.device.name, &mut |medium| {
+        let now = diskseq(machine.root(), device);
+        match (device.diskseq, now) {
+            (Some(then), Some(now)) if then != now => Err(format!(
+                "another disk has its name by now (the kernel's disk {now}; it was {then}), and stays as it is"
+            )),
+            _ => work(medium),
+        }
+    })
+}
+
+/// The kernel's number of the disk that has this device's name now, or whose partition it is.
+fn diskseq(root: &Root, device: &ListedDevice) -> Option<u64> {
+    let disk = match device.parents.as_slice() {
+        [disk] if device.kind == "part" && !device.kname.starts_with("dm-") => disk,
+        _ => &device.kname,
+    };
+    root.number(format!("/sys/block/{disk}/diskseq"))
+}
+
 /// Remove all metadata of a device and see that it is gone.
-pub(super) fn wipe(machine: &dyn Machine, device: &str) -> Result<(), String> {
-    machine.with_medium(device, &mut |medium| {
+pub(super) fn wipe(machine: &dyn Machine, listed: &ListedDevice) -> Result<(), String> {
+    let device = &listed.device.name;
+    with_surveyed(machine, listed, &mut |medium| {
         wipe::wipe(medium, device, || {
             machine.signatures(device).map_err(NotWiped::Searched)
         })
@@ -183,6 +211,42 @@ impl From<WipeError> for NotWiped {
 mod tests {
     use super::*;
     use crate::sys::recording::Recording;
+
+    #[test]
+    fn another_disk_of_the_same_name_is_not_written() {
+        let recording = Recording::unpack(
+            "/sys/block/sda/diskseq = 4\n/dev/sda =\n/dev/sda1 =\n/sys/block/dm-0/diskseq = 9\n/dev/dm-0 =\n",
+        );
+        let root = &recording.root();
+        let machine = System {
+            root,
+            context: &farrier_plugin::SilentContext,
+        };
+        let written = |kname: &str, kind: &str, parent: &[&str], diskseq| {
+            let mut device = ListedDevice {
+                kname: kname.to_owned(),
+                kind: kind.to_owned(),
+                parents: parent.iter().map(|&parent| parent.to_owned()).collect(),
+                diskseq,
+                ..ListedDevice::default()
+            };
+            device.device.name = format!("/dev/{kname}");
+            let mut is_reached = false;
+            let outcome = with_surveyed(&machine, &device, &mut |_| {
+                is_reached = true;
+                Ok(())
+            });
+            assert_eq!(outcome.is_ok(), is_reached, "{outcome:?}");
+            is_reached
+        };
+        for (kname, kind, parent) in [("sda", "disk", &[][..]), ("sda1", "part", &["sda"])] {
+            assert!(written(kname, kind, parent, Some(4)), "{kname}");
+            assert!(written(kname, kind, parent, None), "{kname}");
+            assert!(!written(kname, kind, parent, Some(3)), "{kname}");
+        }
+        // A partition of a multipath map is a volume of its own.
+        assert!(written("dm-0", "part", &["dm-1"], Some(9)));
+    }
 
     #[test]
     fn a_container_whose_monitor_has_ended_is_not_waited_for() {

@@ -48,7 +48,7 @@ pub(super) trait Machine {
     fn partition(&self, device: &str, partition: &Partition) -> Option<String>;
 
     /// A device for a new array: that of this number, or the next that is free.
-    fn free_array(&self, number: usize) -> String;
+    fn free_array(&self, number: usize) -> Result<String, RaidError>;
 
     /// Make an array; it runs and has all of its members then.
     fn create(&self, creation: &Creation<'_>) -> Result<(), RaidError>;
@@ -69,6 +69,10 @@ pub(super) fn make(
     wanted: &[Wanted<'_>],
     divisions: &[Division<'_>],
 ) -> Result<(), RaidError> {
+    // Whether there is a number for each, before any disk is written.
+    for index in 0..wanted.len() {
+        machine.free_array(index)?;
+    }
     let tables = divide(machine, divisions)?;
     let divided: Vec<(&Division<'_>, Table)> = divisions.iter().zip(tables).collect();
     for (index, wanted) in wanted.iter().enumerate() {
@@ -81,7 +85,7 @@ pub(super) fn make(
             .map(|disk| member(machine, &divided, disk.device, index))
             .collect::<Result<_, _>>()?;
         machine.create(&Creation {
-            device: &machine.free_array(index),
+            device: &machine.free_array(index)?,
             level: wanted.volume.level,
             metadata: METADATA,
             name: &wanted.volume.name,

@@ -48,6 +48,11 @@ pub(crate) enum RaidError {
         /// The others, each with the reason.
         left_alone: String,
     },
+    /// Every number that an array can have is taken.
+    #[error(
+        "There is no free number for an array of software RAID (md0 to md511); delete_configuration ends those that run"
+    )]
+    NoNumber,
     /// Disks have partitions (contract/data-plane 6.3).
     #[error(
         "Partitions detected on devices {devices} during RAID config; delete_configuration removes those of arrays, \

@@ -6,6 +6,7 @@ use tracing::debug;
 use super::create::{Machine, OpenDisk};
 use super::error::RaidError;
 use super::mdadm::{self, Creation};
+use super::number::free_device;
 use crate::block::exclusive;
 use crate::block::partition::Partition;
 use crate::block::rescan::{partition_device, shows_partitions, take_partitions};
@@ -13,9 +14,6 @@ use crate::block::settle::{self, Closing};
 use crate::block::table::Table;
 use crate::sys::block_device::{Disk, DiskError, Medium};
 use crate::sys::root::Root;
-
-/// The highest number of an array that the kernel gives by itself.
-const MOST_ARRAYS: usize = 512;
 
 /// This machine.
 pub(super) struct System<'a> {
@@ -54,20 +52,8 @@ impl Machine for System<'_> {
         partition_device(self.root, device, partition).filter(|device| self.root.exists(device))
     }
 
-    fn free_array(&self, number: usize) -> String {
-        let is_free = |number: &usize| {
-            let directory = format!("/sys/block/md{number}");
-            // The kernel keeps the device of an array that was stopped for a while.
-            self.root.names(format!("{directory}/slaves")).is_empty()
-                && !matches!(
-                    self.root
-                        .attribute(format!("{directory}/md/array_state"))
-                        .as_deref(),
-                    Some(state) if state != "clear"
-                )
-        };
-        let number = (number..MOST_ARRAYS).find(is_free).unwrap_or(number);
-        format!("/dev/md{number}")
+    fn free_array(&self, number: usize) -> Result<String, RaidError> {
+        free_device(self.root, number)
     }
 
     fn create(&self, creation: &Creation<'_>) -> Result<(), RaidError> {

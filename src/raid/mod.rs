@@ -19,6 +19,7 @@ mod machine;
 pub(crate) mod mdadm;
 mod member_mark;
 mod member_table;
+mod number;
 mod root_volume;
 mod validation;
 
@@ -28,4 +29,5 @@ pub(crate) use configuration::Order;
 pub(crate) use delete::{Deletion, delete};
 pub(crate) use error::RaidError;
 pub(crate) use level::RaidLevel;
+pub(crate) use number::free_device;
 pub(crate) use root_volume::{RootVolume, root_volume};

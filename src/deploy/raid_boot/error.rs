@@ -53,9 +53,6 @@ pub(in crate::deploy) enum RaidBootError {
         /// The disk.
         device: String,
     },
-    /// Every number that an array can have is taken.
-    #[error("There is no free number for an array of software RAID (md0 to md127)")]
-    NoNumber,
     /// The files of the image's EFI system partition have no room (contract/data-plane 6.6).
     #[error("ESP content ({needed} bytes) exceeds md device size ({size} bytes)")]
     TooLarge {
@@ -103,7 +100,7 @@ impl RaidBootError {
     /// The class that the conductor knows this error by.
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Raid(_) | Self::NoNumber => ErrorKind::SoftwareRaid,
+            Self::Raid(_) => ErrorKind::SoftwareRaid,
             Self::NoRoom(_) => ErrorKind::Deployment,
             _ => ErrorKind::CommandExecution,
         }

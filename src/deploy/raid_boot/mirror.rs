@@ -24,7 +24,7 @@ use crate::deploy::image_boot;
 use crate::deploy::loaders;
 use crate::raid::config::ESP;
 use crate::raid::mdadm::{self, Creation};
-use crate::raid::{Array, Member, RaidError, RaidLevel, arrays};
+use crate::raid::{Array, Member, RaidError, RaidLevel, arrays, free_device};
 use crate::sys::block_device::{Disk, DiskError, Medium, SharedDisk};
 use crate::sys::process::Program;
 use crate::sys::root::Root;
@@ -37,9 +37,6 @@ const EMPTY: u64 = 1 << 30;
 
 /// How long making the file system may take.
 const LIMIT: Duration = Duration::from_secs(300);
-
-/// Arrays have numbers up to this.
-const LAST: u32 = 127;
 
 /// Such an array.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -109,7 +106,7 @@ impl Mirror {
         for (index, device) in disks.iter().enumerate() {
             members.push(holder::make(root, device, index, context)?);
         }
-        let device = free_device(root).ok_or(RaidBootError::NoNumber)?;
+        let device = free_device(root, 0)?;
         let creation = Creation {
             device: &device,
             level: RaidLevel::Raid1,
@@ -301,13 +298,6 @@ fn end_halves(
         context,
     );
     Ok(())
-}
-
-/// The first array that there is none of.
-fn free_device(root: &Root) -> Option<String> {
-    (0..=LAST)
-        .find(|number| !root.exists(format!("/sys/block/md{number}")))
-        .map(|number| format!("/dev/md{number}"))
 }
 
 #[cfg(test)]

@@ -30,6 +30,8 @@ struct Model {
     fails_at: Option<usize>,
     /// The disk on which the kernel finds a table of another kind.
     shown: Option<&'static str>,
+    /// Whether arrays have all numbers that there are.
+    is_full: bool,
     calls: Cell<usize>,
     made: RefCell<Vec<(String, Vec<String>)>>,
 }
@@ -43,6 +45,7 @@ impl Model {
                 .collect(),
             fails_at: None,
             shown: None,
+            is_full: false,
             calls: Cell::new(0),
             made: RefCell::default(),
         }
@@ -144,8 +147,11 @@ impl Machine for Model {
         Some(partition_name(device, partition.number))
     }
 
-    fn free_array(&self, number: usize) -> String {
-        format!("/dev/md{number}")
+    fn free_array(&self, number: usize) -> Result<String, RaidError> {
+        match self.is_full {
+            true => Err(RaidError::NoNumber),
+            false => Ok(format!("/dev/md{number}")),
+        }
     }
 
     fn create(&self, creation: &Creation<'_>) -> Result<(), RaidError> {
@@ -310,6 +316,18 @@ fn partitions_of_a_table_that_only_the_kernel_reads_are_in_the_way() {
         error.starts_with("Partitions detected on devices /dev/sda during RAID config"),
         "{error}"
     );
+    assert!(model.contents() == before);
+}
+
+#[test]
+fn a_machine_that_has_arrays_of_all_numbers_is_told_before_a_disk_is_written() {
+    let model = Model {
+        is_full: true,
+        ..Model::used()
+    };
+    let before = model.contents();
+    let error = run(&model, DiskLabel::Gpt).unwrap_err().to_string();
+    assert!(error.contains("no free number"), "{error}");
     assert!(model.contents() == before);
 }
 

@@ -11,7 +11,7 @@ use super::fat_writer::{self, Node};
 use super::gpt::Gpt;
 use super::hints::{RootDeviceHints, select};
 use super::mbr::Mbr;
-use super::raid_superblock::{Metadata, RaidSuperblock, sealed};
+use super::raid_superblock::{Footprint, Metadata, RaidSuperblock, sealed};
 use super::{iso9660, vpd};
 use crate::sys::memory_medium::MemoryMedium;
 
@@ -131,6 +131,14 @@ pub(crate) fn raid_superblock(data: &[u8]) {
     };
     let found = find(&content);
     assert_eq!(found.len(), 1);
+    let read = |offset: u64, length: usize| {
+        let range = offset as usize..(offset as usize).checked_add(length)?;
+        content.get(range).map(<[u8]>::to_vec)
+    };
+    if let Ok(Footprint { data, notes }) = Footprint::read(kind, content.len() as u64, 512, &read) {
+        assert!(notes.start <= found[0].place.start && found[0].place.end <= notes.end);
+        assert!(data.end <= notes.start || notes.end <= data.start);
+    }
     content[found[0].place.start as usize..found[0].place.end as usize].fill(0);
     assert!(find(&content).is_empty());
 }

@@ -1,6 +1,8 @@
 //! GUID partition tables (UEFI specification 2.10, section 5.3): made new, read from either copy,
 //! extended to the disk's true end, given one more partition, written back.
 
+use std::ops::Range;
+
 use flate2::Crc;
 use uuid::Uuid;
 
@@ -241,6 +243,22 @@ impl Gpt {
                 }
             })
             .collect()
+    }
+
+    /// The bytes of the disk that both copies take, and the block before them that leads to the first.
+    pub(super) fn places(&self) -> Vec<Range<u64>> {
+        let entries = self.entries_blocks();
+        let first = u64_at(&self.header, field::ENTRIES_BLOCK);
+        let backup = u64_at(&self.header, field::OTHER_BLOCK);
+        let bytes = |blocks: Range<u64>| {
+            let byte = |block: u64| block.min(self.blocks).saturating_mul(self.block);
+            byte(blocks.start)..byte(blocks.end)
+        };
+        vec![
+            bytes(0..2),
+            bytes(first..first.saturating_add(entries)),
+            bytes(backup.saturating_sub(entries)..backup.saturating_add(1)),
+        ]
     }
 
     /// Whether the backup copy is where it belongs, at the disk's end. An image made for a smaller

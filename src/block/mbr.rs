@@ -2,6 +2,7 @@
 //! numbered as the kernel does it (block/partitions/msdos.c).
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::gap::{ALIGNMENT, at_end, gaps};
 use super::partition::{Partition, PartitionKind};
@@ -228,6 +229,16 @@ impl Mbr {
             .chain(self.logical.iter().copied())
             .map(|entry| self.describe(entry))
             .chain(self.slices.iter().cloned())
+            .collect()
+    }
+
+    /// The bytes of the disk that the table takes: the first block, and those that lead to logical partitions.
+    pub(super) fn places(&self) -> Vec<Range<u64>> {
+        let links = self.links.iter().copied();
+        let blocks = [0].into_iter().chain(links);
+        let byte = |block: u64| block.min(self.blocks).saturating_mul(self.block);
+        blocks
+            .map(|block| byte(block)..byte(block.saturating_add(1)))
             .collect()
     }
 

@@ -5,11 +5,13 @@
 //! tells arrays and members apart is read, and where the superblock is.
 
 mod external;
+mod footprint;
 mod kernel;
 mod record;
 #[cfg(any(test, fuzzing))]
 pub(super) mod sealed;
 
+pub(crate) use self::footprint::{Footprint, Unknown};
 pub(crate) use self::record::{Level, Metadata, RaidSuperblock};
 use self::record::{Reader, SUPERBLOCK};
 

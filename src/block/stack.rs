@@ -21,6 +21,17 @@ impl<'a> Stack<'a> {
         })
     }
 
+    /// The same without what `is_left_out` says, and what lies on nothing else.
+    pub(crate) fn with_what_lies_on_but(
+        self,
+        device: &'a ListedDevice,
+        is_left_out: impl Fn(&ListedDevice) -> bool,
+    ) -> Vec<&'a ListedDevice> {
+        self.reached(device, |current, other| {
+            other.parents.contains(&current.kname) && !is_left_out(other)
+        })
+    }
+
     /// The device and everything that it lies on, down to disks.
     pub(crate) fn with_what_carries(self, device: &'a ListedDevice) -> Vec<&'a ListedDevice> {
         self.reached(device, |current, other| {

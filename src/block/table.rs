@@ -1,5 +1,7 @@
 //! A disk's partition table, whichever of the two kinds it is.
 
+use std::ops::Range;
+
 use tracing::warn;
 
 use super::gpt::Gpt;
@@ -40,6 +42,15 @@ impl Table {
         match self {
             Self::Gpt(gpt) => gpt.partitions(),
             Self::Mbr(mbr) => mbr.partitions(),
+        }
+    }
+
+    /// The bytes of its disk that the table itself takes, all copies of it, in no order. Boot code is in the first
+    /// block, too.
+    pub(crate) fn places(&self) -> Vec<Range<u64>> {
+        match self {
+            Self::Gpt(gpt) => gpt.places(),
+            Self::Mbr(mbr) => mbr.places(),
         }
     }
 }

@@ -14,6 +14,50 @@ pub(crate) enum EraseError {
     /// The drive did not erase itself.
     #[error(transparent)]
     Drive(DriveError),
+    /// A disk could not be erased beside the arrays on it, of which it is not known what they use.
+    #[error(
+        "{device} is not erased beside the arrays of the node's raid_config that are on it, and stays as it is: {reason}; \
+         delete_configuration takes the arrays away, after which the disk is erased as a whole"
+    )]
+    BesideUnknown {
+        /// The device.
+        device: String,
+        /// What is not known, or cannot be.
+        reason: String,
+    },
+    /// The arrays on a disk are not those that they were when it was begun to erase what is beside them.
+    #[error(
+        "{device} is not erased beside the arrays of the node's raid_config: they have changed meanwhile; erase again"
+    )]
+    ArraysChanged {
+        /// The device.
+        device: String,
+    },
+    /// What was written to an array is not on each of its members.
+    #[error(
+        "{device} is not erased, although it took all writes: {faults}; replace that disk, or have delete_configuration \
+         take the array away and erase again"
+    )]
+    MembersKeepData {
+        /// The array.
+        device: String,
+        /// Each member with what is wrong.
+        faults: String,
+    },
+    /// A member of an array that is to stay and does not run.
+    #[error(
+        "{device} is not erased: {part} is a member of {array}, which the node's raid_config counts on, and which does not \
+         run or runs without it, so that neither is erased through the other; mend the array, or run \
+         delete_configuration, after which the disk is erased as a whole, and create_configuration"
+    )]
+    NotRunning {
+        /// The device.
+        device: String,
+        /// The member.
+        part: String,
+        /// The array: its device, or its name in words.
+        array: String,
+    },
     /// The command was cancelled before the end.
     #[error("The erase of {device} was cancelled; what it held can still be there")]
     Cancelled {

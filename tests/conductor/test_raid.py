@@ -16,6 +16,7 @@ from conductor.arrays import (
     started,
     superblocks,
 )
+from conductor.erase_records import SECRET
 from conductor.expectations import config_drive, wait_for_heartbeats
 from lab import Disk, Hand
 from lab.disk import MIB
@@ -25,6 +26,8 @@ from lab.mirror import PLACE, make_mirror
 MIRROR = logical_disk('root', '1', 1, is_root_volume=True)
 # Above what the agent takes for a system's disk where nobody says which: it waits for one.
 DISK_MIB = 4608
+# What the kernel keeps of a member from its superblock on, for that, a bitmap and the list of bad blocks.
+RESERVED = 36 * 1024
 
 
 @pytest.fixture(scope='module')
@@ -104,6 +107,42 @@ def test_a_partition_image_on_a_mirror(pair, partition_image):
     assert seen.root.startswith(f'{root.device}p') and seen.efi == esp.device, seen.text
     assert f'swap: /dev/{root.device}p' in seen.text
     assert seen.entry_partition in [efi_partition(disk) for disk in server.disks]
+
+
+@pytest.mark.full
+def test_a_disk_is_erased_beside_the_array_that_stays_on_it(lab):
+    """Whatever a disk held before the array was made is gone from where the array has nothing, and the array runs on."""
+    # As many times the same as a disk has sectors, so that a sector which was left over is found.
+    disks = [Disk('virtio', 512, serial='FIRST'), Disk('sata', 640, serial='SECOND')]
+    with lab.enrolled('raid-erased', boot='direct', disks=disks,
+                      node={'clean': False, 'raid': True, 'root_device': {}}) as node:
+        for disk in node.server.disks:
+            disk.fill(SECRET)
+        node.set_raid(logical_disk('root', '1', 'MAX'))
+        node.clean(CREATE)
+        tables = [partitions(disk) for disk in node.server.disks]
+        for disk in node.server.disks:
+            assert disk.read(64 * 1024, len(SECRET)) == SECRET, 'creation leaves what was there'
+        # Another start of the agent, which finds an array.
+        node.clean('erase_devices')
+        assert [partitions(disk) for disk in node.server.disks] == tables
+        for disk in node.server.disks:
+            [place] = superblocks(disk)
+            kept = range(place, place + RESERVED)
+            left = [offset for offset in _with(disk, SECRET) if offset not in kept]
+            assert left == [], f'{len(left)} sectors, the first at {left[0]}'
+        node.clean('erase_devices', DELETE)
+        assert all(superblocks(disk) == [] for disk in node.server.disks)
+
+
+def _with(disk, secret):
+    """Offsets of the sectors of a disk that hold this."""
+    with open(disk.path, 'rb') as file:
+        offset = 0
+        while piece := file.read(MIB):
+            if secret in piece:
+                yield from (offset + at for at in range(0, len(piece), 512) if secret in piece[at:at + 512])
+            offset += len(piece)
 
 
 SERIALS = ['FIRST', 'SECOND', 'THIRD', 'FOURTH']
@@ -286,10 +325,11 @@ def logged(lab):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize('written', [(False, False), (True, False)], ids=['no-superblock', 'one-superblock'])
-def test_power_cut_between_partitions_and_array(lab, logged, written):
-    """The disks as they were then: with partitions, and no array or half of one. The next cleaning makes it, by
-    itself.
+@pytest.mark.parametrize('written', [(False, False), (True, False), (True, True)],
+                         ids=['no-superblock', 'one-superblock', 'created'])
+def test_power_cut_between_partitions_and_deploy(lab, logged, written):
+    """The disks as they were then: with partitions, and no array, half of one, or one that nobody stopped. The next
+    cleaning makes it, by itself.
     """
     node, logs = logged
     before = lab.run.tmp / 'before-the-raid-cut.img'

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::ops::Range;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -77,6 +78,123 @@ pub(crate) fn version_1(metadata: Metadata, size: u64, name: &str, array: [u8; 1
     let checksum = checksum_1(&data[..256 + 4]);
     data[CHECKSUM_1..CHECKSUM_1 + 4].copy_from_slice(&checksum.to_le_bytes());
     data
+}
+
+/// The same of an array whose content lies in these bytes of the member.
+pub(crate) fn laid_out(metadata: Metadata, size: u64, data: &Range<u64>) -> Vec<u8> {
+    let mut superblock = version_1(metadata, size, "any:root", [7; 16]);
+    let sectors = (data.end - data.start) / 512;
+    for (offset, value) in [(80, sectors), (128, data.start / 512), (136, sectors)] {
+        superblock[offset..offset + 8].copy_from_slice(&value.to_le_bytes());
+    }
+    sealed_again(&mut superblock);
+    superblock
+}
+
+fn sealed_again(superblock: &mut [u8]) {
+    let checksum = checksum_1(&superblock[..256 + 4]);
+    superblock[CHECKSUM_1..CHECKSUM_1 + 4].copy_from_slice(&checksum.to_le_bytes());
+}
+
+/// What an array uses of the member with this content.
+fn footprint(content: &[u8], metadata: Metadata, block: u32) -> Result<Footprint, String> {
+    let read = |offset: u64, length: usize| {
+        let range = offset as usize..(offset as usize).checked_add(length)?;
+        content.get(range).map(<[u8]>::to_vec)
+    };
+    let found = Footprint::read(metadata, content.len() as u64, block, &read);
+    found.map_err(|Unknown(why)| why)
+}
+
+#[test]
+fn what_an_array_uses_of_a_member_is_what_mdadm_says() {
+    let mut seen = 0;
+    for case in Written::all() {
+        let content = case.content();
+        let [superblock] = &found(&content, case.block)[..] else {
+            panic!("{}", case.name);
+        };
+        let metadata = superblock.metadata;
+        let footprint = footprint(&content, metadata, case.block);
+        if metadata.is_external() {
+            assert!(footprint.unwrap_err().contains("firmware"));
+            continue;
+        }
+        let Footprint { data, notes } = footprint.unwrap();
+        let said = |key: &str| {
+            let value = case.examine.get(key)?.split_whitespace().next()?;
+            value.parse::<u64>().ok()
+        };
+        if metadata == Metadata::V0_90 {
+            assert_eq!(Some(data.end >> 10), said("Used Dev Size"));
+            assert_eq!(notes, superblock.place.start..SIZE * 96);
+            continue;
+        }
+        assert_eq!(
+            data.start / 512,
+            said("Data Offset").unwrap_or(0),
+            "{}",
+            case.name
+        );
+        let available = said("Avail Dev Size").unwrap();
+        let used = match case.examine.get("Raid Level").map(String::as_str) {
+            // Of whole chunks, 512 KiB each.
+            Some("raid0") => available - available % 1024,
+            _ => available,
+        };
+        assert_eq!((data.end - data.start) / 512, used, "{}", case.name);
+        if let Some(unused) = case.examine.get("Unused Space") {
+            let before = (data.start - notes.end) / 512;
+            assert!(
+                unused.starts_with(&format!("before={before} sectors")),
+                "{}: {unused}",
+                case.name
+            );
+            seen += 1;
+        } else {
+            // The list of bad blocks is just before the superblock at the end.
+            assert_eq!(notes.start, superblock.place.start - 8 * 512);
+        }
+    }
+    assert_eq!(seen, 3);
+}
+
+#[test]
+fn an_array_that_keeps_more_on_its_members_than_is_known_has_no_footprint() {
+    let member = |change: &dyn Fn(&mut [u8])| {
+        let mut content = vec![0; SIZE as usize];
+        let mut superblock = laid_out(Metadata::V1_2, SIZE, &(65536..SIZE / 2));
+        change(&mut superblock);
+        sealed_again(&mut superblock);
+        content[4096..8192].copy_from_slice(&superblock);
+        footprint(&content, Metadata::V1_2, 512)
+    };
+    let whole = member(&|_| ()).unwrap();
+    assert_eq!((whole.data, whole.notes), (65536..SIZE / 2, 4096..40960));
+    // A member that is larger than its array needs.
+    let larger = member(&|superblock| superblock[81] = 1);
+    assert_eq!(larger.unwrap().data, 65536..65536 + 384 * 512);
+    // Reshaped, with a journal, of partial parity, of a cluster.
+    for feature in [4, 64, 256, 512, 1024, 2048, 1 << 20] {
+        let told = member(&|superblock| {
+            superblock[8..12].copy_from_slice(&(feature as u32).to_le_bytes());
+        });
+        let told = told.unwrap_err();
+        assert!(told.contains(&format!("0x{feature:x}")), "{told}");
+    }
+    let no_bitmap = member(&|superblock| {
+        superblock[8] = 1;
+        superblock[96] = 8;
+    });
+    assert!(no_bitmap.unwrap_err().contains("bitmap"));
+    for (offset, value) in [(128, u64::MAX), (136, u64::MAX), (128, 8), (136, 0)] {
+        let told = member(&|superblock| {
+            superblock[offset..offset + 8].copy_from_slice(&value.to_le_bytes());
+            superblock[80..88].copy_from_slice(&[0; 8]);
+        });
+        assert!(told.unwrap_err().contains("contradicts itself"));
+    }
+    assert!(footprint(&[0; 8192], Metadata::V1_2, 512).is_err());
 }
 
 /// The same of version 0.90, in either order of bytes.

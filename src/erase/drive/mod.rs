@@ -97,9 +97,10 @@ pub(in crate::erase) fn open<'a>(
             let name = device;
             Ok(Box::new(NvmeDrive { root, name }))
         }
-        Method::Discard { .. } | Method::Overwrite { .. } | Method::Metadata => {
-            Err(Fault::NoSuchMethod.of(device))
-        }
+        Method::Discard { .. }
+        | Method::Overwrite { .. }
+        | Method::BesideArrays { .. }
+        | Method::Metadata => Err(Fault::NoSuchMethod.of(device)),
     }
 }
 

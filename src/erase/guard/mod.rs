@@ -7,6 +7,7 @@ use tracing::warn;
 
 use crate::block::in_use::{Use, uses};
 use crate::block::list::{ListedDevice, all_devices};
+use crate::block::raid_name::without_host;
 use crate::block::signatures::{self, Contents};
 use crate::block::skip::{SkipError, SkipList};
 use crate::block::stack::{Stack, is_array, is_holder};
@@ -46,6 +47,8 @@ pub(crate) enum ReadOnly {
 pub(super) enum Verdict {
     /// It may be erased.
     Erase,
+    /// What lies on it beside arrays that stay may be erased; why nothing else may.
+    Beside(String),
     /// It is left out, which is no failure, for this reason.
     Skip(String),
     /// It must not be erased, and that is a failure. [`EraseError::stops_all`] says whether the
@@ -64,6 +67,8 @@ pub(super) struct Guard {
     from_virtual_media: bool,
     /// Kernel names of what the node's skip list protects.
     spared: BTreeSet<String>,
+    /// Names of the arrays that it protects, those that do not run among them.
+    spared_arrays: BTreeSet<String>,
     /// Kernel names of what is still there and will be taken apart first.
     taken_apart: BTreeSet<String>,
 }
@@ -121,6 +126,7 @@ impl Guard {
             contents: Arc::new(|_| Contents::default()),
             from_virtual_media: false,
             spared: BTreeSet::new(),
+            spared_arrays: BTreeSet::new(),
             taken_apart: BTreeSet::new(),
         }
     }
@@ -139,6 +145,7 @@ impl Guard {
             contents: Arc::new(contents),
             from_virtual_media: kernel_parameters::of_command_line(root).is_virtual_media_boot(),
             spared: BTreeSet::new(),
+            spared_arrays: BTreeSet::new(),
             taken_apart: BTreeSet::new(),
         })
     }
@@ -146,6 +153,7 @@ impl Guard {
     /// The same guard for a node that wants devices left alone: what lies on them is not taken apart.
     pub(super) fn sparing(mut self, list: &SkipList) -> Result<Self, SkipError> {
         self.spared = list.protected(&self.devices)?;
+        self.spared_arrays = list.volume_names().map(str::to_owned).collect();
         Ok(self)
     }
 
@@ -211,6 +219,7 @@ impl Guard {
             contents: Arc::clone(&self.contents),
             from_virtual_media: self.from_virtual_media,
             spared: self.spared.clone(),
+            spared_arrays: self.spared_arrays.clone(),
             taken_apart: BTreeSet::new(),
         })
     }
@@ -311,7 +320,8 @@ impl Guard {
         if let Some(refusal) = self.mounted(device, &parts) {
             return Verdict::Refuse(refusal);
         }
-        if let Some(verdict) = self.raid_member(device, &parts) {
+        let member = self.raid_member(device, &parts);
+        if let Some(verdict @ (Verdict::Skip(_) | Verdict::Refuse(_))) = member {
             return verdict;
         }
         if device.read_only {
@@ -330,6 +340,10 @@ impl Guard {
                 what: what.to_owned(),
             });
         }
+        // An array that stays has its own turn, and so has what lies on it alone.
+        let parts = self
+            .stack()
+            .with_what_lies_on_but(device, |other| self.is_kept(other));
         let holders: Vec<&str> = parts
             .iter()
             .filter(|holder| is_holder(holder) && holder.device.name != name)
@@ -342,7 +356,7 @@ impl Guard {
                 holders: holders.join(", "),
             });
         }
-        Verdict::Erase
+        member.unwrap_or(Verdict::Erase)
     }
 
     /// Whether this is a path of a multipath map that is among these.
@@ -366,13 +380,28 @@ impl Guard {
     }
 
     fn is_kept(&self, array: &ListedDevice) -> bool {
-        is_array(array)
-            && (self.policy.keep_arrays
-                || self
-                    .stack()
-                    .with_what_carries(array)
+        is_array(array) && (self.policy.keep_arrays || self.is_on_spared(array))
+    }
+
+    fn is_on_spared(&self, array: &ListedDevice) -> bool {
+        let carriers = self.stack().with_what_carries(array);
+        carriers
+            .iter()
+            .any(|carrier| self.spared.contains(&carrier.kname))
+    }
+
+    /// Whether nothing can be read from this array: it lacks members, or was not started. Of a set of disks that
+    /// firmware's arrays lie on these tell.
+    fn is_idle(&self, array: &ListedDevice) -> bool {
+        let is_of_set = |other: &ListedDevice| {
+            other.device.size > 0
+                && is_array(other)
+                && other
+                    .parents
                     .iter()
-                    .any(|carrier| self.spared.contains(&carrier.kname)))
+                    .any(|parent| array.parents.contains(parent))
+        };
+        array.device.size == 0 && !self.devices.iter().any(is_of_set)
     }
 
     fn mounted(&self, device: &ListedDevice, parts: &[&ListedDevice]) -> Option<EraseError> {
@@ -386,31 +415,59 @@ impl Guard {
         })
     }
 
-    /// A member of an array that is to stay is not erased: the array is, in its own right. So it is
-    /// in the reference with every array (contract/data-plane 7.4), running or not, so that what lies
-    /// on the disks beside the array survives every clean; here all others are stopped, and their
+    /// A member of an array that is to stay is not erased as a whole: the array is, in its own right, and what lies on
+    /// the disk beside it. In the reference the array alone is, every array that runs or not (contract/data-plane
+    /// 7.4), so that what lies on the disks beside it survives every clean; here all others are stopped, and their
     /// members erased like any disk.
     fn raid_member(&self, device: &ListedDevice, parts: &[&ListedDevice]) -> Option<Verdict> {
-        let array = parts
+        let not_running = |part: &str, array: &str| {
+            Verdict::Refuse(EraseError::NotRunning {
+                device: device.device.name.clone(),
+                part: part.to_owned(),
+                array: array.to_owned(),
+            })
+        };
+        let mut arrays = parts
             .iter()
-            .find(|part| part.kname != device.kname && self.is_kept(part));
-        if let Some(array) = array {
-            return Some(Verdict::Skip(format!(
+            .filter(|part| part.kname != device.kname && self.is_kept(part));
+        if let Some(first) = arrays.clone().next() {
+            let reason = format!(
                 "it is a member of {}, which is to stay; what lies on it beside the array is not erased",
-                array.kname
-            )));
+                first.kname
+            );
+            if arrays.clone().any(|array| self.is_on_spared(array)) {
+                return Some(Verdict::Skip(reason));
+            }
+            return Some(match arrays.find(|array| self.is_idle(array)) {
+                Some(idle) => not_running(&device.device.name, &idle.device.name),
+                None => Verdict::Beside(reason),
+            });
         }
-        let keeps = self.policy.keep_idle_members
-            && parts
-                .iter()
-                .any(|part| (self.contents)(part).kind.as_deref() == Some("linux_raid_member"));
-        keeps.then(|| {
-            Verdict::Skip(
-                "it is a member of an array that does not run, and skip_block_devices or the \
-                 node's RAID configuration protects arrays"
+        if !self.policy.keep_idle_members {
+            return None;
+        }
+        // No array that runs and is to stay has any of these.
+        let idle = parts.iter().find_map(|part| {
+            let contents = (self.contents)(part);
+            let is_member = contents.kind.as_deref() == Some("linux_raid_member");
+            is_member.then_some((part, contents.label))
+        });
+        let (part, label) = idle?;
+        let name = label.as_deref().map(without_host);
+        match name {
+            Some(name) if self.spared_arrays.contains(name) => Some(Verdict::Skip(format!(
+                "it is a member of the array {name}, which does not run, and skip_block_devices protects it"
+            ))),
+            _ if self.policy.keep_arrays => {
+                let array = name.map_or("an array".to_owned(), |name| format!("the array {name}"));
+                Some(not_running(&part.device.name, &array))
+            }
+            None => Some(Verdict::Skip(
+                "it is a member of an array that does not run and has no name, and skip_block_devices protects arrays"
                     .to_owned(),
-            )
-        })
+            )),
+            Some(_) => None,
+        }
     }
 
     fn shared(&self, device: &ListedDevice) -> Option<&'static str> {

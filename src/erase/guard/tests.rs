@@ -143,11 +143,44 @@ fn members_of_arrays_that_are_to_stay_are_left_to_the_array() {
         ..POLICY
     };
     let guard = tree.guard(keeping, &[]);
-    assert!(is_skipped(&guard.verdict("/dev/sda"), "md0"));
-    assert!(is_skipped(&guard.verdict("/dev/sda1"), "md0"));
+    for name in ["/dev/sda", "/dev/sda1"] {
+        let verdict = guard.verdict(name);
+        assert!(matches!(&verdict, Verdict::Beside(reason) if reason.contains("md0")));
+    }
     assert!(matches!(guard.verdict("/dev/sda2"), Verdict::Erase));
     assert!(matches!(guard.verdict("/dev/md0"), Verdict::Erase));
     assert!(in_the_way(&guard, &["/dev/sda", "/dev/md0"]).is_empty());
+
+    // What else lies on the disk is still in the way, and what lies on the array is the array's.
+    tree.disk("dm-0", "253:0");
+    tree.holds("md0", "dm-0");
+    let guard = tree.guard(keeping, &[]);
+    assert!(matches!(guard.verdict("/dev/sda"), Verdict::Beside(_)));
+    // A volume on the array and beside it.
+    tree.holds("md0", "dm-1");
+    tree.holds("sda2", "dm-1");
+    tree.disk("dm-1", "253:1");
+    let error = refusal(tree.guard(keeping, &[]).verdict("/dev/sda"));
+    assert!(matches!(&error, EraseError::Held { holders, .. } if holders == "dm-1"));
+    for volume in ["dm-0", "dm-1"] {
+        fs::remove_dir_all(tree.0.path().join("sys/block").join(volume)).unwrap();
+    }
+
+    // One that does not run is not erased through anything.
+    tree.put("/sys/block/md0/size", "0");
+    for name in ["/dev/sda", "/dev/sda1"] {
+        let error = refusal(tree.guard(keeping, &[]).verdict(name));
+        assert!(matches!(&error, EraseError::NotRunning { array, .. } if array == "/dev/md0"));
+    }
+    // A set of disks that firmware's array lies on has no size either.
+    tree.disk("md1", "9:1");
+    tree.holds("sda1", "md1");
+    assert!(matches!(
+        tree.guard(keeping, &[]).verdict("/dev/sda"),
+        Verdict::Beside(_)
+    ));
+    fs::remove_dir_all(tree.0.path().join("sys/block/md1")).unwrap();
+    tree.put("/sys/block/md0/size", "2097152");
 
     // Any other that still runs after it was to be stopped keeps its members from being erased.
     let guard = tree.guard(POLICY, &[]);
@@ -231,6 +264,53 @@ fn members_of_idle_arrays_are_erased_unless_arrays_are_protected_by_name() {
     let guard = tree.guard(keeping, &contents);
     assert!(is_skipped(&guard.verdict("/dev/sda"), "does not run"));
     assert!(is_skipped(&guard.verdict("/dev/sda1"), "does not run"));
+}
+
+#[test]
+fn an_idle_array_is_told_from_protected_ones_by_its_name_and_not_lost_where_the_node_counts_on_it()
+{
+    let tree = Tree::new();
+    tree.disk("sda", "8:0");
+    tree.partition("sda", "sda1", "8:1");
+    let list = SkipList::from_node(
+        &serde_json::from_value(serde_json::json!({
+            "properties": {"skip_block_devices": [{"volume_name": "data"}]}
+        }))
+        .unwrap(),
+    )
+    .unwrap();
+    let verdict = |name: Option<&str>, keep_arrays| {
+        let member = Contents {
+            label: name.map(str::to_owned),
+            ..kind("linux_raid_member")
+        };
+        let policy = Policy {
+            keep_idle_members: true,
+            keep_arrays,
+            ..POLICY
+        };
+        let guard = tree.guard(policy, &[("sda1", member)]);
+        guard.sparing(&list).unwrap().verdict("/dev/sda")
+    };
+    for keep_arrays in [false, true] {
+        assert!(is_skipped(
+            &verdict(Some("host7:data"), keep_arrays),
+            "array data"
+        ));
+    }
+    // The last tenant's.
+    assert!(matches!(verdict(Some("any:root"), false), Verdict::Erase));
+    assert!(is_skipped(&verdict(None, false), "has no name"));
+    for (name, told) in [(Some("any:root"), "the array root,"), (None, "an array,")] {
+        let error = refusal(verdict(name, true));
+        assert!(!error.stops_all());
+        let error = error.to_string();
+        assert!(
+            error.contains(told) && error.contains("/dev/sda1"),
+            "{error}"
+        );
+        assert!(error.contains("delete_configuration"), "{error}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 pub(super) mod discard;
 mod metadata;
 pub(super) mod overwrite;
+pub(super) mod pieces;
 
 #[cfg(test)]
 pub(super) mod fake;

@@ -109,7 +109,8 @@ impl Category {
         match (method, storage) {
             // What lies on the members beside the array is not reached, nor what a file system has
             // beside the file.
-            (_, Storage::Array | Storage::File) | (Method::Metadata, _) => (Self::None, None),
+            (_, Storage::Array | Storage::File)
+            | (Method::Metadata | Method::BesideArrays { .. }, _) => (Self::None, None),
             // No standard names it, and it is proven at samples only.
             (Method::Discard { .. }, _) => (Self::None, None),
             // No table names it: a disk may format itself without writing.

@@ -40,6 +40,13 @@ pub(crate) enum Method {
         /// A pass of zeros last.
         zero_pass: bool,
     },
+    /// Write over every byte of a disk that neither its partition table nor an array which stays uses.
+    BesideArrays {
+        /// Passes of random data first.
+        random_passes: u32,
+        /// A pass of zeros last.
+        zero_pass: bool,
+    },
     /// Remove what makes the device look used. The data stays.
     Metadata,
 }
@@ -96,11 +103,15 @@ impl fmt::Display for Method {
                 random_passes,
                 zero_pass,
             } => {
-                write!(f, "overwrite with {random_passes} pass(es) of random data")?;
-                if *zero_pass {
-                    f.write_str(" and one of zeros")?;
-                }
-                Ok(())
+                f.write_str("overwrite")?;
+                passes(f, *random_passes, *zero_pass)
+            }
+            Self::BesideArrays {
+                random_passes,
+                zero_pass,
+            } => {
+                f.write_str("overwrite beside arrays that stay")?;
+                passes(f, *random_passes, *zero_pass)
             }
             Self::AtaSanitize(operation) => write!(f, "ATA {}", operation.words()),
             Self::AtaSecurityErase { enhanced: true } => f.write_str("ATA enhanced secure erase"),
@@ -115,4 +126,12 @@ impl fmt::Display for Method {
             Self::Metadata => f.write_str("remove metadata"),
         }
     }
+}
+
+fn passes(f: &mut fmt::Formatter<'_>, random: u32, zeros: bool) -> fmt::Result {
+    write!(f, " with {random} pass(es) of random data")?;
+    if zeros {
+        f.write_str(" and one of zeros")?;
+    }
+    Ok(())
 }

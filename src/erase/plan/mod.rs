@@ -106,6 +106,39 @@ impl Plan {
         Ok(plan)
     }
 
+    /// How a disk with arrays that stay is to be erased: what lies beside them is overwritten, since the drive's own
+    /// methods would reach the arrays.
+    pub(crate) fn beside_arrays(
+        root: &Root,
+        device: &BlockDevice,
+        flags: &EraseFlags,
+    ) -> Result<Self, EraseError> {
+        let mut plan = Self::of(root, device);
+        if flags.iterations == 0 && !flags.zeroize {
+            return Err(EraseError::NothingPlanned {
+                device: device.name.clone(),
+            });
+        }
+        plan.leave_out(
+            "the drive's own methods",
+            "they would erase the arrays on it, too".to_owned(),
+        );
+        plan.add(
+            Method::BesideArrays {
+                random_passes: flags.iterations,
+                zero_pass: flags.zeroize,
+            },
+            "the arrays on it are erased as disks, and stay",
+        );
+        Ok(plan)
+    }
+
+    /// Whether only what lies beside arrays is to be erased.
+    pub(super) fn is_beside_arrays(&self) -> bool {
+        let mut methods = self.methods.iter();
+        methods.any(|planned| matches!(planned.method, Method::BesideArrays { .. }))
+    }
+
     /// Why nothing can be done, where the plan has no method although one was wanted.
     pub(super) fn refusal(&self) -> Option<EraseError> {
         (!self.blocked.is_empty() && self.methods.is_empty()).then(|| EraseError::NoFallback {

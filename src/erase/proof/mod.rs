@@ -2,6 +2,8 @@
 
 pub(super) mod samples;
 
+use std::ops::Range;
+
 use farrier_plugin::{AlignedBuffer, Keystream, SplitMix};
 use serde_json::{Value, json};
 use tracing::warn;
@@ -40,6 +42,17 @@ pub(super) struct Verification {
     samples: Vec<(u64, usize, bool)>,
     /// What each sample held: `zeros`, `random data`, or `no marker`.
     found: &'static str,
+    /// What was not erased, since arrays that stay need it.
+    kept: Vec<Kept>,
+}
+
+/// A part of a device that stays.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Kept {
+    /// Its bytes.
+    pub(super) place: Range<u64>,
+    /// What it is: `partition table`, `data of /dev/md0`, `notes of /dev/md0`.
+    pub(super) what: String,
 }
 
 impl Content {
@@ -191,6 +204,7 @@ impl Proof {
                 .map(|(sample, marked)| (sample.offset, sample.length, *marked))
                 .collect(),
             found,
+            kept: Vec::new(),
         }
     }
 }
@@ -199,6 +213,26 @@ impl Verification {
     /// How many places were looked at.
     pub(super) fn count(&self) -> usize {
         self.samples.len()
+    }
+
+    /// The same, told of the places on the device that it was about pieces of, and of what was left beside them.
+    pub(super) fn of_pieces(
+        self,
+        kept: Vec<Kept>,
+        places: impl Fn(u64, u64) -> Vec<Range<u64>>,
+    ) -> Self {
+        let samples = self
+            .samples
+            .into_iter()
+            .flat_map(|(offset, length, marked)| {
+                let places = places(offset, length as u64).into_iter();
+                places.map(move |place| (place.start, (place.end - place.start) as usize, marked))
+            });
+        Self {
+            samples: samples.collect(),
+            kept,
+            ..self
+        }
     }
 
     /// As it stands in a record.
@@ -210,10 +244,18 @@ impl Verification {
                 json!({"offset": offset, "length": length, "marked": marked})
             })
             .collect();
+        let kept: Vec<Value> = self
+            .kept
+            .iter()
+            .map(|Kept { place, what }| {
+                json!({"offset": place.start, "length": place.end - place.start, "what": what})
+            })
+            .collect();
         json!({
             "seed": format!("{:016x}", self.seed),
             "found": self.found,
             "samples": samples,
+            "kept": kept,
         })
     }
 }

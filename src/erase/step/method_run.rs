@@ -17,6 +17,8 @@ use crate::erase::method::Method;
 use crate::erase::plan::{Plan, Planned};
 use crate::erase::proof::{Proof, Verification};
 use crate::erase::record::Together;
+use crate::erase::step::array_members::ArrayMembers;
+use crate::erase::step::beside_arrays::erase_beside;
 use crate::erase::step::scopes::Scopes;
 use crate::sys::block_device::{Disk, Medium};
 use crate::sys::root::Root;
@@ -40,7 +42,11 @@ pub(super) fn by_method(
                 random: random_passes,
                 zeros: zero_pass,
             };
+            let members = ArrayMembers::of(root, device);
             let verification = overwrite(&disk, device, passes, context)?;
+            if let Some(members) = members {
+                members.demand_written(root, device)?;
+            }
             reread(root, &disk, device);
             Ok(Some(verification))
         }
@@ -52,6 +58,16 @@ pub(super) fn by_method(
             let verification = discard(&disk, device, secure, granularity, context)?;
             reread(root, &disk, device);
             Ok(Some(verification))
+        }
+        Method::BesideArrays {
+            random_passes,
+            zero_pass,
+        } => {
+            let passes = Passes {
+                random: random_passes,
+                zeros: zero_pass,
+            };
+            erase_beside(root, device, passes, context).map(Some)
         }
         Method::Metadata => metadata_of(root, device, context).map(|()| None),
         method @ (Method::AtaSanitize(_)

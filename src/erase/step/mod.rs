@@ -1,5 +1,7 @@
 //! One running step: what holds for all of its devices, and the turn of each.
 
+mod array_members;
+mod beside_arrays;
 mod method_run;
 mod passwords;
 mod release;

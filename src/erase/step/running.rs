@@ -224,7 +224,9 @@ impl EraseStep {
                 "it is taken apart, and what is on it goes with the disks that it lies on"
                     .to_owned(),
             ),
-            Verdict::Erase => self.plan(device).map_err(|error| error.to_string()),
+            Verdict::Erase | Verdict::Beside(_) => {
+                self.plan(device).map_err(|error| error.to_string())
+            }
             Verdict::Skip(reason) => Err(reason),
             Verdict::Refuse(error) => Err(error.to_string()),
         };
@@ -293,7 +295,7 @@ impl EraseStep {
     fn plan_all(&mut self) -> Result<(), ManagerError> {
         let mut plans = BTreeMap::new();
         for device in &self.devices {
-            if !matches!(self.verdict(device), Verdict::Erase) {
+            if !matches!(self.verdict(device), Verdict::Erase | Verdict::Beside(_)) {
                 continue;
             }
             match self.plan(device) {
@@ -320,6 +322,9 @@ impl EraseStep {
             let other = devices.find(|device| device.name == name);
             other.is_some_and(|other| matches!(self.verdict(other), Verdict::Erase))
         };
+        if let Verdict::Beside(_) = self.verdict(device) {
+            return Plan::beside_arrays(root, device, flags);
+        }
         match self.order.aim {
             Aim::Data => Plan::for_device(root, device, flags, &may_erase),
             Aim::Metadata => Ok(Plan::for_metadata(device)),
@@ -332,7 +337,15 @@ impl EraseStep {
         if is_file(device) {
             return Verdict::Erase;
         }
-        self.guard.verdict(&device.name)
+        self.of_this_step(self.guard.verdict(&device.name))
+    }
+
+    /// What lies beside arrays is erased where all data is to go, not where devices are to look unused.
+    pub(super) fn of_this_step(&self, verdict: Verdict) -> Verdict {
+        match verdict {
+            Verdict::Beside(reason) if self.order.aim != Aim::Data => Verdict::Skip(reason),
+            verdict => verdict,
+        }
     }
 
     /// Just before the device is touched.
@@ -340,7 +353,8 @@ impl EraseStep {
         if is_file(device) {
             return Verdict::Erase;
         }
-        self.guard.verdict_now(&self.order.root, &device.name)
+        let verdict = self.guard.verdict_now(&self.order.root, &device.name);
+        self.of_this_step(verdict)
     }
 
     /// All devices again, beside those of the survey.

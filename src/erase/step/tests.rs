@@ -180,11 +180,11 @@ fn a_method_that_would_reach_a_disk_in_use_by_now_is_not_run() {
         covers: vec!["/dev/sda".to_owned(), "/dev/sdb".to_owned()],
         reason: String::new(),
     };
-    let look = step.look_again("/dev/sda").unwrap();
+    let look = step.look_again("/dev/sda", false).unwrap();
     check_others(&look, "/dev/sda", &planned).unwrap();
     let mount = "22 1 8:16 / /mnt rw - ext4 /dev/sdb rw\n";
     machine.put("proc/self/mountinfo", mount);
-    let look = step.look_again("/dev/sda").unwrap();
+    let look = step.look_again("/dev/sda", false).unwrap();
     let error = check_others(&look, "/dev/sda", &planned).unwrap_err();
     let error = chain(&error);
     assert!(error.contains("it would erase /dev/sdb too"), "{error}");

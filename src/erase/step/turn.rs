@@ -25,7 +25,7 @@ impl EraseStep {
     ) -> (EraseRecord, Result<(), ManagerError>) {
         let verdict = self.verdict_now(device);
         let plan = match &verdict {
-            Verdict::Erase => self.plan_of(device),
+            Verdict::Erase | Verdict::Beside(_) => self.plan_of(device),
             _ => Ok(Plan::none(device)),
         };
         let (plan, verdict) = match plan {
@@ -39,7 +39,7 @@ impl EraseStep {
                 Ok(())
             }
             Verdict::Refuse(error) => Err(error),
-            Verdict::Erase => self.in_turn(&mut record, context),
+            Verdict::Erase | Verdict::Beside(_) => self.in_turn(&mut record, context),
         };
         if let Err(error) = &outcome {
             record.fail_with(chain(error));
@@ -149,7 +149,7 @@ impl EraseStep {
         for planned in &plan.methods {
             let method = planned.method;
             let look = self
-                .look_again(&device)
+                .look_again(&device, plan.is_beside_arrays())
                 .map_err(|refusal| refusal.after(&device, &failures))?;
             info!(device, %method, reason = planned.reason, "erasing");
             let begun = record.method_begins(method);
@@ -189,17 +189,27 @@ impl EraseStep {
 
     /// All devices once more, where the device itself may still be erased: it can have left its name to
     /// another one while this waited for its turn, or while a method failed. Then no other method is tried.
-    pub(super) fn look_again(&self, name: &str) -> Result<SecondLook<'_>, EraseError> {
+    ///
+    /// `beside`: only what lies beside arrays that stay is to be erased.
+    pub(super) fn look_again(
+        &self,
+        name: &str,
+        beside: bool,
+    ) -> Result<SecondLook<'_>, EraseError> {
         let look = self.second_look()?;
         let own = self.devices().iter().find(|device| device.name == name);
         let verdict = match own {
             Some(own) if is_file(own) => Verdict::Erase,
-            _ => look.verdict(name),
+            _ => self.of_this_step(look.verdict(name)),
         };
         match verdict {
-            Verdict::Erase => Ok(look),
+            Verdict::Erase if !beside => Ok(look),
+            Verdict::Beside(_) if beside => Ok(look),
+            Verdict::Erase => Err(EraseError::ArraysChanged {
+                device: name.to_owned(),
+            }),
             Verdict::Refuse(error) => Err(error),
-            Verdict::Skip(reason) => Err(EraseError::Left {
+            Verdict::Skip(reason) | Verdict::Beside(reason) => Err(EraseError::Left {
                 device: name.to_owned(),
                 reason,
             }),
@@ -217,7 +227,7 @@ pub(super) fn check_others(
     for other in covers {
         let reason = match look.verdict(other) {
             Verdict::Erase => continue,
-            Verdict::Skip(reason) => reason,
+            Verdict::Skip(reason) | Verdict::Beside(reason) => reason,
             Verdict::Refuse(error) => error.to_string(),
         };
         return Err(EraseError::Reaches {

@@ -1,5 +1,7 @@
 use std::fs;
 use std::net::TcpListener;
+use std::ops::Range;
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -8,10 +10,14 @@ use farrier_plugin::{ErrorKind, HardwareManager, SilentContext};
 use serde_json::json;
 
 use super::*;
+use crate::block::mbr::{self, Mbr};
+use crate::block::raid_superblock::Metadata;
+use crate::block::raid_superblock::tests::laid_out;
 use crate::config::{Live, Options};
 use crate::erase::fake_receiver::{receive, receive_at};
 use crate::hardware::dispatch::Dispatcher;
 use crate::hardware::fake::{Answer, FakeManager};
+use crate::sys::block_device::{Disk, Medium};
 use crate::sys::root::Root;
 
 /// A machine whose disks are plain files in a recorded tree.
@@ -211,29 +217,65 @@ fn an_erase_that_a_restart_cut_short_is_told() {
     assert_eq!(result["/dev/sda"]["interrupted"], Value::Null);
 }
 
+/// What the kernel shows of an array of these members, which are whole disks or partitions.
+fn assemble(machine: &Machine, array: &str, members: &[&str]) {
+    let put = |path: String, content: &str| {
+        let path = machine.path("sys/block").join(array).join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    };
+    put("md/level".to_owned(), "raid1");
+    put("md/metadata_version".to_owned(), "1.2");
+    put("md/array_state".to_owned(), "clean");
+    for member in members {
+        put(format!("slaves/{member}"), "");
+        put(format!("md/dev-{member}/state"), "in_sync");
+    }
+}
+
+/// Makes a range of a disk a member: its superblock, and the array's content from 1 MiB on.
+fn make_member(machine: &Machine, disk: &str, place: Range<u64>) {
+    let size = place.end - place.start;
+    let superblock = laid_out(Metadata::V1_2, size, &((1 << 20)..size));
+    let disk = Disk::open_exclusive(machine.path("dev").join(disk)).unwrap();
+    disk.write_at(place.start + 4096, &superblock).unwrap();
+}
+
 #[test]
-fn members_of_an_array_are_left_out_only_where_the_node_counts_on_it() {
+fn a_disk_is_erased_beside_an_array_only_where_the_node_counts_on_it() {
     let own = json!({"raid_config": {"logical_disks": [{"controller": "software"}]}});
     let hardware = json!({"raid_config": {"logical_disks": [{"controller": "raid.0"}]}});
     for (node, stays) in [(own, true), (hardware, false), (json!({}), false)] {
         let machine = Machine::new(&["md0", "sda", "sdb"], true, no_vendor());
-        for (path, content) in [
-            ("md/level", "raid1"),
-            ("slaves/sda", ""),
-            ("slaves/sdb", ""),
-        ] {
-            let path = machine.path("sys/block/md0").join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, content).unwrap();
+        assemble(&machine, "md0", &["sda", "sdb"]);
+        for disk in ["sda", "sdb"] {
+            make_member(&machine, disk, 0..DISK as u64);
         }
+        let before = ["sda", "sdb"].map(|disk| machine.disk(disk));
         let outcome = machine.run("erase_devices", node);
-        assert!(machine.is_untouched("sda") && machine.is_untouched("sdb"));
+        let after = ["sda", "sdb"].map(|disk| machine.disk(disk));
         if stays {
+            let result = outcome.unwrap();
             assert_eq!(
-                results(&outcome.unwrap()),
-                ["/dev/md0 erased", "/dev/sda skipped", "/dev/sdb skipped"]
+                results(&result),
+                ["/dev/md0 erased", "/dev/sda erased", "/dev/sdb erased"]
             );
+            assert_eq!(result["/dev/sda"]["category"], "none");
+            for (before, after) in before.iter().zip(&after) {
+                // The superblock with what the kernel reserves behind it, and the array's content.
+                for (place, is_kept) in [
+                    (0..4096, false),
+                    (4096..40960, true),
+                    (40960..1 << 20, false),
+                    (1 << 20..DISK, true),
+                ] {
+                    let kept = after[place.clone()] == before[place.clone()];
+                    let is_zero = after[place.clone()].iter().all(|byte| *byte == 0);
+                    assert_eq!((kept, is_zero), (is_kept, !is_kept), "{place:?}");
+                }
+            }
         } else {
+            assert!(before == after);
             // The plain file in the tree is no array that could be stopped.
             let error = outcome.unwrap_err().to_string();
             assert!(
@@ -252,28 +294,44 @@ fn members_of_an_array_are_left_out_only_where_the_node_counts_on_it() {
 #[test]
 fn the_esp_mirror_beside_a_kept_array_is_erased_in_its_own_right() {
     let node = json!({"raid_config": {"logical_disks": [{"controller": "software"}]}});
+    let places: [Range<u64>; 2] = [2 << 20..5 << 20, 6 << 20..9 << 20];
     for (step, is_whole) in [("erase_devices", true), ("erase_devices_metadata", false)] {
         let machine = Machine::new(&["md0", "md1", "sda", "sdb"], true, no_vendor());
-        let put = |path: String, content: &str| {
-            let path = machine.path("sys/block").join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, content).unwrap();
-        };
-        for array in [0, 1] {
-            put(format!("md{array}/md/level"), "raid1");
-            for (disk, base) in [("sda", 32), ("sdb", 48)] {
-                let number = array + 1;
-                let part = format!("{disk}{number}");
-                put(format!("md{array}/slaves/{part}"), "");
-                put(format!("{disk}/{part}/partition"), &number.to_string());
-                put(
-                    format!("{disk}/{part}/dev"),
-                    &format!("8:{}", base + number),
-                );
-                put(format!("{disk}/{part}/size"), &(DISK / 512).to_string());
-                fs::write(machine.path("dev").join(&part), vec![0x5a; DISK]).unwrap();
+        for (index, disk) in ["sda", "sdb"].into_iter().enumerate() {
+            let medium = Disk::open_exclusive(machine.path("dev").join(disk)).unwrap();
+            let mut table = Mbr::new(&medium, 7);
+            for (number, place) in [1, 2].into_iter().zip(&places) {
+                let length = place.end - place.start;
+                table
+                    .add(number, place.start, length, mbr::LINUX, false)
+                    .unwrap();
+                let put = |name: &str, content: u64| {
+                    let directory = machine.path(&format!("sys/block/{disk}/{disk}{number}"));
+                    fs::create_dir_all(&directory).unwrap();
+                    fs::write(directory.join(name), content.to_string()).unwrap();
+                };
+                put("partition", u64::from(number));
+                put("start", place.start / 512);
+                put("size", length / 512);
+                let device = format!("8:{}", 32 + 16 * index + number as usize);
+                let directory = machine.path(&format!("sys/block/{disk}/{disk}{number}"));
+                fs::write(directory.join("dev"), device).unwrap();
+                let links = machine.path("sys/class/block");
+                fs::create_dir_all(&links).unwrap();
+                let target = format!("../../block/{disk}/{disk}{number}");
+                symlink(target, links.join(format!("{disk}{number}"))).unwrap();
+                let content = vec![0x5a; length as usize];
+                fs::write(machine.path("dev").join(format!("{disk}{number}")), content).unwrap();
+            }
+            table.write(&medium).unwrap();
+            drop(medium);
+            for place in &places {
+                make_member(&machine, disk, place.clone());
             }
         }
+        assemble(&machine, "md0", &["sda1", "sdb1"]);
+        assemble(&machine, "md1", &["sda2", "sdb2"]);
+        let before = machine.disk("sda");
         let result = machine.run(step, node.clone()).unwrap();
         if is_whole {
             assert_eq!(
@@ -281,8 +339,8 @@ fn the_esp_mirror_beside_a_kept_array_is_erased_in_its_own_right() {
                 [
                     "/dev/md0 erased",
                     "/dev/md1 erased",
-                    "/dev/sda skipped",
-                    "/dev/sdb skipped"
+                    "/dev/sda erased",
+                    "/dev/sdb erased"
                 ]
             );
         }
@@ -291,8 +349,16 @@ fn the_esp_mirror_beside_a_kept_array_is_erased_in_its_own_right() {
             let beginning = &machine.disk(array)[..4 << 20];
             assert!(beginning.iter().all(|byte| *byte == 0), "{step} {array}");
         }
-        // Superblocks of the arrays are there.
-        for kept in ["sda", "sdb", "sda1", "sdb1", "sda2", "sdb2"] {
+        // Superblocks of the arrays are there, and the table that leads to them; between the partitions nothing is.
+        let after = machine.disk("sda");
+        for place in &places {
+            let superblock = place.start as usize + 4096..place.start as usize + 40960;
+            assert!(after[superblock.clone()] == before[superblock]);
+        }
+        assert!(after[..512] == before[..512]);
+        let between = &after[5 << 20..6 << 20];
+        assert_eq!(between.iter().all(|byte| *byte == 0), is_whole, "{step}");
+        for kept in ["sda1", "sdb1", "sda2", "sdb2"] {
             assert!(machine.is_untouched(kept), "{step} {kept}");
         }
     }

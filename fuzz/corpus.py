@@ -39,6 +39,17 @@ COMMANDS = ({'name': 'standby.sync', 'params': {}},
             {'name': 'deploy.execute_deploy_step',
              'params': {'step': STEP, 'node': {'uuid': UUID}, 'ports': [{'address': '52:54'}],
                         'deploy_version': {'generic_hardware_manager': '1.2'}}})
+NETWORK = {'links': [{'id': 'a', 'type': 'phy', 'ethernet_mac_address': '52:54:00:12:34:01', 'mtu': 9000},
+                     {'id': 'b', 'type': 'bond', 'bond_links': ['a'], 'bond_mode': '802.3ad', 'bond_miimon': 100,
+                      'bond_xmit_hash_policy': 'layer3+4', 'bond_lacp_rate': 'fast', 'bond_primary': 'a'},
+                     {'id': 'v', 'type': 'vlan', 'vlan_link': 'b', 'vlan_id': 5, 'name': 'v',
+                      'vlan_mac_address': '52:54:00:12:34:01'}],
+           'networks': [{'id': 'n', 'link': 'v', 'type': 'ipv4', 'ip_address': '192.0.2.5', 'netmask': '255.255.255.0',
+                         'dns_nameservers': ['192.0.2.53'], 'dns_search': ['lab.test'],
+                         'routes': [{'network': '0.0.0.0', 'netmask': '0.0.0.0', 'gateway': '192.0.2.1'}]},
+                        {'id': 'm', 'link': 'v', 'type': 'ipv6', 'ip_address': 'fd00::5/64', 'gateway': 'fe80::1%v'},
+                        {'id': 'o', 'link': 'a', 'type': 'ipv6_dhcpv6-stateless'}],
+           'services': [{'type': 'dns', 'address': '8.8.8.8'}]}
 JOURNAL = [{'journal': {'version': 1, 'boot': 'b'}},
            {'started': {'id': UUID, 'name': 'standby.sync', 'at': 1.5}},
            {'ended': {'id': UUID, 'status': 'SUCCEEDED', 'error': None, 'result': {}, 'at': 2.5}},
@@ -66,6 +77,17 @@ TEXT = {
     'kernel_parameters': (
         ['ipa-api-url=http://192.0.2.1 ipa-debug=1 boot_method=vmedia BOOTIF=01-52-54', 'a="b c" d'],
         ['ipa-', 'ipa-api-url=', 'boot_method=vmedia', '"', '=', ' ']),
+    'network_data': (
+        [json.dumps(NETWORK)],
+        [f'"{key}": ' for part in ('links', 'networks', 'services') for item in NETWORK[part] for key in item]
+        + ['"ipv4_dhcp"', '"ipv6_slaac"', '"::"', 'null', '"active-backup"']),
+    'network_parameters': (
+        ['ip=192.0.2.5::192.0.2.1:255.255.255.0:host:bond0:none:192.0.2.53 bond=bond0:eth0,eth1:mode=4,miimon=100:9000',
+         'ip=[2001:db8::5]:[fd00::1]:[fe80::1]:64::eth0.5:off:9000:52:54:00:aa:bb:cc vlan=eth0.5:eth0 BOOTIF=01-52-54',
+         'ip=dhcp,auto6 ifname=net0:52:54:00:12:34:01 rd.route=10.0.0.0/8:192.0.2.2:net0 bootdev=net0',
+         'ip=192.0.2.5 netmask=24 gateway=192.0.2.1 ksdevice=52-54-00-12-34-01 mtu=1400 team=t bridge=br0:eth0'],
+        ['ip=', 'bond=', 'vlan=', 'ifname=', 'rd.route=', 'nameserver=', 'bootdev=', ':', '::', '[', ']', ',', 'none',
+         'dhcp', 'either6', 'eth0', 'vlan5', 'enx525400123401', '"', 'mode=1', 'arp_ip_target=192.0.2.1;192.0.2.2']),
     'kernel_log': (
         ['6,339,5140900,-;NET: Registered\n SUBSYSTEM=acpi\n DEVICE=+acpi:PNP0A03\n',
          '30,340,5690716,c,caller=T1;udevd\\x20[80]\n'], [',-;', '\n ', ',', ';', '\\x0a']),

@@ -46,6 +46,8 @@ pub const TARGETS: &[Target] = &[
     ("mbr", block::fuzzing::mbr),
     ("name_answer", net::fuzzing::name_answer),
     ("nbft", net::fuzzing::nbft),
+    ("network_data", net::fuzzing::network_data),
+    ("network_parameters", net::fuzzing::network_parameters),
     ("ntp_answer", net::fuzzing::ntp_answer),
     ("nvme", erase::fuzzing::nvme),
     ("plugin_message", hardware::fuzzing::plugin_message),

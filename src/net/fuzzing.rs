@@ -3,6 +3,8 @@
 use rustls_pki_types::CertificateDer;
 
 use super::boot_table::nbft::Nbft;
+use super::plan::draft::{ADDRESSES, INTERFACES, NAMES, ROUTES, Reading};
+use super::plan::{Addressing, Card, Kind, names};
 use super::tls_anchors::trusted;
 use super::tls_ciphers::Selection;
 use super::tls_verifier::Overlooked;
@@ -87,5 +89,89 @@ pub(crate) fn nbft(data: &[u8]) {
                 .vlan
                 .is_none_or(|id| (1..=4094).contains(&id))
         );
+    }
+}
+
+/// Network data of virtual media.
+pub(crate) fn network_data(data: &[u8]) {
+    can_be_made(&super::network_data::read(data));
+}
+
+/// Network parameters of the kernel line.
+pub(crate) fn network_parameters(data: &[u8]) {
+    can_be_made(&super::network_parameters::read(&String::from_utf8_lossy(
+        data,
+    )));
+}
+
+/// A plan whose interfaces have names that the kernel takes, each once, and lie on what comes before them; bounded; and
+/// problems that are a visible line each.
+pub(crate) fn can_be_made(reading: &Reading) {
+    let plan = &reading.plan;
+    let mut seen: Vec<&str> = Vec::new();
+    let mut members: Vec<&str> = Vec::new();
+    let mut addresses = Vec::new();
+    for interface in &plan.interfaces {
+        let is_name = match interface.kind {
+            Kind::Card(Card::First) => interface.name == "?",
+            Kind::Card(Card::AnyOther) => interface.name == "*",
+            _ => names::is_name(&interface.name),
+        };
+        assert!(is_name && !seen.contains(&interface.name.as_str()));
+        match &interface.kind {
+            Kind::Card(_) => {}
+            Kind::Bond(bond) => {
+                assert!(!bond.members.is_empty() && bond.mode < 7);
+                assert!(bond.miimon.is_some() || bond.arp_probes.is_some());
+                assert!(
+                    bond.primary
+                        .as_ref()
+                        .is_none_or(|primary| bond.members.contains(primary))
+                );
+                for member in &bond.members {
+                    assert!(seen.contains(&member.as_str()) && !members.contains(&member.as_str()));
+                    members.push(member);
+                }
+            }
+            Kind::Vlan { below, id } => {
+                assert!(seen.contains(&below.as_str()) && (1..=4094).contains(id));
+            }
+        }
+        assert!(interface.mtu.is_none_or(|mtu| (68..=65535).contains(&mtu)));
+        seen.push(&interface.name);
+        addresses.extend(&interface.addressing);
+        for route in &interface.routes {
+            let is_ipv4 = route.destination.addr().is_ipv4();
+            assert!(
+                route
+                    .gateway
+                    .is_none_or(|gateway| gateway.is_ipv4() == is_ipv4)
+            );
+        }
+    }
+    let is_addressed = |name: &&str| {
+        let interface = plan
+            .interfaces
+            .iter()
+            .find(|interface| interface.name == **name);
+        interface.is_some_and(|interface| !interface.addressing.is_empty())
+    };
+    assert!(!members.iter().any(is_addressed));
+    addresses.retain(|way| matches!(way, Addressing::Static(_)));
+    assert!(
+        plan.first
+            .as_ref()
+            .is_none_or(|first| seen.contains(&first.as_str()))
+    );
+    assert!(
+        seen.len() <= INTERFACES && addresses.len() <= ADDRESSES && plan.routes.len() <= ROUTES
+    );
+    assert!(plan.name_servers.len() <= NAMES && plan.search.len() <= NAMES);
+    for problem in &reading.problems {
+        let line = problem.to_string();
+        assert!(line.len() < 2000 && line.chars().all(crate::sys::printable::is_visible));
+    }
+    for line in plan.to_string().lines() {
+        assert!(line.chars().all(crate::sys::printable::is_visible));
     }
 }

@@ -10,6 +10,8 @@ pub(crate) mod hardware_address;
 pub(crate) mod http;
 pub(crate) mod links;
 pub(crate) mod mdns;
+pub(crate) mod network_data;
+pub(crate) mod network_parameters;
 pub(crate) mod ntp;
 pub(crate) mod plan;
 pub(crate) mod proxy;

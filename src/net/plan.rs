@@ -1,6 +1,13 @@
 //! What the network of this machine is to be, whoever says so: network data on virtual media, or parameters
 //! of the kernel line. Nothing here looks at the machine.
 
+pub(crate) mod bond_option;
+pub(crate) mod draft;
+pub(crate) mod names;
+pub(crate) mod prefix;
+pub(crate) mod problem;
+mod shown;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -27,8 +34,9 @@ pub(crate) struct Plan {
 /// An interface that is there, or that is to be made.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Interface {
-    /// How the others in the plan call it, which is its name in the kernel where it is made here; 1 to 15 bytes of
-    /// visible ASCII without `/`, `:` and `%`. A card keeps the name that udev gave it unless [`Card::Address`] renames.
+    /// How the others in the plan call it, which is its name in the kernel where it is made here: 1 to 15 bytes of
+    /// visible ASCII without `/`, `:`, `%` and what stands for other names ([`names::is_name`]). A card keeps the name
+    /// that udev gave it unless [`Card::Address`] renames. [`Card::First`] is `?`, [`Card::AnyOther`] `*`.
     pub name: String,
     /// What it is.
     pub kind: Kind,

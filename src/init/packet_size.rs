@@ -49,4 +49,19 @@ mod tests {
         assert_eq!(raise(root.path(), "ens3", 9000), None);
         assert_eq!(raise(root.path(), "gone", 9000), None);
     }
+
+    #[test]
+    fn a_card_that_refuses_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let card = root.path().join("sys/class/net/ens3");
+        fs::create_dir_all(&card).unwrap();
+        // A number of the kernel's that nobody may write.
+        let fixed = "/proc/sys/kernel/ngroups_max";
+        let own = fs::read_to_string(fixed).unwrap();
+        std::os::unix::fs::symlink(fixed, card.join("mtu")).unwrap();
+        let said = raise(root.path(), "ens3", 100_000).unwrap();
+        let expected = format!("takes packets of {} bytes, and not the 100000", own.trim());
+        assert!(said.contains(&expected), "{said}");
+        assert!(said.contains("option 26"), "{said}");
+    }
 }

@@ -24,7 +24,8 @@ def command(program, settings, folder):
         # No kea-lfc, which tidies the file of leases up: it would run as a program of its own.
         'lease-database': {'type': 'memfile', 'name': str(folder / 'kea-leases6.csv'),
                            'lfc-interval': 0},
-        'server-id': {'type': 'LLT', 'persist': False},
+        # Of the number for examples: names of an interface want one that has a link.
+        'server-id': {'type': 'EN', 'enterprise-id': 32473, 'identifier': '01', 'persist': False},
         'loggers': [{'name': 'kea-dhcp6', 'severity': 'INFO',
                      'output_options': [{'output': 'stdout', 'flush': True}]}],
     }

@@ -41,7 +41,7 @@ pub(crate) fn bring_up(wanted: &str, carriers: &[Carrier]) {
 
 /// A VLAN interface of this name above this one, up. One that is there already is brought up.
 pub(super) fn make(carrier: &str, name: &str, id: u16) -> io::Result<()> {
-    match netlink::add_vlan(if_nametoindex(carrier)?, name, id) {
+    match netlink::link::add_vlan(if_nametoindex(carrier)?, name, id) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => link::set_up(name),
     }

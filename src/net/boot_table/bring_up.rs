@@ -17,7 +17,8 @@ use super::{Interface, Origin, is_on_link};
 use crate::net::links::{self, Link};
 use crate::net::{address, vlans};
 use crate::sys::root::Root;
-use crate::sys::{link, netlink};
+use crate::sys::link;
+use crate::sys::netlink::address as netlink;
 
 /// How often is looked.
 const POLL: Duration = Duration::from_millis(50);

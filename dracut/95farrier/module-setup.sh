@@ -197,4 +197,5 @@ install() {
     ln -sfn /run/farrier/resolv.conf "$initdir/etc/resolv.conf"
     ln -sfn /proc/self/mounts "$initdir/etc/mtab"
     ln -sfn farrier "$initdir/usr/bin/farrier-lease"
+    ln -sfn farrier "$initdir/usr/bin/farrier-network"
 }

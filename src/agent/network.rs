@@ -182,6 +182,14 @@ pub(super) async fn wait_for_dhcp(
     if limit.is_zero() {
         return;
     }
+    let started = Instant::now();
+    // Until a plan is made, nobody knows which interfaces there are to be.
+    while is_our_ramdisk(root) && init::is_network_awaited(&Root::at(root)) {
+        if started.elapsed() >= limit {
+            break;
+        }
+        sleep(POLL).await;
+    }
     let wanted = match boot_interface {
         _ if all => Wanted::Every(names(root, |_| true)),
         Some(boot) => {
@@ -197,7 +205,6 @@ pub(super) async fn wait_for_dhcp(
         warn!("no interface matches BOOTIF; not waiting for DHCP");
         return;
     }
-    let started = Instant::now();
     let mut ipv6_since = None;
     while started.elapsed() < limit {
         match wanted.coverage(&address::all().unwrap_or_default()) {
@@ -224,10 +231,11 @@ pub(super) async fn wait_for_dhcp(
 /// none on top of others does.
 fn names(root: &Path, wanted: impl Fn(&Link) -> bool) -> Vec<String> {
     let ours = is_our_ramdisk(root);
-    Links::of(&Root::at(root))
+    let root = Root::at(root);
+    Links::of(&root)
         .counted
         .into_iter()
-        .filter(|link| wanted(link) && !(ours && init::gets_no_address(&link.name)))
+        .filter(|link| wanted(link) && !(ours && init::gets_no_address(&root, &link.name)))
         .map(|link| link.name)
         .collect()
 }

@@ -1,7 +1,7 @@
 //! Parameters and configuration on virtual media (contract/control-plane 1.3.1, 1.3.2).
 
 use std::fs::{self, Permissions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -13,10 +13,10 @@ use super::network;
 use crate::block::virtual_media::{BOOT_IMAGES, FLOPPY, SIZE_LIMIT, is_model, is_one_of};
 use crate::config::KernelParameters;
 use crate::init;
-use crate::sys::kernel_parameters;
+use crate::net::network_data;
 use crate::sys::mounted::Mounted;
 use crate::sys::root::Root;
-use crate::sys::text_encoding;
+use crate::sys::{kernel_parameters, private_file, run_files, text_encoding};
 use libblkid_rs::{BlkidProbe, BlkidSublks, BlkidSublksFlags};
 
 /// File systems that conductors and BMCs make.
@@ -24,6 +24,9 @@ const FILE_SYSTEMS: [&str; 2] = ["iso9660", "vfat"];
 
 /// Where configuration lies, on the medium and on this machine.
 const CONFIG_DIRECTORIES: [&str; 2] = ["etc/ironic-python-agent", "etc/ironic-python-agent.d"];
+
+/// Where network data lie on the medium, in a directory for each version of their format.
+const OPENSTACK: &str = "openstack";
 
 /// How long a medium may take to appear: USB controllers need a few seconds. Booting over UEFI HTTP
 /// sets `boot_method=vmedia` too and has no medium at all, so that this is counted from the agent's
@@ -140,9 +143,23 @@ fn read_media(
     if let Some(medium) = parameter_medium {
         *found = read_parameters(medium, notes)?;
     }
-    match media.iter().find(|medium| medium.is_labelled(&BOOT_IMAGES)) {
-        Some(medium) => copy_configuration(medium, root, notes)?,
-        None => notes.push("there is no virtual medium with configuration files".to_owned()),
+    let boot_images: Vec<&Medium> = media
+        .iter()
+        .filter(|medium| medium.is_labelled(&BOOT_IMAGES))
+        .collect();
+    if boot_images.is_empty() {
+        notes.push("there is no virtual medium with configuration files".to_owned());
+    }
+    let mut has_network_data = false;
+    for (number, medium) in boot_images.into_iter().enumerate() {
+        let mounted = mount(medium)?;
+        // The network first: without it nobody hears of what fails after it.
+        if !has_network_data {
+            has_network_data = take_network_data(medium, mounted.path(), root, notes)?;
+        }
+        if number == 0 {
+            copy_configuration(medium, mounted.path(), root, notes)?;
+        }
     }
     Ok(())
 }
@@ -297,14 +314,66 @@ fn parameters_of(medium: &Path) -> io::Result<String> {
     Ok(text_encoding::decode(&text).into_owned())
 }
 
+/// Keep the medium's network data for `farrier-network`, which reads it. Returns whether there is any.
+fn take_network_data(
+    medium: &Medium,
+    mounted: &Path,
+    root: &Path,
+    notes: &mut Vec<String>,
+) -> Result<bool, VirtualMediaError> {
+    let Some(path) = network_data(&mounted.join(OPENSTACK)) else {
+        return Ok(false);
+    };
+    let kept = root.join(run_files::NETWORK_DATA.trim_start_matches('/'));
+    keep_bounded(&path, &kept).map_err(|source| VirtualMediaError::Copy {
+        device: medium.device.clone(),
+        path,
+        source,
+    })?;
+    notes.push(format!(
+        "took network data from the virtual medium {}",
+        medium.device.display()
+    ));
+    Ok(true)
+}
+
+/// The file with network data: the latest version's, else that of the newest dated one, as cloud-init chooses.
+fn network_data(openstack: &Path) -> Option<PathBuf> {
+    let mut versions: Vec<String> = fs::read_dir(openstack)
+        .ok()?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.starts_with(|first: char| first.is_ascii_digit()))
+        .collect();
+    versions.sort();
+    versions.push("latest".to_owned());
+    let mut files = versions
+        .iter()
+        .rev()
+        .map(|version| openstack.join(version).join("network_data.json"));
+    files.find(|file| file.is_file())
+}
+
+/// One byte more than is read of it is kept of a file that is too long, so that its reader says so.
+fn keep_bounded(from: &Path, to: &Path) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    let limit = network_data::LIMIT as u64 + 1;
+    fs::File::open(from)?.take(limit).read_to_end(&mut bytes)?;
+    if let Some(directory) = to.parent() {
+        private_file::make_directory(directory)?;
+    }
+    let partial = to.with_extension("new");
+    private_file::write(&partial, &bytes)?;
+    fs::rename(partial, to)
+}
+
 fn copy_configuration(
     medium: &Medium,
+    mounted: &Path,
     root: &Path,
     notes: &mut Vec<String>,
 ) -> Result<(), VirtualMediaError> {
-    let mounted = mount(medium)?;
     for directory in CONFIG_DIRECTORIES {
-        let copied = copy_files(&mounted.path().join(directory), &root.join(directory)).map_err(
+        let copied = copy_files(&mounted.join(directory), &root.join(directory)).map_err(
             |(path, source)| VirtualMediaError::Copy {
                 device: medium.device.clone(),
                 path,
@@ -435,6 +504,41 @@ mod tests {
             b"[DEFAULT]\n"
         );
         assert!(!to.join("directory").exists());
+    }
+
+    #[test]
+    fn the_latest_network_data_are_kept_for_root_alone_and_not_all_of_a_long_file() {
+        let medium = tempfile::tempdir().unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let openstack = medium.path().join("openstack");
+        let kept = root.path().join("run/farrier/network_data.json");
+        let medium_of = |device: &str| Medium {
+            device: device.into(),
+            label: Some("config-2".to_owned()),
+            is_virtual_by_model: false,
+        };
+        let take = || {
+            let medium = (medium_of("/dev/sr0"), medium.path());
+            take_network_data(&medium.0, medium.1, root.path(), &mut Vec::new()).unwrap()
+        };
+        assert!(!take());
+        let write = |version: &str, content: &[u8]| {
+            let directory = openstack.join(version);
+            fs::create_dir_all(&directory).unwrap();
+            fs::write(directory.join("network_data.json"), content).unwrap();
+            assert!(take());
+            fs::read(&kept).unwrap()
+        };
+        assert_eq!(write("2015-10-15", b"old"), b"old");
+        assert_eq!(write("2018-08-27", b"new"), b"new");
+        fs::create_dir_all(openstack.join("2020-01-01")).unwrap();
+        fs::create_dir_all(openstack.join("content")).unwrap();
+        assert_eq!(write("2012-08-10", b"oldest"), b"new");
+        assert_eq!(write("latest", b"latest"), b"latest");
+        let mode = fs::metadata(&kept).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let long = write("latest", &vec![b' '; network_data::LIMIT + 10]);
+        assert_eq!(long.len(), network_data::LIMIT + 1);
     }
 
     #[test]

@@ -30,6 +30,29 @@ pub(super) fn named_interface(root: &Path, address: HardwareAddress) -> Option<S
     })
 }
 
+/// The cards that udev has named for good, ordered by name.
+pub(super) fn named_cards(root: &Path) -> Vec<Link> {
+    let tree = Root::at(root);
+    let Ok(interfaces) = fs::read_dir(root.join("sys/class/net")) else {
+        return Vec::new();
+    };
+    let mut cards: Vec<Link> = interfaces
+        .flatten()
+        .filter(|entry| entry.path().join("device").exists())
+        .filter_map(|entry| {
+            let index = || fs::read_to_string(entry.path().join("ifindex")).ok();
+            let before = index()?;
+            let record = root.join(format!("run/udev/data/n{}", before.trim()));
+            let named = is_named(&fs::read_to_string(record).ok()?);
+            let card = Link::of(&tree, entry.file_name().to_str()?);
+            // It may have got its name after the old one was read above.
+            (named && index()? == before).then_some(card)
+        })
+        .collect();
+    cards.sort_by(|a, b| a.name.cmp(&b.name));
+    cards
+}
+
 /// Whether udev's record of an interface says that it has its name. Before that a rename may still
 /// come, which would leave dhcpcd with an interface that is not there. udev 252 writes the record
 /// twice when it renames: just before, with `ID_RENAMING` and, if the interface is new, without

@@ -9,11 +9,13 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::message;
 use super::network::OWNER_VARIABLE;
 use super::packet_size;
+use crate::net::plan::Plan;
 use crate::net::resolver;
 use crate::sys::{boot_times, private_file, run_files};
 
@@ -23,11 +25,17 @@ const LEASES: &str = run_files::LEASES;
 /// `/etc/resolv.conf` is a link to this.
 const RESOLV_CONF: &str = run_files::RESOLV_CONF;
 
+/// How a plan of the network is called beside dhcpcd's protocols.
+const STATIC: &str = "static";
+
+/// Where the names of a plan are kept: they belong to no interface. The kernel has none of this name.
+const ALL_INTERFACES: &str = "all";
+
 /// What one protocol gave one interface.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 struct Lease {
     interface: String,
-    /// dhcpcd's name of it: `dhcp`, `dhcp6` or `ra`.
+    /// dhcpcd's name of it: `dhcp`, `dhcp6` or `ra`; [`STATIC`] of a plan.
     protocol: String,
     /// Addresses with their prefix lengths.
     addresses: Vec<String>,
@@ -91,6 +99,45 @@ fn announced_packet_size(environment: &BTreeMap<String, String>) -> Option<(&str
     // An event without a lease has no new_….
     let size = environment.get("new_interface_mtu")?.parse().ok()?;
     Some((environment.get("interface")?, size))
+}
+
+/// Keep the addresses of a plan beside those that dhcpcd gets, and announce them.
+pub(super) fn keep_static(
+    interface: &str,
+    addresses: &[IpNet],
+    gateways: &[IpAddr],
+) -> io::Result<()> {
+    keep(Lease {
+        interface: interface.to_owned(),
+        protocol: STATIC.to_owned(),
+        addresses: addresses.iter().map(IpNet::to_string).collect(),
+        routers: gateways.iter().map(IpAddr::to_string).collect(),
+        ..Lease::default()
+    })
+}
+
+/// Keep name servers and search domains of a plan, if it has any. They count as those of the interface that the
+/// server booted from do: who writes them down means them.
+pub(super) fn keep_names(plan: &Plan) -> io::Result<()> {
+    if plan.name_servers.is_empty() && plan.search.is_empty() {
+        return Ok(());
+    }
+    keep(Lease {
+        interface: ALL_INTERFACES.to_owned(),
+        protocol: STATIC.to_owned(),
+        servers: plan.name_servers.iter().map(IpAddr::to_string).collect(),
+        search: domains(plan.search.clone()),
+        boot: true,
+        ..Lease::default()
+    })
+}
+
+fn keep(lease: Lease) -> io::Result<()> {
+    let change = Change::Given(lease);
+    if let Some(news) = apply(Path::new(LEASES), Path::new(RESOLV_CONF), &change)? {
+        announce(&news);
+    }
+    Ok(())
 }
 
 /// Tell PID 1, for the console, and record the first address of each protocol as a phase.
@@ -322,7 +369,8 @@ fn apply(leases: &Path, resolv_conf: &Path, change: &Change) -> io::Result<Optio
             let mut news = None;
             for lease in all(leases)?
                 .iter()
-                .filter(|lease| lease.interface == *interface)
+                // What a plan gave stays, whatever becomes of the link.
+                .filter(|lease| lease.interface == *interface && lease.protocol != STATIC)
             {
                 forget(&leases.join(file_name(interface, &lease.protocol)))?;
                 news = Some(lost(interface, "all"));
@@ -344,12 +392,10 @@ fn given(leases: &Path, lease: &Lease) -> io::Result<Option<News>> {
         return Ok(None);
     }
     replace(&path, &serde_json::to_vec(lease)?)?;
-    let mut text = format!(
-        "network {} {} {}",
-        lease.interface,
-        lease.protocol,
-        lease.addresses.join(" ")
-    );
+    let mut text = format!("network {} {}", lease.interface, lease.protocol);
+    for address in &lease.addresses {
+        text.push_str(&format!(" {address}"));
+    }
     for (what, values) in [("gateway", &lease.routers), ("DNS", &lease.servers)] {
         if !values.is_empty() {
             text.push_str(&format!(", {what} {}", values.join(" ")));

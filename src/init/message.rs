@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::sys::{printable, run_files};
 
 /// The socket. It speaks sd_notify(3), so that udev reports on it when it is ready, and
-/// messages of our own: `SETTLED=1`, `PARAMETERS=1`, and `SAY=` with a line for the consoles.
+/// messages of our own: `SETTLED=1`, `PARAMETERS=1`, `NETWORK=1`, and `SAY=` with a line for the consoles.
 pub(super) const SOCKET: &str = run_files::INIT_SOCKET;
 
 /// What a message says.
@@ -20,6 +20,8 @@ pub(super) enum Message {
     Settled,
     /// The parameters of virtual media are known, or that there are none.
     Parameters,
+    /// What a plan of the network leaves to dhcpcd is written, or there is no plan.
+    Network,
     /// A line for the consoles.
     Say(String),
 }
@@ -52,6 +54,7 @@ fn parse(line: &str) -> Option<Message> {
         "READY=1" => Some(Message::Ready),
         "SETTLED=1" => Some(Message::Settled),
         "PARAMETERS=1" => Some(Message::Parameters),
+        "NETWORK=1" => Some(Message::Network),
         _ => {
             let text = line.strip_prefix("SAY=")?.chars();
             // A console obeys control characters; a name from the network must not send any.
@@ -78,6 +81,11 @@ pub(super) fn parameters_known() {
     send("PARAMETERS=1");
 }
 
+/// Tell PID 1 what a plan of the network leaves to dhcpcd, or that there is no plan that can be used.
+pub(super) fn network() {
+    send("NETWORK=1");
+}
+
 fn send(message: &str) {
     let sent =
         UnixDatagram::unbound().and_then(|socket| socket.send_to(message.as_bytes(), SOCKET));
@@ -99,7 +107,7 @@ mod tests {
         let sender = UnixDatagram::unbound().unwrap();
         sender
             .send_to(
-                b"STATUS=Processing...\nREADY=1\nSETTLED=1\nPARAMETERS=1",
+                b"STATUS=Processing...\nREADY=1\nSETTLED=1\nPARAMETERS=1\nNETWORK=1",
                 &path,
             )
             .unwrap();
@@ -111,6 +119,7 @@ mod tests {
                 Message::Ready,
                 Message::Settled,
                 Message::Parameters,
+                Message::Network,
                 Message::Say("ens3 [2J10.0.0.2".to_owned())
             ]
         );

@@ -8,11 +8,14 @@
 //!
 //! Parameters that come with virtual media are read by the agent, which parses what others made, and
 //! not by PID 1, whose end would be the machine's. The agent says when they are known. Until then the
-//! network waits where such parameters must be expected; everywhere else it starts at once.
+//! network waits where such parameters must be expected; everywhere else it starts at once. So do network data, and
+//! dracut's parameters of the kernel line: `farrier-network` reads them and makes what they say, and dhcpcd, which does
+//! the rest, starts when that is done.
 
 mod boot_interface;
 mod coldplug;
 mod console;
+mod dhcp_part;
 mod duid;
 mod firmware;
 mod hostname;
@@ -23,6 +26,7 @@ mod message;
 mod microcode;
 mod mounts;
 mod network;
+mod network_program;
 mod packet_size;
 mod power_button;
 mod restart;
@@ -46,10 +50,12 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use self::console::Console;
+use self::dhcp_part::DhcpPart;
 pub(crate) use self::lease::time_servers;
 use self::message::Message;
 pub(crate) use self::network::gets_no_address;
-use self::network::{Network, Restart, Start};
+use self::network::{Network, Restart};
+pub(crate) use self::network_program::is_awaited as is_network_awaited;
 use self::supervisor::{Output, Rule, Supervisor};
 use crate::block::settle;
 use crate::command::LAST_EXIT;
@@ -75,11 +81,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SETTLE: Duration = Duration::from_secs(180);
 
 /// What farrier is under a name that its executable was started by, other than `farrier`: `init`
-/// for PID 1, as the kernel starts it, and `farrier-lease` for the hook of dhcpcd.
+/// for PID 1, as the kernel starts it, `farrier-lease` for the hook of dhcpcd, and `farrier-network` for the program that
+/// makes a planned network.
 pub(crate) fn by_name(name: &str) -> Option<fn() -> ExitCode> {
     match name {
         "init" => Some(main),
         "farrier-lease" => Some(lease::main),
+        "farrier-network" => Some(network_program::main),
         _ => None,
     }
 }
@@ -180,18 +188,20 @@ impl Init {
         supervisor.start("udevd");
         supervisor.start("modprobe");
         supervisor.start("shell");
-        Self {
-            network: Network::new(
-                boot_address(&console, &parameters),
-                parameters.awaits_virtual_media() && !is_known,
-            ),
+        let awaits_media = parameters.awaits_virtual_media() && !is_known;
+        let mut init = Self {
+            network: Network::new(boot_address(&console, &parameters), awaits_media),
             console,
             signals: signals.ok(),
             socket: socket.ok(),
             supervisor,
             settled: None,
             patience: Some(Instant::now() + PATIENCE),
+        };
+        if !awaits_media {
+            init.plan_network();
         }
+        init
     }
 
     /// Handle events until a signal asks for the end.
@@ -199,8 +209,13 @@ impl Init {
         loop {
             self.wait();
             for (pid, ending) in dead_children() {
-                if self.supervisor.ended(pid, ending) == Some("agent") {
-                    tell_next_agent(Path::new(run_files::STATE), ending);
+                match self.supervisor.ended(pid, ending) {
+                    Some("agent") => tell_next_agent(Path::new(run_files::STATE), ending),
+                    // It was in the way of a plan that came late.
+                    Some("dhcpcd") if self.network.awaits_plan() => {
+                        self.supervisor.start("network");
+                    }
+                    _ => {}
                 }
             }
             for message in self
@@ -215,6 +230,7 @@ impl Init {
                     Message::Ready => self.begin(),
                     Message::Settled => self.settled(),
                     Message::Parameters => self.take_parameters(),
+                    Message::Network => self.network.planned(DhcpPart::read(&Root::system())),
                     Message::Say(text) => self.console.say(&text),
                 }
             }
@@ -303,36 +319,63 @@ impl Init {
         let parameters = kernel_parameters::all(&Root::system());
         self.network
             .parameters_known(boot_address(&self.console, &parameters));
+        self.plan_network();
         if add_shell(&mut self.supervisor, &parameters) {
             self.supervisor.start("shell");
         }
     }
 
-    /// After a lock-down dhcpcd would still bring up a card that is plugged in.
+    /// Where something says what the network is to be, have it made before dhcpcd asks anywhere. A dhcpcd that runs, since
+    /// virtual media came after it, goes first and takes along what it was given; else it would bring up cards that are to
+    /// be in a bond.
+    fn plan_network(&mut self) {
+        if !network_program::is_wanted(&Root::system()) {
+            return;
+        }
+        self.network.await_plan(Instant::now());
+        let dhcpcd = self.supervisor.pid("dhcpcd");
+        self.supervisor.hold("dhcpcd");
+        // It reads what is there now.
+        if let Some(before) = self.supervisor.pid("network") {
+            terminate(before);
+        }
+        match dhcpcd {
+            Some(dhcpcd) => release(dhcpcd),
+            None => self.supervisor.start("network"),
+        }
+    }
+
+    /// After a lock-down dhcpcd and a plan's program would still bring up a card that is plugged in.
     fn hold_lock_down(&self) {
-        if let Some(dhcpcd) = self.supervisor.pid("dhcpcd")
-            && Path::new(LOCKED_DOWN).exists()
-        {
-            terminate(dhcpcd);
+        for name in ["dhcpcd", "network"] {
+            if let Some(program) = self.supervisor.pid(name)
+                && Path::new(LOCKED_DOWN).exists()
+            {
+                terminate(program);
+            }
         }
     }
 
     fn look_for_network(&mut self) {
-        let Some(Start { owner, restart }) =
-            self.network
-                .decide(Path::new("/"), self.settled, Instant::now())
+        let Some(start) = self
+            .network
+            .decide(Path::new("/"), self.settled, Instant::now())
         else {
             return;
         };
-        match &owner {
+        match &start.owner {
             Some(owner) => mark(&self.console, "interface", &format!("booted from {owner}")),
+            None if start.part.is_some() => {}
+            None if self.network.awaits_plan() => self
+                .console
+                .say("farrier-network does not say what DHCP is to do; asking on all cards"),
             None if self.network.has_boot_interface() => {
                 self.console
                     .say("no interface has the address of BOOTIF; starting without it");
             }
             None => {}
         }
-        for failure in network::write_configuration(Path::new("/"), owner.as_deref()) {
+        for failure in network::write_configuration(Path::new("/"), &start) {
             self.console.say(&failure);
         }
         if let Some(note) = infiniband::note(Path::new("/")) {
@@ -340,10 +383,11 @@ impl Init {
         }
         match self.supervisor.pid("dhcpcd") {
             // The boot interface is another than before: its end starts it again.
-            Some(pid) if restart == Restart::WithoutRoutes => release(pid),
+            Some(pid) if start.restart == Restart::WithoutRoutes => release(pid),
             Some(pid) => terminate(pid),
-            None => self.supervisor.start("dhcpcd"),
+            None => {}
         }
+        self.supervisor.start("dhcpcd");
     }
 }
 
@@ -378,6 +422,12 @@ fn programs(supervisor: &mut Supervisor) {
             network::CONFIGURATION,
         ]),
         Rule::Unless(&[LOCKED_DOWN]),
+        Output::Log,
+    );
+    supervisor.add(
+        "network",
+        Service::new("/usr/bin/farrier-network"),
+        Rule::UntilDone(&[LOCKED_DOWN]),
         Output::Log,
     );
     supervisor.add(

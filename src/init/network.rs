@@ -6,9 +6,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::boot_interface::named_interface;
+use super::dhcp_part::{DhcpPart, Owner};
 use super::duid;
 use super::infiniband;
 use crate::net::hardware_address::HardwareAddress;
+use crate::sys::root::Root;
 use crate::sys::run_files;
 
 /// The configuration that PID 1 writes for dhcpcd.
@@ -31,6 +33,10 @@ const WATCH: Duration = Duration::from_secs(5);
 /// starts without it. Drivers of large cards need seconds after their probe.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a plan is waited for after udev has settled or its program was started, whichever was later: longer than the
+/// program itself waits for cards.
+const PLAN_PATIENCE: Duration = Duration::from_secs(15);
+
 /// What gets no address, in dhcpcd's words: interfaces on top of others. The agent makes VLANs
 /// without addresses, as the reference does.
 const DENIED: [&str; 9] = [
@@ -38,8 +44,13 @@ const DENIED: [&str; 9] = [
 ];
 
 /// Whether an interface of this name gets no address in this ramdisk, so that nobody should wait for
-/// one.
-pub(crate) fn gets_no_address(name: &str) -> bool {
+/// one. A plan of the network says so of what it names.
+pub(crate) fn gets_no_address(root: &Root, name: &str) -> bool {
+    let planned = DhcpPart::read(root).and_then(|part| part.gets_no_address(name));
+    planned.unwrap_or_else(|| is_denied(name))
+}
+
+fn is_denied(name: &str) -> bool {
     DENIED
         .iter()
         .any(|pattern| match pattern.strip_suffix('*') {
@@ -96,6 +107,8 @@ option classless_static_routes
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Start {
     pub(super) owner: Option<String>,
+    /// What a plan leaves to dhcpcd, with the owner of that; [`Self::owner`] counts without one alone.
+    pub(super) part: Option<DhcpPart>,
     pub(super) restart: Restart,
 }
 
@@ -117,6 +130,20 @@ pub(super) struct Network {
     awaits_parameters: bool,
     /// The owner that dhcpcd was started with; the outer `None` says that it was not.
     started: Option<Option<String>>,
+    planned: Planned,
+    /// The part of a plan that dhcpcd was started with.
+    started_part: Option<DhcpPart>,
+}
+
+/// Whether something plans the network.
+#[derive(Debug)]
+enum Planned {
+    /// Nothing does.
+    No,
+    /// `farrier-network` is at it since then.
+    Awaited(Instant),
+    /// This is left to dhcpcd.
+    Known(DhcpPart),
 }
 
 impl Network {
@@ -127,7 +154,28 @@ impl Network {
             wanted,
             awaits_parameters,
             started: None,
+            planned: Planned::No,
+            started_part: None,
         }
+    }
+
+    /// A plan is being made from now on: dhcpcd, which does not run, waits for it.
+    pub(super) fn await_plan(&mut self, now: Instant) {
+        self.planned = Planned::Awaited(now);
+        self.started = None;
+        self.started_part = None;
+    }
+
+    /// Whether a plan is being made.
+    pub(super) fn awaits_plan(&self) -> bool {
+        matches!(self.planned, Planned::Awaited(_))
+    }
+
+    /// What the plan leaves to dhcpcd. `None`, which cannot be read, and all of it are as without a plan.
+    pub(super) fn planned(&mut self, part: Option<DhcpPart>) {
+        self.planned = part
+            .filter(|part| *part != DhcpPart::all())
+            .map_or(Planned::No, Planned::Known);
     }
 
     /// How soon [`Self::decide`] has to be asked again.
@@ -154,6 +202,18 @@ impl Network {
         settled: Option<Instant>,
         now: Instant,
     ) -> Option<Start> {
+        match &self.planned {
+            Planned::No => {}
+            Planned::Known(part) => return self.decide_planned(part.clone()),
+            Planned::Awaited(since) => {
+                let is_over = settled.is_some_and(|settled| {
+                    now.duration_since(settled.max(*since)) >= PLAN_PATIENCE
+                });
+                if self.started.is_none() && !is_over {
+                    return None;
+                }
+            }
+        }
         let owner = self.wanted.and_then(|wanted| named_interface(root, wanted));
         let patience_is_over = settled.is_some_and(|since| now.duration_since(since) >= PATIENCE);
         let start = match (&self.started, &owner) {
@@ -176,13 +236,36 @@ impl Network {
             _ => Restart::WithoutRoutes,
         };
         self.started = Some(owner.clone());
-        Some(Start { owner, restart })
+        Some(Start {
+            owner,
+            part: None,
+            restart,
+        })
+    }
+
+    fn decide_planned(&mut self, part: DhcpPart) -> Option<Start> {
+        if self.started_part.as_ref() == Some(&part) {
+            return None;
+        }
+        let same_owner = |before: &DhcpPart| before.owner == part.owner;
+        let restart = if self.started_part.as_ref().is_some_and(same_owner) {
+            Restart::Gently
+        } else {
+            Restart::WithoutRoutes
+        };
+        self.started = Some(None);
+        self.started_part = Some(part.clone());
+        Some(Start {
+            owner: None,
+            part: Some(part),
+            restart,
+        })
     }
 }
 
 /// Write dhcpcd's configuration below `root`, and its name where the firmware has one. What could not be
 /// written is told, a line each: the network is to come up without a name too.
-pub(super) fn write_configuration(root: &Path, owner: Option<&str>) -> Vec<String> {
+pub(super) fn write_configuration(root: &Path, start: &Start) -> Vec<String> {
     let mut failures = Vec::new();
     let has_name = duid::write(root).unwrap_or_else(|error| {
         failures.push(format!(
@@ -191,7 +274,7 @@ pub(super) fn write_configuration(root: &Path, owner: Option<&str>) -> Vec<Strin
         false
     });
     let file = root.join(CONFIGURATION.trim_start_matches('/'));
-    let text = configuration(owner, has_name) + &infiniband::configuration(root);
+    let text = configuration(start, has_name) + &infiniband::configuration(root);
     if let Err(error) = fs::write(file, text) {
         failures.push(format!("Could not write {CONFIGURATION} ({error})"));
     }
@@ -202,19 +285,39 @@ pub(super) fn write_configuration(root: &Path, owner: Option<&str>) -> Vec<Strin
 /// another client at every boot.
 const WITHOUT_NAME: &str = "duid ll\n";
 
-fn configuration(owner: Option<&str>, has_name: bool) -> String {
+fn configuration(start: &Start, has_name: bool) -> String {
     let mut text = format!("# Written by farrier init.\nscript {HOOK}\n");
     if !has_name {
         // Before clientid, which takes the name back from DHCPv4.
         text.push_str(WITHOUT_NAME);
     }
-    text.push_str(&format!("denyinterfaces {}\n", DENIED.join(" ")));
+    let part = start.part.as_ref();
+    let denied = part.map_or(DENIED.map(str::to_owned).to_vec(), |part| {
+        part.denied(&DENIED)
+    });
+    text.push_str(&format!("denyinterfaces {}\n", denied.join(" ")));
+    match part.and_then(DhcpPart::allowed) {
+        Some(names) if names.is_empty() => text.push_str("denyinterfaces *\n"),
+        Some(names) => text.push_str(&format!("allowinterfaces {}\n", names.join(" "))),
+        None => {}
+    }
     text.push_str(COMMON);
-    if let Some(owner) = owner {
+    text.push_str(&part.map(DhcpPart::options).unwrap_or_default());
+    let owner = match part.map(|part| &part.owner) {
+        None => start.owner.as_deref(),
+        Some(Owner::Interface(name)) => Some(name.as_str()),
+        Some(Owner::Any | Owner::Nobody) => None,
+    };
+    let is_nobody = part.is_some_and(|part| part.owner == Owner::Nobody);
+    if owner.is_some() || is_nobody {
         text.push_str(OTHERS);
-        text.push_str(&format!(
-            "env {OWNER_VARIABLE}={owner}\ninterface {owner}\n{OWNER}"
-        ));
+    }
+    if let Some(owner) = owner {
+        text.push_str(&format!("env {OWNER_VARIABLE}={owner}\n"));
+    }
+    text.push_str(&part.map(DhcpPart::blocks).unwrap_or_default());
+    if let Some(owner) = owner {
+        text.push_str(&format!("interface {owner}\n{OWNER}"));
     }
     text
 }
@@ -235,8 +338,13 @@ mod tests {
     fn start(owner: Option<&str>) -> Option<Start> {
         Some(Start {
             owner: owner.map(str::to_owned),
+            part: None,
             restart: Restart::WithoutRoutes,
         })
+    }
+
+    fn text_of(owner: Option<&str>, has_name: bool) -> String {
+        configuration(&start(owner).unwrap(), has_name)
     }
 
     #[test]
@@ -270,6 +378,7 @@ mod tests {
         card(root.path(), "ens9");
         let renamed = Start {
             owner: Some("ens9".to_owned()),
+            part: None,
             restart: Restart::Gently,
         };
         assert_eq!(decide(Some(begin), 15), Some(renamed));
@@ -298,6 +407,101 @@ mod tests {
         assert_eq!(network.decide(root.path(), Some(begin), late), start(None));
     }
 
+    fn part(owner: Owner) -> DhcpPart {
+        let mut part = DhcpPart::all();
+        part.bare.insert("eno1".to_owned());
+        part.owner = owner;
+        part
+    }
+
+    #[test]
+    fn dhcp_waits_for_a_plan_and_not_for_a_program_that_does_not_answer() {
+        let root = tempfile::tempdir().unwrap();
+        let begin = Instant::now();
+        let mut network = Network::new(None, false);
+        network.await_plan(begin);
+        let late = begin + Duration::from_secs(60);
+        // What comes of the plan decides, and udev may be busy for a minute.
+        assert_eq!(network.decide(root.path(), None, late), None);
+        assert_eq!(network.decide(root.path(), Some(begin), begin), None);
+        let owner = Owner::Interface("bond0".to_owned());
+        network.planned(Some(part(owner.clone())));
+        let decided = network.decide(root.path(), None, begin).unwrap();
+        assert_eq!(decided.part, Some(part(owner.clone())));
+        assert_eq!(network.decide(root.path(), None, begin), None);
+        // A card that came late.
+        let mut more = part(owner);
+        more.bare.insert("eno2".to_owned());
+        network.planned(Some(more));
+        let decided = network.decide(root.path(), None, begin).unwrap();
+        assert_eq!(decided.restart, Restart::Gently);
+        network.planned(Some(part(Owner::Nobody)));
+        let decided = network.decide(root.path(), None, begin).unwrap();
+        assert_eq!(decided.restart, Restart::WithoutRoutes);
+
+        let mut network = Network::new(None, false);
+        network.await_plan(begin);
+        let over = begin + PLAN_PATIENCE;
+        assert_eq!(network.decide(root.path(), Some(begin), over), start(None));
+        assert!(network.awaits_plan());
+        // It answers after all.
+        network.planned(Some(part(Owner::Any)));
+        let decided = network.decide(root.path(), Some(begin), over).unwrap();
+        assert_eq!(decided.part, Some(part(Owner::Any)));
+        assert_eq!(decided.restart, Restart::WithoutRoutes);
+    }
+
+    #[test]
+    fn a_plan_that_cannot_be_used_leaves_the_boot_interface_as_it_is_without_one() {
+        for unusable in [None, Some(DhcpPart::all())] {
+            let root = tempfile::tempdir().unwrap();
+            card(root.path(), "ens3");
+            let now = Instant::now();
+            let mut network = Network::new(HardwareAddress::parse("52:54:00:12:34:56"), false);
+            network.await_plan(now);
+            assert_eq!(network.decide(root.path(), None, now), None);
+            network.planned(unusable);
+            assert_eq!(network.decide(root.path(), None, now), start(Some("ens3")));
+        }
+    }
+
+    #[test]
+    fn a_plan_comes_after_dhcp_where_media_come_late() {
+        let root = tempfile::tempdir().unwrap();
+        let now = Instant::now();
+        let mut network = Network::new(None, false);
+        assert_eq!(network.decide(root.path(), None, now), start(None));
+        network.await_plan(now);
+        assert_eq!(network.decide(root.path(), Some(now), now), None);
+        network.planned(Some(part(Owner::Nobody)));
+        assert!(network.decide(root.path(), Some(now), now).is_some());
+    }
+
+    #[test]
+    fn a_plans_default_route_is_nobody_elses() {
+        let text = |owner| {
+            let start = Start {
+                part: Some(part(owner)),
+                ..start(None).unwrap()
+            };
+            configuration(&start, true)
+        };
+        let nobody = text(Owner::Nobody);
+        assert!(nobody.contains("\nnogateway\n"), "{nobody}");
+        assert!(!nobody.contains("\ngateway\n"), "{nobody}");
+        assert!(
+            nobody.contains("\ndenyinterfaces eno1 lo bond* "),
+            "{nobody}"
+        );
+        let one = text(Owner::Interface("eno3".to_owned()));
+        let (all, owner) = one.split_once("interface eno3\n").unwrap();
+        assert!(
+            all.contains("\nnogateway\n") && owner.starts_with("gateway\n"),
+            "{one}"
+        );
+        assert!(!text(Owner::Any).contains("gateway\n"));
+    }
+
     #[test]
     fn virtual_media_overrule_the_command_line_late() {
         let root = tempfile::tempdir().unwrap();
@@ -321,16 +525,16 @@ mod tests {
         let file = root.path().join(CONFIGURATION.trim_start_matches('/'));
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         // There is no var/lib/dhcpcd.
-        let failures = write_configuration(root.path(), None);
+        let failures = write_configuration(root.path(), &start(None).unwrap());
         assert_eq!(failures.len(), 1, "{failures:?}");
         assert!(failures[0].contains("DUID"), "{failures:?}");
         let written = fs::read_to_string(file).unwrap();
-        assert_eq!(written, configuration(None, false));
+        assert_eq!(written, text_of(None, false));
     }
 
     #[test]
     fn only_the_owner_gets_a_gateway() {
-        let text = configuration(Some("ens3"), true);
+        let text = text_of(Some("ens3"), true);
         let (all, owner) = text.split_once("interface ens3\n").unwrap();
         assert!(
             all.contains("\nnogateway\n") && owner.starts_with("gateway\n"),
@@ -338,19 +542,19 @@ mod tests {
         );
         // The hook reads what this writes: init::lease::tests::the_boot_interface_owns_dns.
         assert!(all.contains("\nenv boot_interface=ens3\n"), "{text}");
-        assert!(!configuration(None, false).contains("gateway"));
+        assert!(!text_of(None, false).contains("gateway"));
     }
 
     #[test]
     fn what_dhcpcd_is_denied_gets_no_address() {
-        let text = configuration(None, true);
+        let text = text_of(None, true);
         let denied = "\ndenyinterfaces lo bond* dummy* ipvlan* macvlan* tun* tap* veth* *.*\n";
         assert!(text.contains(denied), "{text}");
         for name in ["lo", "bond0", "eno1.100", "veth0"] {
-            assert!(gets_no_address(name), "{name}");
+            assert!(is_denied(name), "{name}");
         }
         for name in ["eno1", "lom1", "ibs2"] {
-            assert!(!gets_no_address(name), "{name}");
+            assert!(!is_denied(name), "{name}");
         }
     }
 }

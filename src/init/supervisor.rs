@@ -19,6 +19,8 @@ pub(super) enum Rule {
     Always,
     /// Is started again unless one of these files is there, and then never.
     Unless(&'static [&'static str]),
+    /// The same, until it ends with success.
+    UntilDone(&'static [&'static str]),
 }
 
 /// Where the output of a program goes.
@@ -45,6 +47,8 @@ struct Program {
     output: Output,
     state: State,
     back_off: BackOff,
+    /// Whether its end is asked for, so that it stays off.
+    is_held: bool,
 }
 
 #[derive(Debug)]
@@ -79,12 +83,23 @@ impl Supervisor {
             output,
             state: State::Off,
             back_off: BackOff::default(),
+            is_held: false,
         });
     }
 
     /// Whether there is a program of this name.
     pub(super) fn has(&self, name: &str) -> bool {
         self.programs.iter().any(|program| program.name == name)
+    }
+
+    /// Once a program that runs has ended, it stays off until it is started; one that pauses is off at once.
+    pub(super) fn hold(&mut self, name: &str) {
+        for program in self.programs.iter_mut().filter(|one| one.name == name) {
+            program.is_held = true;
+            if matches!(program.state, State::Pausing { .. }) {
+                program.state = State::Off;
+            }
+        }
     }
 
     /// Start a program that is off; one that runs or pauses is left alone.
@@ -95,6 +110,7 @@ impl Supervisor {
             .iter_mut()
             .filter(|program| program.name == name)
         {
+            program.is_held = false;
             if matches!(program.state, State::Off) {
                 program.launch(&console);
             }
@@ -198,12 +214,15 @@ impl Program {
             return;
         }
         match self.rule {
+            Rule::UntilDone(_) if ending == Ending::Exit(0) => {}
             Rule::Once => {
                 if ending != Ending::Exit(0) {
                     console.say(&format!("{} ended with {ending}", self.name));
                 }
             }
-            Rule::Always | Rule::Unless(_) => {
+            // Its starter does so when its time has come.
+            _ if self.is_held => {}
+            Rule::Always | Rule::Unless(_) | Rule::UntilDone(_) => {
                 let pause = self.back_off.after(run);
                 let again = match self.back_off.in_a_row() {
                     0 | 1 => String::new(),
@@ -229,7 +248,7 @@ impl Rule {
     /// The file that forbids another start, if one is there.
     fn marker(&self) -> Option<&'static str> {
         match self {
-            Self::Unless(markers) => markers
+            Self::Unless(markers) | Self::UntilDone(markers) => markers
                 .iter()
                 .find(|marker| Path::new(marker).exists())
                 .copied(),
@@ -344,6 +363,33 @@ mod tests {
         ] {
             assert!(lines[line].contains(text), "{said}");
         }
+    }
+
+    #[test]
+    fn what_is_held_stays_off_until_it_is_started() {
+        let mut supervisor = supervisor(Rule::Always);
+        supervisor.start("program");
+        let pid = supervisor.pid("program").unwrap();
+        supervisor.hold("program");
+        waitpid(Pid::from_raw(pid), None).unwrap();
+        supervisor.ended(pid, Ending::Exit(0));
+        assert_eq!(supervisor.next_start(), None);
+        run(&mut supervisor);
+        assert!(supervisor.next_start().is_some());
+        supervisor.hold("program");
+        assert_eq!(supervisor.next_start(), None);
+    }
+
+    #[test]
+    fn what_is_done_is_not_started_again() {
+        let mut supervisor = supervisor(Rule::UntilDone(&[]));
+        run(&mut supervisor);
+        let due = supervisor.next_start().unwrap();
+        supervisor.start_due(due);
+        let pid = supervisor.pid("program").unwrap();
+        waitpid(Pid::from_raw(pid), None).unwrap();
+        supervisor.ended(pid, Ending::Exit(0));
+        assert_eq!(supervisor.next_start(), None);
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub(crate) mod plan;
 pub(crate) mod proxy;
 pub(crate) mod redirect;
 pub(crate) mod resolver;
+pub(crate) mod setup;
 pub(crate) mod tls;
 mod tls_anchors;
 #[cfg(test)]

@@ -29,6 +29,12 @@ pub(crate) const DHCPCD_CONF: &str = "/run/farrier/dhcpcd.conf";
 /// The parameters that virtual media brought (see [`super::kernel_parameters`]).
 pub(crate) const PARAMETERS: &str = "/run/farrier/parameters.txt";
 
+/// The network data that virtual media brought, as it was there (`network_data.json`).
+pub(crate) const NETWORK_DATA: &str = "/run/farrier/network_data.json";
+
+/// What a plan of the network leaves to dhcpcd.
+pub(crate) const NETWORK: &str = "/run/farrier/network.json";
+
 /// The agent's log.
 pub(crate) const AGENT_LOG: &str = "/run/farrier/agent.log";
 
@@ -105,6 +111,8 @@ pub(crate) const ALL: &[(&str, Archived)] = &[
     ),
     (DHCPCD_CONF, Archived::As("dhcpcd.conf")),
     (PARAMETERS, Archived::As("parameters.txt")),
+    (NETWORK_DATA, Archived::As("network_data.json")),
+    (NETWORK, Archived::As("network.json")),
     // Results repeat the arguments of steps, among them the config drive.
     (COMMANDS, Archived::WithoutResults("commands.jsonl")),
     (LAST_EXIT, Archived::As("last-exit")),

@@ -16,9 +16,9 @@ use tracing::{info, warn};
 use super::{Interface, Origin, is_on_link};
 use crate::net::links::{self, Link};
 use crate::net::{address, vlans};
-use crate::sys::root::Root;
 use crate::sys::link;
 use crate::sys::netlink::address as netlink;
+use crate::sys::root::Root;
 
 /// How often is looked.
 const POLL: Duration = Duration::from_millis(50);

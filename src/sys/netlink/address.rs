@@ -47,52 +47,58 @@ pub(crate) fn add_address(interface: u32, address: IpAddr, prefix: u8) -> io::Re
 /// interface's number for the metric, so that several interfaces each keep a way to the same host. Needs
 /// CAP_NET_ADMIN. `AlreadyExists` where there is such a route.
 pub(crate) fn add_host_route(interface: u32, host: IpAddr, gateway: IpAddr) -> io::Result<()> {
+    let metric = Some(interface);
     request(&route(
-        interface,
+        Some(interface),
         host.into(),
         Some(gateway),
-        Some(interface),
+        metric,
         0,
     )?)
 }
 
-/// Reach a network through this interface: what `ip route add NETWORK [via …] dev … [metric …]` does; without a gateway
+/// Reach a network through this interface: what `ip route add NETWORK [via …] [dev …] [metric …]` does; without a gateway
 /// all of it is on the link. Without a metric it has the kernel's, 0 with IPv4 and 1024 with IPv6.
 ///
 /// A gateway that no address of the interface has in its network is taken to be on the link, as it is where a server has
-/// an address of 32 bits; the kernel would refuse it. Needs CAP_NET_ADMIN.
+/// an address of 32 bits; the kernel would refuse it. Without an interface the kernel takes the one that reaches the
+/// gateway. Needs CAP_NET_ADMIN.
 ///
 /// # Errors
-/// `AlreadyExists` where there is such a route, `InvalidInput` where network and gateway are of different families.
+/// `AlreadyExists` where there is such a route, `InvalidInput` where network and gateway are of different families or
+/// both gateway and interface are missing, `NetworkUnreachable` or `HostUnreachable` where no interface reaches the gateway.
 pub(crate) fn add_route(
-    interface: u32,
+    interface: Option<u32>,
     destination: IpNet,
     gateway: Option<IpAddr>,
     metric: Option<u32>,
 ) -> io::Result<()> {
     let add = |flags| request(&route(interface, destination, gateway, metric, flags)?);
     match add(0) {
-        Err(error) if gateway.is_some() && is_unreachable(&error) => add(RTNH_F_ONLINK),
+        Err(error) if interface.is_some() && gateway.is_some() && is_unreachable(&error) => {
+            add(RTNH_F_ONLINK)
+        }
         result => result,
     }
 }
 
 fn is_unreachable(error: &io::Error) -> bool {
     matches!(
-        error.raw_os_error(),
-        Some(libc::ENETUNREACH | libc::EHOSTUNREACH)
+        error.kind(),
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable
     )
 }
 
 fn route(
-    interface: u32,
+    interface: Option<u32>,
     destination: IpNet,
     gateway: Option<IpAddr>,
     metric: Option<u32>,
     flags: u32,
 ) -> io::Result<Vec<u8>> {
     let network = destination.network();
-    if gateway.is_some_and(|gateway| gateway.is_ipv4() != network.is_ipv4()) {
+    let mixed = gateway.is_some_and(|gateway| gateway.is_ipv4() != network.is_ipv4());
+    if mixed || (gateway.is_none() && interface.is_none()) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     let scope = match gateway {
@@ -117,7 +123,9 @@ fn route(
     if let Some(gateway) = gateway {
         attribute(&mut body, RTA_GATEWAY, &octets(gateway));
     }
-    attribute(&mut body, RTA_OIF, &interface.to_ne_bytes());
+    if let Some(interface) = interface {
+        attribute(&mut body, RTA_OIF, &interface.to_ne_bytes());
+    }
     if let Some(metric) = metric {
         attribute(&mut body, RTA_PRIORITY, &metric.to_ne_bytes());
     }
@@ -202,7 +210,7 @@ mod tests {
             let index = nix::net::if_::if_nametoindex("eno1").unwrap();
             let address = |text: &str| Some(text.parse::<IpAddr>().unwrap());
             let add = |network: &str, gateway: Option<IpAddr>, metric: Option<u32>| {
-                add_route(index, network.parse().unwrap(), gateway, metric)
+                add_route(Some(index), network.parse().unwrap(), gateway, metric)
             };
             add_address(index, address("198.51.100.7").unwrap(), 24).unwrap();
             add_address(index, address("2001:db8::7").unwrap(), 64).unwrap();
@@ -213,6 +221,10 @@ mod tests {
             add("172.16.0.0/12", address("169.254.1.1"), None).unwrap();
             add("::/0", address("fe80::1"), None).unwrap();
             add("2001:db8:5::/48", address("2001:db8:77::1"), Some(7)).unwrap();
+            let destination = "192.0.2.0/24".parse().unwrap();
+            add_route(None, destination, address("198.51.100.9"), None).unwrap();
+            let nowhere = add_route(None, destination, address("fe80::9"), None).unwrap_err();
+            assert_eq!(nowhere.kind(), io::ErrorKind::InvalidInput);
             let again = add("0.0.0.0/0", address("198.51.100.1"), None).unwrap_err();
             assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
             let mixed = add("::/0", address("198.51.100.1"), None).unwrap_err();

@@ -91,7 +91,11 @@ fn vlan_request(parent: u32, name: &str, id: u16) -> io::Result<Vec<u8>> {
     let mut body = any_interface();
     attribute(&mut body, IFLA_IFNAME, &terminated(name)?);
     attribute(&mut body, IFLA_LINK, &parent.to_ne_bytes());
-    attribute(&mut body, IFLA_LINKINFO | NLA_F_NESTED, &info("vlan", &data));
+    attribute(
+        &mut body,
+        IFLA_LINKINFO | NLA_F_NESTED,
+        &info("vlan", &data),
+    );
     Ok(creation(RTM_NEWLINK, &body))
 }
 
@@ -233,13 +237,13 @@ mod tests {
         ];
         let request = bond_request("bond0", &options).unwrap();
         let expected: &[&[u8]] = &[
-            &[100, 0, 0, 0, 16, 0, 5, 6],
+            &[96, 0, 0, 0, 16, 0, 5, 6],
             &[0; 8 + 16],
             &[10, 0, 3, 0],
             b"bond0\0\0\0",
-            &[56, 0, 18, 0x80, 8, 0, 1, 0],
+            &[52, 0, 18, 0x80, 8, 0, 1, 0],
             b"bond",
-            &[44, 0, 2, 0x80],
+            &[40, 0, 2, 0x80],
             &[5, 0, 1, 0, 4, 0, 0, 0],
             &[8, 0, 3, 0, 100, 0, 0, 0],
             &[5, 0, 21, 0, 1, 0, 0, 0],

@@ -470,29 +470,6 @@ impl Draft {
     }
 }
 
-impl Plan {
-    /// The plan without these interfaces, which this machine does not have: bonds do without them, what lies on them is
-    /// left out, and what is left without addresses asks for them.
-    pub(crate) fn without(self, names: &[&str]) -> Reading {
-        let mut draft = Draft::new("the network");
-        let is_silent = |interface: &Interface| interface.addressing.is_empty();
-        draft.is_silence_meant = self.interfaces.iter().all(is_silent);
-        for interface in self.interfaces {
-            if !names.contains(&interface.name.as_str()) {
-                draft.interfaces.push(Drafted {
-                    interface,
-                    is_faulty: false,
-                });
-            }
-        }
-        draft.name_servers = self.name_servers;
-        draft.search = self.search;
-        draft.routes = self.routes;
-        draft.first = self.first;
-        draft.finish()
-    }
-}
-
 /// What an interface lies on.
 fn below(interface: &Interface) -> Vec<&str> {
     match &interface.kind {

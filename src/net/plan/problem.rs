@@ -199,20 +199,6 @@ pub(crate) enum Problem {
         /// Where that is said.
         origin: &'static str,
     },
-    /// A card that is not in this machine.
-    #[error("{name}: this machine has no network card {address}; it is left out")]
-    UnknownCard {
-        /// How the plan calls it.
-        name: Shown,
-        /// The address that was looked for.
-        address: HardwareAddress,
-    },
-    /// A card that is not in this machine, by its name.
-    #[error("{name}: this machine has no network card of this name; it is left out")]
-    UnknownName {
-        /// The name that was looked for.
-        name: Shown,
-    },
 }
 
 #[cfg(test)]

@@ -241,38 +241,6 @@ fn a_document_of_no_addresses_silences_nobody() {
 }
 
 #[test]
-fn what_this_machine_does_not_have_takes_down_what_lies_on_it_alone() {
-    let document = json!({
-        "links": [card("a", 1), card("b", 2), card("c", 3), card("d", 4),
-                  {"id": "bond0", "type": "bond", "bond_links": ["a", "b"]},
-                  {"id": "bond1", "type": "bond", "bond_links": ["c"]},
-                  {"id": "v", "type": "vlan", "vlan_link": "bond1", "vlan_id": 5},
-                  {"id": "w", "type": "vlan", "vlan_link": "bond0", "vlan_id": 5}],
-        "networks": [ipv4("v", "192.0.2.5"), ipv4("w", "192.0.2.6"), ipv4("d", "192.0.2.7")],
-    });
-    let reading = read(document.to_string().as_bytes());
-    assert!(reading.problems.is_empty());
-    let reading = reading.plan.without(&["b", "c"]);
-    let problems: Vec<String> = reading.problems.iter().map(ToString::to_string).collect();
-    assert_eq!(
-        problems,
-        [
-            "bond0: b is not there; the bond does without it",
-            "bond1: c is not there; the bond does without it",
-            "bond1: no interface is in this bond; it is left out",
-            "bond1.5: bond1 is left out, and so is what lies on it",
-        ]
-    );
-    let names: Vec<&str> = reading
-        .plan
-        .interfaces
-        .iter()
-        .map(|interface| interface.name.as_str())
-        .collect();
-    assert_eq!(names, ["a", "d", "bond0", "bond0.5"]);
-}
-
-#[test]
 fn what_is_no_document_is_refused_whole() {
     let problem = |text: &[u8]| {
         let reading = read(text);

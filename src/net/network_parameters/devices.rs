@@ -120,7 +120,7 @@ impl Devices {
                     return;
                 }
                 Err(Fault::Value(expected)) => {
-                    problems.push(is_not(&format!("bond={name}"), option, expected))
+                    problems.push(is_not(&format!("bond={name}"), option, expected));
                 }
             }
         }

@@ -130,7 +130,7 @@ fn explicit(value: &str, fields: &[String], draft: &mut Draft) -> Line {
                     None => {
                         draft
                             .problems
-                            .push(is_not("ip", server, "the address of a name server"))
+                            .push(is_not("ip", server, "the address of a name server"));
                     }
                 }
             }
@@ -147,7 +147,7 @@ impl Line {
             match word {
                 // All cards ask at once here, and none waits for another.
                 "dhcp" | "on" | "any" | "single-dhcp" | "" => {
-                    self.addressing.push(Addressing::Dhcp4)
+                    self.addressing.push(Addressing::Dhcp4);
                 }
                 "dhcp6" => self.addressing.push(Addressing::Dhcp6),
                 "auto6" => self.addressing.push(Addressing::Advertised),

@@ -63,7 +63,7 @@ pub(crate) fn read(line: &str) -> Reading {
             .filter(move |(key, _)| key == wanted)
             .map(|(_, value)| value.as_str())
     };
-    let last = |wanted| all(wanted).last();
+    let last = |wanted| all(wanted).next_back();
     let mut devices = Devices::default();
     for value in all("ifname") {
         devices.name_card(value, &mut draft.problems);

@@ -93,6 +93,31 @@ fn protected_arrays_stay_with_their_disks() {
     assert_eq!(*machine.gone.lock().unwrap(), ["md7"]);
 }
 
+/// Disks of two servers were swapped, so that each has half of an array, and both arrays have one name.
+#[test]
+fn arrays_of_two_servers_with_one_name_are_two() {
+    let plan = || {
+        let plan = Plan::default().disk("sda", 2).disk("sdb", 2).disk("sdc", 2);
+        plan.running("md126", "root", 1, &["sda1"])
+            .running("md127", "root", 2, &["sdb1"])
+            // One that could not be started.
+            .member("sdc1", Metadata::V1_2, "web3:root", 3)
+    };
+    let (machine, outcome) = plan().delete();
+    outcome.unwrap();
+    for disk in ["sda", "sdb", "sdc"] {
+        assert!(is_blank(&machine, disk), "{disk}");
+    }
+    assert_eq!(machine.gone.lock().unwrap().len(), 2);
+    // A protected name is that of each of them.
+    let (machine, outcome) = plan().skipping(json!([{"volume_name": "root"}])).delete();
+    outcome.unwrap();
+    for disk in ["sda", "sdb", "sdc"] {
+        assert!(machine.media[disk].log().is_empty(), "{disk}");
+    }
+    assert!(machine.gone.lock().unwrap().is_empty());
+}
+
 #[test]
 fn the_mirror_of_the_esp_of_a_protected_array_stays() {
     let plan = Plan::default()

@@ -177,3 +177,61 @@ impl Division<'_> {
         (end + MIB / 2) / MIB * MIB
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DISK: DiskShape<'static> = DiskShape {
+        device: "/dev/sda",
+        size: 10 * GIB,
+        block: 512,
+    };
+
+    fn divided(sizes: &[Size], small: u64) -> Result<Vec<Division<'static>>, String> {
+        let small = DiskShape {
+            device: "/dev/sdb",
+            size: small,
+            ..DISK
+        };
+        let members = vec![vec![DISK, small]; sizes.len()];
+        divide(BootMode::Uefi, DiskLabel::Gpt, sizes, &members).map_err(|error| error.to_string())
+    }
+
+    /// Every size from which a member is larger than the smallest of its disks, and no smaller one, is refused.
+    #[test]
+    fn a_volume_that_is_larger_than_one_of_its_disks_is_refused_by_that_disks_name() {
+        for (sizes, told) in [
+            (
+                vec![Size::Gib(8)],
+                "/dev/sdb: its first partition is to take 8 GiB",
+            ),
+            (
+                vec![Size::Gib(4), Size::Gib(4)],
+                "/dev/sdb: its second partition is to take 4 GiB",
+            ),
+            (
+                vec![Size::Gib(7), Size::Gib(7)],
+                "/dev/sda: its second partition is to take 7 GiB",
+            ),
+            (
+                vec![Size::Gib(u64::MAX)],
+                "/dev/sda: its first partition is to take",
+            ),
+        ] {
+            let error = divided(&sizes, 8 * GIB).unwrap_err();
+            assert!(error.contains(told), "{error}");
+            assert!(error.contains("size_gb"), "{error}");
+        }
+        for sizes in [
+            vec![Size::Gib(7)],
+            vec![Size::Gib(3), Size::Gib(4)],
+            vec![Size::Gib(7), Size::Max],
+        ] {
+            assert_eq!(divided(&sizes, 8 * GIB).unwrap().len(), 2);
+        }
+        // Not even what firmware boots from has room.
+        let error = divided(&[Size::Max], 551 * MIB).unwrap_err();
+        assert!(error.contains("take what is left"), "{error}");
+    }
+}

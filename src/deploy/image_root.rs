@@ -7,6 +7,9 @@ use crate::block::table::Table;
 use crate::block::table_error::TableError;
 use crate::sys::block_device::Medium;
 
+/// The file systems that systems lie in.
+const KINDS: [&str; 3] = ["ext4", "xfs", "btrfs"];
+
 /// The root partition, with the UUID of its file system, by which GRUB and the kernel are to find it, and the features
 /// of that ([`probe::FileSystem::features`]).
 pub(super) struct ImageRoot {
@@ -16,6 +19,28 @@ pub(super) struct ImageRoot {
 }
 
 impl ImageRoot {
+    /// All partitions that could be it: with a file system that holds systems, and with a UUID.
+    ///
+    /// # Errors
+    /// The disk could not be read.
+    pub(super) fn all(medium: &dyn Medium, table: &Table) -> Result<Vec<Self>, TableError> {
+        let mut found = Vec::new();
+        for partition in table.partitions() {
+            let system = probe::file_system(medium, partition.offset, partition.length)?;
+            let system = system.filter(|system| KINDS.contains(&system.kind));
+            if let Some((uuid, features)) =
+                system.and_then(|system| Some((system.uuid?, system.features)))
+            {
+                found.push(Self {
+                    partition,
+                    uuid,
+                    features,
+                });
+            }
+        }
+        Ok(found)
+    }
+
     /// The partition that has this UUID, or whose file system has it; never the one with the number `but`.
     ///
     /// # Errors

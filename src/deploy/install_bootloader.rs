@@ -15,8 +15,8 @@ use super::error::DeployError;
 use super::fields::Fields;
 use super::image_boot::Deployment;
 use super::loader_entries;
-use super::raid_boot::{ArrayDeployment, RootArray};
-use super::reach;
+use super::raid_boot::{ArrayDeployment, BiosDeployment, RootArray};
+use super::reach::{self, Means};
 use super::release::{Protected, release};
 use super::target;
 use crate::block::table::Table;
@@ -33,7 +33,7 @@ const NO_SIGNATURE: &str = "0x00000000";
 /// On a machine that runs by UEFI, boot entries are made for the loaders on the disk's EFI system
 /// partition, which is filled from the image before where it is that of a partition image. A BIOS finds a
 /// whole-disk image's loader by itself; a partition image's GRUB is put on the disk ([`by_bios`]) where
-/// `enable_bios_bootloader_install` allows it.
+/// `enable_bios_bootloader_install` allows it, and that of any image on the disks of an array.
 ///
 /// Loaders are looked for without mounting the partition, since it may come from an image: the kernel's file
 /// system code stays out of an attacker's reach, and no module is needed. A partition image's is mounted by a
@@ -57,12 +57,18 @@ pub(crate) fn install_bootloader(
             .unwrap_or(options.ignore_bootloader_failure),
     };
     let target_boot_mode = fields.text("target_boot_mode")?;
-    reach::check(root, device, call.ignores_failure)?;
+    let means = Means {
+        boots_otherwise: call.ignores_failure,
+        allows_grub: options.enable_bios_bootloader_install,
+        asks_for_loader: true,
+    };
+    reach::check(root, device, &means)?;
     // udev assembles arrays and volumes that were in the image, and these hold the disk.
     if let Err(error) = release(root, &device.name, protected, context) {
         warn!(device = call.device, error = %chain(&error), "what uses the root device stays");
     }
-    if EfiVariables::exist(root) {
+    let uefi = EfiVariables::exist(root);
+    if uefi {
         match call.boot_by_uefi(context, root) {
             Ok(()) => return Ok(()),
             Err(error) if call.ignores_failure => {
@@ -77,7 +83,22 @@ pub(crate) fn install_bootloader(
     } else if target_boot_mode.as_deref() == Some("uefi") {
         warn!("the conductor deploys for UEFI, but this machine was booted by BIOS");
     }
-    call.without_uefi(context, options)
+    let array = RootArray::of(root, call.device).map_err(|error| error.of(call.device))?;
+    match array {
+        // Boot code beside the mirror that was not filled would start the image some day after all.
+        Some(_) if uefi => Ok(()),
+        Some(array) => call.unless_ignored(options, |uuid| {
+            let deployment = BiosDeployment {
+                device: call.device,
+                root_uuid: uuid,
+            };
+            deployment.make_bootable(&array, root, context)
+        }),
+        None if call.root_uuid().is_none() => Ok(()),
+        None => call.unless_ignored(options, |uuid| {
+            by_bios::install(call.device, uuid.unwrap_or_default(), context)
+        }),
+    }
 }
 
 struct Call<'a> {
@@ -154,14 +175,14 @@ impl Call<'_> {
         loader_entries::put_first(entries, self.device, &found, partition, "")
     }
 
-    /// What is left where no boot entry was made: nothing for a whole-disk image without an MBR
-    /// signature, and GRUB for all others.
-    fn without_uefi(&self, context: &dyn Context, options: &Options) -> Result<(), DeployError> {
-        let Some(root_uuid) = self.root_uuid() else {
-            return Ok(());
-        };
+    /// Put GRUB onto the disk, or the disks of the array, where that is allowed.
+    fn unless_ignored(
+        &self,
+        options: &Options,
+        install: impl FnOnce(Option<&str>) -> Result<(), DeployError>,
+    ) -> Result<(), DeployError> {
         let outcome = if options.enable_bios_bootloader_install {
-            by_bios::install(self.device, root_uuid, context)
+            install(self.root_uuid())
         } else {
             Err(DeployError::LegacyBootloader)
         };

@@ -2,9 +2,9 @@
 //!
 //! Firmware reads disks. What Linux makes of them it knows only where it made the same itself. An
 //! image on anything else deploys well and never boots. An array of software RAID is booted by UEFI where EFI system
-//! partitions beside it, on its disks, hold the loaders ([`raid_boot`](super::raid_boot)). A mirror of
-//! whole disks with its metadata at the end might boot; as long as no server was seen to do so, it is
-//! refused like other arrays.
+//! partitions beside it, on its disks, hold the loaders, and by a BIOS where GRUB lies beside it on each of them
+//! ([`raid_boot`](super::raid_boot)). A mirror of whole disks with its metadata at the end might boot; as long as no
+//! server was seen to do so, it is refused like other arrays.
 
 use farrier_plugin::BlockDevice;
 use tracing::warn;
@@ -19,16 +19,23 @@ use crate::sys::root::Root;
 /// Starts the version of metadata that firmware made: Intel's and DDF's.
 const OF_FIRMWARE: &str = "external:";
 
+/// What leads firmware to an image, beside the image.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Means {
+    /// `ignore_bootloader_failure`: the machine boots by others than ours.
+    pub(super) boots_otherwise: bool,
+    /// `enable_bios_bootloader_install`: GRUB may be put onto disks.
+    pub(super) allows_grub: bool,
+    /// Whether `image.install_bootloader` is called after the image: no conductor does for every one.
+    pub(super) asks_for_loader: bool,
+}
+
 /// Make sure that firmware finds an image on this device, unless the machine is said to boot by
 /// other means.
 ///
 /// [`DeployError::OutOfReach`] where it does not. A device that the kernel does not list is not
 /// judged.
-pub(super) fn check(
-    root: &Root,
-    device: &BlockDevice,
-    boots_otherwise: bool,
-) -> Result<(), DeployError> {
+pub(super) fn check(root: &Root, device: &BlockDevice, means: &Means) -> Result<(), DeployError> {
     let Some(kname) = kernel_name(root, &device.name) else {
         return Ok(());
     };
@@ -36,14 +43,19 @@ pub(super) fn check(
     let Some(listed) = all.iter().find(|listed| listed.kname == kname) else {
         return Ok(());
     };
-    let Some(why) = (Stack { root, all: &all }).obstacle(listed)? else {
+    let stack = Stack {
+        root,
+        all: &all,
+        means,
+    };
+    let Some(why) = stack.obstacle(listed)? else {
         return Ok(());
     };
     let error = DeployError::OutOfReach {
         device: device.name.clone(),
         why,
     };
-    if boots_otherwise {
+    if means.boots_otherwise {
         warn!(%error, "firmware cannot read the root device, which is to be ignored");
         return Ok(());
     }
@@ -54,6 +66,7 @@ pub(super) fn check(
 struct Stack<'a> {
     root: &'a Root,
     all: &'a [ListedDevice],
+    means: &'a Means,
 }
 
 impl Stack<'_> {
@@ -88,19 +101,21 @@ impl Stack<'_> {
         if version.starts_with(OF_FIRMWARE) {
             return Ok(None);
         }
-        let why = if EfiVariables::exist(self.root) {
-            let name = &array.device.name;
-            let known = RootArray::of(self.root, name).map_err(|error| error.of(name))?;
-            match known.map(|known| known.obstacle(self.root)).transpose() {
-                Ok(None) => "it does not run".to_owned(),
-                Ok(Some(None)) => return Ok(None),
-                Ok(Some(Some(why))) => why,
-                Err(error) => return Err(error.of(name)),
-            }
-        } else {
-            "a BIOS reads its members one by one, where neither partition table nor boot loader are where it \
-             looks"
-                .to_owned()
+        let name = &array.device.name;
+        let uefi = EfiVariables::exist(self.root);
+        let known = RootArray::of(self.root, name).map_err(|error| error.of(name))?;
+        let obstacle = known
+            .map(|known| match self.no_way_by_bios() {
+                _ if uefi => known.obstacle(self.root),
+                Some(why) => Ok(Some(why)),
+                None => known.obstacle_for_bios(self.root),
+            })
+            .transpose();
+        let why = match obstacle {
+            Ok(None) => "it does not run".to_owned(),
+            Ok(Some(None)) => return Ok(None),
+            Ok(Some(Some(why))) => why,
+            Err(error) => return Err(error.of(name)),
         };
         Ok(Some(format!(
             "it is an array of software RAID ({}, metadata {}) made of {}, and {why}",
@@ -112,6 +127,29 @@ impl Stack<'_> {
             },
             array.parents.join(" and ")
         )))
+    }
+
+    /// Why no array at all can be booted on a machine with a BIOS; `None` where nothing keeps one from it.
+    fn no_way_by_bios(&self) -> Option<String> {
+        let reads_members =
+            "a BIOS reads its members one by one: GRUB on each of its disks leads to it,";
+        if std::env::consts::ARCH != "x86_64" {
+            return Some(format!(
+                "{reads_members} which is known for x86_64 only. Boot this node by UEFI"
+            ));
+        }
+        if !self.means.allows_grub {
+            return Some(format!(
+                "{reads_members} and is installed only where enable_bios_bootloader_install allows it"
+            ));
+        }
+        if !self.means.asks_for_loader {
+            return Some(format!(
+                "{reads_members} and a conductor has it installed beside a whole-disk image only where \
+                 target_raid_config of the node has software RAID"
+            ));
+        }
+        None
     }
 
     fn below<'s>(&'s self, device: &'s ListedDevice) -> impl Iterator<Item = &'s ListedDevice> {
@@ -134,6 +172,12 @@ mod tests {
          /sys/block/sda/sda1/partition = 1\n\
          /sys/block/sdb/dev = 8:16\n/sys/block/sdb/size = 8000\n/dev/sda =\n/dev/sdb =";
 
+    const MEANS: Means = Means {
+        boots_otherwise: false,
+        allows_grub: true,
+        asks_for_loader: true,
+    };
+
     /// What is said of a device made of these members, with these further attributes.
     fn verdict(kname: &str, members: &[&str], attributes: &[&str]) -> Option<String> {
         let recording = Recording::unpack(DISKS);
@@ -155,8 +199,12 @@ mod tests {
             name: format!("/dev/{kname}"),
             ..BlockDevice::default()
         };
-        check(&recording.root(), &device, true).unwrap();
-        let error = check(&recording.root(), &device, false).err()?;
+        let means = Means {
+            boots_otherwise: true,
+            ..MEANS
+        };
+        check(&recording.root(), &device, &means).unwrap();
+        let error = check(&recording.root(), &device, &MEANS).err()?;
         assert_eq!(error.kind(), ErrorKind::Deployment);
         Some(error.to_string())
     }
@@ -203,21 +251,39 @@ mod tests {
     }
 
     #[test]
-    fn an_array_with_room_beside_it_is_reached_by_uefi() {
+    fn an_array_with_room_beside_it_is_reached() {
         let recording = fixture::machine();
         let said = || {
             let device = BlockDevice {
                 name: "/dev/md0".to_owned(),
                 ..BlockDevice::default()
             };
-            let checked = check(&recording.root(), &device, false);
+            let checked = check(&recording.root(), &device, &MEANS);
             checked.err().map(|error| error.to_string())
         };
-        assert!(
-            said()
-                .unwrap()
-                .contains("a BIOS reads its members one by one")
-        );
+        // No member is there to be read.
+        assert!(said().unwrap().contains("no member tells its UUID"));
+        recording.add(&format!(
+            "/run/udev/data/b9:0 <<\nE:MD_NAME=any:root\nE:MD_UUID={}\n.\n",
+            "00112233:44556677:8899aabb:ccddeeff"
+        ));
+        assert_eq!(said(), None);
+        for (allows_grub, asks_for_loader, word) in [
+            (false, true, "enable_bios_bootloader_install"),
+            (true, false, "target_raid_config"),
+        ] {
+            let means = Means {
+                allows_grub,
+                asks_for_loader,
+                ..MEANS
+            };
+            let device = BlockDevice {
+                name: "/dev/md0".to_owned(),
+                ..BlockDevice::default()
+            };
+            let error = check(&recording.root(), &device, &means).unwrap_err();
+            assert!(error.to_string().contains(word), "{error}");
+        }
         recording.add("/sys/firmware/efi/efivars/");
         assert_eq!(said(), None);
         // A disk without a table, and then a mirror that is there already.

@@ -1,7 +1,7 @@
 //! The deploy step `write_image` (contract/data-plane 1).
 
 use farrier_plugin::{BlockDevice, Context, Node, chain};
-use serde_json::json;
+use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use super::config_drive::{ConfigDrive, LIMIT_MIB};
@@ -11,9 +11,10 @@ use super::disk_range::DiskRange;
 use super::error::DeployError;
 use super::image_info::ImageInfo;
 use super::partition_image::PartitionJob;
-use super::raid_boot::{HeldMirror, RootArray};
+use super::raid_boot::{HeldLoaders, RootArray};
+use super::reach::{self, Means};
 use super::release::{Protected, release};
-use super::{reach, target};
+use super::target;
 use crate::block::rescan::{partition_device, partition_name, take_partitions};
 use crate::block::settle::{self, Settled};
 use crate::block::table::Table;
@@ -46,18 +47,23 @@ pub(crate) fn write_image(
 ) -> Result<Deployed, DeployError> {
     let root = Root::system();
     let name = &device.name;
-    reach::check(&root, device, options.ignore_bootloader_failure)?;
+    let means = Means {
+        boots_otherwise: options.ignore_bootloader_failure,
+        allows_grub: options.enable_bios_bootloader_install,
+        asks_for_loader: image.partitions().is_some() || has_software_raid(node),
+    };
+    reach::check(&root, device, &means)?;
     let disk;
-    let mirror;
-    let hold_mirror = || held_mirror(&root, name, context);
+    let loaders;
+    let hold_loaders = || held_loaders(&root, name, context);
     let (mut deployed, table) = match image.partitions() {
         None => {
             let job = Job::prepare(context, name, image, options)?;
             release(&root, name, protected, context)?;
             disk = target::open(name, context)?;
-            mirror = hold_mirror()?;
+            loaders = hold_loaders()?;
             let whole = DiskRange::new(&*disk, (0, disk.size()), || {
-                mirror.as_ref().map_or(Ok(()), HeldMirror::blank)
+                loaders.as_ref().map_or(Ok(()), HeldLoaders::blank)
             });
             job.run(context, &whole, options)?
         }
@@ -67,8 +73,8 @@ pub(crate) fn write_image(
             let job = PartitionJob::prepare(context, node, uefi, name, image, options)?;
             release(&root, name, protected, context)?;
             disk = target::open(name, context)?;
-            mirror = hold_mirror()?;
-            job.beside(mirror.as_ref()).run(context, &disk)?
+            loaders = hold_loaders()?;
+            job.beside(loaders.as_ref()).run(context, &disk)?
         }
     };
     if let Err(error) = take_partitions(&root, &disk, &table) {
@@ -76,7 +82,7 @@ pub(crate) fn write_image(
     }
     // udev looks at the disk once it is unlocked, and names what it finds there.
     drop(disk);
-    drop(mirror);
+    drop(loaders);
     if settle::wait(&root, settle::LIMIT) == Settled::TimedOut {
         warn!(
             device = device.name,
@@ -98,16 +104,24 @@ pub(crate) fn write_image(
     Ok(deployed)
 }
 
+/// Whether the node says that it has software RAID: only then a conductor has a loader installed for a whole-disk image
+/// on a machine with a BIOS (contract/data-plane 5.1).
+fn has_software_raid(node: &Node) -> bool {
+    let disks = node.field("target_raid_config", "logical_disks");
+    let mut disks = disks.and_then(Value::as_array).into_iter().flatten();
+    disks.any(|disk| disk.get("controller").and_then(Value::as_str) == Some("software"))
+}
+
 /// What firmware boots an array by, held so that nothing boots from before the image's first byte on; `None` where the
 /// device is a disk to firmware.
-fn held_mirror(
+fn held_loaders(
     root: &Root,
     device: &str,
     context: &dyn Context,
-) -> Result<Option<HeldMirror>, DeployError> {
+) -> Result<Option<HeldLoaders>, DeployError> {
     let array = RootArray::of(root, device).map_err(|error| error.of(device))?;
     array
-        .map(|array| array.hold_mirror(root, context))
+        .map(|array| array.hold_loaders(root, context))
         .transpose()
         .map_err(|error| error.of(device))
 }

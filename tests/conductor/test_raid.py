@@ -29,6 +29,9 @@ DISK_MIB = 4608
 # What the kernel keeps of a member from its superblock on, for that, a bitmap and the list of bad blocks.
 RESERVED = 36 * 1024
 
+# Of a master boot record: what a BIOS starts.
+BOOT_CODE = 440
+
 
 @pytest.fixture(scope='module')
 def pair(lab):
@@ -143,6 +146,64 @@ def _with(disk, secret):
             if secret in piece:
                 yield from (offset + at for at in range(0, len(piece), 512) if secret in piece[at:at + 512])
             offset += len(piece)
+
+
+@pytest.fixture(scope='module')
+def bios_pair(lab):
+    """A server with a BIOS and the same disks."""
+    with lab.enrolled('raid-bios', boot='direct', disks=[Disk('nvme', DISK_MIB), Disk('sata', DISK_MIB)],
+                      node={'clean': False, 'raid': True, 'root_device': {}}) as node:
+        yield node
+
+
+def test_a_bios_boots_a_mirror_with_each_of_its_disks(bios_pair, disk_image):
+    """By GRUB of the image, which the agent puts behind the MBR of each disk; the image itself has none for a BIOS,
+    and nobody says which of its partitions is the root file system.
+    """
+    node, server = bios_pair, bios_pair.server
+    node.set_raid(MIRROR)
+    node.clean(CREATE)
+    node.provide()
+    node.deploy(disk_image, config_drive('by bios'))
+    seen = started(server, 'by bios', server.console.mark_of_last_start())
+    server.power_off()
+    root = seen.arrays.pop('root')
+    assert (root.level, root.metadata, root.missing, seen.arrays) == ('raid1', '1.2', 0, {}), seen.text
+    assert [re.sub(r'p?\d+$', '', member) for member in root.members] == ['nvme0n1', 'sda'], seen.text
+    assert seen.root.startswith(f'{root.device}p'), seen.text
+    for number in range(2):
+        server.change_disk(1 - number, plugged=False)
+        alone = start(server, 'by bios')
+        server.change_disk(1 - number, plugged=True)
+        assert alone.arrays['root'].missing == 1, alone.text
+
+
+@pytest.mark.full
+def test_a_partition_image_on_a_mirror_with_gpts_by_bios(bios_pair, partition_image):
+    """In BIOS boot partitions beside the members. A deployment that fails afterwards leaves no disk that boots."""
+    node, server = bios_pair, bios_pair.server
+    if node.state == 'active':
+        node.undeploy()
+        node.manage()
+    node.set_raid({**MIRROR, 'size_gb': 2})
+    node.update(**{'properties/capabilities': 'boot_mode:bios,disk_label:gpt'})
+    node.clean(DELETE, CREATE)
+    node.provide()
+    info = partition_image.partition_info(root_gb=1, swap_mb=64)
+    node.deploy(info, config_drive('by bios and gpt'))
+    seen = started(server, 'by bios and gpt', server.console.mark_of_last_start())
+    server.power_off()
+    root = seen.arrays['root']
+    assert (root.level, root.missing) == ('raid1', 0) and seen.root.startswith(f'{root.device}p'), seen.text
+    for number, disk in enumerate(server.disks):
+        # Of Ironic's Python agent, and where it puts them.
+        [boot] = [each for each in partitions(disk) if each['type'] == '21686148-6449-6E6F-744E-656564454649']
+        assert boot['name'] == f'bios-boot-part-{number}' and (boot['start'], boot['size']) == (2048, 4096)
+
+    assert not any(disk.is_zero(0, BOOT_CODE) for disk in server.disks)
+    node.undeploy()
+    node.fail_to_deploy({**info, 'image_os_hash_value': '0' * 128})
+    assert all(disk.is_zero(0, BOOT_CODE) for disk in server.disks), 'half an image boots'
 
 
 SERIALS = ['FIRST', 'SECOND', 'THIRD', 'FOURTH']

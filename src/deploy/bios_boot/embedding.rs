@@ -7,7 +7,7 @@ use super::error::BiosBootError;
 use crate::block::gpt;
 use crate::block::partition::PartitionKind;
 use crate::block::table::Table;
-use crate::sys::block_device::Medium;
+use crate::sys::block_device::{DiskError, Medium};
 
 /// Bytes of boot code in a master boot record; behind them are the disk's signature, the table and the
 /// mark of a boot sector.
@@ -33,20 +33,62 @@ pub(super) fn is_boot_sector(boot: &[u8]) -> bool {
     boot.len() == SECTOR && boot[LOADED_TO] == ADDRESS && boot[MARK..] == [0x55, 0xaa]
 }
 
-/// Put the core image and this `boot.img` onto the disk that has this table, so that a BIOS starts
-/// them. The table and all partitions but a BIOS boot partition stay as they are.
-///
-/// What boots is written last: first no boot code, then the core image, then, once that is read
-/// back from the medium, the boot code that leads to it.
+/// Take the boot code from the disk, so that a BIOS starts nothing there. The table and all else stay.
+pub(super) fn blank(medium: &dyn Medium) -> Result<(), DiskError> {
+    let mut sector = vec![0; medium.logical_block_size() as usize];
+    medium.read_at(0, &mut sector)?;
+    // A sector without the mark is started by no BIOS, and its first bytes may be a table that is not known here.
+    let boots = sector[MARK..][..2] == [0x55, 0xaa];
+    if boots && sector[..BOOT_CODE].iter().any(|byte| *byte != 0) {
+        sector[..BOOT_CODE].fill(0);
+        medium.write_at(0, &sector)?;
+        medium.flush()?;
+    }
+    Ok(())
+}
+
+/// Put the core image onto the disk that has this table, and see that it is there. The table and all partitions but a
+/// BIOS boot partition stay as they are.
 ///
 /// # Errors
-/// There is no room, or the disk fails. It does not boot then.
-pub(super) fn embed(
+/// There is no room, or the disk fails.
+pub(super) fn put_core(
+    medium: &dyn Medium,
+    table: &Table,
+    core: &CoreImage,
+) -> Result<(), BiosBootError> {
+    let start = room_for(medium, table, core)?;
+    let sectors = core.at(start / SECTOR as u64);
+    put(medium, start, &sectors, "core image of GRUB")
+}
+
+/// Put the boot code of this `boot.img` onto it, which leads to the core image. It boots then.
+///
+/// # Errors
+/// The disk fails. It does not boot then.
+pub(super) fn put_boot_code(
     medium: &dyn Medium,
     table: &Table,
     core: &CoreImage,
     boot: &[u8],
 ) -> Result<(), BiosBootError> {
+    let first = room_for(medium, table, core)? / SECTOR as u64;
+    let mut sector = vec![0; SECTOR];
+    medium.read_at(0, &mut sector)?;
+    let parameters = sector[PARAMETERS].to_vec();
+    sector[..BOOT_CODE].copy_from_slice(&boot[..BOOT_CODE]);
+    sector[PARAMETERS].copy_from_slice(&parameters);
+    sector[FIRST_SECTOR].copy_from_slice(&first.to_le_bytes());
+    sector[DRIVE_CHECK].copy_from_slice(&NO_JUMP);
+    put(medium, 0, &sector, "boot sector of GRUB")
+}
+
+/// Where this core image goes on the disk, in bytes from its start.
+pub(super) fn room_for(
+    medium: &dyn Medium,
+    table: &Table,
+    core: &CoreImage,
+) -> Result<u64, BiosBootError> {
     let Area { bytes, place } = room(medium, table)?;
     let room = bytes.end.saturating_sub(bytes.start);
     if room < core.size() {
@@ -56,22 +98,7 @@ pub(super) fn embed(
             room,
         });
     }
-    let mut old = vec![0; SECTOR];
-    medium.read_at(0, &mut old)?;
-    let parameters = old[PARAMETERS].to_vec();
-    if old[..BOOT_CODE].iter().any(|byte| *byte != 0) {
-        old[..BOOT_CODE].fill(0);
-        medium.write_at(0, &old)?;
-        medium.flush()?;
-    }
-    let first = bytes.start / SECTOR as u64;
-    put(medium, bytes.start, &core.at(first), "core image of GRUB")?;
-    let mut sector = old;
-    sector[..BOOT_CODE].copy_from_slice(&boot[..BOOT_CODE]);
-    sector[PARAMETERS].copy_from_slice(&parameters);
-    sector[FIRST_SECTOR].copy_from_slice(&first.to_le_bytes());
-    sector[DRIVE_CHECK].copy_from_slice(&NO_JUMP);
-    put(medium, 0, &sector, "boot sector of GRUB")
+    Ok(bytes.start)
 }
 
 /// Where a core image may lie.

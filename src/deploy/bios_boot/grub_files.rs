@@ -3,6 +3,7 @@
 use tracing::{debug, info, warn};
 
 use super::error::BiosBootError;
+use super::trees::Trees;
 use crate::deploy::image_boot::file_tree::{FileTree, Kind, is_file, small_file};
 
 /// Where packages lay them: everywhere, SUSE, older SUSE.
@@ -51,9 +52,23 @@ impl GrubFiles {
                 return Ok(Self { directory });
             }
         }
-        Err(BiosBootError::NoGrub {
+        Err(Self::none())
+    }
+
+    /// That there are none.
+    pub(super) fn none() -> BiosBootError {
+        BiosBootError::NoGrub {
             places: PLACES.join(", "),
-        })
+        }
+    }
+
+    /// Whether there are any.
+    pub(super) fn is_in(image: &mut dyn FileTree) -> Result<bool, BiosBootError> {
+        match Self::find(image) {
+            Ok(_) => Ok(true),
+            Err(BiosBootError::NoGrub { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Where they are.
@@ -79,17 +94,18 @@ impl GrubFiles {
         Err(BiosBootError::Damaged { path, reason })
     }
 
-    /// Have GRUB find its modules, a font and its variables in this directory of the image, `/boot/grub`, as
-    /// `grub-install` leaves it. What is there and holds the same is not written again.
+    /// Have GRUB find its modules, a font and its variables in this directory of the file system that `/boot` lies in,
+    /// `/boot/grub`, as `grub-install` leaves it. What is there and holds the same is not written again.
     ///
     /// The modules are copied rather than linked to: those that a package brings later do not go with the
     /// core image that is on the disk until `grub-install` runs.
     pub(super) fn put_in_place(
         self,
-        image: &mut dyn FileTree,
+        trees: &mut Trees<'_>,
         grub: &str,
     ) -> Result<(), BiosBootError> {
-        let names: Vec<String> = image
+        let names: Vec<String> = trees
+            .image
             .names(self.directory)?
             .into_iter()
             .filter(|name| is_read_by_grub(name))
@@ -102,10 +118,10 @@ impl GrubFiles {
         if names.len() > MOST {
             return Err(too_many(format!("it has {} files", names.len())));
         }
-        image.make_directory(&folder)?;
+        trees.with_boot().make_directory(&folder)?;
         let (mut total, mut written) = (0, 0);
         for name in &names {
-            let content = self.read(image, name)?;
+            let content = self.read(trees.image, name)?;
             total += content.len();
             if total > LIMIT_OF_ALL {
                 return Err(too_many(format!(
@@ -113,8 +129,9 @@ impl GrubFiles {
                 )));
             }
             let path = format!("{folder}/{name}");
-            if small_file(image, &path, LIMIT)?.as_ref() != Some(&content) {
-                image.write(&path, &mut content.as_slice())?;
+            let boot = trees.with_boot();
+            if small_file(boot, &path, LIMIT)?.as_ref() != Some(&content) {
+                boot.write(&path, &mut content.as_slice())?;
                 written += 1;
             }
         }
@@ -125,7 +142,8 @@ impl GrubFiles {
             written,
             "GRUB's modules are in place"
         );
-        self.add_font(image, grub)?;
+        self.add_font(trees, grub)?;
+        let image = trees.with_boot();
         let variables = format!("{grub}/{VARIABLES}");
         if image.kind(&variables)?.is_none() {
             let block = format!("{VARIABLES_START:#<VARIABLES_SIZE$}");
@@ -137,15 +155,16 @@ impl GrubFiles {
         Ok(())
     }
 
-    fn add_font(self, image: &mut dyn FileTree, grub: &str) -> Result<(), BiosBootError> {
+    fn add_font(self, trees: &mut Trees<'_>, grub: &str) -> Result<(), BiosBootError> {
         let path = format!("{grub}/fonts/{FONT}");
-        if image.kind(&path)?.is_some() {
+        if trees.with_boot().kind(&path)?.is_some() {
             return Ok(());
         }
         for place in FONT_PLACES {
-            if let Some(font) = small_file(image, &format!("{place}/{FONT}"), FONT_LIMIT)? {
-                image.make_directory(&format!("{grub}/fonts"))?;
-                image.write(&path, &mut font.as_slice())?;
+            if let Some(font) = small_file(trees.image, &format!("{place}/{FONT}"), FONT_LIMIT)? {
+                let boot = trees.with_boot();
+                boot.make_directory(&format!("{grub}/fonts"))?;
+                boot.write(&path, &mut font.as_slice())?;
                 return Ok(());
             }
         }

@@ -9,36 +9,28 @@ mod embedding;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
+mod grub_device;
 mod grub_files;
 mod kernel_image;
 mod known_features;
 mod module_list;
+mod trees;
 
 use farrier_plugin::Context;
 use tracing::info;
 
 use self::core_image::{CoreImage, Parts};
 pub(super) use self::error::BiosBootError;
+pub(super) use self::grub_device::{GrubArray, GrubDevice, TableKind};
 use self::grub_files::GrubFiles;
 use self::module_list::ModuleList;
+use self::trees::Trees;
 use super::image_boot::file_tree::FileTree;
 use super::image_boot::grub;
 use super::image_root::ImageRoot;
 use super::image_tree::{Access, ImageTree};
 use crate::block::table::Table;
-use crate::sys::block_device::Medium;
-
-/// Where GRUB finds the image's file system, in its own words.
-#[derive(Clone, Debug)]
-pub(super) enum GrubDevice {
-    /// A partition of the disk that the BIOS boots from, of this number.
-    Partition {
-        /// Whether the disk has a GPT.
-        is_gpt: bool,
-        /// The partition's number, as Linux counts.
-        number: u32,
-    },
-}
+use crate::sys::block_device::{DiskError, Medium};
 
 /// What makes a disk boot: of one image, and for as many disks as that lies on.
 #[derive(Debug)]
@@ -56,25 +48,51 @@ pub(super) fn check(medium: &dyn Medium, table: &Table) -> Result<(), BiosBootEr
     embedding::room(medium, table).map(drop)
 }
 
-impl GrubDevice {
-    /// Its name in a path of GRUB's. The disk that the BIOS boots from is the one before the comma: no search
-    /// that could find another disk with the same UUID.
-    fn name(&self) -> String {
-        match self {
-            Self::Partition { is_gpt, number } => {
-                let table = if *is_gpt { "gpt" } else { "msdos" };
-                format!("(,{table}{number})")
-            }
-        }
+/// Have a BIOS start nothing on this disk. Its table and all else stay.
+pub(super) fn blank(medium: &dyn Medium) -> Result<(), DiskError> {
+    embedding::blank(medium)
+}
+
+/// What there is of GRUB on the partition of an image.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Found {
+    /// Its files for a BIOS, as packages lay them: it is a root file system.
+    pub(super) files: bool,
+    /// A menu in `/boot`.
+    pub(super) menu: bool,
+    /// A menu where it is once this is mounted at `/boot`.
+    pub(super) is_boot: bool,
+}
+
+impl Found {
+    /// Look into this partition.
+    pub(super) fn on(partition: &str, context: &dyn Context) -> Result<Self, BiosBootError> {
+        let mut image = ImageTree::open(partition, Access::ReadOnly, context)?;
+        let found = Self::of(&mut image)?;
+        image.close()?;
+        Ok(found)
     }
 
-    /// The modules by which it is read.
-    fn modules(&self) -> &'static [&'static str] {
-        match self {
-            Self::Partition { is_gpt: true, .. } => &["part_gpt"],
-            Self::Partition { is_gpt: false, .. } => &["part_msdos"],
-        }
+    fn of(image: &mut dyn FileTree) -> Result<Self, BiosBootError> {
+        Ok(Self {
+            files: GrubFiles::is_in(image)?,
+            menu: grub::Directory::with_menu(image, "/boot")?.is_some(),
+            is_boot: grub::Directory::with_menu(image, "")?.is_some(),
+        })
     }
+}
+
+/// That an image has none.
+pub(super) fn no_grub() -> BiosBootError {
+    GrubFiles::none()
+}
+
+/// A disk that is to boot, with its table.
+pub(super) struct BootDisk<'a> {
+    /// Its name, for messages: `/dev/sda`.
+    pub(super) name: &'a str,
+    pub(super) medium: &'a dyn Medium,
+    pub(super) table: &'a Table,
 }
 
 impl BootFiles {
@@ -104,12 +122,47 @@ impl BootFiles {
         Ok(files)
     }
 
+    /// The same of an image whose `/boot` is a partition of its own (`boot`, with its path), which is the one that GRUB
+    /// reads: the device is that of this.
+    ///
+    /// # Errors
+    /// As for one partition; no kernel is looked for, since there is a menu.
+    pub(super) fn of_image_with_boot(
+        partition: &str,
+        (boot_partition, boot): (&str, &ImageRoot),
+        device: &GrubDevice,
+        context: &dyn Context,
+    ) -> Result<Self, BiosBootError> {
+        let mut image = ImageTree::open(partition, Access::ReadOnly, context)?;
+        let mut boot_tree = ImageTree::open(boot_partition, Access::Writable, context)?;
+        let kind = boot_tree.kind();
+        let trees = Trees {
+            image: &mut image,
+            boot: Some(&mut boot_tree),
+        };
+        let files = Self::take_from(trees, (kind, boot.features), &boot.uuid, device)?;
+        boot_tree.close()?;
+        image.close()?;
+        Ok(files)
+    }
+
     fn take(
         image: &mut dyn FileTree,
+        file_system: (&'static str, u32),
+        root_uuid: &str,
+        device: &GrubDevice,
+    ) -> Result<Self, BiosBootError> {
+        let trees = Trees { image, boot: None };
+        Self::take_from(trees, file_system, root_uuid, device)
+    }
+
+    fn take_from(
+        mut trees: Trees<'_>,
         (file_system, features): (&'static str, u32),
         root_uuid: &str,
         device: &GrubDevice,
     ) -> Result<Self, BiosBootError> {
+        let image = &mut *trees.image;
         let module = match file_system {
             "ext4" => "ext2",
             "xfs" => "xfs",
@@ -146,8 +199,20 @@ impl BootFiles {
                 return Err(damaged("moddep.lst", format!("{module} needs too much")));
             }
         }
-        let directory = grub::Directory::of(image)?;
-        let prefix = format!("{}{}", device.name(), directory.path());
+        let directory = match &mut trees.boot {
+            None => grub::Directory::of(image)?,
+            Some(boot) => grub::Directory::with_menu(&mut **boot, "")?.ok_or_else(|| {
+                damaged(
+                    "grub.cfg",
+                    "there is none in the partition for /boot".to_owned(),
+                )
+            })?,
+        };
+        let path = match trees.boot {
+            None => directory.path(),
+            Some(_) => directory.below_boot(),
+        };
+        let prefix = format!("{device}{path}");
         let core = Parts {
             directory: files.directory(),
             disk_boot: &files.read(image, "diskboot.img")?,
@@ -157,8 +222,10 @@ impl BootFiles {
             prefix: &prefix,
         }
         .compose()?;
-        files.put_in_place(image, directory.path())?;
-        grub::ensure_menu(image, directory, root_uuid)?;
+        files.put_in_place(&mut trees, path)?;
+        if trees.boot.is_none() {
+            grub::ensure_menu(trees.image, directory, root_uuid)?;
+        }
         info!(
             prefix,
             modules = modules.len(),
@@ -173,7 +240,47 @@ impl BootFiles {
     /// # Errors
     /// There is no room for them, or the disk fails. It does not boot then.
     pub(super) fn install(&self, medium: &dyn Medium, table: &Table) -> Result<(), BiosBootError> {
-        embedding::embed(medium, table, &self.core, &self.boot)
+        let disk = BootDisk {
+            name: "",
+            medium,
+            table,
+        };
+        self.install_on_all(&[disk])
+            .map_err(|mut failures| failures.swap_remove(0).1)
+    }
+
+    /// Put them onto these disks, each of which then boots by itself. None does before the core image is on all of
+    /// them, so that what is reported as failed is not half of it started.
+    ///
+    /// # Errors
+    /// Each disk that failed, at least one, with the reason: no core image is on it, and then none of the disks boots;
+    /// or no boot sector, where only the others do.
+    pub(super) fn install_on_all<'a>(
+        &self,
+        disks: &[BootDisk<'a>],
+    ) -> Result<(), Vec<(&'a str, BiosBootError)>> {
+        let failures = |step: &dyn Fn(&BootDisk<'_>) -> Result<(), BiosBootError>| {
+            let failed = |disk: &BootDisk<'a>| Some((disk.name, step(disk).err()?));
+            let failures: Vec<_> = disks.iter().filter_map(failed).collect();
+            if failures.is_empty() {
+                Ok(())
+            } else {
+                Err(failures)
+            }
+        };
+        // Nowhere anything is written before all have room.
+        failures(&|disk| embedding::room_for(disk.medium, disk.table, &self.core).map(drop))?;
+        failures(&|disk| Ok(embedding::blank(disk.medium)?))?;
+        failures(&|disk| embedding::put_core(disk.medium, disk.table, &self.core))?;
+        failures(&|disk| embedding::put_boot_code(disk.medium, disk.table, &self.core, &self.boot))
+    }
+}
+
+#[cfg(test)]
+impl BootFiles {
+    /// Of an image that boots nothing.
+    pub(super) fn fixture() -> Self {
+        tests::take(&mut tests::image()).unwrap()
     }
 }
 

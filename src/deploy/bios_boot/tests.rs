@@ -8,8 +8,9 @@ mod oracle;
 
 const ROOT: &str = "6a1c5d1e-0a2b-4c3d-8e4f-0123456789ab";
 
-const GPT_2: GrubDevice = GrubDevice::Partition {
-    is_gpt: true,
+const GPT_2: GrubDevice = GrubDevice {
+    array: None,
+    table: TableKind::Gpt,
     number: 2,
 };
 
@@ -17,7 +18,7 @@ const GPT_2: GrubDevice = GrubDevice::Partition {
 const PLACE: &str = "/usr/lib/grub/i386-pc";
 
 /// An image with what is looked at of GRUB, and a kernel. It boots nothing.
-fn image() -> MemoryTree {
+pub(super) fn image() -> MemoryTree {
     let mut image = MemoryTree::of(&[
         ("/boot/vmlinuz-6.1", "kernel"),
         (
@@ -72,7 +73,7 @@ fn sector(bytes: &[(usize, u8)]) -> Vec<u8> {
     sector
 }
 
-fn take(image: &mut MemoryTree) -> Result<BootFiles, BiosBootError> {
+pub(super) fn take(image: &mut MemoryTree) -> Result<BootFiles, BiosBootError> {
     BootFiles::take(image, ("ext4", 0), ROOT, &GPT_2)
 }
 
@@ -130,8 +131,9 @@ fn the_places_of_other_distributions() {
         let content = image.bytes(&format!("{PLACE}/{name}")).unwrap();
         suse.put(&format!("/usr/share/grub2/i386-pc/{name}"), content);
     }
-    let device = GrubDevice::Partition {
-        is_gpt: false,
+    let device = GrubDevice {
+        array: None,
+        table: TableKind::Mbr,
         number: 4,
     };
     let files = BootFiles::take(&mut suse, ("xfs", 0), ROOT, &device).unwrap();
@@ -145,6 +147,39 @@ fn the_places_of_other_distributions() {
     assert!(!content.contains("ext2") && !content.contains("part_gpt"));
     assert!(suse.bytes("/boot/grub2/i386-pc/normal.mod").is_some());
     assert_eq!(suse.text("/boot/grub2/grub.cfg").unwrap(), "menu");
+}
+
+#[test]
+fn a_boot_partition_gets_what_grub_reads() {
+    let mut root = image();
+    root.remove("/boot/vmlinuz-6.1").unwrap();
+    let mut boot = MemoryTree::of(&[("/grub2/grub.cfg", "menu"), ("/vmlinuz-6.1", "kernel")]);
+    assert_eq!(
+        (Found::of(&mut root).unwrap(), Found::of(&mut boot).unwrap()),
+        (
+            Found {
+                files: true,
+                ..Found::default()
+            },
+            Found {
+                is_boot: true,
+                ..Found::default()
+            }
+        )
+    );
+    let trees = Trees {
+        image: &mut root,
+        boot: Some(&mut boot),
+    };
+    let files = BootFiles::take_from(trees, ("xfs", 0), ROOT, &GPT_2).unwrap();
+    let content = core_image::unpacked(files.core.bytes(), 0x100);
+    let content = String::from_utf8_lossy(&content);
+    assert!(content.contains("(,gpt2)/grub2\0") && content.contains("xfs"));
+    assert!(boot.bytes("/grub2/i386-pc/normal.mod").is_some());
+    assert!(boot.bytes("/grub2/fonts/unicode.pf2").is_some());
+    assert!(boot.bytes("/grub2/grubenv").is_some());
+    assert_eq!(boot.text("/grub2/grub.cfg").unwrap(), "menu");
+    assert_eq!(root.written, [""; 0]);
 }
 
 #[test]

@@ -51,6 +51,28 @@ impl Directory {
         })
     }
 
+    /// The one with a menu below this path: `/boot`, or nothing where the file system is what comes to lie there.
+    pub(in crate::deploy) fn with_menu(
+        image: &mut dyn FileTree,
+        boot: &str,
+    ) -> Result<Option<Self>, Failure> {
+        for directory in [Self::Grub, Self::Grub2] {
+            let path = format!("{boot}{}/grub.cfg", directory.below_boot());
+            if is_file(image, &path)? {
+                return Ok(Some(directory));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Its path in a file system that comes to lie at `/boot`.
+    pub(in crate::deploy) fn below_boot(self) -> &'static str {
+        match self {
+            Self::Grub => "/grub",
+            Self::Grub2 => "/grub2",
+        }
+    }
+
     /// Its path in the image.
     pub(in crate::deploy) fn path(self) -> &'static str {
         match self {

@@ -4,7 +4,7 @@ use farrier_plugin::Context;
 use tracing::info;
 
 use crate::block::table::Table;
-use crate::deploy::bios_boot::{self, BiosBootError, BootFiles, GrubDevice};
+use crate::deploy::bios_boot::{self, BiosBootError, BootFiles, GrubDevice, TableKind};
 use crate::deploy::error::DeployError;
 use crate::deploy::image_root::ImageRoot;
 use crate::deploy::target;
@@ -30,8 +30,9 @@ pub(super) fn install(
                 "No partition with UUID {root_uuid} found on device {device}"
             ))
         })?;
-    let grub_device = GrubDevice::Partition {
-        is_gpt: matches!(table, Table::Gpt(_)),
+    let grub_device = GrubDevice {
+        array: None,
+        table: TableKind::of(&table),
         number: root.partition.number,
     };
     let [partition] = disk.let_go(device, &table, [&root.partition])?;

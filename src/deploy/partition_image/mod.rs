@@ -29,7 +29,7 @@ use super::deployed::Deployed;
 use super::disk_range::DiskRange;
 use super::error::DeployError;
 use super::image_info::{ImageInfo, PartitionWishes};
-use super::raid_boot::HeldMirror;
+use super::raid_boot::HeldLoaders;
 use crate::block::boot_mode::{BootMode, DiskLabel};
 use crate::block::partition::Partition;
 use crate::block::probe;
@@ -50,7 +50,7 @@ pub(super) struct PartitionJob<'a> {
     mode: BootMode,
     label: DiskLabel,
     options: &'a Options,
-    mirror: Option<&'a HeldMirror>,
+    loaders: Option<&'a HeldLoaders>,
 }
 
 impl<'a> PartitionJob<'a> {
@@ -79,14 +79,14 @@ impl<'a> PartitionJob<'a> {
             mode,
             label: DiskLabel::of(node, mode),
             options,
-            mirror: None,
+            loaders: None,
         })
     }
 
-    /// The disk is an array, beside which firmware finds its boot files: no EFI system partition lies on it, and that
-    /// mirror is blank from before the first byte is written.
-    pub(super) fn beside(mut self, mirror: Option<&'a HeldMirror>) -> Self {
-        self.mirror = mirror;
+    /// The disk is an array, beside which firmware finds these: no EFI system partition lies on it, and they are blank
+    /// from before the first byte is written.
+    pub(super) fn beside(mut self, loaders: Option<&'a HeldLoaders>) -> Self {
+        self.loaders = loaders;
         self
     }
 
@@ -138,8 +138,8 @@ impl<'a> PartitionJob<'a> {
             "writing partition image"
         );
         let partition = DiskRange::new(medium, (root.offset, root.length), || {
-            if let Some(mirror) = self.mirror {
-                mirror.blank()?;
+            if let Some(loaders) = self.loaders {
+                loaders.blank()?;
             }
             blank(medium, &layout, kept.as_ref())
         });
@@ -176,7 +176,7 @@ impl<'a> PartitionJob<'a> {
 
     fn layout(&self, medium: &dyn Medium) -> Result<Layout, DeployError> {
         let sizes = Sizes {
-            efi_system: match self.mirror {
+            efi_system: match self.loaders {
                 Some(_) => 0,
                 None => self.options.efi_system_partition_size,
             },

@@ -15,6 +15,7 @@ use crate::sys::loop_device::LoopDevice;
 use crate::sys::loop_range::LoopRange;
 use crate::sys::memory_medium::{Change, Fault, MemoryMedium};
 use crate::sys::process::Program;
+use crate::sys::root::Root;
 
 const MIB: usize = 1 << 20;
 
@@ -67,7 +68,7 @@ struct Deploy {
     drive: Option<Vec<u8>>,
     node: Value,
     uefi: bool,
-    mirror: Option<HeldMirror>,
+    loaders: Option<HeldLoaders>,
 }
 
 impl Deploy {
@@ -89,7 +90,7 @@ impl Deploy {
             drive: Some(fixture::config_drive()),
             node: json!({}),
             uefi: true,
-            mirror: None,
+            loaders: None,
         }
     }
 
@@ -141,7 +142,7 @@ impl Deploy {
             medium,
             made: Mutex::default(),
         };
-        let job = job.beside(self.mirror.as_ref());
+        let job = job.beside(self.loaders.as_ref());
         let (deployed, table) = job.write(&context, medium, &marks)?;
         assert_eq!(
             Table::read(medium).unwrap().partitions(),
@@ -174,7 +175,11 @@ fn an_array_gets_no_efi_system_partition_and_its_mirror_is_blank() {
     std::fs::write(file.path(), vec![0x5a; 40 * MIB]).unwrap();
     let disk = Disk::open_exclusive(file.path()).unwrap();
     let mut deploy = Deploy::of(ext4(9));
-    deploy.mirror = Some(HeldMirror(Some(disk)));
+    deploy.loaders = Some(HeldLoaders {
+        mirror: Some(disk),
+        root: Root::system(),
+        disks: Vec::new(),
+    });
     let medium = MemoryMedium::used(64 * MIB);
     let (deployed, made) = deploy.run(&medium).unwrap();
     assert_eq!(made, ["ext4 1", "swap 2"]);

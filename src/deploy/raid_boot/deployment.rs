@@ -231,7 +231,7 @@ pub(super) fn blank(
 }
 
 /// Have the kernel show the partitions of the array.
-fn show(device: &str, disk: &Disk, table: &Table) {
+pub(super) fn show(device: &str, disk: &Disk, table: &Table) {
     if let Err(error) = take_partitions(&Root::system(), disk, table) {
         warn!(device, error = %chain(&error), "not all partitions are visible");
     }

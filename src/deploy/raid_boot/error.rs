@@ -2,6 +2,7 @@
 
 use farrier_plugin::ErrorKind;
 
+use super::super::bios_boot::BiosBootError;
 use super::super::error::DeployError;
 use super::super::image_boot::file_tree::Failure;
 use super::super::image_tree::ImageTreeError;
@@ -11,9 +12,37 @@ use crate::raid::RaidError;
 use crate::sys::block_device::DiskError;
 use crate::sys::process::ProcessError;
 
-/// Why the EFI system partitions beside an array were not made or filled.
+/// Why what leads firmware to an array was not made.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::deploy) enum RaidBootError {
+    /// GRUB could not be taken from the image.
+    #[error(transparent)]
+    Bios(#[from] BiosBootError),
+    /// It could not be put onto every disk.
+    #[error("GRUB is not on all disks of the array, since that failed for {failures}")]
+    Disks {
+        /// Each disk that failed, with the reason.
+        failures: String,
+    },
+    /// There is no root file system with GRUB among the partitions of the image.
+    #[error(
+        "The image's root file system was looked for by GRUB's files for BIOS in it, and not found: {failures}. \
+         Name it by image_rootfs_uuid in the node's instance_info, or by the image's property rootfs_uuid"
+    )]
+    NoRoot {
+        /// What could not be looked into.
+        failures: String,
+    },
+    /// There are several.
+    #[error(
+        "There is a GRUB in {devices} of the image, and which of them is to be booted is anybody's guess. Name the root \
+         file system by image_rootfs_uuid in the node's instance_info, or by the image's property rootfs_uuid, and have \
+         one partition for /boot"
+    )]
+    SeveralRoots {
+        /// The partitions.
+        devices: String,
+    },
     /// The arrays could not be listed, or the mirror not made.
     #[error(transparent)]
     Raid(#[from] RaidError),
@@ -97,11 +126,22 @@ impl RaidBootError {
         }
     }
 
+    /// As an error of the deploy of this array, on a machine with a BIOS.
+    pub(super) fn by_bios(self, array: &str) -> DeployError {
+        DeployError::BiosBoot {
+            device: array.to_owned(),
+            kind: self.kind(),
+            source: Box::new(self),
+        }
+    }
+
     /// The class that the conductor knows this error by.
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Raid(_) => ErrorKind::SoftwareRaid,
             Self::NoRoom(_) => ErrorKind::Deployment,
+            Self::Bios(error) => error.kind(),
+            Self::NoRoot { .. } | Self::SeveralRoots { .. } => ErrorKind::InvalidImage,
             _ => ErrorKind::CommandExecution,
         }
     }

@@ -13,7 +13,7 @@ use crate::block::superblocks;
 use crate::block::table::Table;
 use crate::block::table_error::TableError;
 use crate::raid::Array;
-use crate::sys::block_device::{Disk, Medium};
+use crate::sys::block_device::{Disk, DiskError, Medium};
 use crate::sys::root::Root;
 
 /// Bytes of the partition: the reference's, which leaves 551 MiB for it where it makes the members.
@@ -32,8 +32,8 @@ pub(super) fn disks(array: &Array) -> Result<Vec<&str>, Obstacle> {
     for member in &array.members {
         if member.partition.is_none() {
             return Err(Obstacle(format!(
-                "its member {} is no partition of a disk, so that there is no room for an EFI system partition \
-                 beside it; firmware reads none inside of an array",
+                "its member {} is no partition of a disk, so that there is no room for an EFI system partition or \
+                 for GRUB beside it; firmware reads neither inside of an array",
                 member.device
             )));
         }
@@ -148,23 +148,34 @@ pub(super) fn write(
             reason: "it is no GPT".to_owned(),
         });
     };
-    let found = left(&table, length);
-    let partition = match &found {
-        Some(partition) => partition.clone(),
-        None => table.add_in_first_gap(length, gpt::EFI_SYSTEM, Uuid::new_v4(), name)?,
-    };
+    if let Some(partition) = left(&table, length) {
+        blank(medium, &partition)?;
+        return Ok((table, partition));
+    }
+    let partition = table.add_in_first_gap(length, gpt::EFI_SYSTEM, Uuid::new_v4(), name)?;
+    enter(medium, &mut table, &partition)?;
+    Ok((table, partition))
+}
+
+/// Write the table that this partition was added to, after the range of that is blank.
+pub(super) fn enter(
+    medium: &dyn Medium,
+    table: &mut Gpt,
+    partition: &Partition,
+) -> Result<(), TableError> {
+    blank(medium, partition)?;
+    if !table.backup_is_at_end() {
+        table.move_backup_to_end()?;
+    }
+    table.write(medium)?;
+    Ok(medium.flush()?)
+}
+
+fn blank(medium: &dyn Medium, partition: &Partition) -> Result<(), DiskError> {
     for place in superblocks::places(partition.length) {
         medium.zero_range(partition.offset + place.start, place.end - place.start)?;
     }
-    medium.flush()?;
-    if found.is_none() {
-        if !table.backup_is_at_end() {
-            table.move_backup_to_end()?;
-        }
-        table.write(medium)?;
-        medium.flush()?;
-    }
-    Ok((table, partition))
+    medium.flush()
 }
 
 #[cfg(test)]

@@ -218,19 +218,9 @@ impl Mirror {
     }
 }
 
-/// A mirror that nobody else uses, or none as long as it is not made.
-pub(in crate::deploy) struct HeldMirror(pub(in crate::deploy) Option<Disk>);
-
-impl HeldMirror {
-    /// Have firmware find nothing on it that it could start.
-    pub(in crate::deploy) fn blank(&self) -> Result<(), DiskError> {
-        self.0.as_ref().map_or(Ok(()), |disk| blank(disk))
-    }
-}
-
 /// Blank the first sectors, before anything else changes, and then make an empty file system there, by which a mirror
 /// of any name is found again.
-fn blank(medium: &dyn Medium) -> Result<(), DiskError> {
+pub(super) fn blank(medium: &dyn Medium) -> Result<(), DiskError> {
     let size = medium.size();
     medium.zero_range(0, HEAD.min(size))?;
     medium.flush()?;

@@ -539,7 +539,11 @@ fn a_block_device_is_deployed_and_its_config_drive_mounted() {
 fn the_mirror_beside_an_array_is_blank_before_the_first_byte() {
     let file = tempfile::NamedTempFile::new().unwrap();
     file.as_file().set_len(40 << 20).unwrap();
-    let mirror = HeldMirror(Some(Disk::open_exclusive(file.path()).unwrap()));
+    let loaders = HeldLoaders {
+        mirror: Some(Disk::open_exclusive(file.path()).unwrap()),
+        root: Root::system(),
+        disks: Vec::new(),
+    };
     let of_former_system = || {
         let mut start = [0; 512];
         file.as_file().read_exact_at(&mut start, 0).unwrap();
@@ -547,7 +551,7 @@ fn the_mirror_beside_an_array_is_blank_before_the_first_byte() {
     };
     file.as_file().write_all_at(&[0x5a; 512], 0).unwrap();
     let medium = MemoryMedium::used(96 * MIB);
-    let whole = DiskRange::new(&medium, (0, medium.size()), || mirror.blank());
+    let whole = DiskRange::new(&medium, (0, medium.size()), || loaders.blank());
     let run = |image: &Image| {
         let options = Options::default();
         let info = ImageInfo::parse(&image.arguments, &options)?;

@@ -112,6 +112,82 @@ fn a_disk_that_fails_does_not_boot() {
     assert!(error.to_string().contains("boot sector of GRUB"), "{error}");
 }
 
+/// Puts them onto two disks; returns what each that failed is called.
+fn install_on_two(files: &BootFiles, disks: [&MemoryMedium; 2]) -> Vec<&'static str> {
+    let tables = disks.map(|disk| Table::read(disk).unwrap());
+    let disks: Vec<BootDisk<'_>> = ["first", "second"]
+        .into_iter()
+        .zip(disks.into_iter().zip(&tables))
+        .map(|(name, (medium, table))| BootDisk {
+            name,
+            medium,
+            table,
+        })
+        .collect();
+    // The names live longer than the disks do.
+    let failed = files.install_on_all(&disks).err().unwrap_or_default();
+    let names = failed.into_iter().map(|(name, _)| name);
+    names
+        .map(|name| if name == "first" { "first" } else { "second" })
+        .collect()
+}
+
+#[test]
+fn no_disk_boots_before_the_core_image_is_on_all() {
+    let files = take(&mut image()).unwrap();
+    let make = || [gpt_disk(), mbr_disk(2048)];
+    let [one, other] = make();
+    assert_eq!(install_on_two(&files, [&one, &other]), [""; 0]);
+    let changes = [one.log().len(), other.log().len()];
+    // Of each: core image, flush, boot code, flush.
+    assert_eq!(changes, [4, 4]);
+    for failing in [0, 1] {
+        for change in 0..changes[failing] {
+            let mut disks = make();
+            let disk = std::mem::replace(&mut disks[failing], mbr_disk(2048));
+            disks[failing] = disk.failing(Fault::Change(change, libc::EIO));
+            let failed = install_on_two(&files, [&disks[0], &disks[1]]);
+            assert_eq!(failed, [["first", "second"][failing]]);
+            let sound = booted(&disks[1 - failing].content()).is_some();
+            assert_eq!(sound, change >= 2, "disk {failing}, change {change}");
+            assert_eq!(booted(&disks[failing].content()).is_some(), change == 3);
+        }
+    }
+    let [one, other] = make().map(|disk| disk.failing(Fault::Change(0, libc::EIO)));
+    assert_eq!(install_on_two(&files, [&one, &other]), ["first", "second"]);
+    // Without room on one of them none is touched.
+    let (one, other) = (gpt_disk(), mbr_disk(2));
+    assert_eq!(install_on_two(&files, [&one, &other]), ["second"]);
+    assert_eq!((one.log(), other.log()), (vec![], vec![]));
+}
+
+#[test]
+fn boot_code_is_taken_away_and_nothing_else() {
+    for disk in [gpt_disk(), mbr_disk(2048)] {
+        let mut content = disk.content();
+        content[..440].fill(0x5a);
+        let disk = MemoryMedium::of(content.clone(), 512);
+        blank(&disk).unwrap();
+        content[..440].fill(0);
+        assert!(disk.content() == content);
+        let disk = MemoryMedium::of(content, 512);
+        blank(&disk).unwrap();
+        assert_eq!(disk.log(), [], "there is none");
+    }
+    // Large sectors, and a first sector that no BIOS starts.
+    let mut content = vec![0x5a; 16 << 10];
+    content[510..512].copy_from_slice(&[0x55, 0xaa]);
+    let disk = MemoryMedium::of(content.clone(), 4096);
+    blank(&disk).unwrap();
+    content[..440].fill(0);
+    assert!(disk.content() == content);
+    let disk = MemoryMedium::of(vec![0x5a; 16 << 10], 512);
+    blank(&disk).unwrap();
+    assert_eq!(disk.log(), []);
+    let disk = MemoryMedium::of(vec![0x5a; 16 << 10], 512).failing(Fault::Change(0, libc::EIO));
+    blank(&disk).unwrap();
+}
+
 #[test]
 fn no_room_is_named_and_nothing_is_written() {
     let files = take(&mut image()).unwrap();

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::disks::{gpt_disk, mbr_disk};
 use super::*;
+use crate::block::raid_superblock::{Level, Metadata};
 use crate::block::table::Table;
 use crate::sys::memory_medium::MemoryMedium;
 use crate::sys::process::Program;
@@ -33,50 +34,90 @@ fn a_core_image_is_as_grub_mkimage_makes_it() {
     let Some(mut image) = packaged() else {
         return;
     };
-    let decompressor = fs::read(Path::new(PLACE).join("lzma_decompress.img")).unwrap();
     for (file_system, module) in [("ext4", "ext2"), ("xfs", "xfs"), ("btrfs", "btrfs")] {
-        for (is_gpt, table) in [(true, "gpt"), (false, "msdos")] {
-            let device = GrubDevice::Partition { is_gpt, number: 3 };
-            let files = BootFiles::take(&mut image, (file_system, 0), ROOT, &device).unwrap();
-            let ours = files.core.bytes();
-            let file = tempfile::NamedTempFile::new().unwrap();
-            let arguments = [
-                "-O".to_owned(),
-                "i386-pc".to_owned(),
-                "-d".to_owned(),
-                PLACE.to_owned(),
-                "-p".to_owned(),
-                format!("(,{table}3)/boot/grub"),
-                "-o".to_owned(),
-                file.path().display().to_string(),
-                module.to_owned(),
-                format!("part_{table}"),
-                "biosdisk".to_owned(),
-            ];
-            arguments
-                .into_iter()
-                .fold(Program::new(MKIMAGE), Program::arg)
-                .run()
-                .unwrap();
-            let theirs = fs::read(file.path()).unwrap();
-            assert!(
-                core_image::unpacked(ours, decompressor.len())
-                    == core_image::unpacked(&theirs, decompressor.len()),
-                "{file_system} {table}"
-            );
-            // All but the count of sectors, and the size of what is packed.
-            let loaders = |core: &[u8]| {
-                let mut loaders = core[..512 + decompressor.len()].to_vec();
-                loaders[508..510].fill(0);
-                loaders[512 + 8..512 + 12].fill(0);
-                loaders
+        for (table, name) in [(TableKind::Gpt, "gpt"), (TableKind::Mbr, "msdos")] {
+            let device = GrubDevice {
+                array: None,
+                table,
+                number: 3,
             };
-            let first = files.core.at(1);
-            assert!(loaders(&first)[..500] == loaders(&theirs)[..500]);
-            assert!(loaders(&first)[512..] == loaders(&theirs)[512..]);
-            assert!(ours.len() < theirs.len() * 11 / 10, "{} bytes", ours.len());
+            let partitions = format!("part_{name}");
+            let modules = [module, &partitions, "biosdisk"];
+            let prefix = format!("(,{name}3)/boot/grub");
+            is_the_same(&mut image, file_system, &device, &prefix, &modules);
         }
     }
+}
+
+/// As `grub-install` has it made for an array, with the modules that it picks (`probe_mods` in GRUB's
+/// `util/grub-install.c`).
+#[test]
+fn a_core_image_for_an_array_is_as_grub_mkimage_makes_it() {
+    let Some(mut image) = packaged() else {
+        return;
+    };
+    let uuid = "f00dcafe:00112233:44556677:8899aabb";
+    let prefix = "(mduuid/f00dcafe00112233445566778899aabb,gpt1)/boot/grub";
+    for (level, metadata, readers) in [
+        (Level::Raid1, Metadata::V1_2, "mdraid1x"),
+        (Level::Raid10, Metadata::V0_90, "mdraid09"),
+        (Level::Raid5, Metadata::V1_0, "mdraid1x raid5rec"),
+        (Level::Raid6, Metadata::V1_2, "mdraid1x raid6rec"),
+    ] {
+        let array = GrubArray::of(Some(uuid), Some(level), Some(metadata), &[TableKind::Mbr]);
+        let device = GrubDevice {
+            array: Some(array.unwrap()),
+            table: TableKind::Gpt,
+            number: 1,
+        };
+        let mut modules = vec!["ext2", "part_gpt", "diskfilter"];
+        modules.extend(readers.split(' '));
+        modules.extend(["part_msdos", "biosdisk"]);
+        let size = is_the_same(&mut image, "ext4", &device, prefix, &modules);
+        // What has room behind an MBR, as the members of an array leave it.
+        assert!(size < 64 << 10, "{size} bytes");
+    }
+}
+
+/// Compares what we compose with what GRUB's own program does of these modules; returns the size of ours, in bytes.
+fn is_the_same(
+    image: &mut MemoryTree,
+    file_system: &'static str,
+    device: &GrubDevice,
+    prefix: &str,
+    modules: &[&str],
+) -> usize {
+    let files = BootFiles::take(image, (file_system, 0), ROOT, device).unwrap();
+    let ours = files.core.bytes();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let output = file.path().display().to_string();
+    ["-O", "i386-pc", "-d", PLACE, "-p", prefix, "-o", &output]
+        .iter()
+        .chain(modules)
+        .fold(Program::new(MKIMAGE), |program, argument| {
+            program.arg(*argument)
+        })
+        .run()
+        .unwrap();
+    let theirs = fs::read(file.path()).unwrap();
+    let decompressor = fs::read(Path::new(PLACE).join("lzma_decompress.img")).unwrap();
+    assert!(
+        core_image::unpacked(ours, decompressor.len())
+            == core_image::unpacked(&theirs, decompressor.len()),
+        "{file_system} {prefix} {modules:?}"
+    );
+    // All but the count of sectors, and the size of what is packed.
+    let loaders = |core: &[u8]| {
+        let mut loaders = core[..512 + decompressor.len()].to_vec();
+        loaders[508..510].fill(0);
+        loaders[512 + 8..512 + 12].fill(0);
+        loaders
+    };
+    let first = files.core.at(1);
+    assert!(loaders(&first)[..500] == loaders(&theirs)[..500]);
+    assert!(loaders(&first)[512..] == loaders(&theirs)[512..]);
+    assert!(ours.len() < theirs.len() * 11 / 10, "{} bytes", ours.len());
+    ours.len()
 }
 
 /// The disk is the same, every byte of it, as after `grub-bios-setup` of the same core image.

@@ -66,3 +66,12 @@ def wait_for_heartbeats(lab, node, count, timeout):
         assert time.monotonic() < deadline, f'{len(beats)} of {count} heartbeats in {timeout} s'
         time.sleep(0.5)
     return beats
+
+
+def wait_until(seen, timeout, what):
+    """Until `seen()` is true."""
+    timeout = patience(timeout)
+    deadline = time.monotonic() + timeout
+    while not seen():
+        assert time.monotonic() < deadline, f'no {what} within {timeout} s'
+        time.sleep(0.2)

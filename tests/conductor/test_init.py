@@ -4,14 +4,16 @@ The conductor has no part in this: an agent without one serves and waits. The se
 no URL and looks for one.
 """
 
+import json
 import re
 import time
 
 import pytest
 
-from lab import Disk, Hand, Terminal, VirtualMedia, conductor, paths
+from lab import Disk, Hand, Terminal, VirtualMedia, conductor, network_data, paths
 from lab.hand import KILL_AGENT
 from lab.patience import patience
+from lab.virtual_media import make_disc
 
 KILL_UDEVD = '''\
 echo "hand: kills udevd"
@@ -33,6 +35,14 @@ echo "hand: end of the look"
 '''
 
 PARAMETERS = 'console=ttyS0,115200'
+
+NETWORK_DATA = 'openstack/latest/network_data.json'
+# A card that no server has, a name that a shell would run, and an address that nobody is to get.
+UNKNOWN_MAC = '02:00:5e:00:53:99'
+HOSTILE = '$(reboot -f);`halt`/../x'
+WRONG_ADDRESS = '192.0.2.66'
+# What a former tenant left, with a label that the boot ISO has too.
+TENANT_ADDRESS = '192.0.2.67'
 
 
 @pytest.fixture(scope='module')
@@ -65,7 +75,11 @@ def servers(lab, hand):
             if name == 'media':
                 media.mkdir()
                 stick = VirtualMedia(media, name, f'{boot_interface}\nfarrier.shell=ttyS1\n'
-                                                  'ipa-api-url=mdns\n')
+                                                  'ipa-api-url=mdns\n',
+                                     {NETWORK_DATA: static_data(UNKNOWN_MAC, WRONG_ADDRESS, HOSTILE)})
+                tenant = media / 'tenant.iso'
+                make_disc(tenant, {NETWORK_DATA: static_data(server.cards[0]['mac'], TENANT_ADDRESS)})
+                server.disks[0].put(tenant)
                 server.add_arguments(stick.arguments)
                 parameters = f'{PARAMETERS} boot_method=vmedia'
             server.boot_kernel(lab.kernel, ramdisk, parameters)
@@ -108,6 +122,16 @@ def test_boot_interface_owns_the_default_route(lab, hand, servers, name):
     assert set(re.findall(r'^default .*dev (\S+)', seen, re.M)) == {owner}
     for card in addresses:
         assert re.search(rf'^192\.0\.2\.0/24 dev {card} ', seen, re.M)
+
+
+def test_network_data_of_no_card_is_named_and_a_tenants_is_not_read(hand, servers):
+    """Nobody gets an address from either; both cards have theirs by DHCP, as the test above has seen."""
+    server, _ = servers['media']
+    server.console.wait_for(f'network.*{UNKNOWN_MAC}', 30)
+    addresses = re.findall(r'\d+: \S+ +inet (\S+)/', look(hand, server))
+    assert len(addresses) == 2
+    assert not {WRONG_ADDRESS, TENANT_ADDRESS} & set(addresses)
+    assert len(server.console.starts()) == 1, 'somebody ran what a name says'
 
 
 def test_card_that_waits_for_firmware_is_named(servers):
@@ -195,6 +219,12 @@ def test_power_button_switches_off_in_order(lab, server):
     server.wait_for_off(20)
     # The machine itself asked QEMU for its end.
     assert f'{server.name}: QEMU ended: guest-shutdown' in lab.bmc.log()
+
+
+def static_data(mac, address, name='port0'):
+    """Network data of one card with a static address."""
+    link = {'id': name, 'type': 'phy', 'ethernet_mac_address': mac}
+    return json.dumps(network_data.document([link], [network_data.network(name, address)]))
 
 
 def look(hand, server, tries=1):

@@ -5,6 +5,8 @@ One that is booted over the network is in test_dhcp.
 
 import re
 
+import pytest
+
 from conductor.expectations import config_drive, expect_deployed_system
 from lab import Disk
 from lab.mirror import MAGIC, PLACE, make_mirror
@@ -42,8 +44,10 @@ def test_uefi_server_with_512_mib(lab, image):
                                node.server.console.mark_of_last_start())
 
 
+@pytest.mark.full
 def test_uefi_server_booted_from_virtual_media(lab, image):
-    """The token and the parameters come on the ISO that the conductor builds."""
+    """The token and the parameters come on the ISO that the conductor builds. test_networks and test_secure_boot have
+    servers that are booted so and know more."""
     with lab.enrolled('vmedia', firmware='uefi', boot='vmedia', disks=[Disk('scsi', 256)],
                       node={'clean': False}) as node:
         node.provide()

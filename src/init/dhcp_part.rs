@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::net::links::Link;
-use crate::net::plan::{Addressing, Card, Interface, Kind, Plan};
+use crate::net::plan::{Addressing, Card, Interface, Kind};
 use crate::net::setup::Setup;
 use crate::sys::root::Root;
 use crate::sys::{private_file, run_files};
@@ -145,8 +145,8 @@ impl DhcpPart {
     fn choose_owner(&self, setup: &Setup, cards: &[Link]) -> Owner {
         let plan = setup.plan();
         let (has_ipv4, has_ipv6) = (
-            has_default(plan, IpAddr::is_ipv4),
-            has_default(plan, IpAddr::is_ipv6),
+            has_default(setup, IpAddr::is_ipv4),
+            has_default(setup, IpAddr::is_ipv6),
         );
         let could = |asked: &Asked| (asked.how.ipv4 && !has_ipv4) || (asked.how.ipv6 && !has_ipv6);
         let is_open = |name: &str| {
@@ -244,9 +244,13 @@ fn has_static(interface: &Interface) -> bool {
     each.any(|addressing| matches!(addressing, Addressing::Static(_)))
 }
 
-fn has_default(plan: &Plan, is_of: fn(&IpAddr) -> bool) -> bool {
-    let of_interfaces = plan.interfaces.iter().flat_map(|one| &one.routes);
-    let mut each = of_interfaces.chain(&plan.routes);
+/// Whether the plan has a default route that leads somewhere. One by a card that is not there would leave a server that
+/// has addresses by DHCP without a way out.
+fn has_default(setup: &Setup, is_of: fn(&IpAddr) -> bool) -> bool {
+    let plan = setup.plan();
+    let is_there = |one: &&Interface| setup.name_of(&one.name).is_some();
+    let there = plan.interfaces.iter().filter(is_there);
+    let mut each = there.flat_map(|one| &one.routes).chain(&plan.routes);
     each.any(|route| route.destination.prefix_len() == 0 && is_of(&route.destination.addr()))
 }
 

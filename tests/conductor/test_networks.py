@@ -115,6 +115,7 @@ def test_static_ipv4(lab, image, bridge):
         expect_no_dhcp(lab, server)
 
 
+@pytest.mark.full
 def test_parameters_of_the_kernel_line_say_the_same(lab, bridge):
     """As dracut has them, for a boot loader that a site configures by itself: cards renamed, bond, VLAN, address."""
     with lab.enrolled('parameters', boot='direct', cards=2, trunk=True, disks=[Disk('virtio', 64)],

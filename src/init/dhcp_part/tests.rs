@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::net::hardware_address::HardwareAddress;
-use crate::net::plan::Route;
+use crate::net::plan::{Plan, Route};
 use crate::sys::network_namespace::{inside, ip};
 
 fn asked(names: &[(&str, How)]) -> DhcpPart {
@@ -160,6 +160,12 @@ fn the_plan_owns_the_default_route_that_it_names_and_else_the_booted_card_does()
             left(vec![fixed(Some("10.0.0.0/8"))], None).owner,
             owner("eno1")
         );
+        // By a card that is not there.
+        let missing = Interface {
+            name: "eno9".to_owned(),
+            ..fixed(Some("0.0.0.0/0"))
+        };
+        assert_eq!(left(vec![missing], None).owner, owner("eno1"));
         let asked = || vec![asks("eno3"), asks("eno1")];
         assert_eq!(left(asked(), None).owner, owner("eno1"));
         assert_eq!(left(asked(), Some("eno3")).owner, owner("eno3"));

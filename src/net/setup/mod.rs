@@ -8,6 +8,7 @@ mod bond;
 mod cards;
 mod error;
 mod made;
+mod planned;
 #[cfg(test)]
 mod tests;
 
@@ -20,9 +21,10 @@ use ipnet::IpNet;
 
 pub(crate) use self::error::SetupError;
 use self::made::{Made, made, member_settings, named, put_into, there};
+use self::planned::{default_gateway, is_advertised, is_static, route_text, statics};
 use super::hardware_address::HardwareAddress;
 use super::links::{Link, has_carrier};
-use super::plan::{Addressing, Bond, Card, Interface, Kind, Plan, Route};
+use super::plan::{Bond, Card, Interface, Kind, Plan, Route};
 use crate::sys::link;
 use crate::sys::netlink::address::{add_address, add_route};
 use crate::sys::netlink::link as netlink;
@@ -579,40 +581,5 @@ fn there_or(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         result => result,
-    }
-}
-
-fn is_static(addressing: &Addressing) -> bool {
-    matches!(addressing, Addressing::Static(_))
-}
-
-/// Whether routers are listened to, by dhcpcd.
-fn is_advertised(addressing: &Addressing) -> bool {
-    matches!(
-        addressing,
-        Addressing::Advertised | Addressing::Dhcp6 | Addressing::Automatic
-    )
-}
-
-/// The addresses that are given to an interface.
-fn statics(interface: &Interface) -> Vec<IpNet> {
-    let each = interface.addressing.iter();
-    each.filter_map(|addressing| match addressing {
-        Addressing::Static(address) => Some(*address),
-        _ => None,
-    })
-    .collect()
-}
-
-fn default_gateway(route: &Route) -> Option<IpAddr> {
-    route
-        .gateway
-        .filter(|_| route.destination.prefix_len() == 0)
-}
-
-fn route_text(route: &Route) -> String {
-    match route.gateway {
-        Some(gateway) => format!("{} via {gateway}", route.destination),
-        None => route.destination.to_string(),
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::net::plan::Interface;
+use crate::net::plan::Addressing;
 use crate::sys::addresses::Addresses;
 use crate::sys::network_namespace::{inside, ip};
 

@@ -6,8 +6,8 @@
 //! conductor's clock.
 
 mod announced;
+mod correction;
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -17,9 +17,11 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
-use tracing::{info, warn};
+use tracing::warn;
 
 use self::announced::Announced;
+pub(super) use self::correction::in_words;
+use self::correction::tell;
 use super::status::Status;
 use super::{AgentError, network};
 use crate::conductor::repeat_pause;
@@ -38,9 +40,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A name may be unknown for so long after the first address has come: the lease's name servers are
 /// noted a moment after its address.
 const NAME_SERVERS: Duration = Duration::from_secs(5);
-
-/// A clock that is off by less is not worth a line at the console.
-const NOTABLE: Duration = Duration::from_secs(1);
 
 /// How it stands with the clock.
 #[derive(Debug)]
@@ -315,56 +314,6 @@ async fn set_once(options: &Options, resolver: &Resolver) -> Result<(), ManagerE
         warn!(server, error = error.chain(), "the clock could not be set");
         error
     })
-}
-
-/// Say that the clock was set, and by how much it was wrong.
-fn tell(server: &str, before: SystemTime, now: SystemTime, status: Option<&Status>) {
-    let (off, direction) = match now.duration_since(before) {
-        Ok(behind) => (behind, "behind"),
-        Err(ahead) => (ahead.duration(), "ahead"),
-    };
-    if off < NOTABLE {
-        info!(
-            server,
-            off_by_seconds = off.as_secs_f64(),
-            "the clock is set"
-        );
-        return;
-    }
-    let text = format!(
-        "the clock was wrong by {}, {direction}: it said {}, now it says {}",
-        in_words(off),
-        utc_text(before),
-        utc_text(now)
-    );
-    warn!(server, "{text}");
-    if let Some(status) = status {
-        status.tell("clock", &text);
-    }
-}
-
-/// The two largest units of a time: `9463 days 2 h`, `3 min 20 s`, `1.3 s`.
-pub(super) fn in_words(time: Duration) -> String {
-    let seconds = time.as_secs();
-    let units = [
-        (seconds / 86_400, "days"),
-        (seconds / 3600 % 24, "h"),
-        (seconds / 60 % 60, "min"),
-        (seconds % 60, "s"),
-    ];
-    let Some(first) = units[..3].iter().position(|(count, _)| *count > 0) else {
-        return format!("{:.1} s", time.as_secs_f64());
-    };
-    let mut text = String::new();
-    for (count, unit) in units[first..]
-        .iter()
-        .take(2)
-        .filter(|(count, _)| *count > 0)
-    {
-        // Writing to a String cannot fail.
-        let _ = write!(text, " {count} {unit}");
-    }
-    text.trim_start().to_owned()
 }
 
 #[cfg(test)]

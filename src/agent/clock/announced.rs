@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use tracing::warn;
 
 use super::super::status::Status;
-use super::tell;
+use super::correction::tell;
 use crate::conductor::repeat_pause;
 use crate::net::ntp::NtpError;
 use farrier_plugin::chain;

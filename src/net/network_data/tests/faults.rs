@@ -10,7 +10,14 @@ use crate::net::plan::draft::INTERFACES;
 fn what_is_wrong_is_named_and_the_rest_goes_on() {
     let good = ipv4("good", "192.0.2.9");
     let cards = [card("good", 9), card("a", 1), card("b", 2)];
-    let cases: &[(Vec<Value>, Vec<Value>, &[&str], &[&str])] = &[
+    // Links, networks, problems, and what of the plan is as if they were not there.
+    type Case = (
+        Vec<Value>,
+        Vec<Value>,
+        &'static [&'static str],
+        &'static [&'static str],
+    );
+    let cases: &[Case] = &[
         // A bond of nothing: its port asks.
         (
             vec![json!({"id": "bond0", "type": "bond", "bond_links": []})],

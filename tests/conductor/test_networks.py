@@ -9,7 +9,7 @@ import re
 import pytest
 
 from conductor.expectations import config_drive, expect_deployed_system, wait_for_heartbeats, wait_until
-from lab import Disk, Isolated, Trunk, isolated, network_data
+from lab import Agent, Disk, Hand, Isolated, Trunk, isolated, network, network_data
 from lab.conductor import URL6
 from lab.disk import MIB
 from lab.lacp import LacpPartner
@@ -20,6 +20,13 @@ ADDRESS6 = 'fd00:fa:2::10'
 NAME_SERVER = '198.51.100.53'
 # A port that does not know its speed takes no part in LACP, and a card of QEMU's does not unless it is told.
 CARD = 'virtio-net-pci,speed=10000,duplex=full'
+# What all its messages have (RFC 2131, 3).
+DHCP = bytes.fromhex('63825363')
+
+LOOK = '''\
+/hand/busybox sed 's/^[[:space:]]*/hand: /' /proc/net/bonding/bond0
+echo "hand: end of the look"
+'''
 
 
 @pytest.fixture(scope='module')
@@ -131,6 +138,90 @@ def test_parameters_of_the_kernel_line_say_the_same(lab, bridge):
         assert {f'port{number}': card['mac'] for number, card in enumerate(cards)}.items() <= {
             name: known['mac_address'] for name, known in interfaces.items()}.items()
         expect_no_dhcp(lab, node.server)
+
+
+@contextlib.contextmanager
+def bonded(lab, name):
+    """A server whose two ports are to be one by LACP, with DHCP on a tagged VLAN, and its switch and hand."""
+    hand = Hand(look=LOOK)
+    ramdisk = hand.into(lab.ramdisk, lab.run.boot / f'{name}.img')
+    with lab.enrolled(name, boot='direct', cards=2, card_model=CARD, trunk=True,
+                      disks=[Disk('virtio', 64), Hand.disk()],
+                      node={'clean': False, 'fast_track': True, 'ramdisk': ramdisk}) as node, \
+            Trunk(lab.network, node.server, VLAN, network.BRIDGE) as trunk:
+        ports = ','.join(f'port{number}' for number in range(2))
+        renamed = ' '.join(f'ifname=port{number}:{card["mac"]}' for number, card in enumerate(node.server.cards))
+        node.server.add_parameters(
+            f'{renamed} bond=bond0:{ports}:mode=802.3ad vlan=bond0.{VLAN}:bond0 ip=bond0.{VLAN}:dhcp')
+        yield node, trunk, hand
+
+
+def test_lacp_partner_comes_late_and_to_one_port_first(lab):
+    """Nobody speaks LACP: one port works by itself. Then somebody does at the other port, and the switch passes nothing
+    at the first any more; then at both."""
+    with bonded(lab, 'late-partner') as (node, trunk, hand):
+        server = node.server
+        inspect(lab, node)
+        alone = aggregators(server, hand)
+        assert alone['partner'] == '00:00:00:00:00:00' and alone['ports'] == 1
+        assert len(set(alone['of'].values())) == 2
+        first = trunk.port_of(server.mac)
+
+        trunk.suspends = True
+        trunk.partner = LacpPartner(silent=[first])
+        wait_until(lambda: trunk.partner.ports() == [1 - first], 60, 'port with a partner')
+        expect_reachable(lab, node)
+        half = aggregators(server, hand)
+        assert half['partner'] == trunk.partner.mac and half['ports'] == 1
+        assert half['active'] == half['of'][f'port{1 - first}'] != half['of'][f'port{first}']
+
+        trunk.partner.silent = frozenset()
+        wait_until(lambda: trunk.partner.ports() == [0, 1], 60, 'bond of both ports')
+        expect_reachable(lab, node)
+        both = aggregators(server, hand)
+        assert both['partner'] == trunk.partner.mac and both['ports'] == 2
+        assert set(both['of'].values()) == {both['active']}
+        assert len(server.console.starts()) == 1
+
+
+@pytest.mark.full
+def test_lacp_partner_comes_after_dhcp_has_begun(lab):
+    """A switch that passes nothing before it has a partner: the first questions of DHCP are lost."""
+    with bonded(lab, 'lost-questions') as (node, trunk, hand):
+        server = node.server
+        trunk.suspends = True
+        node.target('inspect')
+        wait_until(lambda: sum(DHCP in frame for frame in trunk.lost) >= 2, 120, 'question of DHCP that was repeated')
+        assert not lab.dhcp.acknowledged(server.mac)
+        trunk.partner = LacpPartner()
+        node.wait_for('manageable', 240)
+        both = aggregators(server, hand)
+        assert both['ports'] == 2 and set(both['of'].values()) == {both['active']}
+
+
+def aggregators(server, hand):
+    """What the kernel of the server says of bond0: the number of its active aggregator, of the ports in that, the
+    address of its partner, and `of` each port the number of the port's own."""
+    mark = server.console.mark()
+    hand.move(server, 'look')
+    server.console.wait_for('hand: end of the look', 20, mark)
+    told = server.console.text(mark)
+
+    def said(what):
+        return re.search(f'hand: {what}: (\\S+)', told)[1]
+    of = re.findall(r'hand: Slave Interface: (\S+).*?hand: Aggregator ID: (\d+)', told, re.DOTALL)
+    assert len(of) == 2, told
+    return {'active': re.search(r'Active Aggregator Info:\s+hand: Aggregator ID: (\d+)', told)[1],
+            'ports': int(said('Number of ports')), 'partner': said('Partner Mac Address'), 'of': dict(of)}
+
+
+def expect_reachable(lab, node):
+    """The conductor's questions get to the agent, and the agent's to the conductor."""
+    beats = len(lab.conductor.heartbeats(node))
+    # At its end the agent speaks at once.
+    command = Agent(lab, node).clean('erase_pstore')
+    assert command['command_status'] == 'SUCCEEDED', command
+    wait_for_heartbeats(lab, node, beats + 1, 30)
 
 
 def inspect(lab, node):

@@ -20,9 +20,14 @@ _END = struct.Struct('!H6sHHHB')
 
 
 class LacpPartner:
-    """Speaks at each port every second, and at once to who spoke: what that says of itself is so."""
+    """Speaks at each port every second, and at once to who spoke: what that says of itself is so.
 
-    def __init__(self, mac='00:1b:21:0a:0b:0c'):
+    `silent` are the numbers of the ports at which it does not.
+    """
+
+    def __init__(self, mac='00:1b:21:0a:0b:0c', silent=()):
+        self.mac = mac
+        self.silent = frozenset(silent)
         self._mac = bytes.fromhex(mac.replace(':', ''))
         self._heard = {}
         self._next = 0.0
@@ -53,7 +58,7 @@ class LacpPartner:
         """The numbers of those that work as one now: heard a moment ago, and the server agrees."""
         now = time.monotonic()
         return sorted(number for number, (when, _, agrees) in dict(self._heard).items()
-                      if agrees and now - when < TIMEOUT * INTERVAL)
+                      if agrees and number not in self.silent and now - when < TIMEOUT * INTERVAL)
 
 
 def is_lacp(frame):

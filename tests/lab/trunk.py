@@ -30,7 +30,9 @@ class Trunk:
 
     The server is one with `trunk=True`. It learns at which port each address is, and sends what is for all to all. What
     comes untagged from the server, or with another tag, is counted in `refused` and goes nowhere. `carried` counts the
-    frames that came in at each port. Without a `partner` it knows nothing of LACP.
+    frames that came in at each port. Without a `partner` it knows nothing of LACP. `suspends` says that a port passes
+    nothing while it has not agreed on LACP with the server, as ports of many switches do that are meant to be one: what
+    came in is `lost`.
     """
 
     def __init__(self, network, server, vlan, bridge):
@@ -38,6 +40,8 @@ class Trunk:
         self.carried = [0 for _ in server.cards]
         self.refused = 0
         self.partner: LacpPartner | None = None
+        self.suspends = False
+        self.lost = []
         self._network = network
         self._bridge = bridge
         self._cards = [card['wire'] for card in server.cards]
@@ -78,7 +82,7 @@ class Trunk:
         while not self._ended.is_set():
             if self.partner and self.partner.is_due():
                 for number in range(len(self._ports)):
-                    self._send(number, self.partner.says(number))
+                    self._speak(number)
             for descriptor, _ in poll.poll(200):
                 if descriptor == self._uplink:
                     self._pass_down(os.read(self._uplink, LARGEST_FRAME))
@@ -91,7 +95,10 @@ class Trunk:
         if is_lacp(frame):
             if self.partner:
                 self.partner.hear(number, frame)
-                self._send(number, self.partner.says(number))
+                self._speak(number)
+            return
+        if self.suspends and number not in self._as_one():
+            self.lost.append(frame)
             return
         kind, tag = struct.unpack_from('!HH', frame, 12)
         if kind != TAG or tag & 0xfff != self.vlan:
@@ -111,11 +118,17 @@ class Trunk:
         tagged = frame[:12] + struct.pack('!HH', TAG, self.vlan) + frame[12:]
         as_one = self._as_one()
         port = None if is_for_many(frame) else self._where.get(frame[:6])
-        if as_one and (port is None or port in as_one):
+        if as_one and (port is None or port in as_one or self.suspends):
             # One of them, and of the same two ends always the same.
             port = as_one[sum(frame[:12]) % len(as_one)]
+        elif self.suspends:
+            return
         for number in range(len(self._ports)) if port is None else [port]:
             self._send(number, tagged)
+
+    def _speak(self, number):
+        if number not in self.partner.silent:
+            self._send(number, self.partner.says(number))
 
     def _as_one(self):
         return self.partner.ports() if self.partner else []

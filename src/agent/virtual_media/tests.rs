@@ -1,0 +1,198 @@
+use std::os::unix::fs::symlink;
+
+use super::*;
+
+/// A block device in sysfs: its place in the device tree, and the files in it.
+fn device(root: &Path, place: &str, name: &str, files: &[(&str, &str)]) -> PathBuf {
+    let directory = root
+        .join("sys/devices")
+        .join(place)
+        .join("block")
+        .join(name);
+    for (file, content) in files {
+        let path = directory.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    let class = root.join("sys/class/block");
+    fs::create_dir_all(&class).unwrap();
+    symlink(&directory, class.join(name)).unwrap();
+    class.join(name)
+}
+
+#[test]
+fn media_are_told_from_disks() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let usb = "pci0000:00/0000:00:14.0/usb2/2-1/2-1:1.0/host6/target6:0:0/6:0:0:0";
+    let sata = "pci0000:00/0000:00:1f.2/ata1/host0/target0:0:0/0:0:0:0";
+    let disk = [("device/type", "0\n"), ("size", "2880\n")];
+    let large = [("device/type", "0\n"), ("size", "8388608\n")];
+    let optical = [("device/type", "5\n"), ("size", "2097151\n")];
+    let partition = [
+        ("partition", "1\n"),
+        ("size", "2048\n"),
+        ("device/type", "0\n"),
+    ];
+    for (place, name, files, expected) in [
+        (usb, "sda", &disk[..], true),
+        (usb, "sdb", &large, false),
+        (usb, "sda1", &partition, false),
+        (usb, "sr0", &optical, true),
+        (sata, "sr1", &optical, true),
+        (sata, "sdc", &disk, false),
+        ("virtual", "loop0", &[("size", "2880\n")], false),
+        (
+            usb,
+            "sdd",
+            &[("device/type", "0\n"), ("size", "0\n")],
+            false,
+        ),
+    ] {
+        let path = device(root, place, name, files);
+        assert_eq!(can_be_medium(&path), expected, "{name}");
+    }
+}
+
+#[test]
+fn regular_files_are_copied_and_missing_directories_are_none() {
+    let medium = tempfile::tempdir().unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let from = medium.path().join("etc/ironic-python-agent.d");
+    let to = root.path().join("etc/ironic-python-agent.d");
+    assert!(copy_files(&from, &to).unwrap().is_empty());
+    assert!(!to.exists());
+    fs::create_dir_all(from.join("directory")).unwrap();
+    fs::write(from.join("ironic-tls.conf"), "[DEFAULT]\n").unwrap();
+    let copied = copy_files(&from, &to).unwrap();
+    assert_eq!(copied, [to.join("ironic-tls.conf")]);
+    assert_eq!(
+        fs::read(to.join("ironic-tls.conf")).unwrap(),
+        b"[DEFAULT]\n"
+    );
+    assert!(!to.join("directory").exists());
+}
+
+#[test]
+fn the_latest_network_data_are_kept_for_root_alone_and_not_all_of_a_long_file() {
+    let medium = tempfile::tempdir().unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let openstack = medium.path().join("openstack");
+    let kept = root.path().join("run/farrier/network_data.json");
+    let medium_of = |device: &str| Medium {
+        device: device.into(),
+        label: Some("config-2".to_owned()),
+        is_virtual_by_model: false,
+    };
+    let take = || {
+        let medium = (medium_of("/dev/sr0"), medium.path());
+        take_network_data(&medium.0, medium.1, root.path(), &mut Vec::new()).unwrap()
+    };
+    assert!(!take());
+    let write = |version: &str, content: &[u8]| {
+        let directory = openstack.join(version);
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("network_data.json"), content).unwrap();
+        assert!(take());
+        fs::read(&kept).unwrap()
+    };
+    assert_eq!(write("2015-10-15", b"old"), b"old");
+    assert_eq!(write("2018-08-27", b"new"), b"new");
+    fs::create_dir_all(openstack.join("2020-01-01")).unwrap();
+    fs::create_dir_all(openstack.join("content")).unwrap();
+    assert_eq!(write("2012-08-10", b"oldest"), b"new");
+    assert_eq!(write("latest", b"latest"), b"latest");
+    let mode = fs::metadata(&kept).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let long = write("latest", &vec![b' '; network_data::LIMIT + 10]);
+    assert_eq!(long.len(), network_data::LIMIT + 1);
+}
+
+#[test]
+fn parameters_are_read_in_the_encodings_of_windows() {
+    let medium = tempfile::tempdir().unwrap();
+    let text = "ipa-api-url=http://192.0.2.1:6385\r\n";
+    let utf16: Vec<u8> = format!("\u{feff}{text}")
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    for bytes in [format!("\u{feff}{text}").into_bytes(), utf16] {
+        fs::write(medium.path().join("parameters.txt"), bytes).unwrap();
+        assert_eq!(parameters_of(medium.path()).unwrap(), text);
+    }
+}
+
+#[test]
+fn a_file_systems_label_is_read() {
+    if !Path::new("/sbin/mkfs.vfat").exists() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let image = directory.path().join("floppy.img");
+    fs::write(&image, vec![0; 1_474_560]).unwrap();
+    assert_eq!(label(&image), None);
+    crate::sys::process::Program::new("/sbin/mkfs.vfat")
+        .arg("-n")
+        .arg("IR-VFD-DEV")
+        .arg(image.to_str().unwrap())
+        .run()
+        .unwrap();
+    let medium = Medium {
+        label: label(&image),
+        device: image,
+        is_virtual_by_model: false,
+    };
+    assert!(medium.is_labelled(&[FLOPPY]), "{medium:?}");
+}
+
+#[test]
+fn other_boots_are_left_alone() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("proc")).unwrap();
+    fs::write(
+        root.path().join("proc/cmdline"),
+        "ipa-api-url=http://h boot_method=pxe",
+    )
+    .unwrap();
+    let (parameters, prepared) = prepare(root.path());
+    assert!(prepared.notes.is_empty() && prepared.failure.is_none());
+    assert_eq!(parameters.value("ipa-api-url"), Some("http://h"));
+    assert!(!root.path().join("run").exists());
+}
+
+#[test]
+fn media_that_must_come_are_waited_for_until_drivers_are_loaded() {
+    let seconds = Duration::from_secs;
+    for (since_start, since_settled, parameters_known, expected) in [
+        (9, None, false, false),
+        (9, None, true, false),
+        (9, Some(1), true, true),
+        (9, Some(1), false, false),
+        (17, Some(9), false, true),
+        (61, None, false, true),
+    ] {
+        assert_eq!(
+            is_late(
+                seconds(since_start),
+                since_settled.map(seconds),
+                parameters_known
+            ),
+            expected,
+            "{since_start} {since_settled:?} {parameters_known}"
+        );
+    }
+}
+
+#[test]
+fn a_second_agent_takes_what_the_first_one_kept() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("proc")).unwrap();
+    fs::write(root.path().join("proc/cmdline"), "boot_method=vmedia").unwrap();
+    kernel_parameters::keep(&Root::at(root.path()), "BOOTIF=x ipa-api-url=http://h").unwrap();
+    let started = Instant::now();
+    let (parameters, prepared) = prepare(root.path());
+    assert_eq!(parameters.boot_interface(), Some("x"));
+    assert_eq!(prepared.notes.len(), 1, "{:?}", prepared.notes);
+    // No medium is waited for that may be gone.
+    assert!(started.elapsed() < APPEARANCE);
+}

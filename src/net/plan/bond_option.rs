@@ -13,8 +13,9 @@ pub(crate) const MIIMON: Duration = Duration::from_millis(100);
 /// `active-backup`, which needs nothing of a switch.
 pub(crate) const ACTIVE_BACKUP: u8 = 1;
 /// `802.3ad`.
-const LACP: u8 = 4;
-const BALANCE_TLB: u8 = 5;
+pub(crate) const LACP: u8 = 4;
+/// `balance-tlb`.
+pub(crate) const BALANCE_TLB: u8 = 5;
 const BALANCE_ALB: u8 = 6;
 
 /// In the order of their numbers.

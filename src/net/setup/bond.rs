@@ -3,29 +3,8 @@
 use std::time::Duration;
 
 use crate::net::plan::Bond;
+use crate::net::plan::bond_option::{ACTIVE_BACKUP, BALANCE_TLB, LACP, MIIMON};
 use crate::sys::netlink::link::BondOption;
-
-/// How often links are looked at where nothing is said. The kernel's default is never: a bond would go on sending into
-/// a dead link. 100 ms is what its documentation and every distribution's tools take.
-const MIIMON: Duration = Duration::from_millis(100);
-
-const ACTIVE_BACKUP: u8 = 1;
-const LACP: u8 = 4;
-const BALANCE_TLB: u8 = 5;
-
-/// The name of a mode, in the kernel's words.
-pub(super) fn mode_name(mode: u8) -> &'static str {
-    const NAMES: [&str; 7] = [
-        "balance-rr",
-        "active-backup",
-        "balance-xor",
-        "broadcast",
-        "802.3ad",
-        "balance-tlb",
-        "balance-alb",
-    ];
-    NAMES.get(usize::from(mode)).copied().unwrap_or("unknown")
-}
 
 /// All but the primary, which has to be a member first. What the mode does not know is left out: the kernel would
 /// refuse the whole bond.

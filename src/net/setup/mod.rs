@@ -20,11 +20,11 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 pub(crate) use self::error::SetupError;
-use self::made::{Made, made, member_settings, named, put_into, there};
+use self::made::{Made, is_gone, made, member_settings, named, put_into, there, there_or};
 use self::planned::{default_gateway, is_advertised, is_static, route_text, statics};
 use super::hardware_address::HardwareAddress;
 use super::links::{Link, has_carrier};
-use super::plan::{Bond, Card, Interface, Kind, Plan, Route};
+use super::plan::{Bond, Card, Interface, Kind, Plan, Route, bond_option};
 use crate::sys::link;
 use crate::sys::netlink::address::{add_address, add_route};
 use crate::sys::netlink::link as netlink;
@@ -325,7 +325,12 @@ impl Setup {
         news: &mut Vec<News>,
     ) -> Result<Made, SetupError> {
         let name = &interface.name;
-        let what = || format!("make the bond {name} ({})", bond::mode_name(bond.mode));
+        let what = || {
+            format!(
+                "make the bond {name} ({})",
+                bond_option::mode_name(bond.mode)
+            )
+        };
         match netlink::add_bond(name, &bond::options(bond)) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -471,10 +476,10 @@ impl Setup {
             let what = format!("give {name} the address {address}");
             problems.extend(added.map_err(SetupError::refused(what)).err());
         }
-        for route in &interface.routes {
+        for (position, route) in interface.routes.iter().enumerate() {
             let metric = route
                 .metric
-                .or_else(|| self.metric_by_turn(&interface.name, route));
+                .or_else(|| self.metric_by_turn(interface, position));
             let added = there_or(add_route(
                 Some(made.index),
                 route.destination,
@@ -561,7 +566,7 @@ impl Setup {
             Kind::Bond(bond) => {
                 let name = |member: &String| self.name_of(member).unwrap_or(member).to_owned();
                 let members: Vec<String> = made.members.iter().map(name).collect();
-                let mode = bond::mode_name(bond.mode);
+                let mode = bond_option::mode_name(bond.mode);
                 format!("is a bond ({mode}) of {}", members.join(" "))
             }
             Kind::Vlan { below, id } => {
@@ -575,11 +580,4 @@ impl Setup {
 /// How a failure is kept among what was told.
 fn failure(planned: &str) -> String {
     format!("{planned}: failed")
-}
-
-fn there_or(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        result => result,
-    }
 }

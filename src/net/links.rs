@@ -91,8 +91,7 @@ impl Links {
     /// Whether all that count may be a management controller's, so that the machine's own are
     /// probably still to come.
     pub(crate) fn are_doubtful(&self) -> bool {
-        let is_doubtful = |link: &Link| link.is_internal() && !link.begins(OPENSTACK);
-        self.counted.iter().all(is_doubtful)
+        self.counted.iter().all(Link::may_be_a_controllers)
     }
 
     /// The MAC addresses of those that count.
@@ -145,6 +144,11 @@ impl Link {
             .into_iter()
             .flatten()
             .any(|own| own.eq_ignore_ascii_case(address))
+    }
+
+    /// Whether it may be the host's end of a management controller. A virtual machine's of OpenStack is not.
+    pub(crate) fn may_be_a_controllers(&self) -> bool {
+        self.is_internal() && !self.begins(OPENSTACK)
     }
 
     fn is_internal(&self) -> bool {

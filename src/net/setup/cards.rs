@@ -45,6 +45,16 @@ pub(super) fn unnamed<'c>(plan: &Plan, cards: &'c [Link]) -> Vec<&'c Link> {
         .collect()
 }
 
+/// Without those that may be a management controller's: such a one has a link before any other, and leads nowhere. Only where
+/// no other is waited for any longer, and none has come, they count.
+pub(super) fn of_the_machine(cards: Vec<&Link>, is_last: bool) -> Vec<&Link> {
+    let is_own = |card: &&Link| !card.may_be_a_controllers();
+    if is_last && !cards.iter().any(is_own) {
+        return cards;
+    }
+    cards.into_iter().filter(is_own).collect()
+}
+
 /// The card that the machine was booted from.
 pub(super) fn booted(boot: Option<HardwareAddress>, cards: &[Link]) -> Option<&Link> {
     let address = boot?.to_string();

@@ -167,8 +167,15 @@ impl Setup {
 
     /// What was unplugged, and with it what lay on it, is to be made again when it comes back.
     fn forget_gone(&mut self, root: &Root) {
-        self.made.retain(|_, made| {
-            root.number(format!("{NET}/{}/ifindex", made.name)) == Some(u64::from(made.index))
+        let told = &mut self.told;
+        self.made.retain(|planned, made| {
+            let index = root.number(format!("{NET}/{}/ifindex", made.name));
+            let is_there = index == Some(u64::from(made.index));
+            if !is_there {
+                // What failed with the one that is gone may go well with the next.
+                told.remove(&failure(planned));
+            }
+            is_there
         });
         let there: BTreeSet<String> = self.made.keys().cloned().collect();
         for made in self.made.values_mut() {
@@ -213,13 +220,14 @@ impl Setup {
         }
         match named(root, interface, card) {
             Ok(made) => self.finish(root, interface, made, news),
+            Err(_) if is_gone(root, card) => {}
             Err(error) => self.fail(&interface.name, error, news),
         }
     }
 
     /// The card that is meant where the plan leaves the choice.
     fn first<'c>(&self, root: &Root, cards: &'c [Link], is_last: bool) -> Option<&'c Link> {
-        let free = cards::unnamed(&self.plan, cards);
+        let mut free = cards::unnamed(&self.plan, cards);
         if let Some(card) = cards::booted(self.boot, cards)
             && free.contains(&card)
         {
@@ -228,6 +236,7 @@ impl Setup {
         if self.boot.is_some() && !is_last {
             return None;
         }
+        free = cards::of_the_machine(free, is_last);
         // A card that is down says nothing of its link.
         super::links::set_up(free.iter().map(|card| card.name.as_str()));
         let linked = free.iter().find(|card| has_carrier(root, &card.name));
@@ -260,6 +269,7 @@ impl Setup {
             };
             match there(card) {
                 Ok(made) => self.finish(root, &one, made, news),
+                Err(_) if is_gone(root, card) => {}
                 Err(error) => self.fail(&key, error, news),
             }
         }
@@ -493,7 +503,8 @@ impl Setup {
     }
 
     /// Two routes to one network need different metrics: the earlier in the plan comes first.
-    fn metric_by_turn(&self, planned: &str, route: &Route) -> Option<u32> {
+    fn metric_by_turn(&self, interface: &Interface, position: usize) -> Option<u32> {
+        let route = &interface.routes[position];
         let same = |other: &&Route| {
             other.destination.trunc() == route.destination.trunc() && other.metric.is_none()
         };
@@ -501,8 +512,9 @@ impl Setup {
             .plan
             .interfaces
             .iter()
-            .take_while(|interface| interface.name != planned)
-            .flat_map(|interface| &interface.routes)
+            .take_while(|earlier| earlier.name != interface.name)
+            .flat_map(|earlier| &earlier.routes)
+            .chain(&interface.routes[..position])
             .filter(same)
             .count();
         let first = if route.destination.addr().is_ipv4() {

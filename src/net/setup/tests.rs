@@ -197,6 +197,87 @@ fn two_default_routes_are_kept_in_the_order_of_the_plan() {
 }
 
 #[test]
+fn a_second_default_route_of_one_card_is_kept_behind_the_first() {
+    inside(|| {
+        wire("eno1", "52:54:00:00:00:01");
+        let mut interface = card("eno1", &["192.0.2.5/24", "2001:db8::5/64"]);
+        interface.routes = vec![
+            route("0.0.0.0/0", Some("192.0.2.1")),
+            route("0.0.0.0/0", Some("192.0.2.2")),
+            route("::/0", Some("2001:db8::1")),
+            route("::/0", Some("2001:db8::2")),
+        ];
+        let mut setup = Setup::new(plan(vec![interface]), None);
+        let news = setup.step(&Root::system(), &cards(&["eno1"]), false);
+        assert!(problems(&news).is_empty(), "{news:?}");
+        let routes = read("/proc/thread-self/net/route");
+        for expected in [
+            "eno1\t00000000\t010200C0\t0003\t0\t0\t0\t",
+            "eno1\t00000000\t020200C0\t0003\t0\t0\t100\t",
+        ] {
+            assert!(routes.contains(expected), "{expected}\n{routes}");
+        }
+        let routes = read("/proc/thread-self/net/ipv6_route");
+        for expected in [
+            "20010db8000000000000000000000001 00000400",
+            "20010db8000000000000000000000002 00000464",
+        ] {
+            assert!(routes.contains(expected), "{expected}\n{routes}");
+        }
+    });
+}
+
+#[test]
+fn what_failed_with_a_card_that_is_gone_is_tried_with_the_next() {
+    inside(|| {
+        let root = Root::system();
+        let mut setup = Setup::new(plan(vec![card("eno1", &["192.0.2.5/24"])]), None);
+        // It went away after it was found.
+        let news = setup.step(&root, &cards(&["eno1"]), true);
+        assert!(news.is_empty(), "{news:?}");
+        let is_made = |news: &[News]| matches!(news, [News::Made { name, .. }] if name == "eno1");
+        wire("eno1", "52:54:00:00:00:01");
+        assert!(is_made(&setup.step(&root, &cards(&["eno1"]), true)));
+        // As a bond says that does not take it.
+        let refused = SetupError::NameTaken {
+            interface: "eno1".to_owned(),
+        };
+        setup.fail("eno1", refused, &mut Vec::new());
+        ip("link del eno1");
+        setup.step(&root, &cards(&[]), true);
+        wire("eno1", "52:54:00:00:00:01");
+        assert!(is_made(&setup.step(&root, &cards(&["eno1"]), true)));
+    });
+}
+
+#[test]
+fn a_management_controllers_card_is_the_last_that_is_chosen() {
+    inside(|| {
+        let root = Root::system();
+        wire("eno0", "fa:00:00:00:00:01");
+        wire("eno1", "52:54:00:00:00:01");
+        ip("link set peno1 down");
+        wire("eno2", "fa:16:3e:00:00:01");
+        let first = |is_last, names: &[&str]| {
+            let interface = Interface {
+                kind: Kind::Card(Card::First),
+                ..card("lan", &[])
+            };
+            let mut setup = Setup::new(plan(vec![interface]), None);
+            setup.step(&root, &cards(names), is_last);
+            setup.name_of("lan").map(str::to_owned)
+        };
+        assert_eq!(first(false, &["eno0"]), None);
+        assert_eq!(first(false, &["eno0", "eno1"]), None);
+        let last = first(true, &["eno0", "eno1"]);
+        assert_eq!(last.as_deref(), Some("eno1"));
+        assert_eq!(first(true, &["eno0"]).as_deref(), Some("eno0"));
+        let virtual_machines = first(false, &["eno0", "eno2"]);
+        assert_eq!(virtual_machines.as_deref(), Some("eno2"));
+    });
+}
+
+#[test]
 fn the_card_that_is_left_to_choose_is_the_booted_one_or_has_a_link() {
     inside(|| {
         let root = Root::system();

@@ -68,7 +68,12 @@ fn parse(line: &str) -> Option<Message> {
 
 /// Have PID 1 write a line on all consoles. Lost where there is no such PID 1.
 pub(super) fn say(text: &str) {
-    send(&format!("SAY={text}"));
+    send(&said(text));
+}
+
+/// One line, whatever is in it: a second one would be a message of its own.
+fn said(text: &str) -> String {
+    format!("SAY={}", printable::line(text))
 }
 
 /// Tell PID 1 that udev has handled all devices.
@@ -98,6 +103,14 @@ fn send(message: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_said_is_no_other_message() {
+        let sent = said("network eno1\nSETTLED=1\r\nNETWORK=1");
+        let heard: Vec<Option<Message>> = sent.lines().map(parse).collect();
+        let line = "network eno1\\nSETTLED=1\\r\\nNETWORK=1";
+        assert_eq!(heard, [Some(Message::Say(line.to_owned()))]);
+    }
 
     #[test]
     fn messages_arrive_and_control_characters_do_not() {

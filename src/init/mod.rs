@@ -329,7 +329,10 @@ impl Init {
     /// virtual media came after it, goes first and takes along what it was given; else it would bring up cards that are to
     /// be in a bond.
     fn plan_network(&mut self) {
-        if !network_program::is_wanted(&Root::system()) {
+        let Some(source) = network_program::source(&Root::system()) else {
+            return;
+        };
+        if !self.network.takes_source(source) {
             return;
         }
         self.network.await_plan(Instant::now());

@@ -37,6 +37,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// program itself waits for cards.
 const PLAN_PATIENCE: Duration = Duration::from_secs(15);
 
+/// How long a plan is waited for where udev never settles: longer than its program waits for that. A program that dies again
+/// and again keeps DHCP from nobody either.
+const PLAN_LIMIT: Duration = Duration::from_secs(75);
+
 /// What gets no address, in dhcpcd's words: interfaces on top of others. The agent makes VLANs
 /// without addresses, as the reference does.
 const DENIED: [&str; 9] = [
@@ -131,6 +135,8 @@ pub(super) struct Network {
     /// The owner that dhcpcd was started with; the outer `None` says that it was not.
     started: Option<Option<String>>,
     planned: Planned,
+    /// What the plan is made of that is being made, or was.
+    source: Option<Vec<u8>>,
     /// The part of a plan that dhcpcd was started with.
     started_part: Option<DhcpPart>,
 }
@@ -155,8 +161,17 @@ impl Network {
             awaits_parameters,
             started: None,
             planned: Planned::No,
+            source: None,
             started_part: None,
         }
+    }
+
+    /// Whether a plan is to be made of this, which is to be told apart from what one was made of before: each agent says
+    /// that virtual media were looked at, and one that is started again must not take the network down.
+    pub(super) fn takes_source(&mut self, source: Vec<u8>) -> bool {
+        let is_new = self.source.as_ref() != Some(&source);
+        self.source = Some(source);
+        is_new
     }
 
     /// A plan is being made from now on: dhcpcd, which does not run, waits for it.
@@ -206,9 +221,10 @@ impl Network {
             Planned::No => {}
             Planned::Known(part) => return self.decide_planned(part.clone()),
             Planned::Awaited(since) => {
-                let is_over = settled.is_some_and(|settled| {
-                    now.duration_since(settled.max(*since)) >= PLAN_PATIENCE
-                });
+                let is_late =
+                    |settled: Instant| now.duration_since(settled.max(*since)) >= PLAN_PATIENCE;
+                let is_over =
+                    settled.is_some_and(is_late) || now.duration_since(*since) >= PLAN_LIMIT;
                 if self.started.is_none() && !is_over {
                     return None;
                 }
@@ -449,6 +465,27 @@ mod tests {
         let decided = network.decide(root.path(), Some(begin), over).unwrap();
         assert_eq!(decided.part, Some(part(Owner::Any)));
         assert_eq!(decided.restart, Restart::WithoutRoutes);
+    }
+
+    #[test]
+    fn dhcp_starts_without_a_plan_also_where_udev_never_settles() {
+        let root = tempfile::tempdir().unwrap();
+        let begin = Instant::now();
+        let mut network = Network::new(None, false);
+        network.await_plan(begin);
+        let early = begin + PLAN_LIMIT - Duration::from_secs(1);
+        assert_eq!(network.decide(root.path(), None, early), None);
+        let late = begin + PLAN_LIMIT;
+        assert_eq!(network.decide(root.path(), None, late), start(None));
+    }
+
+    #[test]
+    fn a_plan_is_made_once_of_what_an_agent_started_again_finds() {
+        let mut network = Network::new(None, false);
+        assert!(network.takes_source(Vec::new()));
+        assert!(!network.takes_source(Vec::new()));
+        assert!(network.takes_source(b"{}".to_vec()));
+        assert!(!network.takes_source(b"{}".to_vec()));
     }
 
     #[test]

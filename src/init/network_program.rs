@@ -52,6 +52,11 @@ pub(crate) fn is_awaited(root: &Root) -> bool {
     is_wanted(root) && !root.exists(run_files::NETWORK)
 }
 
+/// What there is to read, where there is something: network data. The kernel's own line stays as it is.
+pub(super) fn source(root: &Root) -> Option<Vec<u8>> {
+    is_wanted(root).then(|| root.read(run_files::NETWORK_DATA).unwrap_or_default())
+}
+
 fn command_line(root: &Root) -> String {
     root.text(kernel_parameters::COMMAND_LINE)
         .unwrap_or_default()

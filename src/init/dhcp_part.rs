@@ -119,16 +119,21 @@ impl DhcpPart {
     pub(super) fn of(setup: &Setup, cards: &[Link]) -> Self {
         let plan = setup.plan();
         let mut part = Self::all();
+        let has_come = |name: &str| cards.iter().any(|card| card.name == name);
         for interface in &plan.interfaces {
             if matches!(interface.kind, Kind::Card(Card::AnyOther)) {
                 part.others = How::of_others(&interface.addressing);
                 continue;
             }
             let how = How::of(&interface.addressing);
-            let Some(name) = setup.name_of(&interface.name) else {
-                continue;
+            let name = match (setup.name_of(&interface.name), &interface.kind, how) {
+                (Some(name), ..) => name.to_owned(),
+                // When it comes late, dhcpcd would ask on it before it is in its bond.
+                (None, Kind::Card(Card::Name), None) if !has_come(&interface.name) => {
+                    interface.name.clone()
+                }
+                _ => continue,
             };
-            let name = name.to_owned();
             match how {
                 // dhcpcd would read anything else in its configuration differently.
                 Some(how) if is_plain(&name) => part.asked.push(Asked { name, how }),
@@ -178,6 +183,36 @@ impl DhcpPart {
             None if has_any => Owner::Nobody,
             None => Owner::Any,
         }
+    }
+
+    /// The same, and what was said `before` of interfaces that are gone. A card that comes back is the plan's again, and
+    /// dhcpcd, which sees it first, would ask on what belongs into a bond; nor does anything else take the place of a
+    /// default route's owner, as without a plan.
+    pub(super) fn with_gone(mut self, before: &Self, cards: &[Link]) -> Self {
+        let has_come = |name: &str| cards.iter().any(|card| card.name == name);
+        let is_gone = |part: &Self, name: &str| !part.names(name) && !has_come(name);
+        if let Owner::Interface(name) = &before.owner
+            && is_gone(&self, name)
+        {
+            self.owner = before.owner.clone();
+        }
+        for (place, asked) in before.asked.iter().enumerate() {
+            if is_gone(&self, &asked.name) {
+                let place = place.min(self.asked.len());
+                self.asked.insert(place, asked.clone());
+            }
+        }
+        for name in &before.fixed {
+            if is_gone(&self, name) {
+                self.fixed.insert(name.clone());
+            }
+        }
+        for name in &before.bare {
+            if is_gone(&self, name) {
+                self.bare.insert(name.clone());
+            }
+        }
+        self
     }
 
     fn names(&self, name: &str) -> bool {

@@ -67,6 +67,44 @@ fn a_bond_and_a_vlan_of_the_plan_are_asked_on_and_no_other() {
 }
 
 #[test]
+fn a_card_that_is_gone_stays_the_plans() {
+    let link = |name: &str| Link::of(&Root::at("/nonexistent"), name);
+    let mut before = asked(&[("eno1", How::AUTOMATIC), ("eno2", How::AUTOMATIC)]);
+    before.fixed.insert("eno3".to_owned());
+    before.bare.insert("eno4".to_owned());
+    before.owner = Owner::Interface("eno1".to_owned());
+    // What is left when eno1, eno3 and eno4 are unplugged.
+    let mut now = asked(&[("eno2", How::AUTOMATIC)]);
+    now.owner = Owner::Interface("eno2".to_owned());
+    assert_eq!(now.clone().with_gone(&before, &[link("eno2")]), before);
+    // Another card has the name, which is not the plan's.
+    let cards = ["eno1", "eno2", "eno3", "eno4"].map(link);
+    assert_eq!(now.clone().with_gone(&before, &cards), now);
+}
+
+#[test]
+fn a_bonds_member_is_not_asked_on_before_it_has_come() {
+    let member = Interface {
+        name: "eno1".to_owned(),
+        kind: Kind::Card(Card::Name),
+        mtu: None,
+        hardware_address: None,
+        addressing: Vec::new(),
+        routes: Vec::new(),
+    };
+    let plan = Plan {
+        interfaces: vec![member],
+        ..Plan::default()
+    };
+    let setup = Setup::new(plan, None);
+    let part = DhcpPart::of(&setup, &[]);
+    assert!(part.bare.contains("eno1"), "{part:?}");
+    // One that is there and was not made is another interface's of the plan.
+    let card = Link::of(&Root::at("/nonexistent"), "eno1");
+    assert_eq!(DhcpPart::of(&setup, &[card]), DhcpPart::all());
+}
+
+#[test]
 fn each_way_of_asking_has_its_words() {
     for (addressing, expected) in [
         (&[Addressing::Dhcp4][..], Some("ipv4\nnoipv6\n")),

@@ -19,10 +19,10 @@ use crate::net::hardware_address::HardwareAddress;
 use crate::net::plan::Plan;
 use crate::net::plan::draft::Reading;
 use crate::net::setup::{News, Setup};
-use crate::net::{network_data, network_parameters};
+use crate::net::{links, network_data, network_parameters};
 use crate::sys::kernel_parameters;
 use crate::sys::root::Root;
-use crate::sys::run_files::{self, LOCKED_DOWN, SETTLED};
+use crate::sys::run_files::{self, LOCKED_DOWN, RESCUED, SETTLED};
 
 /// dracut's parameters that make a plan (dracut.cmdline(7)).
 const PARAMETERS: [&str; 6] = ["ip", "bond", "vlan", "nameserver", "rd.route", "ifname"];
@@ -72,6 +72,9 @@ fn has_parameter(line: &str) -> bool {
 /// The program.
 pub(super) fn main() -> ExitCode {
     let root = Root::system();
+    if is_over(&root) {
+        return ExitCode::SUCCESS;
+    }
     let Some(plan) = plan(&root) else {
         // All of it, as without a plan; and nothing of what an earlier run left.
         hand_over(&DhcpPart::all());
@@ -115,10 +118,6 @@ fn run(root: &Root, mut setup: Setup) -> ExitCode {
     let mut written = None;
     let mut announced = BTreeSet::new();
     loop {
-        // The agent has taken the network down for good.
-        if Path::new(LOCKED_DOWN).exists() {
-            return ExitCode::SUCCESS;
-        }
         if settled.is_none() && Path::new(SETTLED).exists() {
             settled = Some(Instant::now());
         }
@@ -128,8 +127,14 @@ fn run(root: &Root, mut setup: Setup) -> ExitCode {
         for news in setup.step(root, &cards, is_late) {
             tell(&news, &mut announced);
         }
+        if is_over(root) {
+            return end(root);
+        }
         if written.is_some() || is_late || setup.is_complete(&cards) {
-            let part = DhcpPart::of(&setup, &cards);
+            let mut part = DhcpPart::of(&setup, &cards);
+            if let Some(before) = &written {
+                part = part.with_gone(before, &cards);
+            }
             if written.as_ref() != Some(&part) {
                 hand_over(&part);
                 written = Some(part);
@@ -137,6 +142,20 @@ fn run(root: &Root, mut setup: Setup) -> ExitCode {
         }
         thread::sleep(if written.is_some() { WATCH } else { LOOK });
     }
+}
+
+/// Whether the network is no longer ours: the agent has taken it down for good, or it is the rescue user's, who may take
+/// apart what the plan says and must not find it made again.
+fn is_over(root: &Root) -> bool {
+    root.exists(LOCKED_DOWN) || root.exists(RESCUED)
+}
+
+fn end(root: &Root) -> ExitCode {
+    if root.exists(LOCKED_DOWN) {
+        // The step before may have brought up what the agent took down meanwhile.
+        links::set_all_down(&root.path("/"));
+    }
+    ExitCode::SUCCESS
 }
 
 /// Tell PID 1 what is left to dhcpcd.
@@ -183,6 +202,16 @@ fn say(text: &str) {
 mod tests {
     use super::*;
     use crate::sys::recording::Recording;
+
+    #[test]
+    fn a_plan_ends_where_the_machine_is_locked_down_or_a_rescue_system() {
+        let recording = Recording::unpack("/proc/cmdline = ip=dhcp");
+        assert!(!is_over(&recording.root()));
+        for marker in [LOCKED_DOWN, RESCUED] {
+            let recording = Recording::unpack(&format!("{marker} ="));
+            assert!(is_over(&recording.root()), "{marker}");
+        }
+    }
 
     #[test]
     fn only_network_data_and_parameters_for_it_start_the_program() {

@@ -23,47 +23,81 @@ impl Guard {
                 array: array.to_owned(),
             })
         };
-        let mut arrays = parts
+        let arrays: Vec<&ListedDevice> = parts
             .iter()
-            .filter(|part| part.kname != device.kname && self.is_kept(part));
-        if let Some(first) = arrays.clone().next() {
-            let reason = format!(
+            .copied()
+            .filter(|part| part.kname != device.kname && self.is_kept(part))
+            .collect();
+        let beside = arrays.first().map(|first| {
+            format!(
                 "it is a member of {}, which is to stay; what lies on it beside the array is not erased",
                 first.kname
-            );
-            if arrays.clone().any(|array| self.is_on_spared(array)) {
-                return Some(Verdict::Skip(reason));
+            )
+        });
+        if let Some(reason) = &beside {
+            if arrays.iter().any(|array| self.is_on_spared(array)) {
+                return Some(Verdict::Skip(reason.clone()));
             }
-            return Some(match arrays.find(|array| self.is_idle(array)) {
-                Some(idle) => not_running(&device.device.name, &idle.device.name),
-                None => Verdict::Beside(reason),
-            });
+            if let Some(idle) = arrays.iter().find(|array| self.is_idle(array)) {
+                return Some(not_running(&device.device.name, &idle.device.name));
+            }
         }
+        self.idle_member(device, &arrays, not_running)
+            .or(beside.map(Verdict::Beside))
+    }
+
+    /// What a member of an array that does not run makes of the device: that array can be one to stay, too. `kept` are
+    /// the arrays that run and are to stay, with members on it.
+    fn idle_member(
+        &self,
+        device: &ListedDevice,
+        kept: &[&ListedDevice],
+        not_running: impl Fn(&str, &str) -> Verdict,
+    ) -> Option<Verdict> {
         if !self.policy.keep_idle_members {
             return None;
         }
-        // No array that runs and is to stay has any of these.
-        let idle = parts.iter().find_map(|part| {
-            let contents = (self.contents)(part);
-            let is_member = contents.kind.as_deref() == Some("linux_raid_member");
-            is_member.then_some((part, contents.label))
-        });
-        let (part, label) = idle?;
-        let name = label.as_deref().map(without_host);
-        match name {
-            Some(name) if self.spared_arrays.contains(name) => Some(Verdict::Skip(format!(
+        // What is on an array that stays is not touched. The end of a disk can be that of its last partition: what it
+        // has there of an array that runs is no other's.
+        let parts = self
+            .stack()
+            .with_what_lies_on_but(device, |other| self.is_kept(other));
+        let is_of_kept = |part: &ListedDevice| {
+            kept.iter().any(|array| array.parents.contains(&part.kname))
+                || part.kname == device.kname && !kept.is_empty()
+        };
+        let members: Vec<(&ListedDevice, Option<String>)> = parts
+            .into_iter()
+            .filter(|part| !is_of_kept(part))
+            .filter_map(|part| {
+                let contents = (self.contents)(part);
+                let is_member = contents.kind.as_deref() == Some("linux_raid_member");
+                is_member.then_some((part, contents.label))
+            })
+            .collect();
+        let name =
+            |label: &Option<String>| label.as_deref().map(|label| without_host(label).to_owned());
+        // A protected one is left out, whatever lies beside it.
+        let spared = members
+            .iter()
+            .find_map(|(_, label)| name(label).filter(|name| self.spared_arrays.contains(name)));
+        if let Some(name) = spared {
+            return Some(Verdict::Skip(format!(
                 "it is a member of the array {name}, which does not run, and skip_block_devices protects it"
-            ))),
-            _ if self.policy.keep_arrays => {
-                let array = name.map_or("an array".to_owned(), |name| format!("the array {name}"));
-                Some(not_running(&part.device.name, &array))
-            }
-            None => Some(Verdict::Skip(
+            )));
+        }
+        if self.policy.keep_arrays {
+            let (part, label) = members.first()?;
+            let array =
+                name(label).map_or("an array".to_owned(), |name| format!("the array {name}"));
+            return Some(not_running(&part.device.name, &array));
+        }
+        members.iter().any(|(_, label)| label.is_none()).then(|| {
+            Verdict::Skip(
                 "it is a member of an array that does not run and has no name, and skip_block_devices protects arrays"
                     .to_owned(),
-            )),
-            Some(_) => None,
-        }
+            )
+        })
     }
 
     /// Whether this is an array that is to stay.

@@ -298,8 +298,25 @@ fn an_idle_array_is_told_from_protected_ones_by_its_name_and_not_lost_where_the_
             "array data"
         ));
     }
-    // The last tenant's.
+    // The last tenant's, alone and before a protected one.
     assert!(matches!(verdict(Some("any:root"), false), Verdict::Erase));
+    tree.partition("sda", "sda2", "8:2");
+    let both = [("sda1", "any:root"), ("sda2", "any:data")].map(|(kname, name)| {
+        let label = Some(name.to_owned());
+        (
+            kname,
+            Contents {
+                label,
+                ..kind("linux_raid_member")
+            },
+        )
+    });
+    let policy = Policy {
+        keep_idle_members: true,
+        ..POLICY
+    };
+    let guard = tree.guard(policy, &both).sparing(&list).unwrap();
+    assert!(is_skipped(&guard.verdict("/dev/sda"), "array data"));
     assert!(is_skipped(&verdict(None, false), "has no name"));
     for (name, told) in [(Some("any:root"), "the array root,"), (None, "an array,")] {
         let error = refusal(verdict(name, true));
@@ -311,6 +328,63 @@ fn an_idle_array_is_told_from_protected_ones_by_its_name_and_not_lost_where_the_
         );
         assert!(error.contains("delete_configuration"), "{error}");
     }
+}
+
+#[test]
+fn members_of_an_idle_array_stay_beside_one_that_runs_too() {
+    let tree = Tree::new();
+    tree.disk("sda", "8:0");
+    tree.partition("sda", "sda1", "8:1");
+    tree.partition("sda", "sda2", "8:2");
+    tree.disk("md0", "9:0");
+    tree.put("/sys/block/md0/md/level", "raid1");
+    tree.holds("sda1", "md0");
+    let list = SkipList::from_node(
+        &serde_json::from_value(serde_json::json!({
+            "properties": {"skip_block_devices": [{"volume_name": "data"}]}
+        }))
+        .unwrap(),
+    )
+    .unwrap();
+    let verdict = |name: Option<&str>, place: &str| {
+        let member = |name: Option<&str>| Contents {
+            label: name.map(str::to_owned),
+            ..kind("linux_raid_member")
+        };
+        let policy = Policy {
+            keep_idle_members: true,
+            keep_arrays: true,
+            ..POLICY
+        };
+        let contents = [("sda1", member(Some("any:root"))), (place, member(name))];
+        let guard = tree.guard(policy, &contents);
+        guard.sparing(&list).unwrap().verdict("/dev/sda")
+    };
+    assert!(is_skipped(
+        &verdict(Some("host7:data"), "sda2"),
+        "array data"
+    ));
+    for (name, told) in [(Some("any:swap"), "the array swap,"), (None, "an array,")] {
+        let error = refusal(verdict(name, "sda2")).to_string();
+        assert!(
+            error.contains(told) && error.contains("/dev/sda2"),
+            "{error}"
+        );
+    }
+    // What the member of the array that runs says is no other one; what lies on that is its own.
+    assert!(matches!(
+        verdict(Some("any:root"), "sda1"),
+        Verdict::Beside(_)
+    ));
+    assert!(matches!(
+        verdict(Some("any:data"), "md0"),
+        Verdict::Beside(_)
+    ));
+    // The last superblock of a disk can be that of its last partition.
+    assert!(matches!(
+        verdict(Some("any:root"), "sda"),
+        Verdict::Beside(_)
+    ));
 }
 
 #[test]

@@ -159,8 +159,10 @@ fn demand_in_use(
     };
     let state = attribute(&format!("dev-{}/state", sysfs_name(member)));
     let is = |wanted: &str| state.split(',').any(|word| word == wanted);
-    // One that is being filled gets all writes, as the others do.
-    let waits = is("spare") && attribute("sync_action") != "recover";
+    // One that is being filled gets all writes, as the others do; it has its slot by then, which others that wait have not.
+    let slot = attribute(&format!("dev-{}/slot", sysfs_name(member)));
+    let is_filled = attribute("sync_action") == "recover" && slot.parse::<u32>().is_ok();
+    let waits = is("spare") && !is_filled;
     if is("faulty") || is("journal") || waits {
         return Err(not_known(
             device,

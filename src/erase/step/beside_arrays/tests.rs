@@ -178,7 +178,7 @@ fn all_of_a_disk_but_its_table_and_what_the_arrays_use_is_overwritten() {
 #[test]
 fn a_disk_whose_arrays_cannot_be_told_is_a_failure_and_stays_as_it_is() {
     type Change = fn(&Machine);
-    let changes: [(Change, &str); 8] = [
+    let changes: [(Change, &str); 9] = [
         (
             |m| m.put("sys/block/md0/size", "0"),
             "/dev/md0, which the node's raid_config counts on",
@@ -189,6 +189,14 @@ fn a_disk_whose_arrays_cannot_be_told_is_a_failure_and_stays_as_it_is() {
         ),
         (
             |m| m.put("sys/block/md0/md/dev-sda1/state", "spare"),
+            "/dev/sda1 is in /dev/md0 as spare",
+        ),
+        (
+            |m| {
+                m.put("sys/block/md0/md/dev-sda1/state", "spare");
+                m.put("sys/block/md0/md/dev-sda1/slot", "none");
+                m.put("sys/block/md0/md/sync_action", "recover");
+            },
             "/dev/sda1 is in /dev/md0 as spare",
         ),
         (
@@ -260,6 +268,15 @@ fn arrays_that_change_meanwhile_are_a_failure() {
         );
         assert_eq!(record.to_json()["result"], "failed");
     }
+}
+
+#[test]
+fn a_member_that_is_being_filled_gets_what_the_array_does() {
+    let machine = Machine::new();
+    machine.put("sys/block/md0/md/dev-sda1/state", "spare");
+    machine.put("sys/block/md0/md/dev-sda1/slot", "1");
+    machine.put("sys/block/md0/md/sync_action", "recover");
+    machine.erased().1.unwrap();
 }
 
 #[test]

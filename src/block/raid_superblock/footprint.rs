@@ -17,6 +17,10 @@ const RESERVED: u64 = 64 << 10;
 /// `BITMAP_MAGIC` of `md-bitmap.h`.
 const BITMAP: u32 = 0x6d74_6962;
 
+/// The latest version with one bit for each chunk (`BITMAP_MAJOR_HI`). Those of clusters (5) have one for each machine, and
+/// those that need no lock (6, since Linux 6.18) a byte for each chunk.
+const BITMAP_VERSION: u32 = 4;
+
 /// Bytes of a bitmap's own superblock, behind which are its bits.
 const BITMAP_HEAD: u64 = 256;
 
@@ -143,7 +147,11 @@ fn bitmap(from: u64, read: Reader<'_>) -> Result<u64, Unknown> {
     let unknown = || Unknown("has a bitmap that cannot be read".to_owned());
     let head = read(from, BITMAP_HEAD as usize).ok_or_else(unknown)?;
     let chunk = u64::from(u32_le(&head, 52)) / SECTOR;
-    if u32_le(&head, 0) != BITMAP || chunk == 0 || u32_le(&head, 68) != 0 {
+    if u32_le(&head, 0) != BITMAP
+        || u32_le(&head, 4) > BITMAP_VERSION
+        || chunk == 0
+        || u32_le(&head, 68) != 0
+    {
         return Err(unknown());
     }
     let sectors = u64::from_le_bytes(array(&head, 40));

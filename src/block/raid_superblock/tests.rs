@@ -187,6 +187,22 @@ fn an_array_that_keeps_more_on_its_members_than_is_known_has_no_footprint() {
         superblock[96] = 8;
     });
     assert!(no_bitmap.unwrap_err().contains("bitmap"));
+    // One with a bit for each 4 KiB has a page for 123 MiB; with a byte for each it has more.
+    for (version, is_known) in [(4, true), (5, false), (6, false)] {
+        let mut content = vec![0; SIZE as usize];
+        let mut superblock = laid_out(Metadata::V1_2, SIZE, &(131_072..SIZE / 2));
+        superblock[8] = 1;
+        superblock[96] = 8;
+        sealed_again(&mut superblock);
+        content[4096..8192].copy_from_slice(&superblock);
+        let bitmap = &mut content[8192..];
+        bitmap[..4].copy_from_slice(b"bitm");
+        bitmap[4] = version;
+        bitmap[40..48].copy_from_slice(&1024_u64.to_le_bytes());
+        bitmap[52..56].copy_from_slice(&4096_u32.to_le_bytes());
+        let found = footprint(&content, Metadata::V1_2, 512);
+        assert_eq!(found.is_ok(), is_known, "{version}: {found:?}");
+    }
     for (offset, value) in [(128, u64::MAX), (136, u64::MAX), (128, 8), (136, 0)] {
         let told = member(&|superblock| {
             superblock[offset..offset + 8].copy_from_slice(&value.to_le_bytes());

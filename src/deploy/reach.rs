@@ -104,6 +104,8 @@ impl Stack<'_> {
         let name = &array.device.name;
         let uefi = EfiVariables::exist(self.root);
         let known = RootArray::of(self.root, name).map_err(|error| error.of(name))?;
+        let disks = known.as_ref().map_or_else(Vec::new, RootArray::disks);
+        let disks: Vec<String> = disks.into_iter().map(str::to_owned).collect();
         let obstacle = known
             .map(|known| match self.no_way_by_bios() {
                 _ if uefi => known.obstacle(self.root),
@@ -113,7 +115,10 @@ impl Stack<'_> {
             .transpose();
         let why = match obstacle {
             Ok(None) => "it does not run".to_owned(),
-            Ok(Some(None)) => return Ok(None),
+            Ok(Some(None)) => match self.no_disk(&disks)? {
+                None => return Ok(None),
+                Some(why) => why,
+            },
             Ok(Some(Some(why))) => why,
             Err(error) => return Err(error.of(name)),
         };
@@ -127,6 +132,31 @@ impl Stack<'_> {
             },
             array.parents.join(" and ")
         )))
+    }
+
+    /// Which of these that hold members is no disk to firmware, in words after the array's name: a partition of another
+    /// array or of a volume is a member as one of a disk is, and its table is read by Linux alone.
+    fn no_disk(&self, disks: &[String]) -> Result<Option<String>, DeployError> {
+        for name in disks {
+            let Some(disk) = self.all.iter().find(|disk| disk.device.name == *name) else {
+                continue;
+            };
+            let why = match self.obstacle(disk)? {
+                Some(why) => why,
+                // One that firmware made is a disk.
+                None if RootArray::of(self.root, name)
+                    .map_err(|error| error.of(name))?
+                    .is_none() =>
+                {
+                    continue;
+                }
+                None => "it is an array of software RAID itself".to_owned(),
+            };
+            return Ok(Some(format!(
+                "{name}, which holds a member, is no disk to firmware: {why}"
+            )));
+        }
+        Ok(None)
     }
 
     /// Why no array at all can be booted on a machine with a BIOS; `None` where nothing keeps one from it.
@@ -161,6 +191,8 @@ impl Stack<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use farrier_plugin::ErrorKind;
 
     use super::*;
@@ -305,6 +337,45 @@ mod tests {
                 .unwrap()
                 .contains("/dev/sda is no partition of a disk")
         );
+    }
+
+    #[test]
+    fn an_array_within_an_array_is_out_of_reach() {
+        let recording = fixture::machine();
+        let uuid = |kname: &str| {
+            let number = kname.trim_start_matches("md");
+            format!(
+                "/run/udev/data/b9:{number} <<\nE:MD_UUID={}\n.\n",
+                "00112233:44556677:8899aabb:ccddeeff"
+            )
+        };
+        let said = |kname: &str| {
+            let device = BlockDevice {
+                name: format!("/dev/{kname}"),
+                ..BlockDevice::default()
+            };
+            let checked = check(&recording.root(), &device, &MEANS);
+            checked.err().map(|error| error.to_string())
+        };
+        recording.add(&fixture::array("md5", "inner", "1.2", &["md0p1"]));
+        recording.add(
+            "/sys/block/md0/md0p1/dev = 259:9\n/sys/block/md0/md0p1/size = 200000\n\
+             /sys/block/md0/md0p1/partition = 1\n/sys/block/md0/md0p1/start = 1128448\n\
+             /sys/class/block/md0p1 -> ../../block/md0/md0p1\n/dev/md0p1 =\n",
+        );
+        recording.add(&(uuid("md0") + &uuid("md5")));
+        // It has a table with room.
+        let root = recording.root();
+        fs::copy(root.path("/dev/sda"), root.path("/dev/md0")).unwrap();
+        assert_eq!(said("md0"), None);
+        for firmware in ["", "/sys/firmware/efi/efivars/"] {
+            recording.add(firmware);
+            let refused = said("md5").unwrap();
+            assert!(
+                refused.contains("/dev/md0, which holds a member, is no disk to firmware"),
+                "{refused}"
+            );
+        }
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl RootArray {
     }
 
     /// The disks that hold members of it in partitions, by name.
-    pub(super) fn disks(&self) -> Vec<&str> {
+    pub(in crate::deploy) fn disks(&self) -> Vec<&str> {
         let members = self.array.members.iter();
         let mut disks: Vec<&str> = members
             .filter(|member| member.partition.is_some())

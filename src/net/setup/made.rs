@@ -6,13 +6,17 @@ use std::io;
 use nix::net::if_::if_nametoindex;
 
 use super::error::SetupError;
-use super::{NET, TRIES};
 use crate::net::hardware_address::HardwareAddress;
 use crate::net::links::Link;
 use crate::net::plan::{Card, Interface, Kind};
 use crate::sys::link;
 use crate::sys::netlink::link as netlink;
 use crate::sys::root::Root;
+
+pub(super) const NET: &str = "/sys/class/net";
+
+/// How often a card is taken down for a bond: something else may bring it up in between.
+const TRIES: usize = 5;
 
 /// An interface that is there.
 #[derive(Clone, Debug)]

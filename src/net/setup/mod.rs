@@ -20,7 +20,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 pub(crate) use self::error::SetupError;
-use self::made::{Made, is_gone, made, member_settings, named, put_into, there, there_or};
+use self::made::{Made, NET, is_gone, made, member_settings, named, put_into, there, there_or};
 use self::planned::{default_gateway, is_advertised, is_static, route_text, statics};
 use super::hardware_address::HardwareAddress;
 use super::links::{Link, has_carrier};
@@ -29,11 +29,6 @@ use crate::sys::link;
 use crate::sys::netlink::address::{add_address, add_route};
 use crate::sys::netlink::link as netlink;
 use crate::sys::root::Root;
-
-const NET: &str = "/sys/class/net";
-
-/// How often a card is taken down for a bond: something else may bring it up in between.
-const TRIES: usize = 5;
 
 /// Something to tell.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::net::links::Link;
-use crate::net::plan::{Addressing, Card, Interface, Kind};
+use crate::net::plan::{Addressing, Card, Interface, Kind, Plan};
 use crate::net::setup::Setup;
 use crate::sys::root::Root;
 use crate::sys::{private_file, run_files};
@@ -45,6 +45,8 @@ pub(super) struct How {
     pub(super) ipv6: bool,
     /// By DHCPv6, whatever router advertisements say.
     pub(super) dhcp6: bool,
+    /// Not for the size of packets, which the plan says: DHCP's would go to the routes or raise the card's.
+    pub(super) keeps_packet_size: bool,
 }
 
 /// Whose default route and names count, of those that dhcpcd gets.
@@ -62,10 +64,10 @@ pub(super) enum Owner {
 impl How {
     /// How all other cards are asked on. Never less than without a plan: `ip=dhcp` stands in many a site's boot line that
     /// reaches its conductor by IPv6.
-    fn of_others(addressing: &[Addressing]) -> Option<Self> {
-        let dhcp6 = addressing.contains(&Addressing::Dhcp6);
-        Self::of(addressing).map(|_| Self {
-            dhcp6,
+    fn of_others(plan: &Plan, interface: &Interface) -> Option<Self> {
+        Self::of(plan, interface).map(|how| Self {
+            dhcp6: how.dhcp6,
+            keeps_packet_size: how.keeps_packet_size,
             ..Self::AUTOMATIC
         })
     }
@@ -75,17 +77,23 @@ impl How {
         ipv4: true,
         ipv6: true,
         dhcp6: false,
+        keeps_packet_size: false,
     };
 
-    fn of(addressing: &[Addressing]) -> Option<Self> {
-        let has = |wanted: Addressing| addressing.contains(&wanted);
+    fn of(plan: &Plan, interface: &Interface) -> Option<Self> {
+        let has = |wanted: Addressing| interface.addressing.contains(&wanted);
+        let keeps_packet_size = has_packet_size(plan, interface);
         let how = if has(Addressing::Automatic) {
-            Self::AUTOMATIC
+            Self {
+                keeps_packet_size,
+                ..Self::AUTOMATIC
+            }
         } else {
             Self {
                 ipv4: has(Addressing::Dhcp4),
                 ipv6: has(Addressing::Dhcp6) || has(Addressing::Advertised),
                 dhcp6: has(Addressing::Dhcp6),
+                keeps_packet_size,
             }
         };
         (how.ipv4 || how.ipv6).then_some(how)
@@ -101,6 +109,9 @@ impl How {
         if self.dhcp6 {
             // Asks at once; otherwise only where a router says that there is DHCPv6.
             text.push_str("ia_na\n");
+        }
+        if self.keeps_packet_size {
+            text.push_str("nooption interface_mtu\n");
         }
         text
     }
@@ -122,10 +133,10 @@ impl DhcpPart {
         let has_come = |name: &str| cards.iter().any(|card| card.name == name);
         for interface in &plan.interfaces {
             if matches!(interface.kind, Kind::Card(Card::AnyOther)) {
-                part.others = How::of_others(&interface.addressing);
+                part.others = How::of_others(plan, interface);
                 continue;
             }
-            let how = How::of(&interface.addressing);
+            let how = How::of(plan, interface);
             let name = match (setup.name_of(&interface.name), &interface.kind, how) {
                 (Some(name), ..) => name.to_owned(),
                 // When it comes late, dhcpcd would ask on it before it is in its bond.
@@ -256,7 +267,16 @@ impl DhcpPart {
 
     /// Its options for single interfaces, a block each.
     pub(super) fn blocks(&self) -> String {
-        let block = |asked: &Asked| format!("interface {}\n{}", asked.name, asked.how.options());
+        let others_keep = self.others.is_some_and(|how| how.keeps_packet_size);
+        let block = |asked: &Asked| {
+            // What is not asked for on all interfaces would not be here either.
+            let again = if others_keep && !asked.how.keeps_packet_size {
+                "option interface_mtu\n"
+            } else {
+                ""
+            };
+            format!("interface {}\n{}{again}", asked.name, asked.how.options())
+        };
         self.asked.iter().map(block).collect()
     }
 
@@ -272,6 +292,16 @@ impl DhcpPart {
         private_file::write(&partial, &serde_json::to_vec(self)?)?;
         std::fs::rename(partial, path)
     }
+}
+
+/// Whether the plan says how large an interface's packets are, or those of a member, which a bond's would change.
+fn has_packet_size(plan: &Plan, interface: &Interface) -> bool {
+    let is_said = |member: &String| {
+        let mut each = plan.interfaces.iter();
+        each.any(|one| one.name == *member && one.mtu.is_some())
+    };
+    interface.mtu.is_some()
+        || matches!(&interface.kind, Kind::Bond(bond) if bond.members.iter().any(is_said))
 }
 
 fn has_static(interface: &Interface) -> bool {

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::net::hardware_address::HardwareAddress;
-use crate::net::plan::{Plan, Route};
+use crate::net::plan::{Bond, Plan, Route};
 use crate::sys::network_namespace::{inside, ip};
 
 fn asked(names: &[(&str, How)]) -> DhcpPart {
@@ -118,7 +118,8 @@ fn each_way_of_asking_has_its_words() {
         (&[Addressing::Static("192.0.2.1/24".parse().unwrap())], None),
         (&[], None),
     ] {
-        let options = How::of(addressing).map(How::options);
+        let how = How::of(&Plan::default(), &interface("eno1", addressing));
+        let options = how.map(How::options);
         assert_eq!(options.as_deref(), expected, "{addressing:?}");
     }
 }
@@ -235,6 +236,53 @@ fn all_other_cards_are_asked_on_in_no_fewer_ways_than_without_a_plan() {
     let six = others(&[Addressing::Dhcp6]);
     assert_eq!(six.options(), "ipv4\nipv6\nia_na\n");
     assert_eq!(others(&[]).others, None);
+}
+
+#[test]
+fn the_size_of_packets_that_a_plan_says_is_not_asked_for() {
+    let sized = |name: &str, mtu| Interface {
+        mtu,
+        ..interface(name, &[Addressing::Dhcp4])
+    };
+    let member = Interface {
+        mtu: Some(9000),
+        ..interface("eno3", &[])
+    };
+    let bond = Interface {
+        kind: Kind::Bond(Bond {
+            members: vec!["eno3".to_owned(), "eno4".to_owned()],
+            ..Bond::default()
+        }),
+        ..sized("bond0", None)
+    };
+    let other = Interface {
+        kind: Kind::Card(Card::AnyOther),
+        ..sized("*", Some(1400))
+    };
+    let plan = |interfaces: &[&Interface]| Plan {
+        interfaces: interfaces.iter().copied().cloned().collect(),
+        ..Plan::default()
+    };
+    let options = |plan: &Plan, interface: &Interface| How::of(plan, interface).unwrap().options();
+    let keeps = "ipv4\nnoipv6\nnooption interface_mtu\n";
+    let alone = plan(&[]);
+    assert_eq!(options(&alone, &sized("eno1", Some(1400))), keeps);
+    assert_eq!(options(&alone, &sized("eno1", None)), "ipv4\nnoipv6\n");
+    // A bond's larger packets would be its members' too.
+    assert_eq!(options(&plan(&[&member]), &bond), keeps);
+    assert_eq!(options(&alone, &bond), "ipv4\nnoipv6\n");
+
+    // What is said of all other cards is not said of the one that the plan names.
+    let mut part = DhcpPart::of(&Setup::new(plan(&[&other]), None), &[]);
+    assert_eq!(part.options(), "ipv4\nipv6\nnooption interface_mtu\n");
+    for (mtu, word) in [(None, "option"), (Some(9000), "nooption")] {
+        let how = How::of(&alone, &sized("eno1", mtu)).unwrap();
+        part.asked = asked(&[("eno1", how)]).asked;
+        assert_eq!(
+            part.blocks(),
+            format!("interface eno1\nipv4\nnoipv6\n{word} interface_mtu\n")
+        );
+    }
 }
 
 #[test]

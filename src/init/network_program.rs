@@ -130,6 +130,15 @@ fn run(root: &Root, mut setup: Setup) -> ExitCode {
         if is_over(root) {
             return end(root);
         }
+        // The step has renamed some. With their names of before, the card that the machine was booted from would be one
+        // that the plan does not know, and dhcpcd would be started for that and then once more.
+        let names = |cards: &[links::Link]| -> Vec<String> {
+            cards.iter().map(|card| card.name.clone()).collect()
+        };
+        if names(&cards) != names(&named_cards(Path::new("/"))) {
+            thread::sleep(LOOK);
+            continue;
+        }
         if written.is_some() || is_late || setup.is_complete(&cards) {
             let mut part = DhcpPart::of(&setup, &cards);
             if let Some(before) = &written {

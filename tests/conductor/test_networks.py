@@ -162,6 +162,7 @@ def test_lacp_partner_comes_late_and_to_one_port_first(lab):
     with bonded(lab, 'late-partner') as (node, trunk, hand):
         server = node.server
         inspect(lab, node)
+        assert 'dhcpcd ended' not in server.console.text(), 'it was started before all was made'
         alone = aggregators(server, hand)
         assert alone['partner'] == '00:00:00:00:00:00' and alone['ports'] == 1
         assert len(set(alone['of'].values())) == 2

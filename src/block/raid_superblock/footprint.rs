@@ -109,6 +109,11 @@ fn version_1(
     };
     let mut notes = place..place + SUPERBLOCK as u64;
     if place < start {
+        // The kernel refuses data that begin in the superblock; it may be shorter than what is read of it here, and then
+        // nobody's mdadm has put data so near.
+        if start < notes.end {
+            return Err(overflow());
+        }
         notes.end = notes.end.max(place + HEAD).min(start);
     }
     let mut add = |from: u64, length: u64| {

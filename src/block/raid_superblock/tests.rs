@@ -210,6 +210,9 @@ fn an_array_that_keeps_more_on_its_members_than_is_known_has_no_footprint() {
         });
         assert!(told.unwrap_err().contains("contradicts itself"));
     }
+    // Data that begin where what is read of the superblock goes on.
+    let near = member(&|superblock| superblock[128..136].copy_from_slice(&10_u64.to_le_bytes()));
+    assert!(near.unwrap_err().contains("contradicts itself"));
     assert!(footprint(&[0; 8192], Metadata::V1_2, 512).is_err());
 }
 

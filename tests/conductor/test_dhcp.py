@@ -89,7 +89,7 @@ def test_card_and_clock_are_set_by_what_dhcp_announces(lab, node, hand):
         server.console.wait_for(r'network \S+ lost its addresses', 20, mark)
         server.set_link(True)
         server.console.wait_for('network enp0s2 takes packets of 9000 bytes now', 30, mark)
-        server.console.wait_for(r'the clock was wrong by \d+ days .* behind', 30, mark)
+        server.console.wait_for(r'the clock was wrong by \d+ days.*, behind', 30, mark)
         hand.move(server, 'look')
         server.console.wait_for('hand: packets of 9000 bytes', 20, mark)
     assert time_server.asked == 1
@@ -145,7 +145,7 @@ def test_addresses_and_names_by_dhcpv6(lab, node, hand, dhcp, settings):
         server.console.wait_for(r'network \S+ lost its addresses', 20, mark)
         server.set_link(True)
         for protocol in ['dhcp', 'ra', 'dhcp6']:
-            server.console.wait_for(rf'network \S+ {protocol} ', 30, mark)
+            server.console.wait_for(rf'network \S+ {protocol}\b', 30, mark)
         hand.move(server, 'look')
         server.console.wait_for('hand: end of the look', 20, mark)
     text = server.console.text(mark)

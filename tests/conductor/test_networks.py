@@ -156,6 +156,7 @@ def bonded(lab, name):
         yield node, trunk, hand
 
 
+@pytest.mark.full
 def test_lacp_partner_comes_late_and_to_one_port_first(lab):
     """Nobody speaks LACP: one port works by itself. Then somebody does at the other port, and the switch passes nothing
     at the first any more; then at both."""

@@ -106,12 +106,13 @@ gateway
 option classless_static_routes
 ";
 
-/// dhcpcd is to be started, or started again, with this owner of default route and DNS; without
-/// one it decides by itself.
+/// dhcpcd is to be started, or started again.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Start {
+    /// The card that the machine was booted from. Without a plan it owns default route and DNS; without either dhcpcd
+    /// decides by itself.
     pub(super) owner: Option<String>,
-    /// What a plan leaves to dhcpcd, with the owner of that; [`Self::owner`] counts without one alone.
+    /// What a plan leaves to dhcpcd, with the owner of that.
     pub(super) part: Option<DhcpPart>,
     pub(super) restart: Restart,
 }
@@ -219,7 +220,7 @@ impl Network {
     ) -> Option<Start> {
         match &self.planned {
             Planned::No => {}
-            Planned::Known(part) => return self.decide_planned(part.clone()),
+            Planned::Known(part) => return self.decide_planned(root, part.clone()),
             Planned::Awaited(since) => {
                 let is_late =
                     |settled: Instant| now.duration_since(settled.max(*since)) >= PLAN_PATIENCE;
@@ -230,7 +231,7 @@ impl Network {
                 }
             }
         }
-        let owner = self.wanted.and_then(|wanted| named_interface(root, wanted));
+        let owner = self.boot_card(root);
         let patience_is_over = settled.is_some_and(|since| now.duration_since(since) >= PATIENCE);
         let start = match (&self.started, &owner) {
             // A dhcpcd without an owner would have to be started again.
@@ -259,7 +260,11 @@ impl Network {
         })
     }
 
-    fn decide_planned(&mut self, part: DhcpPart) -> Option<Start> {
+    fn boot_card(&self, root: &Path) -> Option<String> {
+        self.wanted.and_then(|wanted| named_interface(root, wanted))
+    }
+
+    fn decide_planned(&mut self, root: &Path, part: DhcpPart) -> Option<Start> {
         if self.started_part.as_ref() == Some(&part) {
             return None;
         }
@@ -272,7 +277,7 @@ impl Network {
         self.started = Some(None);
         self.started_part = Some(part.clone());
         Some(Start {
-            owner: None,
+            owner: self.boot_card(root),
             part: Some(part),
             restart,
         })

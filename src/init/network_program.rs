@@ -132,10 +132,7 @@ fn run(root: &Root, mut setup: Setup) -> ExitCode {
         }
         // The step has renamed some. With their names of before, the card that the machine was booted from would be one
         // that the plan does not know, and dhcpcd would be started for that and then once more.
-        let names = |cards: &[links::Link]| -> Vec<String> {
-            cards.iter().map(|card| card.name.clone()).collect()
-        };
-        if names(&cards) != names(&named_cards(Path::new("/"))) {
+        if cards.iter().any(|card| card.is_gone(root)) {
             thread::sleep(LOOK);
             continue;
         }

@@ -146,6 +146,11 @@ impl Link {
             .any(|own| own.eq_ignore_ascii_case(address))
     }
 
+    /// Whether none has its name any longer: it went away since it was found, or was renamed.
+    pub(crate) fn is_gone(&self, root: &Root) -> bool {
+        !root.exists(format!("{NET}/{}", self.name))
+    }
+
     /// Whether it may be the host's end of a management controller. A virtual machine's of OpenStack is not.
     pub(crate) fn may_be_a_controllers(&self) -> bool {
         self.is_internal() && !self.begins(OPENSTACK)

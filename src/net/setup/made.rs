@@ -116,11 +116,6 @@ pub(super) fn put_into(root: &Root, member: &Made, bond: &Made) -> Result<(), Se
     result.map_err(SetupError::refused(what))
 }
 
-/// Whether a card went away since it was found. It is looked for again.
-pub(super) fn is_gone(root: &Root, card: &Link) -> bool {
-    !root.exists(format!("{NET}/{}", card.name))
-}
-
 /// What is there already is as good as made.
 pub(super) fn there_or(result: io::Result<()>) -> io::Result<()> {
     match result {

@@ -20,7 +20,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 pub(crate) use self::error::SetupError;
-use self::made::{Made, NET, is_gone, made, member_settings, named, put_into, there, there_or};
+use self::made::{Made, NET, made, member_settings, named, put_into, there, there_or};
 use self::planned::{default_gateway, is_advertised, is_static, route_text, statics};
 use super::hardware_address::HardwareAddress;
 use super::links::{Link, has_carrier};
@@ -215,7 +215,7 @@ impl Setup {
         }
         match named(root, interface, card) {
             Ok(made) => self.finish(root, interface, made, news),
-            Err(_) if is_gone(root, card) => {}
+            Err(_) if card.is_gone(root) => {}
             Err(error) => self.fail(&interface.name, error, news),
         }
     }
@@ -264,7 +264,7 @@ impl Setup {
             };
             match there(card) {
                 Ok(made) => self.finish(root, &one, made, news),
-                Err(_) if is_gone(root, card) => {}
+                Err(_) if card.is_gone(root) => {}
                 Err(error) => self.fail(&key, error, news),
             }
         }

@@ -12,6 +12,18 @@ impl Tree {
         tree
     }
 
+    /// A disk with two partitions, the first of which is in an array that runs.
+    fn of_half_a_mirror() -> Self {
+        let tree = Self::new();
+        tree.disk("sda", "8:0");
+        tree.partition("sda", "sda1", "8:1");
+        tree.partition("sda", "sda2", "8:2");
+        tree.disk("md0", "9:0");
+        tree.put("/sys/block/md0/md/level", "raid1");
+        tree.holds("sda1", "md0");
+        tree
+    }
+
     fn put(&self, path: &str, content: &str) {
         let path = self.0.path().join(path.trim_start_matches('/'));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -131,13 +143,7 @@ fn in_the_way(guard: &Guard, names: &[&str]) -> Vec<String> {
 
 #[test]
 fn members_of_arrays_that_are_to_stay_are_left_to_the_array() {
-    let tree = Tree::new();
-    tree.disk("sda", "8:0");
-    tree.partition("sda", "sda1", "8:1");
-    tree.partition("sda", "sda2", "8:2");
-    tree.disk("md0", "9:0");
-    tree.put("/sys/block/md0/md/level", "raid1");
-    tree.holds("sda1", "md0");
+    let tree = Tree::of_half_a_mirror();
     let keeping = Policy {
         keep_arrays: true,
         ..POLICY
@@ -332,13 +338,7 @@ fn an_idle_array_is_told_from_protected_ones_by_its_name_and_not_lost_where_the_
 
 #[test]
 fn members_of_an_idle_array_stay_beside_one_that_runs_too() {
-    let tree = Tree::new();
-    tree.disk("sda", "8:0");
-    tree.partition("sda", "sda1", "8:1");
-    tree.partition("sda", "sda2", "8:2");
-    tree.disk("md0", "9:0");
-    tree.put("/sys/block/md0/md/level", "raid1");
-    tree.holds("sda1", "md0");
+    let tree = Tree::of_half_a_mirror();
     let list = SkipList::from_node(
         &serde_json::from_value(serde_json::json!({
             "properties": {"skip_block_devices": [{"volume_name": "data"}]}

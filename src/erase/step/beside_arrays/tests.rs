@@ -1,5 +1,4 @@
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use farrier_plugin::{BlockDevice, ManagerError, Progress, SilentContext};
@@ -12,6 +11,7 @@ use crate::erase::record::EraseRecord;
 use crate::erase::step::running::{Aim, EraseStep, Order};
 use crate::sys::block_device::Disk;
 use crate::sys::process::Program;
+use crate::sys::recording::Recording;
 
 const MIB: u64 = 1 << 20;
 const DISK: u64 = 32 * MIB;
@@ -21,28 +21,27 @@ const PARTITIONS: [Range<u64>; 3] = [3 * MIB..12 * MIB, 14 * MIB..24 * MIB, 25 *
 const DATA: [Range<u64>; 2] = [MIB..8 * MIB, 0..9 * MIB];
 
 /// A disk full of old data, in a recorded tree: with a table, and two arrays on it that run.
-struct Machine(tempfile::TempDir);
+struct Machine(Recording);
 
 impl Machine {
     fn new() -> Self {
-        let machine = Self(tempfile::tempdir().unwrap());
-        machine.put("proc/self/mountinfo", "");
-        machine.put("sys/block/sda/dev", "8:0");
-        machine.put("sys/block/sda/ro", "0");
-        machine.put("sys/block/sda/size", &(DISK / 512).to_string());
-        machine.put("dev/sda", &"Z".repeat(DISK as usize));
+        let machine = Self(Recording::unpack(&format!(
+            "/proc/self/mountinfo =\n/dev/sda =\n/sys/block/sda/dev = 8:0\n/sys/block/sda/ro = 0\n\
+             /sys/block/sda/size = {}",
+            DISK / 512
+        )));
+        fs::write(machine.path("dev/sda"), vec![b'Z'; DISK as usize]).unwrap();
         let mut table = Program::new("/usr/sbin/sgdisk").arg("--clear");
         for (index, place) in PARTITIONS.iter().enumerate() {
             let number = index + 1;
-            let sysfs = format!("sys/block/sda/sda{number}");
+            let sysfs = format!("/sys/block/sda/sda{number}");
             let (first, last) = (place.start / 512, place.end / 512 - 1);
-            machine.put(&format!("{sysfs}/partition"), &number.to_string());
-            machine.put(&format!("{sysfs}/dev"), &format!("8:{number}"));
-            machine.put(&format!("{sysfs}/start"), &first.to_string());
-            machine.put(&format!("{sysfs}/size"), &(last - first + 1).to_string());
-            fs::create_dir_all(machine.path("sys/class/block")).unwrap();
-            let link = machine.path(&format!("sys/class/block/sda{number}"));
-            symlink(format!("../../block/sda/sda{number}"), link).unwrap();
+            machine.0.add(&format!(
+                "{sysfs}/partition = {number}\n{sysfs}/dev = 8:{number}\n{sysfs}/start = {first}\n\
+                 {sysfs}/size = {}\n\
+                 /sys/class/block/sda{number} -> ../../block/sda/sda{number}",
+                last - first + 1
+            ));
             table = table.arg(format!("-n{number}:{first}:{last}"));
         }
         table
@@ -56,32 +55,25 @@ impl Machine {
             let superblock = laid_out(kind, size, &DATA[number]);
             disk.write_at(place.start + kind.offset(size).unwrap(), &superblock)
                 .unwrap();
-            let sysfs = format!("sys/block/md{number}");
+            let sysfs = format!("/sys/block/md{number}");
             let part = format!("sda{}", number + 1);
-            machine.put(&format!("{sysfs}/dev"), &format!("9:{number}"));
-            machine.put(&format!("{sysfs}/size"), "2048");
-            machine.put(&format!("{sysfs}/slaves/{part}"), "");
-            machine.put(&format!("{sysfs}/md/level"), "raid1");
-            machine.put(&format!("{sysfs}/md/metadata_version"), &kind.to_string());
-            machine.put(&format!("{sysfs}/md/array_state"), "clean");
-            machine.put(&format!("{sysfs}/md/dev-{part}/state"), "in_sync");
-            let sectors = DATA[number].start / 512;
-            machine.put(
-                &format!("{sysfs}/md/dev-{part}/offset"),
-                &sectors.to_string(),
-            );
+            machine.0.add(&format!(
+                "{sysfs}/dev = 9:{number}\n{sysfs}/size = 2048\n{sysfs}/slaves/{part} =\n\
+                 {sysfs}/md/level = raid1\n{sysfs}/md/metadata_version = {kind}\n\
+                 {sysfs}/md/array_state = clean\n{sysfs}/md/dev-{part}/state = in_sync\n\
+                 {sysfs}/md/dev-{part}/offset = {}",
+                DATA[number].start / 512
+            ));
         }
         machine
     }
 
     fn path(&self, path: &str) -> PathBuf {
-        self.0.path().join(path)
+        self.0.root().path("/").join(path)
     }
 
     fn put(&self, path: &str, content: &str) {
-        let path = self.path(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
+        self.0.add(&format!("/{path} = {content}"));
     }
 
     fn disk(&self) -> Disk {
@@ -93,7 +85,7 @@ impl Machine {
     }
 
     fn begin(&self, aim: Aim) -> Result<EraseStep, ManagerError> {
-        let mut order = Order::of_tests(Root::at(self.0.path()), aim);
+        let mut order = Order::of_tests(self.0.root(), aim);
         order.policy.keep_arrays = true;
         order.policy.keep_idle_members = true;
         let devices = || -> Vec<BlockDevice> {

@@ -9,7 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
-from lab import dnsmasq, isc_dhcp, kea
+from lab import dhcp_process, dnsmasq, isc_dhcp, kea
 from lab.dhcp_settings import BIOS_LOADER, UEFI_LOADER, Settings
 from lab.process import Process
 
@@ -90,11 +90,7 @@ class Dhcp:
 
     def log(self):
         """What the server has said so far."""
-        return self._log.read_text(errors='replace')
-
-    @property
-    def _log(self):
-        return self._run.logs / f'{self.server}.log'
+        return dhcp_process.said(self._run.logs / f'{self.server}.log')
 
     def _change(self, **settings):
         self._settings = self._settings.but(**settings)
@@ -104,24 +100,10 @@ class Dhcp:
         """The server is (again) the one that is wanted, with the settings that are."""
         if self._process:
             self._process.stop()
-        server = SERVERS[self.server]
-        command, environment = server.command(self._program(server), self._settings, self._run.etc)
-        offset = self._log.stat().st_size if self._log.exists() else 0
-        self._process = self._start(self.server, *command, env=environment)
-        self._process.wait_until(lambda: server.READY in self.log()[offset:], 10, 'start of service')
-
-    def _program(self, server):
-        """A copy of it. Where AppArmor is on, Debian's profiles, which go by the program's path, keep
-        dhcpd and Kea to the folders of the machine's own service."""
-        copy = self._run.etc / Path(server.PROGRAM).name
-        if not copy.exists():
-            shutil.copy(server.PROGRAM, copy)
-        return copy
+        self._process = dhcp_process.start(
+            self._run, SERVERS[self.server], self.server, self._settings, outlive=self._outlive)
 
     def _start_tftp(self):
         # Without an address it listens for IPv4 and IPv6.
-        return self._start('tftpd', 'in.tftpd', '-L', '-v', '-s', self._run.tftp)
-
-    def _start(self, name, *command, env=None):
-        return Process.start(name, command, self._run.namespace, self._run.logs / f'{name}.log',
-                             env=env, outlive=self._outlive)
+        return Process.start('tftpd', ['in.tftpd', '-L', '-v', '-s', self._run.tftp], self._run.namespace,
+                             self._run.logs / 'tftpd.log', outlive=self._outlive)

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from uuid import UUID
 
-from lab import dnsmasq6, kea6, network
+from lab import dhcp_process, dnsmasq6, kea6, network
 from lab.dhcp6_settings import Settings6
 from lab.dhcp_settings import UEFI_LOADER
 from lab.process import Process
@@ -62,35 +62,18 @@ class Dhcp6:
 
     def log(self):
         """What the server has said so far."""
-        return self._log.read_text(errors='replace') if self._log.exists() else ''
-
-    @property
-    def _log(self):
-        return self._run.logs / f'{self._server}6.log'
+        return dhcp_process.said(self._run.logs / f'{self._server}6.log')
 
     def _serve(self, settings):
         self.stop()
         if settings.managed or settings.other:
-            server = SERVERS[self._server]
-            command, environment = server.command(self._program(server), settings, self._run.etc)
-            offset = len(self.log())
-            self._process = self._start(f'{self._server}6', *command, env=environment)
-            self._process.wait_until(lambda: server.READY in self.log()[offset:], 10, 'start of service')
+            self._process = dhcp_process.start(
+                self._run, SERVERS[self._server], f'{self._server}6', settings, outlive=self._outlive)
         config = self._run.etc / 'radvd.conf'
         config.write_text(radvd_conf(settings))
-        self._radvd = self._start('radvd', 'radvd', '-n', '-m', 'stderr', '-C', config,
-                                  '-p', self._run.etc / 'radvd.pid')
-
-    def _program(self, server):
-        """A copy of it, for the reason that `Dhcp` has."""
-        copy = self._run.etc / Path(server.PROGRAM).name
-        if not copy.exists():
-            shutil.copy(server.PROGRAM, copy)
-        return copy
-
-    def _start(self, name, *command, env=None):
-        return Process.start(name, command, self._run.namespace, self._run.logs / f'{name}.log',
-                             env=env, outlive=self._outlive)
+        self._radvd = Process.start(
+            'radvd', ['radvd', '-n', '-m', 'stderr', '-C', config, '-p', self._run.etc / 'radvd.pid'],
+            self._run.namespace, self._run.logs / 'radvd.log', outlive=self._outlive)
 
 
 def name_of(uuid):

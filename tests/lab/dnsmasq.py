@@ -10,12 +10,16 @@ READY = 'DHCP, sockets bound exclusively to interface'
 
 def command(program, settings, folder):
     """Writes the configuration into `folder`; the arguments and the environment that the program wants."""
-    config = folder / 'dnsmasq.conf'
-    config.write_text(configuration(settings))
+    return in_foreground(program, folder, 'dnsmasq', configuration(settings)), {}
+
+
+def in_foreground(program, folder, name, text):
+    """The arguments for a dnsmasq of this name, with the configuration that this text is."""
+    config = folder / f'{name}.conf'
+    config.write_text(text)
     # A change of its user would clear the wish to end with the lab.
     return [program, '--keep-in-foreground', '--user=root', '--log-facility=-', f'--conf-file={config}',
-            f'--dhcp-leasefile={folder / "dnsmasq.leases"}',
-            f'--pid-file={folder / "dnsmasq.pid"}'], {}
+            f'--dhcp-leasefile={folder / name}.leases', f'--pid-file={folder / name}.pid']
 
 
 def acknowledges(line, mac):

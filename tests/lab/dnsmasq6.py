@@ -5,19 +5,14 @@ import re
 from lab import network
 from lab.dhcp6_settings import AGENT_ENTERPRISE, POOL
 from lab.dhcp_settings import AGENT
+from lab.dnsmasq import PROGRAM, READY, in_foreground
 
-PROGRAM = '/usr/sbin/dnsmasq'
-READY = 'DHCP, sockets bound exclusively to interface'
+__all__ = ['PROGRAM', 'READY', 'command', 'given']
 
 
 def command(program, settings, folder):
     """Writes the configuration into `folder`; the arguments and the environment that the program wants."""
-    config = folder / 'dnsmasq6.conf'
-    config.write_text(configuration(settings))
-    # A change of its user would clear the wish to end with the lab.
-    return [program, '--keep-in-foreground', '--user=root', '--log-facility=-', f'--conf-file={config}',
-            f'--dhcp-leasefile={folder / "dnsmasq6.leases"}',
-            f'--pid-file={folder / "dnsmasq6.pid"}'], {}
+    return in_foreground(program, folder, 'dnsmasq6', configuration(settings)), {}
 
 
 def given(line, name):

@@ -16,14 +16,19 @@ FOLDERS = ('KEA_PIDFILE_DIR', 'KEA_LOCKFILE_DIR', 'KEA_DHCP_DATA_DIR', 'KEA_LOG_
 
 def command(program, settings, folder):
     """Writes the configuration into `folder`; the arguments and the environment that the program wants."""
-    config = folder / 'kea-dhcp4.conf'
-    everything = configuration(settings)
-    everything['Dhcp4'] |= {
+    return in_folder(program, folder, 4, configuration(settings))
+
+
+def in_folder(program, folder, version, everything, **more):
+    """Writes this configuration of Kea for IPv4 or IPv6, with files in the folder; the same as `command`."""
+    config = folder / f'kea-dhcp{version}.conf'
+    everything[f'Dhcp{version}'] |= {
         # No kea-lfc, which tidies the file of leases up: it would run as a program of its own.
-        'lease-database': {'type': 'memfile', 'name': str(folder / 'kea-leases4.csv'),
+        'lease-database': {'type': 'memfile', 'name': str(folder / f'kea-leases{version}.csv'),
                            'lfc-interval': 0},
-        'loggers': [{'name': 'kea-dhcp4', 'severity': 'INFO',
+        'loggers': [{'name': f'kea-dhcp{version}', 'severity': 'INFO',
                      'output_options': [{'output': 'stdout', 'flush': True}]}],
+        **more,
     }
     config.write_text(json.dumps(everything, indent=4))
     return [program, '-c', config], {name: str(folder) for name in FOLDERS}

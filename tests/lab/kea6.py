@@ -1,13 +1,12 @@
 """Kea as a DHCPv6 server."""
 
-import json
 import re
 from ipaddress import IPv6Address
 
 from lab import network
 from lab.dhcp6_settings import AGENT_ENTERPRISE, HTTP_CLIENT, POOL, vendor_class
 from lab.dhcp_settings import AGENT
-from lab.kea import FOLDERS
+from lab.kea import in_folder
 
 PROGRAM = '/usr/sbin/kea-dhcp6'
 READY = 'DHCP6_STARTED'
@@ -18,19 +17,9 @@ IPXE = b'iPXE'
 
 def command(program, settings, folder):
     """Writes the configuration into `folder`; the arguments and the environment that the program wants."""
-    config = folder / 'kea-dhcp6.conf'
-    everything = configuration(settings)
-    everything['Dhcp6'] |= {
-        # No kea-lfc, which tidies the file of leases up: it would run as a program of its own.
-        'lease-database': {'type': 'memfile', 'name': str(folder / 'kea-leases6.csv'),
-                           'lfc-interval': 0},
-        # Of the number for examples: names of an interface want one that has a link.
-        'server-id': {'type': 'EN', 'enterprise-id': 32473, 'identifier': '01', 'persist': False},
-        'loggers': [{'name': 'kea-dhcp6', 'severity': 'INFO',
-                     'output_options': [{'output': 'stdout', 'flush': True}]}],
-    }
-    config.write_text(json.dumps(everything, indent=4))
-    return [program, '-c', config], {name: str(folder) for name in FOLDERS}
+    # Of the number for examples: names of an interface want one that has a link.
+    server_id = {'type': 'EN', 'enterprise-id': 32473, 'identifier': '01', 'persist': False}
+    return in_folder(program, folder, 6, configuration(settings), **{'server-id': server_id})
 
 
 def given(line, name):

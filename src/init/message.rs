@@ -5,10 +5,12 @@ use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
+use crate::sys::console_fact::{self, ConsoleFact};
 use crate::sys::{printable, run_files};
 
 /// The socket. It speaks sd_notify(3), so that udev reports on it when it is ready, and
-/// messages of our own: `SETTLED=1`, `PARAMETERS=1`, `NETWORK=1`, and `SAY=` with a line for the consoles.
+/// messages of our own: `SETTLED=1`, `PARAMETERS=1`, `NETWORK=1`, `SAY=` with a line for the consoles, and `FACT=` with one
+/// for their page (see [`console_fact`]).
 pub(super) const SOCKET: &str = run_files::INIT_SOCKET;
 
 /// What a message says.
@@ -24,6 +26,8 @@ pub(super) enum Message {
     Network,
     /// A line for the consoles.
     Say(String),
+    /// A fact for the page.
+    Fact(ConsoleFact, String),
 }
 
 /// Make the socket.
@@ -56,6 +60,9 @@ fn parse(line: &str) -> Option<Message> {
         "PARAMETERS=1" => Some(Message::Parameters),
         "NETWORK=1" => Some(Message::Network),
         _ => {
+            if let Some((fact, value)) = console_fact::parse(line) {
+                return Some(Message::Fact(fact, value));
+            }
             let text = line.strip_prefix("SAY=")?.chars();
             // A console obeys control characters; a name from the network must not send any.
             Some(Message::Say(
@@ -110,6 +117,21 @@ mod tests {
         let heard: Vec<Option<Message>> = sent.lines().map(parse).collect();
         let line = "network eno1\\nSETTLED=1\\r\\nNETWORK=1";
         assert_eq!(heard, [Some(Message::Say(line.to_owned()))]);
+    }
+
+    #[test]
+    fn what_the_agent_tells_of_itself_arrives() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let socket = listen(&path).unwrap();
+        for fact in ConsoleFact::ALL {
+            let forged = format!("{fact:?} of \x1b[2J\nSETTLED=1\nFACT=doing nothing");
+            console_fact::tell_at(&path, fact, &forged).unwrap();
+            let told = format!("{fact:?} of \\u{{1b}}[2J\\nSETTLED=1\\nFACT=doing nothing");
+            assert_eq!(received(&socket), [Message::Fact(fact, told)]);
+            console_fact::tell_at(&path, fact, "").unwrap();
+            assert_eq!(received(&socket), [Message::Fact(fact, String::new())]);
+        }
     }
 
     #[test]

@@ -232,6 +232,7 @@ impl Init {
                     Message::Parameters => self.take_parameters(),
                     Message::Network => self.network.planned(DhcpPart::read(&Root::system())),
                     Message::Say(text) => self.console.say(&text),
+                    Message::Fact(..) => {}
                 }
             }
             if self.patience.is_some_and(|until| until <= Instant::now()) {

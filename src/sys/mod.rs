@@ -7,6 +7,7 @@ pub(crate) mod boot_times;
 pub(crate) mod clock;
 pub(crate) mod confined_process;
 pub(crate) mod confinement;
+pub(crate) mod console_fact;
 pub(crate) mod control_group;
 pub(crate) mod core_dumps;
 pub(crate) mod device_mapper;

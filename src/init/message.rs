@@ -9,8 +9,8 @@ use crate::sys::console_fact::{self, ConsoleFact};
 use crate::sys::{printable, run_files};
 
 /// The socket. It speaks sd_notify(3), so that udev reports on it when it is ready, and
-/// messages of our own: `SETTLED=1`, `PARAMETERS=1`, `NETWORK=1`, `SAY=` with a line for the consoles, and `FACT=` with one
-/// for their page (see [`console_fact`]).
+/// messages of our own: `SETTLED=1`, `PARAMETERS=1`, `NETWORK=1`, `RESCUE=1` and `RESCUE=0`, `SAY=` with a line for the
+/// consoles, and `FACT=` with one for their page (see [`console_fact`]).
 pub(super) const SOCKET: &str = run_files::INIT_SOCKET;
 
 /// What a message says.
@@ -24,6 +24,10 @@ pub(super) enum Message {
     Parameters,
     /// What a plan of the network leaves to dhcpcd is written, or there is no plan.
     Network,
+    /// The user `rescue` is to be let in.
+    OpenRescueLogin,
+    /// It is not, after all.
+    CloseRescueLogin,
     /// A line for the consoles.
     Say(String),
     /// A fact for the page.
@@ -59,6 +63,8 @@ fn parse(line: &str) -> Option<Message> {
         "SETTLED=1" => Some(Message::Settled),
         "PARAMETERS=1" => Some(Message::Parameters),
         "NETWORK=1" => Some(Message::Network),
+        "RESCUE=1" => Some(Message::OpenRescueLogin),
+        "RESCUE=0" => Some(Message::CloseRescueLogin),
         _ => {
             if let Some((fact, value)) = console_fact::parse(line) {
                 return Some(Message::Fact(fact, value));
@@ -96,6 +102,16 @@ pub(super) fn parameters_known() {
 /// Tell PID 1 what a plan of the network leaves to dhcpcd, or that there is no plan that can be used.
 pub(super) fn network() {
     send("NETWORK=1");
+}
+
+/// Have PID 1 start the SSH server for the user `rescue`.
+pub(super) fn open_rescue_login() {
+    send("RESCUE=1");
+}
+
+/// Have it end that server.
+pub(super) fn close_rescue_login() {
+    send("RESCUE=0");
 }
 
 fn send(message: &str) {
@@ -142,7 +158,7 @@ mod tests {
         let sender = UnixDatagram::unbound().unwrap();
         sender
             .send_to(
-                b"STATUS=Processing...\nREADY=1\nSETTLED=1\nPARAMETERS=1\nNETWORK=1",
+                b"STATUS=Processing...\nREADY=1\nSETTLED=1\nPARAMETERS=1\nNETWORK=1\nRESCUE=1\nRESCUE=0",
                 &path,
             )
             .unwrap();
@@ -155,6 +171,8 @@ mod tests {
                 Message::Settled,
                 Message::Parameters,
                 Message::Network,
+                Message::OpenRescueLogin,
+                Message::CloseRescueLogin,
                 Message::Say("ens3 [2J10.0.0.2".to_owned())
             ]
         );

@@ -31,6 +31,7 @@ mod packet_size;
 mod power_button;
 mod restart;
 mod shutdown;
+mod ssh_server;
 mod supervisor;
 
 use std::fs::{self, File};
@@ -56,6 +57,8 @@ use self::message::Message;
 pub(crate) use self::network::gets_no_address;
 use self::network::{Network, Restart};
 pub(crate) use self::network_program::is_awaited as is_network_awaited;
+use self::ssh_server::Login;
+pub(crate) use self::ssh_server::{SshError, close_for_rescue, open_for_rescue};
 use self::supervisor::{Output, Rule, Supervisor};
 use crate::block::settle;
 use crate::command::LAST_EXIT;
@@ -81,13 +84,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SETTLE: Duration = Duration::from_secs(180);
 
 /// What farrier is under a name that its executable was started by, other than `farrier`: `init`
-/// for PID 1, as the kernel starts it, `farrier-lease` for the hook of dhcpcd, and `farrier-network` for the program that
-/// makes a planned network.
+/// for PID 1, as the kernel starts it, `farrier-lease` for the hook of dhcpcd, `farrier-network` for the program that
+/// makes a planned network, and `farrier-ssh` for the one that becomes the SSH server.
 pub(crate) fn by_name(name: &str) -> Option<fn() -> ExitCode> {
     match name {
         "init" => Some(main),
         "farrier-lease" => Some(lease::main),
         "farrier-network" => Some(network_program::main),
+        "farrier-ssh" => Some(ssh_server::main),
         _ => None,
     }
 }
@@ -127,6 +131,8 @@ struct Init {
     supervisor: Supervisor,
     network: Network,
     settled: Option<Instant>,
+    /// Who may log in by SSH.
+    login: Option<Login>,
     /// Until when udev may make the agent wait; `None` once that is decided.
     patience: Option<Instant>,
 }
@@ -196,6 +202,7 @@ impl Init {
             socket: socket.ok(),
             supervisor,
             settled: None,
+            login: None,
             patience: Some(Instant::now() + PATIENCE),
         };
         if !awaits_media {
@@ -215,6 +222,9 @@ impl Init {
                     Some("dhcpcd") if self.network.awaits_plan() => {
                         self.supervisor.start("network");
                     }
+                    Some(name) if Login::ALL.iter().any(|login| login.name() == name) => {
+                        self.start_login();
+                    }
                     _ => {}
                 }
             }
@@ -231,6 +241,11 @@ impl Init {
                     Message::Settled => self.settled(),
                     Message::Parameters => self.take_parameters(),
                     Message::Network => self.network.planned(DhcpPart::read(&Root::system())),
+                    Message::OpenRescueLogin => self.let_in(Some(Login::Rescue)),
+                    Message::CloseRescueLogin => {
+                        let has_support = self.supervisor.has(Login::Support.name());
+                        self.let_in(has_support.then_some(Login::Support));
+                    }
                     Message::Say(text) => self.console.say(&text),
                     Message::Fact(..) => {}
                 }
@@ -347,6 +362,37 @@ impl Init {
             Some(dhcpcd) => release(dhcpcd),
             None => self.supervisor.start("network"),
         }
+    }
+
+    /// Let this one in by SSH, and nobody else. Sessions that are open stay.
+    fn let_in(&mut self, login: Option<Login>) {
+        self.login = login;
+        for other in Login::ALL {
+            if Some(other) == login {
+                continue;
+            }
+            self.supervisor.hold(other.name());
+            if let Some(pid) = self.supervisor.pid(other.name()) {
+                terminate(pid);
+            }
+        }
+        self.start_login();
+    }
+
+    /// Start the server that is wanted once no other has the port.
+    fn start_login(&mut self) {
+        let Some(login) = self.login else {
+            return;
+        };
+        let runs = |login: &Login| self.supervisor.pid(login.name()).is_some();
+        if Login::ALL.iter().any(runs) {
+            return;
+        }
+        if !self.supervisor.has(login.name()) {
+            self.supervisor
+                .add(login.name(), login.service(), Rule::Always, Output::Log);
+        }
+        self.supervisor.start(login.name());
     }
 
     /// After a lock-down dhcpcd and a plan's program would still bring up a card that is plugged in.

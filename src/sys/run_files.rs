@@ -66,6 +66,9 @@ pub(crate) const RESCUED: &str = "/etc/.rescued";
 /// Where PID 1 hears messages.
 pub(crate) const INIT_SOCKET: &str = "/run/farrier/init.sock";
 
+/// Private host keys of the SSH server, and the number of its process once it listens.
+pub(crate) const SSH: &str = "/run/farrier/ssh";
+
 /// Where media are mounted.
 pub(crate) const MOUNT_POINTS: &str = "/run/farrier/mnt";
 
@@ -137,6 +140,10 @@ pub(crate) const ALL: &[(&str, Archived)] = &[
         Archived::LeftOut("empty, and nobody collects logs after it"),
     ),
     (INIT_SOCKET, Archived::LeftOut("a socket")),
+    (
+        SSH,
+        Archived::LeftOut("private keys; their fingerprints are on the console"),
+    ),
     (
         MOUNT_POINTS,
         Archived::LeftOut("what is mounted is another's"),

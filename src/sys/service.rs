@@ -85,24 +85,17 @@ impl Service {
         self
     }
 
+    /// Become it: the calling process goes on as this program. Returns why not.
+    pub(crate) fn become_it(&self) -> io::Error {
+        self.command().exec()
+    }
+
     /// Start it. Its death is found by [`dead_children`].
     ///
     /// # Errors
     /// The program or its terminal is not there, or the kernel has no room for a process.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the seam for programs of PID 1"
-    )]
     pub(crate) fn start(&self) -> io::Result<Started> {
-        let mut command = Command::new(&self.path);
-        command
-            .args(&self.arguments)
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin")
-            .env("HOME", "/root")
-            .env("LC_ALL", "C")
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .current_dir("/");
+        let mut command = self.command();
         let output = if let Some(terminal) = &self.terminal {
             let terminal = OpenOptions::new()
                 .read(true)
@@ -135,6 +128,23 @@ impl Service {
             pid: child.id().cast_signed(),
             output,
         })
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the seam for programs of PID 1"
+    )]
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.path);
+        command
+            .args(&self.arguments)
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin")
+            .env("HOME", "/root")
+            .env("LC_ALL", "C")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir("/");
+        command
     }
 }
 

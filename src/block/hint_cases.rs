@@ -175,7 +175,9 @@ impl Table {
             self.cases().iter().filter(differing).count(),
         );
         for (name, reason) in self.content["reasons"].as_object().unwrap() {
-            page += &format!("- *{name}*: {}\n", reason.as_str().unwrap());
+            // No element of HTML.
+            let reason = reason.as_str().unwrap().replace('<', "\\<");
+            page += &format!("- *{name}*: {reason}\n");
         }
         page += "\n## The disks\n\n| Disk | GiB | Turns | Model | Vendor | Serial numbers | WWNs | \
                  Transport |\n|---|---|---|---|---|---|---|---|\n";

@@ -12,8 +12,12 @@ ifeq ($(CI),true)
 export CARGO_INCREMENTAL ?= 0
 endif
 
+MDBOOK_VERSION := 0.5.4
+MDBOOK_FOLDER := $(CURDIR)/build/mdbook-$(MDBOOK_VERSION)
+MDBOOK := $(MDBOOK_FOLDER)/bin/mdbook
+
 .DEFAULT_GOAL := help
-.PHONY: help build ramdisk plugin-initrd demo test unit lab lab-full check bench compare servers fuzz fuzz-build fuzz-beside findings fresh docs clean tools FORCE
+.PHONY: help build ramdisk guide plugin-initrd demo test unit lab lab-full check bench compare servers fuzz fuzz-build fuzz-beside findings fresh docs clean tools FORCE
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -131,6 +135,17 @@ fresh: ## This tree's commands on a bare Debian: SUITE=trixie or bookworm; TARGE
 docs: tools ## The manual (docs/man), completions of shells (docs/completions), the crate's documentation
 	FARRIER_SNAPSHOTS=write cargo test --workspace --test manual --locked --quiet
 	$(DOC)
+
+guide: tools $(MDBOOK) ## The operators' guide and all other pages as a site: build/guide/index.html
+	docs/build $(MDBOOK) build/guide
+
+# The program of its makers, for the site alone, so with neither optimisation nor its server: a minute on two cores. PyPI has it
+# compiled, by somebody else.
+$(MDBOOK): | tools
+	@echo "== compiling mdBook $(MDBOOK_VERSION)"
+	CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR=$(MDBOOK_FOLDER)/target cargo install mdbook@$(MDBOOK_VERSION) --locked --debug \
+	    --no-default-features --features search --root $(MDBOOK_FOLDER)
+	rm -rf $(MDBOOK_FOLDER)/target
 
 clean: ## Remove everything that was built
 	rm -rf build $(CARGO_TARGET_DIR)

@@ -43,7 +43,7 @@ pub mod testing {
         pub use crate::conductor::{Beat, Client, Heartbeats};
     }
     pub mod config {
-        pub use crate::config::{Live, Options};
+        pub use crate::config::{Live, Options, Row, rows};
     }
     pub mod hardware {
         pub use crate::hardware::Managers;

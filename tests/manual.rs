@@ -1,5 +1,6 @@
-//! The manual (docs/man) and the completions of shells (docs/completions): made of the command line, and
-//! kept so that whoever packs the agent has them.
+//! The manual (docs/man) and the completions of shells (docs/completions), made of the command line and
+//! kept so that whoever packs the agent has them; and the table of options in the operators' guide
+//! (docs/operators/options.md).
 //!
 //! `make docs` writes them, that is `FARRIER_SNAPSHOTS=write cargo test --test manual`.
 
@@ -11,11 +12,16 @@ use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;
 use farrier::testing::cli::command_line;
+use farrier::testing::config::{Row, rows};
 
 /// Set to `write`, what is kept is replaced.
 const VARIABLE: &str = "FARRIER_SNAPSHOTS";
 
 const FOLDERS: [&str; 2] = ["docs/man", "docs/completions"];
+
+/// The page whose tables are made here, below this line.
+const OPTIONS: &str = "docs/operators/options.md";
+const MADE: &str = "<!-- From here on written from src/config/options.rs by `make docs`. -->\n";
 
 #[test]
 fn manual_and_completions_are_those_of_the_command_line() {
@@ -61,6 +67,86 @@ fn manual_and_completions_are_those_of_the_command_line() {
         differing.is_empty(),
         "`make docs` would change: {differing:?}"
     );
+}
+
+#[test]
+fn options_of_the_guide_are_those_of_the_agent() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(OPTIONS);
+    let kept = fs::read_to_string(&path).unwrap();
+    let (head, _) = kept.split_once(MADE).unwrap();
+    let made = format!("{head}{MADE}{}", tables(&rows()));
+    if std::env::var_os(VARIABLE).is_some_and(|value| value == "write") {
+        fs::write(&path, made).unwrap();
+    } else {
+        assert!(made == kept, "`make docs` would change {OPTIONS}");
+    }
+}
+
+/// A table for each group, under its heading.
+fn tables(rows: &[Row]) -> String {
+    let mut groups: Vec<&str> = rows.iter().map(|row| row.group).collect();
+    groups.dedup();
+    let mut text = String::new();
+    for group in groups {
+        text.push_str(&format!(
+            "\n## [{group}]\n\n| Option, kernel parameter | Value | What it is for |\n|---|---|---|\n"
+        ));
+        for row in rows.iter().filter(|row| row.group == group) {
+            let kernel = row.kernel.map(|name| format!("<br>`{name}`"));
+            let secret = if row.secret { ", kept secret" } else { "" };
+            let default = match row.default.as_str() {
+                "" => String::new(),
+                value => format!("; default `{value}`"),
+            };
+            text.push_str(&format!(
+                "| `{}`{} | {}{secret}{default} | {} |\n",
+                row.name,
+                kernel.unwrap_or_default(),
+                values(row.reader),
+                // What a table's cell ends with.
+                row.purpose.replace('|', "\\|"),
+            ));
+        }
+    }
+    text
+}
+
+/// What a reader of options takes, in a person's words.
+fn values(reader: &str) -> String {
+    let words = |list: &str| {
+        let list = list.replace(['"', '[', ']', '&', ')'], "");
+        let words: Vec<String> = list.split(", ").map(|word| format!("`{word}`")).collect();
+        words.join(" or ")
+    };
+    if let Some(words_of) = reader.strip_prefix("one_of(") {
+        return words(words_of);
+    }
+    if let Some(range) = reader.strip_prefix("number(") {
+        let range = range.trim_end_matches(')').replace('_', "");
+        return match range.split_once("..=") {
+            // MAX is more than anybody means.
+            Some((first, "MAX")) => format!("a number, {first} or more"),
+            Some((first, last)) => format!("a number, {first} to {last}"),
+            None => panic!("no words for the range {range}"),
+        };
+    }
+    match reader {
+        "boolean" => "`true` or `false`",
+        "text" | "trimmed" | "secret" => "text",
+        "path" => "a path",
+        "list" => "words, comma separated",
+        "directories" => "absolute paths, comma separated",
+        "urls" => "URLs, comma separated, or `mdns`",
+        "secret_url" => "a URL",
+        "address" => "an IP address",
+        "addresses" => "IP addresses, comma separated",
+        "seconds" => "seconds, a fraction counts",
+        "tls_version" => "`1.2` or `1.3`",
+        "curve" => "`p256`, `p384` or `p521`",
+        "api_version" => "`1.N`",
+        other => panic!("no words for the reader {other}"),
+    }
+    .to_owned()
 }
 
 /// The page of this command, and those of its sub-commands.

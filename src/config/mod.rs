@@ -10,6 +10,7 @@ mod live;
 mod load;
 mod names;
 mod options;
+mod rows;
 mod secret;
 mod value;
 
@@ -20,5 +21,6 @@ pub use live::Live;
 pub(crate) use load::{Loaded, Sources, load};
 pub(crate) use names::secret_names;
 pub use options::Options;
+pub use rows::{Row, rows};
 pub(crate) use secret::Secret;
 pub(crate) use value::{Curve, TlsVersion};

@@ -50,11 +50,21 @@ impl Entry {
         format!("FARRIER_{}", self.name.replace('-', "_").to_uppercase())
     }
 
+    /// What it is for.
+    pub(super) fn purpose(&self) -> String {
+        let purpose = self.documentation.concat();
+        purpose.trim_start().trim_end_matches('.').to_owned()
+    }
+
+    /// Its default as it could be set; empty where there is none.
+    pub(super) fn default(&self) -> String {
+        (self.show)(&Options::default())
+    }
+
     /// What a person reads of it: what it is for, its default, the kernel's name of it.
     pub(super) fn help(&self) -> String {
-        let help = self.documentation.concat();
-        let mut help = help.trim_start().trim_end_matches('.').to_owned();
-        let default = (self.show)(&Options::default());
+        let mut help = self.purpose();
+        let default = self.default();
         if !default.is_empty() {
             help.push_str(&format!(" [default: {default}]"));
         }
@@ -114,6 +124,10 @@ macro_rules! options {
             },
             show: |options| options.$field.shown(),
         },)+)+];
+
+        /// How the value of each is read, in the words of its reader here; in the order of [`ENTRIES`].
+        /// Beside them, so that the agent goes without: only [`super::rows`] needs it.
+        pub(super) static READERS: &[&str] = &[$($(stringify!($read),)+)+];
 
         #[cfg(test)]
         const UNNAMED: &[&str] = &[$(stringify!($unnamed)),+];

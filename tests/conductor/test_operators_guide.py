@@ -40,8 +40,6 @@ def test_node_is_switched_to_farrier_and_back(lab, folder):
         node.update(**{f'driver_info/deploy_{what}': f'file://{lab.run.boot}/ipa.{end}'
                        for what, end in (('kernel', 'kernel'), ('ramdisk', 'initramfs'))})
         before = node.show()['driver_info']
-        environment, = re.findall(r'^export .*\n', SWITCH.section('One server'), re.M)
-        environment = environment.replace('http://ironic.example:6385', conductor.URL)
         follow(folder, SWITCH.section('A configuration file'))
         follow(folder, SWITCH.section('The files'), here)
         shutil.copy(folder / 'farrier-site.initramfs', lab.run.boot)
@@ -54,10 +52,16 @@ def test_node_is_switched_to_farrier_and_back(lab, folder):
             stored = json.loads((folder / 'server1.json').read_text())
             assert stored['inventory']['interfaces'][0]['mac_address'] == node.server.mac
             assert stored['plugin_data']['pci_devices'], 'the configuration file was read'
-            follow(folder, SWITCH.section('All servers'), before=environment)
+            follow(folder, SWITCH.section('All servers'), before=exports())
             assert not {'deploy_kernel', 'deploy_ramdisk'} & node.show()['driver_info'].keys()
-            follow(folder, SWITCH.section('Back'), here, before=environment)
+            follow(folder, SWITCH.section('Back'), here, before=exports())
         assert node.show()['driver_info'] == before
+
+
+def exports():
+    """What the client is told at the guide's beginning."""
+    environment, = re.findall(r'^export .*\n', SWITCH.section('One server'), re.M)
+    return environment.replace('http://ironic.example:6385', conductor.URL)
 
 
 def test_files_for_bifrost_and_metal3_are_made(tmp_path):
@@ -95,23 +99,24 @@ def test_settings_are_settings_of_ironic(tmp_path):
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-@pytest.mark.parametrize('heading, command', [
-    ('isc-dhcpd', ['dhcpd', '-4', '-t', '-cf']), ('Kea', ['kea-dhcp4', '-t']),
-    ('dnsmasq', ['dnsmasq', '--test', '--conf-file'])])
-def test_dhcp_server_accepts_its_configuration(lab, tmp_path, heading, command):
-    """By its own check, where the interface is there."""
-    text, = re.findall(r'^```\w*\n(.*?)^```', DHCP.section(heading), re.M | re.S)
-    config = tmp_path / 'dhcp.conf'
-    config.write_text(text)
-    *words, last = command
-    words += [f'{last}={config}'] if last == '--conf-file' else [last, config]
-    checked = subprocess.run(['ip', 'netns', 'exec', lab.run.namespace, *words], capture_output=True, text=True,
-                             env={'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'KEA_LOCKFILE_DIR': str(tmp_path)}, timeout=60)
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-    config.write_text(text.replace('192.0.2.250', '192.0.2.999'))
-    refused = subprocess.run(['ip', 'netns', 'exec', lab.run.namespace, *words], capture_output=True,
-                             env={'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'KEA_LOCKFILE_DIR': str(tmp_path)}, timeout=60)
-    assert refused.returncode != 0, 'the check tells nothing'
+@pytest.mark.parametrize('number, command, right, wrong', [
+    (0, ['dhcpd', '-4', '-t', '-cf'], '192.0.2.250', '192.0.2.999'),
+    (1, ['kea-dhcp4', '-t'], '192.0.2.250', '192.0.2.999'),
+    (2, ['dnsmasq', '--test', '-C'], '192.0.2.250', '192.0.2.999'),
+    (4, ['radvd', '--configtest', '-C'], 'AdvDefaultLifetime 600', 'AdvDefaultLifetime long'),
+    (5, ['kea-dhcp6', '-t'], 'fd00:fa:1::1fff', 'fd00:fa:1::xfff'),
+    (6, ['dnsmasq', '--test', '-C'], 'fd00:fa:1::1fff', 'fd00:fa:1::xfff')])
+def test_dhcp_server_accepts_its_configuration(lab, tmp_path, number, command, right, wrong):
+    """By its own check, which sees a fault, where the interface is there."""
+    text = DHCP.blocks(r'\w*')[number]
+    assert right in text
+    config = tmp_path / 'server.conf'
+    environment = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'KEA_LOCKFILE_DIR': str(tmp_path)}
+    for content, accepted in ((text, True), (text.replace(right, wrong), False)):
+        config.write_text(content)
+        checked = subprocess.run(['ip', 'netns', 'exec', lab.run.namespace, *command, config],
+                                 capture_output=True, text=True, env=environment, timeout=60)
+        assert (checked.returncode == 0) == accepted, checked.stdout + checked.stderr
 
 
 def test_console_says_what_the_guide_quotes():
@@ -129,6 +134,20 @@ def test_console_says_what_the_guide_quotes():
 def test_the_release_that_is_named_is_the_one_that_was_run():
     locked, = re.findall(r'^ironic==(\S+)', (paths.ROOT / 'tests' / 'lab' / 'requirements.lock').read_text(), re.M)
     assert f'**Ironic {locked}**' in Guide('operators', 'README.md').text
+
+
+@pytest.mark.full
+def test_image_of_a_web_server_is_deployed(lab, image, folder):
+    """With the guide's commands."""
+    section = Guide('operators', 'image-sources.md').section('A web server')
+    shutil.copy(lab.run.images / image.name, folder)
+    with lab.enrolled('server1', boot='direct', disks=[Disk('virtio', 256)], node={'clean': False}) as node:
+        node.provide()
+        with lab.network.inside():
+            follow(folder, section, {'debian-13.qcow2': image.name, '9f0c…': image.sha512,
+                                     'image_disk_format=qcow2': 'image_disk_format=raw'}, before=exports())
+        node.wait_for('active', 400)
+        node.server.console.wait_for('FARRIER-TEST-OS booted', 120, node.server.console.mark_of_last_start())
 
 
 @pytest.mark.full

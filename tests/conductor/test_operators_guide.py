@@ -119,6 +119,15 @@ def test_dhcp_server_accepts_its_configuration(lab, tmp_path, number, command, r
         assert (checked.returncode == 0) == accepted, checked.stdout + checked.stderr
 
 
+def test_web_server_accepts_its_configuration(lab, tmp_path):
+    text, = NETWORK_BOOT.blocks('nginx')
+    config = tmp_path / 'nginx.conf'
+    config.write_text(f'pid {tmp_path}/nginx.pid;\nevents {{}}\nhttp {{\naccess_log off;\n{text}}}\n')
+    checked = subprocess.run(['ip', 'netns', 'exec', lab.run.namespace, 'nginx', '-t', '-e', tmp_path / 'errors', '-c', config],
+                             capture_output=True, text=True, timeout=60)
+    assert checked.returncode == 0, checked.stderr
+
+
 def test_console_says_what_the_guide_quotes():
     """Each message of the page about trouble is one of the agent's; `…` stands for what varies."""
     section = Guide('operators', 'troubleshooting.md').section('What `trouble` says')

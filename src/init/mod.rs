@@ -27,8 +27,11 @@ mod microcode;
 mod mounts;
 mod network;
 mod network_program;
+mod outlet;
 mod packet_size;
+mod page;
 mod power_button;
+mod repeats;
 mod restart;
 mod shutdown;
 mod ssh_server;
@@ -152,6 +155,7 @@ impl Init {
             env!("CARGO_PKG_VERSION"),
             kernel_release().unwrap_or_default()
         ));
+        console.doing("starting udev");
         for failure in failures {
             console.say(&chain(&failure));
         }
@@ -190,7 +194,7 @@ impl Init {
         let is_known = kernel_parameters::are_kept(&Root::system());
         let mut supervisor = Supervisor::new(console.clone());
         programs(&mut supervisor);
-        add_shell(&mut supervisor, &parameters);
+        add_shell(&console, &mut supervisor, &parameters);
         supervisor.start("udevd");
         supervisor.start("modprobe");
         supervisor.start("shell");
@@ -217,7 +221,10 @@ impl Init {
             self.wait();
             for (pid, ending) in dead_children() {
                 match self.supervisor.ended(pid, ending) {
-                    Some("agent") => tell_next_agent(Path::new(run_files::STATE), ending),
+                    Some("agent") => {
+                        tell_next_agent(Path::new(run_files::STATE), ending);
+                        self.console.agent_ended();
+                    }
                     // It was in the way of a plan that came late.
                     Some("dhcpcd") if self.network.awaits_plan() => {
                         self.supervisor.start("network");
@@ -247,7 +254,7 @@ impl Init {
                         self.let_in(has_support.then_some(Login::Support));
                     }
                     Message::Say(text) => self.console.say(&text),
-                    Message::Fact(..) => {}
+                    Message::Fact(fact, value) => self.console.tell(fact, &value),
                 }
             }
             if self.patience.is_some_and(|until| until <= Instant::now()) {
@@ -336,7 +343,7 @@ impl Init {
         self.network
             .parameters_known(boot_address(&self.console, &parameters));
         self.plan_network();
-        if add_shell(&mut self.supervisor, &parameters) {
+        if add_shell(&self.console, &mut self.supervisor, &parameters) {
             self.supervisor.start("shell");
         }
     }
@@ -489,7 +496,11 @@ fn programs(supervisor: &mut Supervisor) {
 }
 
 /// The debug shell, where a parameter asks for it and there is none yet. Returns whether it was added.
-fn add_shell(supervisor: &mut Supervisor, parameters: &KernelParameters) -> bool {
+fn add_shell(
+    console: &Console,
+    supervisor: &mut Supervisor,
+    parameters: &KernelParameters,
+) -> bool {
     let Some(terminal) = parameters.value_or_word("farrier.shell") else {
         return false;
     };
@@ -501,12 +512,15 @@ fn add_shell(supervisor: &mut Supervisor, parameters: &KernelParameters) -> bool
     } else {
         terminal
     };
+    let terminal = terminal_device(terminal);
+    // It would draw over what somebody types.
+    console.leave(&terminal);
     supervisor.add(
         "shell",
         // setsid -c makes the terminal the controlling one, for job control and Ctrl-C.
         Service::new("/usr/bin/busybox")
             .args(["setsid", "-c", "/usr/bin/busybox", "sh", "-l"])
-            .on_terminal(Path::new("/dev").join(terminal_device(terminal))),
+            .on_terminal(Path::new("/dev").join(terminal)),
         Rule::Always,
         Output::Consoles,
     );

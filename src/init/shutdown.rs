@@ -24,9 +24,11 @@ const OTHERS: Duration = Duration::from_secs(2);
 /// reboot that a step asked for.
 pub(super) fn power_off(console: &Console, supervisor: &Supervisor, signal: Signal) -> ! {
     console.say(&format!("{signal}: switching off"));
+    console.doing("switching off");
     if let Some(agent) = supervisor.pid("agent") {
         terminate(agent);
         wait(AGENT, || !Path::new(&format!("/proc/{agent}")).exists());
+        console.agent_ended();
     }
     signal_everyone(Signal::SIGTERM);
     wait(OTHERS, nobody_left);

@@ -168,6 +168,7 @@ impl Program {
         }
         match self.service.start() {
             Ok(Started { pid, output }) => {
+                self.doing(console, "starting the agent");
                 self.state = State::Running {
                     pid,
                     since: Instant::now(),
@@ -178,15 +179,30 @@ impl Program {
             }
             Err(error) => {
                 let pause = self.back_off.after(Duration::ZERO);
-                console.say(&format!(
-                    "{} could not be started ({error}); next try in {} s",
-                    self.name,
-                    pause.as_secs()
-                ));
+                self.say(
+                    console,
+                    &format!(
+                        "{} could not be started ({error}); next try in {} s",
+                        self.name,
+                        pause.as_secs()
+                    ),
+                );
                 self.state = State::Pausing {
                     until: Instant::now() + pause,
                 };
             }
+        }
+    }
+
+    /// Say what becomes of it; of the agent on the page, too, where it has nothing more to say for itself.
+    fn say(&self, console: &Console, text: &str) {
+        console.say(text);
+        self.doing(console, text);
+    }
+
+    fn doing(&self, console: &Console, text: &str) {
+        if self.name == "agent" {
+            console.doing(text);
         }
     }
 
@@ -207,10 +223,13 @@ impl Program {
         self.state = State::Off;
         if let Some(marker) = self.rule.marker() {
             self.over(marker);
-            console.say(&format!(
-                "{} ended with {ending} and is not started again: {marker} is there",
-                self.name
-            ));
+            self.say(
+                console,
+                &format!(
+                    "{} ended with {ending} and is not started again: {marker} is there",
+                    self.name
+                ),
+            );
             return;
         }
         match self.rule {
@@ -231,11 +250,14 @@ impl Program {
                         run.as_secs()
                     ),
                 };
-                console.say(&format!(
-                    "{} ended with {ending}; starting it again in {} s{again}",
-                    self.name,
-                    pause.as_secs()
-                ));
+                self.say(
+                    console,
+                    &format!(
+                        "{} ended with {ending}; starting it again in {} s{again}",
+                        self.name,
+                        pause.as_secs()
+                    ),
+                );
                 self.state = State::Pausing {
                     until: Instant::now() + pause,
                 };
@@ -261,7 +283,7 @@ impl Rule {
 fn collect(
     name: &'static str,
     output: Output,
-    mut pipe: impl std::io::Read + Send + 'static,
+    pipe: impl std::io::Read + Send + 'static,
     console: Console,
 ) {
     let collector = move || match output {
@@ -269,12 +291,7 @@ fn collect(
             Ok(mut log) => log.collect(pipe),
             Err(error) => console.say(&format!("No log of {name} is kept: {error}")),
         },
-        Output::Consoles => {
-            let mut chunk = [0; 4096];
-            while let Ok(length @ 1..) = pipe.read(&mut chunk) {
-                console.write(&chunk[..length]);
-            }
-        }
+        Output::Consoles => console.copy(pipe),
     };
     // Without the thread the pipe closes and the program loses its output, not its life: SIGPIPE
     // aside, which std ignores for us and services handle.

@@ -71,7 +71,8 @@ impl Addresses {
         })
     }
 
-    fn each(&self, interface: &str) -> impl Iterator<Item = &IpAddr> {
+    /// All addresses of an interface.
+    pub(crate) fn each(&self, interface: &str) -> impl Iterator<Item = &IpAddr> {
         self.0.get(interface).into_iter().flatten()
     }
 }

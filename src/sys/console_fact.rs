@@ -55,7 +55,7 @@ impl ConsoleFact {
     ];
 
     /// Its name in a message.
-    const fn key(self) -> &'static str {
+    pub(crate) const fn key(self) -> &'static str {
         match self {
             Self::Doing => "doing",
             Self::Progress => "progress",

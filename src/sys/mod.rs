@@ -62,4 +62,5 @@ pub(crate) mod swap;
 #[cfg(test)]
 pub(crate) mod test_program;
 pub(crate) mod text_encoding;
+pub(crate) mod virtual_terminal;
 pub(crate) mod witness;

@@ -89,8 +89,8 @@ impl Screen {
             bytes.push_str(&format!("\x1b[{}A", self.last.len()));
         }
         for row in &rows {
-            bytes.push_str(row);
-            bytes.push_str("\x1b[K\r\n");
+            // Erased first, as in the page.
+            bytes.push_str(&format!("\x1b[K{row}\r\n"));
         }
         if is_in_place {
             // It may have become shorter.

@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "ioctl")]
 
 use std::collections::BTreeMap;
+use std::ffi::c_char;
 use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -303,7 +304,7 @@ fn ethtool_buffer<T>(socket: &OwnedFd, interface: &str, request: &mut [T]) -> io
         return Err(io::ErrorKind::InvalidInput.into());
     }
     for (to, from) in ifreq.ifr_name.iter_mut().zip(name) {
-        *to = from.cast_signed();
+        *to = c_char::from_ne_bytes([*from]);
     }
     ifreq.ifr_ifru.ifru_data = request.as_mut_ptr().cast();
     // SAFETY: the socket is open; ifreq is NUL-terminated and points to a request of the layout and

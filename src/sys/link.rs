@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "ioctl")]
 
+use std::ffi::c_char;
 use std::io;
 use std::mem;
 use std::os::fd::AsRawFd;
@@ -56,7 +57,7 @@ fn request(name: &str) -> io::Result<libc::ifreq> {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
     }
     for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
-        *to = from.cast_signed();
+        *to = c_char::from_ne_bytes([from]);
     }
     Ok(request)
 }

@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "interface flags are set by ioctl")]
 
+use std::ffi::c_char;
 use std::io;
 use std::os::fd::AsRawFd;
 
@@ -38,7 +39,7 @@ pub(crate) fn bring_up() -> io::Result<()> {
     // SAFETY: ifreq is a C struct of integers, arrays and a union of such; all zeros is valid.
     let mut flags_of: libc::ifreq = unsafe { std::mem::zeroed() };
     for (byte, name) in flags_of.ifr_name.iter_mut().zip(b"lo") {
-        *byte = name.cast_signed();
+        *byte = c_char::from_ne_bytes([*name]);
     }
     // SAFETY: the socket is open and the request is a valid ifreq with a terminated name.
     unsafe { request::interface_flags(socket.as_raw_fd(), &raw mut flags_of) }?;

@@ -17,7 +17,7 @@ MDBOOK_FOLDER := $(CURDIR)/build/mdbook-$(MDBOOK_VERSION)
 MDBOOK := $(MDBOOK_FOLDER)/bin/mdbook
 
 .DEFAULT_GOAL := help
-.PHONY: help build ramdisk guide plugin-initrd demo test unit lab lab-full check bench compare servers fuzz fuzz-build fuzz-beside findings fresh docs clean tools FORCE
+.PHONY: help build ramdisk iso esp guide plugin-initrd demo test unit lab lab-full check bench compare servers fuzz fuzz-build fuzz-beside findings fresh docs clean tools FORCE
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,12 @@ build/farrier-plugin-host: FORCE | tools
 
 ramdisk: build ## Kernel and ramdisk: build/ramdisk/vmlinuz, initrd.img; KERNEL=backports: the newest kernel; or SUITE=bookworm: Debian 12
 	@SUITE="$(SUITE)" KERNEL="$(KERNEL)" image/build
+
+iso: ramdisk ## One image for disc, stick and virtual media, BIOS, UEFI and Secure Boot: PARAMETERS="ipa-api-url=…"
+	@PARAMETERS='$(subst ','\'',$(PARAMETERS))' image/iso
+
+esp: ramdisk ## The EFI system partition of which Ironic builds such images itself
+	@image/iso esp
 
 plugin-initrd: ## A plugin to boot behind the ramdisk: PLUGIN=program, .so or folder, NAME=… FILES=… PACKAGES=…
 	@FILES="$(FILES)" PACKAGES="$(PACKAGES)" SUITE="$(SUITE)" image/plugin-initrd "$(PLUGIN)" $(NAME)
@@ -76,6 +82,7 @@ lab: ramdisk ## What the lab needs: packages, conductor, images
 	@tests/lab/install
 	@tests/lab/images/build-test-image
 	@tests/lab/images/build-partition-image
+	@image/iso esp
 
 # The unit tests wait more than they compute, and the last step of compiling the agent has one
 # thread; so all that is built and the unit tests go side by side, and so do three labs, of which each

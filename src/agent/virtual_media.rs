@@ -76,7 +76,7 @@ pub(crate) struct Prepared {
     /// What was done.
     pub notes: Vec<String>,
     /// What failed. Without its media the agent may still work, and its log can tell.
-    pub failure: Option<VirtualMediaError>,
+    pub failures: Vec<VirtualMediaError>,
 }
 
 /// The parameters of this boot. Where the kernel says that the machine was booted from virtual
@@ -84,7 +84,8 @@ pub(crate) struct Prepared {
 /// among them PID 1, which is told; and the medium's configuration files are copied to where they
 /// are read. An agent that is started again takes what was kept, with the medium or without.
 ///
-/// A medium that does not appear in time is done without. Blocks.
+/// A medium that does not appear in time is done without, and so is what cannot be read of one: management
+/// controllers eject media once the kernel runs, or in the middle of a file. Blocks.
 pub(crate) fn prepare(root: &Path) -> (KernelParameters, Prepared) {
     let tree = Root::at(root);
     let mut parameters = kernel_parameters::all(&tree);
@@ -114,10 +115,10 @@ fn prepare_from_media(
     prepared: &mut Prepared,
 ) {
     let mut found = String::new();
-    let result = read_media(root, parameters, &mut found, &mut prepared.notes);
+    prepared.failures = read_media(root, parameters, &mut found, &mut prepared.notes);
     parameters.merge(KernelParameters::parse(&found));
     // After a failure the next agent tries again.
-    if result.is_ok()
+    if prepared.failures.is_empty()
         && let Err(error) = kernel_parameters::keep(tree, &found)
     {
         prepared.notes.push(format!(
@@ -125,23 +126,21 @@ fn prepare_from_media(
             chain(&error)
         ));
     }
-    prepared.failure = result.err();
 }
 
-/// Look at the media: the parameters of one, the configuration of the other.
+/// Look at the media: the parameters of one, the configuration of the other. What one of them does not give
+/// takes nothing away of the other. Returns what failed.
 fn read_media(
     root: &Path,
     parameters: &KernelParameters,
     found: &mut String,
     notes: &mut Vec<String>,
-) -> Result<(), VirtualMediaError> {
+) -> Vec<VirtualMediaError> {
+    let mut failures = Vec::new();
     let media = wait_for_media(root, parameters, notes);
-    let parameter_medium = media
-        .iter()
-        .find(|medium| medium.is_labelled(&[FLOPPY]))
-        .or_else(|| media.iter().find(|medium| medium.is_virtual_by_model));
-    if let Some(medium) = parameter_medium {
-        *found = read_parameters(medium, notes)?;
+    match take_parameters(&media, notes) {
+        Ok(text) => *found = text,
+        Err(error) => failures.push(error),
     }
     let boot_images: Vec<&Medium> = media
         .iter()
@@ -152,16 +151,57 @@ fn read_media(
     }
     let mut has_network_data = false;
     for (number, medium) in boot_images.into_iter().enumerate() {
-        let mounted = mount(medium)?;
+        let mounted = match mount(medium) {
+            Ok(mounted) => mounted,
+            Err(error) => {
+                failures.push(error);
+                continue;
+            }
+        };
         // The network first: without it nobody hears of what fails after it.
         if !has_network_data {
-            has_network_data = take_network_data(medium, mounted.path(), root, notes)?;
+            match take_network_data(medium, mounted.path(), root, notes) {
+                Ok(has) => has_network_data = has,
+                Err(error) => failures.push(error),
+            }
         }
-        if number == 0 {
-            copy_configuration(medium, mounted.path(), root, notes)?;
+        if number == 0
+            && let Err(error) = copy_configuration(medium, mounted.path(), root, notes)
+        {
+            failures.push(error);
         }
     }
-    Ok(())
+    failures
+}
+
+/// The parameters of the stick by its label, else of the first device that a controller calls virtual media; empty
+/// where there is neither. By its name that can be the disc as well, which has no such file.
+fn take_parameters(media: &[Medium], notes: &mut Vec<String>) -> Result<String, VirtualMediaError> {
+    if let Some(stick) = media.iter().find(|medium| medium.is_labelled(&[FLOPPY])) {
+        return read_parameters(stick, notes);
+    }
+    let Some(medium) = media.iter().find(|medium| medium.is_virtual_by_model) else {
+        return Ok(String::new());
+    };
+    none_without_file(read_parameters(medium, notes), notes)
+}
+
+fn none_without_file(
+    result: Result<String, VirtualMediaError>,
+    notes: &mut Vec<String>,
+) -> Result<String, VirtualMediaError> {
+    match result {
+        Err(VirtualMediaError::Parameters { device, source })
+            if source.kind() == io::ErrorKind::NotFound =>
+        {
+            notes.push(format!(
+                "the virtual medium {} has no parameters.txt",
+                device.display()
+            ));
+            Ok(String::new())
+        }
+        result => result,
+    }
 }
 
 /// A device that can be virtual media.
@@ -201,14 +241,26 @@ fn wait_for_media(
         }
         let since_settled = settled.map(|settled: Instant| settled.elapsed());
         if is_late(started.elapsed(), since_settled, parameters_known) {
-            notes.push(format!(
-                "booted from virtual media, but only {} of them with a label have appeared",
-                media.iter().filter(|medium| medium.label.is_some()).count()
-            ));
+            notes.push(missing(config, floppy, parameters_known));
             return media;
         }
         thread::sleep(POLL);
     }
+}
+
+/// What is said when no more media are waited for.
+fn missing(config: bool, floppy: bool, parameters_known: bool) -> String {
+    let missing = match (config, floppy || parameters_known) {
+        (true, _) => "no stick with the conductor's parameters",
+        (false, true) => "no image of the conductor's with configuration files",
+        (false, false) => "neither a stick nor an image of the conductor's",
+    };
+    let rest = if floppy {
+        "the parameters are the kernel's and those of the stick"
+    } else {
+        "the parameters are the kernel's alone"
+    };
+    format!("booted from virtual media, but {missing} has appeared; {rest}")
 }
 
 /// Whether media are waited for no longer, so long after the agent has started and udev has settled.
@@ -405,14 +457,25 @@ fn copy_files(from: &Path, to: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Erro
         let path = entry.path();
         if path.is_file() {
             let copy = to.join(entry.file_name());
-            // There are configuration files with secrets in them, and FAT has no modes.
-            fs::copy(&path, &copy)
-                .and_then(|_| fs::set_permissions(&copy, Permissions::from_mode(0o600)))
-                .map_err(|error| (path.clone(), error))?;
+            copy_whole(&path, &copy).map_err(|error| (path.clone(), error))?;
             copied.push(copy);
         }
     }
     Ok(copied)
+}
+
+/// Half a file of a medium that was ejected meanwhile would be wrong configuration, or half a CA. Under a name
+/// that no reader of these directories takes, until it is whole; and there are secrets in some, while FAT has no modes.
+fn copy_whole(from: &Path, to: &Path) -> io::Result<()> {
+    let mut name = to.as_os_str().to_owned();
+    name.push(".partial");
+    let partial = PathBuf::from(name);
+    fs::copy(from, &partial)
+        .and_then(|_| fs::set_permissions(&partial, Permissions::from_mode(0o600)))
+        .and_then(|()| fs::rename(&partial, to))
+        .inspect_err(|_| {
+            let _ = fs::remove_file(&partial);
+        })
 }
 
 fn mount(medium: &Medium) -> Result<Mounted, VirtualMediaError> {

@@ -67,7 +67,7 @@ pub(super) fn main(flags: Flags) -> ExitCode {
 fn load(root: &Path, flags: Flags) -> Result<(Loaded, Vec<String>), ExitCode> {
     let (parameters, prepared) = agent::prepare_virtual_media(root);
     let mut notes = prepared.notes;
-    if let Some(error) = prepared.failure {
+    for error in prepared.failures {
         complain(&error);
         notes.push(farrier_plugin::chain(&error));
     }

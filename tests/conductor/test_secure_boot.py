@@ -3,15 +3,14 @@
 import pytest
 
 from conductor.expectations import config_drive, expect_partition_system
-from lab import Disk, paths
-from lab.signed_loaders import signed_esp
+from lab import Disk, boot_esp
 
 
 @pytest.fixture
 def node(lab):
-    """It starts the ramdisk from the ISO that the conductor builds, by Debian's shim, GRUB and
-    kernel."""
-    esp = signed_esp(paths.PARTITION_IMAGE, lab.run.tmp)
+    """It starts the ramdisk from the ISO that the conductor builds of kernel, ramdisk and the EFI system partition that
+    `make esp` makes: by Debian's shim, GRUB and kernel."""
+    esp = boot_esp(lab.run.tmp / 'esp')
     with lab.enrolled('secure-boot', firmware='uefi', boot='vmedia', secure_boot=True,
                       disks=[Disk('virtio', 3072)], node={'clean': False, 'bootloader': esp}) as node:
         node.provide()

@@ -1,6 +1,7 @@
 """The lab: a real Ironic conductor, a virtual BMC and QEMU servers in one network namespace."""
 
 from lab.agent import Agent
+from lab.boot_media import boot_esp, boot_iso
 from lab.cutter import Cutter
 from lab.disk import Disk
 from lab.hand import Hand
@@ -19,4 +20,4 @@ from lab.virtual_media import VirtualMedia
 
 __all__ = ['Agent', 'Cutter', 'Disk', 'Hand', 'Image', 'Isolated', 'Lab', 'Node', 'Port',
            'ProvisionError', 'Receiver', 'Server', 'Swift', 'Switch', 'Terminal', 'TimeServer', 'Trunk',
-           'VirtualMedia']
+           'VirtualMedia', 'boot_esp', 'boot_iso']

@@ -85,13 +85,15 @@ class Lab:
         self.servers.append(server)
         return server
 
-    def enrol(self, server, *, kernel=None, ramdisk=None, bootloader=None, **options):
+    def enrol(self, server, *, kernel=None, ramdisk=None, bootloader=None, iso=None, **options):
         """Makes a server known to the conductor; see `Node.enrol`. Returns it manageable."""
         kernel = self._boot_file(kernel or self.kernel)
         ramdisk = self._boot_file(ramdisk or self.ramdisk)
         if bootloader:
             bootloader = self._boot_file(bootloader)
-        node = Node.enrol(self.api, server, bmc.URL, kernel, ramdisk, bootloader=bootloader, **options)
+        if iso:
+            iso = self._boot_file(iso)
+        node = Node.enrol(self.api, server, bmc.URL, kernel, ramdisk, bootloader=bootloader, iso=iso, **options)
         node.manage()
         return node
 

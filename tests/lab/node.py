@@ -30,13 +30,14 @@ class Node:
 
     @classmethod
     def enrol(cls, api, server, bmc_url, kernel, ramdisk, *, clean=True, fast_track=False,
-              root_device=None, bootloader=None, raid=False):
+              root_device=None, bootloader=None, iso=None, raid=False):
         """Creates node and ports.
 
         `clean` switches automated cleaning, `fast_track` keeps the agent up between actions,
         `root_device` are the root device hints (by default the first disk's serial number, since
         the lab's disks are below the 4 GiB that the default rule wants), `bootloader` an EFI system
-        partition for the ISO of virtual media, other than the conductor's, `raid` gives it the RAID interface
+        partition for the ISO of virtual media, other than the conductor's, `iso` an ISO that is booted as it is, with
+        what the conductor has to tell on a stick beside it (`config_via_removable`), `raid` gives it the RAID interface
         whose steps the agent runs.
         """
         if root_device is None:
@@ -48,6 +49,9 @@ class Node:
             'redfish_system_id': f'/redfish/v1/Systems/{server.uuid}',
             'deploy_kernel': f'file://{kernel}', 'deploy_ramdisk': f'file://{ramdisk}',
             'rescue_kernel': f'file://{kernel}', 'rescue_ramdisk': f'file://{ramdisk}'}
+        if iso:
+            driver_info = {name: value for name, value in driver_info.items() if name.startswith('redfish')}
+            driver_info |= {'deploy_iso': f'file://{iso}', 'config_via_removable': True}
         if fast_track:
             driver_info['fast_track'] = True
         if bootloader:

@@ -74,6 +74,52 @@ fn regular_files_are_copied_and_missing_directories_are_none() {
 }
 
 #[test]
+fn of_a_file_that_cannot_be_read_to_its_end_nothing_is_left() {
+    let medium = tempfile::tempdir().unwrap();
+    let root = tempfile::tempdir().unwrap();
+    // A regular file whose first byte cannot be read: no process has memory there.
+    symlink("/proc/self/mem", medium.path().join("ironic.crt")).unwrap();
+    let to = root.path().join("etc");
+    let (path, error) = copy_files(medium.path(), &to).unwrap_err();
+    assert_eq!(path, medium.path().join("ironic.crt"));
+    assert_eq!(error.raw_os_error(), Some(libc::EIO), "{error}");
+    assert_eq!(fs::read_dir(&to).unwrap().count(), 0);
+}
+
+#[test]
+fn a_disc_that_is_virtual_media_by_its_drive_alone_needs_no_parameters() {
+    let error = |kind: io::ErrorKind| VirtualMediaError::Parameters {
+        device: "/dev/sr0".into(),
+        source: kind.into(),
+    };
+    let mut notes = Vec::new();
+    let none = none_without_file(Err(error(io::ErrorKind::NotFound)), &mut notes);
+    assert_eq!(none.unwrap(), "");
+    assert!(notes[0].contains("/dev/sr0"), "{notes:?}");
+    let ejected = none_without_file(Err(error(io::ErrorKind::Other)), &mut notes);
+    ejected.unwrap_err();
+}
+
+#[test]
+fn what_has_not_appeared_is_said_and_where_the_parameters_are_from() {
+    let kernel = "the parameters are the kernel's alone";
+    for (config, floppy, known, expected) in [
+        (false, false, true, ["no image of", kernel]),
+        (false, false, false, ["neither a stick nor", kernel]),
+        (true, false, false, ["no stick", kernel]),
+        (
+            false,
+            true,
+            false,
+            ["no image of", "and those of the stick"],
+        ),
+    ] {
+        let said = missing(config, floppy, known);
+        assert!(expected.iter().all(|part| said.contains(part)), "{said}");
+    }
+}
+
+#[test]
 fn the_latest_network_data_are_kept_for_root_alone_and_not_all_of_a_long_file() {
     let medium = tempfile::tempdir().unwrap();
     let root = tempfile::tempdir().unwrap();
@@ -155,7 +201,7 @@ fn other_boots_are_left_alone() {
     )
     .unwrap();
     let (parameters, prepared) = prepare(root.path());
-    assert!(prepared.notes.is_empty() && prepared.failure.is_none());
+    assert!(prepared.notes.is_empty() && prepared.failures.is_empty());
     assert_eq!(parameters.value("ipa-api-url"), Some("http://h"));
     assert!(!root.path().join("run").exists());
 }

@@ -28,6 +28,6 @@ pub(crate) mod tls_hint;
 mod tls_tests;
 mod tls_verifier;
 pub(crate) mod vlans;
-mod x509;
+pub(crate) mod x509;
 
 pub(crate) use error::NetError;

@@ -12,7 +12,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::tls;
-use super::x509::Unfit;
+use super::x509::{Bound, OutOfDates, Unfit};
 use crate::config::{Options, TlsVersion};
 
 /// Key exchange groups that are offered.
@@ -55,6 +55,33 @@ pub(crate) fn tls_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rust
         };
     }
     None
+}
+
+/// When the certificate is valid that is the cause of this error, and what the clock says; `None` where
+/// the error is of another kind.
+pub(crate) fn out_of_dates(error: &(dyn Error + 'static)) -> Option<OutOfDates> {
+    match tls_error(error)? {
+        rustls::Error::InvalidCertificate(error) => dates_of(error),
+        _ => None,
+    }
+}
+
+fn dates_of(error: &CertificateError) -> Option<OutOfDates> {
+    let (bound, now) = match error {
+        CertificateError::ExpiredContext { time, not_after } => {
+            (Bound::Until(not_after.as_secs()), time)
+        }
+        CertificateError::NotValidYetContext { time, not_before } => {
+            (Bound::From(not_before.as_secs()), time)
+        }
+        CertificateError::Other(other) => match other.0.downcast_ref::<Unfit>()? {
+            Unfit::Dates { dates, .. } => return Some(*dates),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let now = now.as_secs();
+    Some(OutOfDates { bound, now })
 }
 
 impl Hints {
@@ -159,6 +186,12 @@ impl Offer {
 /// What is to be changed about a certificate.
 fn certificate(error: &CertificateError) -> Option<String> {
     let hint = match error {
+        CertificateError::ExpiredContext { .. } | CertificateError::NotValidYetContext { .. } => {
+            let dates = dates_of(error)?;
+            return Some(format!(
+                "a certificate of the server's is {dates}: renew the certificate, or set the clock"
+            ));
+        }
         CertificateError::UnsupportedSignatureAlgorithmContext { .. }
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
             "a certificate of the server's is signed by an algorithm that is not accepted (SHA-1, \

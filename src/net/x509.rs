@@ -4,7 +4,7 @@
 //! at key usage, nor at any of it in a trust anchor.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 use x509_parser::certificate::X509Certificate;
@@ -15,7 +15,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::X509Version;
 
-use crate::sys::clock::RELEASED;
+use crate::sys::clock::{self, RELEASED};
 
 /// Least bits of an RSA key. OpenSSL's default in distributions is the same.
 pub(super) const LEAST_RSA_BITS: usize = 2048;
@@ -41,21 +41,60 @@ pub(super) struct Facts {
     rsa_bits: Option<usize>,
 }
 
+/// A certificate is valid at another time than the clock says that it is. Shows as `valid until
+/// 2024-12-31 23:59:59 UTC, and this machine's clock says 2026-11-30 01:34:08 UTC`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct OutOfDates {
+    /// When it is valid.
+    pub bound: Bound,
+    /// The clock, in seconds since 1970.
+    pub now: u64,
+}
+
+/// The end of a certificate's time that the clock is beyond, in seconds since 1970.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Bound {
+    /// It is not valid yet.
+    From(u64),
+    /// It has expired.
+    Until(u64),
+}
+
+impl fmt::Display for OutOfDates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (word, bound) = match self.bound {
+            Bound::From(bound) => ("from", bound),
+            Bound::Until(bound) => ("until", bound),
+        };
+        let (bound, now) = (date(bound), date(self.now));
+        write!(
+            f,
+            "valid {word} {bound}, and this machine's clock says {now}"
+        )
+    }
+}
+
+/// `2026-11-30 01:34:08 UTC`.
+fn date(seconds: u64) -> String {
+    // Certificates end in 9999; what is beyond the clock's range is shown as its end.
+    let time = UNIX_EPOCH.checked_add(Duration::from_secs(seconds.min(253_402_300_799)));
+    let text = clock::utc_text(time.unwrap_or(UNIX_EPOCH));
+    format!(
+        "{} UTC",
+        text.get(..19).unwrap_or_default().replace('T', " ")
+    )
+}
+
 /// Why a certificate cannot be used for what it stands for.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(super) enum Unfit {
     /// It is valid at another time.
-    #[error(
-        "{whose} is valid {when}; this machine's clock says {now} (seconds since 1970): renew the \
-         certificate, or set the clock"
-    )]
+    #[error("{whose} is {0}: renew the certificate, or set the clock", .dates)]
     Dates {
         /// Which certificate.
         whose: Whose,
-        /// From or until when.
-        when: String,
-        /// The clock.
-        now: u64,
+        /// When it is, and when now is.
+        dates: OutOfDates,
     },
     /// It may not issue others.
     #[error("{0} is not allowed to issue certificates (CA:TRUE, and keyCertSign in a key usage)")]
@@ -212,14 +251,15 @@ impl Facts {
     pub(super) fn check_dates(&self, whose: Whose, now: UnixTime) -> Result<(), Unfit> {
         let now = now.as_secs();
         let seconds = i64::try_from(now).unwrap_or(i64::MAX);
-        let when = if seconds < self.not_before {
-            format!("from {} on", self.not_before)
+        let bound = if seconds < self.not_before {
+            Bound::From(self.first_second())
         } else if seconds > self.not_after {
-            format!("until {}", self.not_after)
+            Bound::Until(u64::try_from(self.not_after).unwrap_or(0))
         } else {
             return Ok(());
         };
-        Err(Unfit::Dates { whose, when, now })
+        let dates = OutOfDates { bound, now };
+        Err(Unfit::Dates { whose, dates })
     }
 
     /// Whether a server may have it.

@@ -44,14 +44,18 @@ pub(super) fn wait_for_root_disk(
     // On a thread of its own, because a look can hang in the kernel on a dying disk. It is left
     // behind then; it only reads.
     let (sender, receiver) = mpsc::channel();
+    let known = dispatcher;
     let dispatcher = Arc::clone(dispatcher);
     let node = node.cloned();
     thread::spawn(move || {
         let mut seen = Vec::new();
         let find = || {
-            let found = dispatcher.first(Method::GetOsInstallDevice, |manager| {
-                manager.os_install_device(node.as_ref(), false)
-            });
+            // Told once below: each look finds the same.
+            let found = dispatcher.first_expecting(
+                ErrorKind::DeviceNotFound,
+                Method::GetOsInstallDevice,
+                |manager| manager.os_install_device(node.as_ref(), false),
+            );
             if node.is_some() || found.is_ok() {
                 return found;
             }
@@ -60,20 +64,34 @@ pub(super) fn wait_for_root_disk(
             })?;
             unchanged(&mut seen, listed).map_or(found, Ok)
         };
+        let tell = |missing: &ManagerError| {
+            let error = missing.chain();
+            warn!(error, "no root disk yet; it is waited for");
+            dispatcher.set_missing_disk(Some(error));
+        };
         let waited = dispatcher.others(own, Method::WaitForDisks, |manager| {
             manager.wait_for_disks(node.as_ref())
         });
         // Nobody listens any more when the limit has passed.
         let _ = sender.send(match waited {
             Ok(Some(())) => Ok(None),
-            Ok(None) => look(&pace, find).map(Some),
+            Ok(None) => Ok(Some(look(&pace, find, tell))),
             Err(error) => Err(error),
         });
     });
     match receiver.recv_timeout(LIMIT) {
         Ok(Ok(None)) => info!("a hardware manager has waited for the disks"),
-        Ok(Ok(Some(disk))) => info!(device = disk.name, "the root disk is there"),
-        Ok(Err(error)) => warn!(error = error.chain(), "no root disk yet"),
+        Ok(Ok(Some((Ok(disk), _)))) => {
+            known.set_missing_disk(None);
+            info!(device = disk.name, "the root disk is there");
+        }
+        // What it says was told at the first look.
+        Ok(Ok(Some((Err(error), looks)))) if error.kind() == ErrorKind::DeviceNotFound => {
+            warn!(looks, "no root disk has come");
+        }
+        Ok(Ok(Some((Err(error), _))) | Err(error)) => {
+            warn!(error = error.chain(), "no root disk yet");
+        }
         Err(_) => warn!(
             seconds = LIMIT.as_secs(),
             "the search for the root disk has not ended and is left behind"
@@ -87,16 +105,27 @@ struct Pace {
     deadline: Instant,
 }
 
+/// What came of it, and of how many looks; the first that finds nothing is told, and each that finds nothing for
+/// another reason than the one before.
 fn look(
     pace: &Pace,
     mut find: impl FnMut() -> Result<BlockDevice, ManagerError>,
-) -> Result<BlockDevice, ManagerError> {
+    tell: impl Fn(&ManagerError),
+) -> (Result<BlockDevice, ManagerError>, u32) {
     let mut attempt = 1;
+    let mut told = None;
     loop {
         let found = find();
-        let missing = matches!(&found, Err(error) if error.kind() == ErrorKind::DeviceNotFound);
-        if !missing || attempt >= pace.attempts || Instant::now() + pace.delay >= pace.deadline {
-            return found;
+        let missing = match &found {
+            Err(error) if error.kind() == ErrorKind::DeviceNotFound => error,
+            _ => return (found, attempt),
+        };
+        if told.as_ref() != Some(&missing.chain()) {
+            tell(missing);
+            told = Some(missing.chain());
+        }
+        if attempt >= pace.attempts || Instant::now() + pace.delay >= pace.deadline {
+            return (found, attempt);
         }
         attempt += 1;
         thread::sleep(pace.delay);
@@ -137,7 +166,7 @@ mod tests {
     #[test]
     fn a_late_disk_is_found() {
         let looks = Cell::new(0);
-        let found = look(&pace(5), || {
+        let find = || {
             looks.set(looks.get() + 1);
             if looks.get() < 3 {
                 return Err(missing());
@@ -146,9 +175,10 @@ mod tests {
                 name: "/dev/sda".to_owned(),
                 ..BlockDevice::default()
             })
-        });
+        };
+        let (found, counted) = look(&pace(5), find, |_| {});
         assert_eq!(found.unwrap().name, "/dev/sda");
-        assert_eq!(looks.get(), 3);
+        assert_eq!((looks.get(), counted), (3, 3));
     }
 
     #[test]
@@ -171,21 +201,44 @@ mod tests {
     #[test]
     fn the_number_of_looks_is_kept() {
         let looks = Cell::new(0);
-        let found = look(&pace(4), || {
+        let find = || {
             looks.set(looks.get() + 1);
             Err(missing())
-        });
+        };
+        let (found, counted) = look(&pace(4), find, |_| {});
         assert_eq!(found.unwrap_err().kind(), ErrorKind::DeviceNotFound);
-        assert_eq!(looks.get(), 4);
+        assert_eq!((looks.get(), counted), (4, 4));
+    }
+
+    #[test]
+    fn what_is_missing_is_told_once_until_it_is_something_else() {
+        let looks = Cell::new(0);
+        let told = std::cell::RefCell::new(Vec::new());
+        let find = || {
+            looks.set(looks.get() + 1);
+            let found = if looks.get() < 6 {
+                "no disk"
+            } else {
+                "a small disk"
+            };
+            Err(ManagerError::new(ErrorKind::DeviceNotFound, found))
+        };
+        let tell = |error: &ManagerError| told.borrow_mut().push((looks.get(), error.chain()));
+        let _ = look(&pace(10), find, tell);
+        let told = told.into_inner();
+        let at: Vec<u32> = told.iter().map(|(look, _)| *look).collect();
+        assert_eq!(at, [1, 6]);
+        assert!(told[1].1.contains("a small disk"), "{told:?}");
     }
 
     #[test]
     fn another_error_is_not_waited_for() {
         let looks = Cell::new(0);
-        let found = look(&pace(4), || {
+        let find = || {
             looks.set(looks.get() + 1);
             Err(ManagerError::new(ErrorKind::BlockDevice, "wrong hints"))
-        });
+        };
+        let (found, _) = look(&pace(4), find, |_| {});
         assert_eq!(found.unwrap_err().kind(), ErrorKind::BlockDevice);
         assert_eq!(looks.get(), 1);
     }
@@ -209,7 +262,7 @@ mod tests {
         let recording = Recording::of("software-raid");
         let (dispatcher, node) = generic(&recording, properties);
         let looks = Cell::new(0);
-        let found = look(&pace(attempts), || {
+        let find = || {
             looks.set(looks.get() + 1);
             if looks.get() == 3 {
                 recording.add("/sys/block/sdd/dev = 8:48\n/sys/block/sdd/size = 2097152");
@@ -217,7 +270,8 @@ mod tests {
             dispatcher.first("get_os_install_device", |manager| {
                 manager.os_install_device(Some(&node), false)
             })
-        });
+        };
+        let (found, _) = look(&pace(attempts), find, |_| {});
         let found = found.map(|disk| disk.name).map_err(|error| error.kind());
         (found, looks.get())
     }
@@ -263,7 +317,7 @@ mod tests {
             delay: Duration::from_millis(20),
             deadline: started + Duration::from_millis(100),
         };
-        assert!(look(&pace, || Err(missing())).is_err());
+        assert!(look(&pace, || Err(missing()), |_| {}).0.is_err());
         assert!(started.elapsed() < Duration::from_secs(60));
     }
 }

@@ -23,6 +23,7 @@ pub(super) struct Ranked {
 pub(super) struct Dispatcher {
     order: OnceLock<Vec<Ranked>>,
     hidden: Mutex<BTreeSet<String>>,
+    missing_disk: Mutex<Option<String>>,
 }
 
 impl Dispatcher {
@@ -75,12 +76,26 @@ impl Dispatcher {
     pub(super) fn first<T>(
         &self,
         method: impl AsRef<str>,
+        call: impl FnMut(&dyn HardwareManager) -> Result<T, ManagerError>,
+    ) -> Result<T, ManagerError> {
+        self.first_expecting(None, method, call)
+    }
+
+    /// The same for a caller who tells errors of this kind itself, in its own words or less often than it asks: the log
+    /// does not have them from here.
+    pub(super) fn first_expecting<T>(
+        &self,
+        expected: impl Into<Option<ErrorKind>>,
+        method: impl AsRef<str>,
         mut call: impl FnMut(&dyn HardwareManager) -> Result<T, ManagerError>,
     ) -> Result<T, ManagerError> {
-        let method = method.as_ref();
+        let (expected, method) = (expected.into(), method.as_ref());
         let mut refusals = Vec::new();
         for Ranked { manager, .. } in self.ranked() {
             match call(manager.as_ref()) {
+                Err(error) if Some(error.kind()) == expected && !error.declines() => {
+                    return Err(error);
+                }
                 Err(error) => note_failure(manager.as_ref(), method, error, &mut refusals)?,
                 Ok(answer) => return Ok(answer),
             }
@@ -120,6 +135,20 @@ impl Dispatcher {
     /// Note what a listing has hidden.
     pub(super) fn set_hidden(&self, names: BTreeSet<String>) {
         *self.hidden.lock().unwrap_or_else(PoisonError::into_inner) = names;
+    }
+
+    /// Why there is no disk to deploy to, as the last wait for one has found; `None` where there is one.
+    pub(super) fn missing_disk(&self) -> Option<String> {
+        let missing = self.missing_disk.lock();
+        missing.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Note what a wait has found.
+    pub(super) fn set_missing_disk(&self, missing: Option<String>) {
+        *self
+            .missing_disk
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = missing;
     }
 
     /// The answers of all managers that do not decline, in order. One failure fails the whole.

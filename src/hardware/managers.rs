@@ -353,6 +353,11 @@ impl Managers {
         Ok(inventory)
     }
 
+    /// The inventory where it was gathered already.
+    pub fn gathered_inventory(&self) -> Option<Arc<Inventory>> {
+        lock(&self.inventory).clone()
+    }
+
     /// Have the inventory gathered anew when it is asked for next: the machine may have changed.
     pub fn forget_inventory(&self) {
         *lock(&self.inventory) = None;
@@ -399,15 +404,26 @@ impl Managers {
             })
     }
 
+    /// Why there is no disk that an image could go to, as was found when it was last waited for; `None` where
+    /// there is one. Does not wait.
+    pub(crate) fn missing_disk(&self) -> Option<String> {
+        self.dispatcher.missing_disk()
+    }
+
     /// The disk that an image would go to now, by the node's root device hints.
     ///
     /// `DeviceNotFound` where no disk fits.
     pub fn os_install_device(&self) -> Result<BlockDevice, ManagerError> {
         let node = self.node();
-        self.dispatcher
-            .first(Method::GetOsInstallDevice, |manager| {
-                manager.os_install_device(node.as_ref(), false)
-            })
+        let found = self.dispatcher.first_expecting(
+            ErrorKind::DeviceNotFound,
+            Method::GetOsInstallDevice,
+            |manager| manager.os_install_device(node.as_ref(), false),
+        );
+        if found.is_ok() {
+            self.dispatcher.set_missing_disk(None);
+        }
+        found
     }
 
     /// Make the installed system bootable.

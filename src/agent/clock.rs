@@ -23,6 +23,7 @@ use self::announced::Announced;
 pub(super) use self::correction::in_words;
 use self::correction::tell;
 use super::status::Status;
+use super::trouble::Trouble;
 use super::{AgentError, network};
 use crate::conductor::repeat_pause;
 use crate::config::{Live, Options};
@@ -155,13 +156,13 @@ pub(super) fn tell_if_unset(status: &Status, now: SystemTime) -> Option<String> 
     }
     let what = format!(
         "the clock says {}, which is before this agent was made: whether a server's certificate has \
-         expired or is not yet valid cannot be told until it is set; ipa-ntp-server or \
-         DHCP names a server to set it by",
+         expired or is not yet valid cannot be told until it is set",
         utc_text(now)
     );
+    let advice = "set it in the firmware's setup, or name a time server by ipa-ntp-server or DHCP";
     warn!("{what}");
-    status.trouble(&what);
-    Some(what)
+    status.met(Trouble::clock(&what, advice));
+    Some(format!("{what}; {advice}"))
 }
 
 /// Where the time comes from, and what is done with it.
@@ -219,11 +220,14 @@ where
                 "the clock could not be set"
             );
             if failure.is_final {
-                status.trouble(&why);
+                status.met(Trouble::clock(&why, "check ipa-ntp-server"));
                 standing.send_replace(Standing::Hopeless(why));
                 return;
             }
-            status.trouble(&format!("{why}; {then}"));
+            status.met(Trouble::clock(
+                &format!("{why}; {then}"),
+                "check that the time server answers NTP (UDP port 123), and ipa-ntp-server",
+            ));
             standing.send_replace(Standing::AskedInVain);
             sleep(repeat_pause(tries)).await;
         }
@@ -237,9 +241,12 @@ where
         };
         tokio::pin!(waiting);
         if timeout(PATIENCE, &mut waiting).await.is_err() {
-            status.trouble(&format!(
-                "there is no route to the NTP server {} yet; the clock may be wrong",
-                self.server
+            status.met(Trouble::clock(
+                &format!(
+                    "there is no route to the NTP server {} yet; the clock may be wrong",
+                    self.server
+                ),
+                "",
             ));
             waiting.await;
         }

@@ -5,7 +5,8 @@ use std::panic::{self, AssertUnwindSafe};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use farrier_plugin::{ErrorKind, ManagerError, chain};
+use farrier_plugin::{ErrorKind, LldpData, ManagerError, chain};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tracing::{info, warn};
 
@@ -77,6 +78,14 @@ impl Collected {
             "The following errors were encountered:\n* {}",
             self.failures.join("\n* ")
         )))
+    }
+
+    /// What switches have announced, where that was collected.
+    pub(super) fn switches(&self) -> LldpData {
+        let heard = self.data.get("lldp_raw");
+        heard
+            .and_then(|heard| LldpData::deserialize(heard).ok())
+            .unwrap_or_default()
     }
 
     /// The body to hand in.

@@ -69,7 +69,7 @@ pub(super) async fn cut_off(
     let Some(command) = table.cut_off(why) else {
         return false;
     };
-    status.doing(&format!(
+    status.ending(&format!(
         "ending, because {why}: {} is told to stop and has {} s for it",
         command.name(),
         grace.as_secs()

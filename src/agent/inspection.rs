@@ -293,11 +293,18 @@ impl Inspection {
             if round != Round::First {
                 managers.forget_inventory();
             }
-            Collected::gather(&managers, &options, &root)
+            let collected = Collected::gather(&managers, &options, &root);
+            // Gathered already, where a collector wanted it; else nobody waits for it here.
+            let inventory = managers.gathered_inventory();
+            (collected, inventory)
         });
-        let collected = collected
+        let (collected, inventory) = collected
             .await
             .map_err(|panic| format!("the collection ended in a panic: {panic}"))?;
+        if let Some(inventory) = inventory {
+            self.status.machine(&inventory);
+        }
+        self.status.switches(&collected.switches());
         Ok(Data {
             failures: collected.error(),
             body: collected.into_body(),

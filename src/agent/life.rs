@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use farrier_plugin::{ManagerError, Node};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::unbounded_channel;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::sleep;
 use tracing::{error, warn};
 
@@ -22,7 +22,8 @@ use super::markers::Marker;
 use super::serving::{self, Pulse, Service};
 use super::state::StateFile;
 use super::status::Status;
-use super::{AgentError, discovery, network};
+use super::trouble::{Topic, Trouble};
+use super::{AgentError, discovery, network, network_watch, progress};
 use crate::api::Token;
 use crate::command::{CommandTable, Environment, Shutdown};
 use crate::conductor::{
@@ -73,7 +74,7 @@ pub(crate) async fn live(setup: Setup) -> Result<End, AgentError> {
     } = setup;
     let started = Instant::now();
     boot_times::reached("agent", "");
-    let status = Arc::new(Status::default());
+    let status = Arc::new(Status::on_page());
     match Marker::found(&root) {
         Some(Marker::LockedDown) => return Ok(End::LockedDown),
         Some(Marker::Rescued) => {
@@ -94,7 +95,9 @@ pub(crate) async fn live(setup: Setup) -> Result<End, AgentError> {
     if let Some(url) = client.urls().first() {
         status.conductor(url.as_str());
     }
-    // Asks beside all that follows, for as long as this lives.
+    // Both look beside all that follows, for as long as this lives.
+    let mut watch = JoinSet::new();
+    watch.spawn(network_watch::watch(root.clone(), Arc::clone(&status)));
     let mut clock = Clock::start(&options, &resolver, &status);
     status.doing("starting the hardware managers");
     network::wait_for_devices(&root, &status).await;
@@ -103,7 +106,8 @@ pub(crate) async fn live(setup: Setup) -> Result<End, AgentError> {
     // When all disks are there.
     let passwords = LeftPasswords::look(&root);
     network::wait_for_interfaces(&root, &status).await;
-    let addresses = Addresses::new(&root, &managers);
+    progress::tell_disk(&managers, &Root::at(&root), &status);
+    let addresses = Addresses::new(&root, &managers, &status);
     // Before the first request: with a wrong clock no certificate is valid.
     clock
         .ready(wait_for_route(&options, &client, &resolver, &status))
@@ -117,8 +121,7 @@ pub(crate) async fn live(setup: Setup) -> Result<End, AgentError> {
     let token = Token::new();
     let known = if options.api_url.is_empty() {
         if options.inspection_callback_url.is_empty() {
-            status
-                .trouble("no conductor is configured; set ipa-api-url on the kernel command line");
+            status.met(Trouble::no_conductor());
         }
         None
     } else {
@@ -202,6 +205,7 @@ pub(crate) async fn live(setup: Setup) -> Result<End, AgentError> {
     };
     let service = Service {
         table,
+        managers: Arc::clone(&managers),
         tls,
         token,
         signals: news,
@@ -300,6 +304,8 @@ async fn apply(
     let node = answer.node.clone();
     state.change(|kept| kept.node = Some(node.clone()));
     boot_times::reached("lookup", &answer.uuid);
+    status.over(Topic::Route);
+    status.over(Topic::Conductor);
     let managers = Arc::clone(managers);
     // Waits for the root disk that the node's hints name.
     if let Err(panic) = spawn_blocking(move || managers.set_node(node)).await {

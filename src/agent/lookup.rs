@@ -13,6 +13,7 @@ use super::discovery::{Discovery, Look};
 use super::inspection::{FRUITLESS, Inspection};
 use super::state::StateFile;
 use super::status::Status;
+use super::trouble::Trouble;
 use crate::conductor::{Client, ConductorError, LookupAnswer, LookupTimes};
 use crate::hardware::Managers;
 use crate::net::links::Links;
@@ -23,16 +24,18 @@ use crate::sys::root::Root;
 pub(super) struct Addresses {
     root: PathBuf,
     managers: Arc<Managers>,
+    status: Arc<Status>,
     /// What the kernel listed before the inventory was gathered.
     listed: Vec<String>,
     known: Vec<String>,
 }
 
 impl Addresses {
-    pub(super) fn new(root: &Path, managers: &Arc<Managers>) -> Self {
+    pub(super) fn new(root: &Path, managers: &Arc<Managers>, status: &Arc<Status>) -> Self {
         Self {
             root: root.to_owned(),
             managers: Arc::clone(managers),
+            status: Arc::clone(status),
             listed: Links::of(&Root::at(root)).addresses(),
             known: Vec::new(),
         }
@@ -62,11 +65,14 @@ impl Addresses {
             managers.inventory()
         });
         match inventory.await {
-            Ok(Ok(inventory)) => inventory
-                .interfaces
-                .iter()
-                .filter_map(|interface| interface.mac_address.clone())
-                .collect(),
+            Ok(Ok(inventory)) => {
+                self.status.machine(&inventory);
+                inventory
+                    .interfaces
+                    .iter()
+                    .filter_map(|interface| interface.mac_address.clone())
+                    .collect()
+            }
             Ok(Err(error)) => {
                 warn!(error = error.chain(), "there is no inventory");
                 Vec::new()
@@ -125,15 +131,16 @@ pub(super) async fn find_node(
                 _ => Ok(answer),
             }
         };
-        let progress = |error: &ConductorError| {
-            status.trouble(&format!("{}; trying again", farrier_plugin::chain(error)));
+        let known = || search.try_lock().map(|search| search.0.known.clone());
+        let tell = |error: &ConductorError| {
+            status.met(Trouble::of_conductor(error, &known().unwrap_or_default()));
         };
         let most = || {
             search
                 .try_lock()
                 .map_or(Duration::MAX, |search| search.1.due_in())
         };
-        match times.run(ask, progress, most).await {
+        match times.run(ask, tell, most).await {
             Ok(answer) => return answer,
             Err(error) => {
                 let inspected = search.lock().await.1.inspected().clone();
@@ -142,7 +149,7 @@ pub(super) async fn find_node(
                     inspection = inspected.excuse.as_deref().unwrap_or("succeeded"),
                     "Could not look up node info within lookup_timeout; trying on"
                 );
-                status.error(&error);
+                tell(&error);
             }
         }
     }

@@ -21,10 +21,12 @@ mod life;
 mod lookup;
 mod markers;
 mod network;
+mod network_watch;
 mod progress;
 mod serving;
 mod state;
 mod status;
+mod trouble;
 mod virtual_media;
 
 #[cfg(test)]

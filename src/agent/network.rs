@@ -9,6 +9,7 @@ use tracing::{info, warn};
 use url::{Host, Url};
 
 use super::status::Status;
+use super::trouble::{Topic, Trouble};
 use crate::init;
 use crate::net::address::{self, InterfaceAddress};
 use crate::net::links::{Link, Links};
@@ -97,7 +98,7 @@ pub(super) async fn wait_for_interfaces(root: &Path, status: &Status) {
         }
         if started.elapsed() > PATIENCE && !told {
             told = true;
-            status.trouble("there is no network interface yet; is its driver or firmware missing?");
+            status.doing("waiting for network ports");
         }
         sleep(POLL).await;
     }
@@ -121,11 +122,31 @@ pub(super) async fn wait_for_route(urls: &[Url], resolver: &Resolver, status: &S
             return;
         }
         if started.elapsed() > PATIENCE && !told {
-            told = true;
-            status.trouble("there is no route to the conductor yet; waiting for DHCP or a link");
+            told = tell_way(urls, resolver, status).await;
         }
         sleep(POLL).await;
     }
+    status.over(Topic::Route);
+}
+
+/// Tell what is in the way where this machine has an address: before, links and DHCP are looked at elsewhere. Whether it
+/// was told.
+async fn tell_way(urls: &[Url], resolver: &Resolver, status: &Status) -> bool {
+    let Some(host) = urls.first().and_then(Url::host_str) else {
+        return true;
+    };
+    if address::all().is_ok_and(|addresses| addresses.is_empty()) {
+        return false;
+    }
+    let named = match urls.first().and_then(Url::host) {
+        Some(Host::Domain(name)) => timeout(LOOKUP, resolver.addresses(name)).await.ok(),
+        _ => None,
+    };
+    status.met(match named {
+        Some(Err(error)) => Trouble::no_name(&error),
+        _ => Trouble::no_route(host),
+    });
+    true
 }
 
 /// The source address towards the first of these URLs that has one.

@@ -17,11 +17,14 @@ use super::ending::{self, End, GRACE, REPORT};
 use super::markers;
 use super::progress;
 use super::status::Status;
+use super::trouble::{Topic, Trouble};
 use crate::api::{self, Settings, Token};
 use crate::command::{CommandTable, CutOff, Signal};
 use crate::conductor::{Beat, Client, Heartbeats, News};
 use crate::config::Options;
+use crate::hardware::Managers;
 use crate::sys::boot_times;
+use crate::sys::root::Root;
 
 /// How long open requests may take at the end; the server cuts them off after five seconds.
 const END: Duration = Duration::from_secs(6);
@@ -32,6 +35,7 @@ const AFTER_DEFECT: Duration = Duration::from_secs(5);
 /// What is served.
 pub(super) struct Service {
     pub(super) table: Arc<CommandTable>,
+    pub(super) managers: Arc<Managers>,
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) token: Token,
     pub(super) signals: UnboundedReceiver<Signal>,
@@ -68,7 +72,13 @@ pub(super) async fn serve(
         conductors: service.conductors,
     };
     let table = Arc::clone(&service.table);
-    let mut progress = pin!(progress::show(Arc::clone(&table)));
+    let shown = progress::show(
+        Arc::clone(&table),
+        service.managers,
+        Root::at(root),
+        Arc::clone(status),
+    );
+    let mut progress = pin!(shown);
     let server = api::serve(settings, service.table, stopped.clone()).map_err(AgentError::Api)?;
     let heartbeats = pulse.map(|pulse| {
         let heartbeats = Heartbeats {
@@ -160,9 +170,11 @@ async fn beat(heartbeats: Heartbeats, pulse: Arc<Pulse>, status: Arc<Status>) {
             if let Some(url) = pulse.client.urls().first() {
                 status.conductor(url.as_str());
             }
+            status.over(Topic::Route);
+            status.over(Topic::Conductor);
             status.doing("ready for the conductor's commands");
         }
-        News::Failed(error) => status.error(error),
+        News::Failed(error) => status.met(Trouble::of_conductor(error, &[])),
     };
     heartbeats.run(send, tell).await;
 }

@@ -37,6 +37,7 @@ mod standby;
 mod steps;
 mod system;
 mod table;
+mod words;
 
 #[cfg(test)]
 pub(crate) mod fake;

@@ -191,6 +191,7 @@ impl Kept {
 pub struct Command {
     id: Uuid,
     name: String,
+    words: OnceLock<String>,
     outcome: Mutex<Option<Kept>>,
     pace: Mutex<Option<Box<Pace>>>,
     cut_off: OnceLock<CutOff>,
@@ -205,6 +206,7 @@ impl Command {
         Self {
             id,
             name: name.into(),
+            words: OnceLock::new(),
             outcome: Mutex::new(None),
             pace: Mutex::new(None),
             cut_off: OnceLock::new(),
@@ -228,6 +230,16 @@ impl Command {
     /// Its bare name: `execute_clean_step`.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What it does in words for a person; its name where nobody said.
+    pub fn in_words(&self) -> &str {
+        self.words.get().map_or(&self.name, String::as_str)
+    }
+
+    /// These are the words. Only the first count.
+    pub(super) fn put_in_words(&self, words: String) {
+        let _ = self.words.set(words);
     }
 
     /// How far it is.

@@ -65,6 +65,31 @@ impl Pace {
     }
 }
 
+impl Pace {
+    /// Percent of the whole, rounded down: 100 is the end. `None` where the whole is not known.
+    pub fn percent(&self) -> Option<u8> {
+        let total = self.latest.total.filter(|total| *total > 0)?;
+        let done = self.latest.done.min(total);
+        // Through u128: bytes times 100 can exceed 64 bits.
+        u8::try_from(u128::from(done) * 100 / u128::from(total)).ok()
+    }
+
+    /// What is being done, how long it will take and how fast it comes along, without the bar:
+    /// `writing image to /dev/sda, 15 s left, 100.0 MB/s`.
+    pub fn in_words(&self) -> String {
+        let mut words = self.latest.what.clone();
+        if let Some(seconds) = self.remaining() {
+            words.push_str(&format!(", {} left", duration(seconds)));
+        } else if self.latest.total.is_none_or(|total| total == 0) && self.latest.done > 0 {
+            words.push_str(&format!(", {:.0} MB", self.latest.done as f64 / 1e6));
+        }
+        if let Some(rate) = self.rate() {
+            words.push_str(&format!(", {:.1} MB/s", rate / 1e6));
+        }
+        words
+    }
+}
+
 impl std::fmt::Display for Pace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let progress = &self.latest;
@@ -157,6 +182,30 @@ mod tests {
         // A total that was too low, and none at all.
         assert!(line(9, Some(3)).ends_with("100 %"));
         assert!(line(0, Some(0)).ends_with("sda"));
+    }
+
+    #[test]
+    fn percent_and_words_say_the_same_without_a_bar() {
+        let total = Some(2_000_000_000);
+        let five = Duration::from_secs(5);
+        let pace = pace(progress(0, total), progress(500_000_000, total), five);
+        assert_eq!(pace.percent(), Some(25));
+        assert_eq!(
+            pace.in_words(),
+            "writing image to /dev/sda, 15 s left, 100.0 MB/s"
+        );
+        let at = |done, total| Pace::new(progress(done, total), Instant::now());
+        assert_eq!(at(999, Some(1000)).percent(), Some(99));
+        assert_eq!(at(u64::MAX, Some(u64::MAX)).percent(), Some(100));
+        assert_eq!(at(9, Some(3)).percent(), Some(100));
+        assert_eq!(
+            (at(9, Some(0)).percent(), at(9, None).percent()),
+            (None, None)
+        );
+        assert_eq!(
+            at(7_000_000, None).in_words(),
+            "writing image to /dev/sda, 7 MB"
+        );
     }
 
     #[test]

@@ -23,6 +23,7 @@ use super::rescue;
 use super::results::Results;
 use super::steps::{self, failure};
 use super::system;
+use super::words;
 
 /// Stack of a command's thread. Decoders keep tables on the stack; unused pages cost nothing.
 const STACK: usize = 4 * 1024 * 1024;
@@ -301,6 +302,7 @@ impl CommandTable {
             Err(error) => return self.fail_at_once(definition, &error),
         }
         let command = self.begin(definition, steps::erases(parameters.values()))?;
+        command.put_in_words(words::of_command(definition.name, parameters.values()));
         self.push(&command);
         let locks_down = definition.name == flow::START && flow::ends_in_lock_down(&parameters);
         let (table, running) = (Arc::clone(self), Arc::clone(&command));

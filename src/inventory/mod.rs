@@ -9,6 +9,7 @@ mod boot;
 mod collector;
 mod cpu;
 mod dmi;
+mod driverless;
 mod extra;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -29,6 +30,7 @@ pub(crate) use boot::{boot_info, hostname};
 pub(crate) use collector::Collector;
 pub(crate) use cpu::cpu;
 pub(crate) use dmi::dmi;
+pub(crate) use driverless::{Driverless, Kind as DriverlessKind, driverless};
 pub(crate) use extra::extra_hardware;
 pub(crate) use interfaces::interfaces;
 pub(crate) use memory::memory;

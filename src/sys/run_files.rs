@@ -17,6 +17,9 @@ pub(crate) const BOOT_TIMES: &str = "/run/farrier/boot-times";
 /// What udev, modprobe and dhcpcd said: `<program>.log`, and `<program>.log.1` before it.
 pub(crate) const PROGRAM_LOGS: &str = "/run/farrier/log";
 
+/// What PID 1 said of cards whose drivers asked for firmware that is not here, a line each.
+pub(crate) const MISSING_FIRMWARE: &str = "/run/farrier/missing-firmware";
+
 /// What the network gave, a JSON file for each interface and protocol.
 pub(crate) const LEASES: &str = "/run/farrier/leases";
 
@@ -107,6 +110,7 @@ pub(crate) const ALL: &[(&str, Archived)] = &[
     (ERASE_RECORDS, Archived::ByItsKeeper("")),
     (BOOT_TIMES, Archived::As("boot-times")),
     (PROGRAM_LOGS, Archived::As("log")),
+    (MISSING_FIRMWARE, Archived::As("missing-firmware")),
     (LEASES, Archived::As("leases")),
     (
         RESOLV_CONF,

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use tracing::{info, warn};
 
 use super::super::status::Status;
+use super::super::trouble::Topic;
 use crate::sys::clock::utc_text;
 
 /// A clock that is off by less is not worth a line at the console.
@@ -23,6 +24,9 @@ pub(super) fn tell(server: &str, before: SystemTime, now: SystemTime, status: Op
             off_by_seconds = off.as_secs_f64(),
             "the clock is set"
         );
+        if let Some(status) = status {
+            status.over(Topic::Clock);
+        }
         return;
     }
     let text = format!(
@@ -33,6 +37,7 @@ pub(super) fn tell(server: &str, before: SystemTime, now: SystemTime, status: Op
     );
     warn!(server, "{text}");
     if let Some(status) = status {
+        status.over(Topic::Clock);
         status.tell("clock", &text);
     }
 }

@@ -67,7 +67,7 @@ async fn an_announcement_that_leads_nowhere_is_asked_for_again() {
         timeout: Duration::from_secs(60),
         interval: Duration::ZERO,
     };
-    let addresses = Addresses::new(root.path(), &managers);
+    let addresses = Addresses::new(root.path(), &managers, &status);
     let answer = find_node(
         times,
         &client,

@@ -6,14 +6,15 @@ mod record;
 mod table;
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 use std::thread;
 
 use self::record::{Event, Record};
 use self::table::{Kind, Origin, TABLE};
 use super::console::Console;
+use crate::sys::{printable, run_files};
 
 /// Lines on the console, all told: a driver that asks without an end for names of its own does not
 /// push everything else off it. A server with every kind of card takes a dozen.
@@ -40,6 +41,7 @@ pub(super) fn watch(console: Console) {
                     if let Some(record) = record::read(&record)
                         && let Some(line) = listener.hear(&record, read_table, Path::new("/"))
                     {
+                        keep(&line);
                         console.say(&line);
                     }
                 }
@@ -54,6 +56,16 @@ pub(super) fn watch(console: Console) {
     let _ = thread::Builder::new()
         .name("firmware".to_owned())
         .spawn(watcher);
+}
+
+/// For the agent, which tells why there is no network or no disk. The number of lines is bounded ([`MOST_LINES`]).
+fn keep(line: &str) {
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(run_files::MISSING_FIRMWARE);
+    // Without it the line is on the console still.
+    let _ = file.and_then(|mut file| writeln!(file, "{}", printable::line(line)));
 }
 
 /// Read anew for each card and file: it is rare, and the table is memory.

@@ -1,0 +1,407 @@
+//! What is wrong, in words, and what to do about it: for a person who stands before the machine. The log has the errors
+//! with all their causes.
+//!
+//! Every text is made here, and each fact in one place: links, leases, routes, devices without a driver, the clock, the
+//! conductor, the root disk.
+
+use std::error::Error;
+use std::io;
+use std::iter::successors;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use farrier_plugin::chain;
+
+use crate::conductor::ConductorError;
+use crate::inventory::{Driverless, DriverlessKind};
+use crate::net::NetError;
+use crate::net::tls_hint;
+use crate::net::x509::{Bound, OutOfDates};
+
+/// Names of ports and addresses in one line.
+const SHOWN: usize = 6;
+
+/// The most letters of an error's text that are shown.
+const LONGEST: usize = 400;
+
+/// What troubles are about, the most urgent first: what comes later mostly follows from what comes before. There is one of
+/// each at a time.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Topic {
+    /// Ports, links, addresses.
+    Network,
+    /// The way to the conductor: its name, a route.
+    Route,
+    /// The clock.
+    Clock,
+    /// The conductor's answers, or that there are none.
+    Conductor,
+    /// The root disk.
+    Disk,
+    /// What belongs to that which is being done, and ends with it.
+    Work,
+    /// Devices without a driver, where nothing else is wrong.
+    Driver,
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Trouble {
+    /// What it is about.
+    pub(super) topic: Topic,
+    /// What it is.
+    pub(super) what: String,
+    /// What to do about it; empty where `what` says it.
+    pub(super) advice: String,
+}
+
+impl Trouble {
+    fn new(topic: Topic, what: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            topic,
+            what: what.into(),
+            advice: advice.into(),
+        }
+    }
+
+    /// Of the work at hand, in its own words.
+    pub(super) fn work(what: &str) -> Self {
+        Self::new(Topic::Work, what, "")
+    }
+
+    /// No port has appeared. `firmware` is what cards have asked for in vain.
+    pub(super) fn no_port(devices: &[Driverless], firmware: &[String]) -> Self {
+        let reasons = reasons(DriverlessKind::Network, devices, firmware);
+        let advice = if reasons.is_empty() {
+            "see in the firmware's setup whether the network card is there and enabled"
+        } else {
+            NEEDS_DRIVER
+        };
+        Self::new(
+            Topic::Network,
+            format!("this machine has no network port{reasons}"),
+            advice,
+        )
+    }
+
+    /// Ports that their drivers do not bring up.
+    pub(super) fn ports_down(ports: &[String], firmware: &[String]) -> Self {
+        let reasons = reasons(DriverlessKind::Network, &[], firmware);
+        let advice = if reasons.is_empty() {
+            "the kernel's lines on this console say what their drivers miss"
+        } else {
+            NEEDS_DRIVER
+        };
+        Self::new(
+            Topic::Network,
+            format!("{} cannot be switched on{reasons}", ports_of(ports)),
+            advice,
+        )
+    }
+
+    /// Nothing is plugged in.
+    pub(super) fn no_link(ports: &[String]) -> Self {
+        let what = match ports {
+            [port] => format!("no link on the only network port, {port}"),
+            _ => format!(
+                "no link on any of {} network ports: {}",
+                ports.len(),
+                some_of(ports)
+            ),
+        };
+        Self::new(
+            Topic::Network,
+            what,
+            "plug in the cable, and check that the switch has the port enabled, at a speed that both can",
+        )
+    }
+
+    /// Nobody answers DHCP on ports that have a link, for so long.
+    pub(super) fn no_lease(ports: &[String], waited: Duration) -> Self {
+        Self::new(
+            Topic::Network,
+            format!(
+                "no address by DHCP on {}, asked for {}",
+                some_of(ports),
+                about(waited)
+            ),
+            "check that a DHCP server answers in the network of the switch port (VLAN, relay, free addresses)",
+        )
+    }
+
+    /// There are addresses, but none leads there.
+    pub(super) fn no_route(host: &str) -> Self {
+        Self::new(
+            Topic::Route,
+            format!("no route to the conductor {host}"),
+            "check the default gateway that DHCP or the network data give, and ipa-api-url",
+        )
+    }
+
+    /// Nobody knows the conductor's name.
+    pub(super) fn no_name(error: &NetError) -> Self {
+        Self::new(
+            Topic::Route,
+            cut(chain(error)),
+            "check the name servers that DHCP gives, and the name in ipa-api-url",
+        )
+    }
+
+    /// No URL of a conductor is known.
+    pub(super) fn no_conductor() -> Self {
+        Self::new(
+            Topic::Conductor,
+            "no conductor is configured",
+            "set ipa-api-url on the kernel command line",
+        )
+    }
+
+    /// What came of a request to the conductor. `addresses` are those that this machine was looked up by.
+    pub(super) fn of_conductor(error: &ConductorError, addresses: &[String]) -> Self {
+        let of = |what: String, advice: &str| Self::new(Topic::Conductor, cut(what), advice);
+        match error {
+            ConductorError::Unreachable { url, source } => Self::unreachable(url, source),
+            ConductorError::Timeout { .. } => of(
+                error.to_string(),
+                "check that the conductor runs, and that no firewall and no packet size (MTU) on the way swallows it",
+            ),
+            ConductorError::Conflict { .. } => of(
+                error.to_string(),
+                "nothing: it is asked again until the lock is gone",
+            ),
+            ConductorError::Status {
+                url,
+                status: 404,
+                text,
+            } if !addresses.is_empty() => of(
+                format!("the conductor at {url} knows no node of this machine ({text})"),
+                &format!(
+                    "enroll it in Ironic with a port of one of these addresses: {}",
+                    some_of(addresses)
+                ),
+            ),
+            ConductorError::Status { status: 500.., .. } => of(
+                error.to_string(),
+                "look into the log of Ironic's API at that time",
+            ),
+            ConductorError::Status { .. } | ConductorError::Answer { .. } => of(
+                chain(error),
+                "check that ipa-api-url is the URL of Ironic's API, of a version that agents have",
+            ),
+            ConductorError::Redirected { .. } => of(
+                chain(error),
+                "check ipa-api-url, and whether the network wants a login first",
+            ),
+            ConductorError::NoUrl => Self::no_conductor(),
+            // They say what to do.
+            _ => of(chain(error), ""),
+        }
+    }
+
+    fn unreachable(url: &str, source: &(dyn Error + 'static)) -> Self {
+        if let Some(dates) = tls_hint::out_of_dates(source) {
+            return Self::certificate(url, dates);
+        }
+        let (why, advice) = match cause(source) {
+            Cause::Name(error) => return Self::no_name(error),
+            Cause::Tls(error) => (
+                format!("TLS with it fails: {error}"),
+                "see the hint in the log, the option cafile, and whether the URL's scheme and port are right",
+            ),
+            Cause::Io(io::ErrorKind::ConnectionRefused) => (
+                "it refuses the connection".to_owned(),
+                "check that Ironic's API runs there, and the port in ipa-api-url",
+            ),
+            Cause::Io(io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable) => (
+                "there is no way to it".to_owned(),
+                "check the default gateway, the routes on the way, and that the conductor runs",
+            ),
+            Cause::Io(io::ErrorKind::TimedOut) => (
+                "it does not answer".to_owned(),
+                "check that the conductor runs, and that no firewall on the way swallows it",
+            ),
+            Cause::Io(io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof) => (
+                "it closes the connection".to_owned(),
+                "check whether the URL's scheme and port are right, and the log of Ironic's API",
+            ),
+            Cause::Io(_) | Cause::Other => (
+                chain(source),
+                "check ipa-api-url, and that Ironic's API runs there",
+            ),
+        };
+        Self::new(
+            Topic::Conductor,
+            cut(format!("could not reach the conductor at {url}: {why}")),
+            advice,
+        )
+    }
+
+    fn certificate(url: &str, dates: OutOfDates) -> Self {
+        let advice = match dates.bound {
+            Bound::From(_) => {
+                "set the clock in the firmware's setup, or name a time server by ipa-ntp-server or DHCP"
+            }
+            Bound::Until(_) => {
+                "renew the certificate; where the clock is wrong, set it, or name a time server by ipa-ntp-server"
+            }
+        };
+        Self::new(
+            Topic::Conductor,
+            format!("the certificate of {url} is {dates}"),
+            advice,
+        )
+    }
+
+    /// The clock is wrong, or cannot be set.
+    pub(super) fn clock(what: &str, advice: &str) -> Self {
+        Self::new(Topic::Clock, cut(what.to_owned()), advice)
+    }
+
+    /// No disk can be deployed to. `missing` is what the search for it says.
+    pub(super) fn no_disk(missing: &str, devices: &[Driverless], firmware: &[String]) -> Self {
+        let reasons = reasons(DriverlessKind::Storage, devices, firmware);
+        let advice = if !reasons.is_empty() {
+            NEEDS_DRIVER
+        } else if missing.contains("hints were not provided") {
+            "plug in a disk of 4 GiB or more, or see in the firmware's setup whether its controller is there and enabled"
+        } else {
+            "compare the node's root device hints with the disks above, and change them, or plug in the disk"
+        };
+        // Its kind in front is for programs.
+        let missing = missing
+            .find("No suitable")
+            .map_or(missing, |at| &missing[at..]);
+        Self::new(
+            Topic::Disk,
+            format!("{}{reasons}", cut(missing.to_owned())),
+            advice,
+        )
+    }
+
+    /// Devices that nothing drives, where there are any.
+    pub(super) fn no_driver(devices: &[Driverless]) -> Option<Self> {
+        let names: Vec<String> = devices.iter().map(Driverless::to_string).collect();
+        (!names.is_empty()).then(|| {
+            Self::new(
+                Topic::Driver,
+                format!("no driver for {}", some_of(&names)),
+                "if this server needs it, build the ramdisk with its driver (KERNEL=backports)",
+            )
+        })
+    }
+}
+
+const NEEDS_DRIVER: &str =
+    "build the ramdisk with its driver (KERNEL=backports) or its firmware (FIRMWARE=1)";
+
+/// Why ports or disks are missing, as far as that is known: `; network card 0000:03:00.0 (14e4:168e) has no driver`.
+fn reasons(kind: DriverlessKind, devices: &[Driverless], firmware: &[String]) -> String {
+    let word = match kind {
+        DriverlessKind::Network => "network",
+        DriverlessKind::Storage => "storage",
+    };
+    let driverless = devices
+        .iter()
+        .filter(|device| device.kind == kind)
+        .map(|device| format!("{device} has no driver"));
+    let asking = firmware
+        .iter()
+        .filter(|line| line.starts_with(word))
+        // What to build is in the advice.
+        .map(|line| line.split(';').next().unwrap_or_default().to_owned());
+    driverless
+        .chain(asking)
+        .take(SHOWN)
+        .map(|reason| format!("; {reason}"))
+        .collect()
+}
+
+/// What lies below an error.
+enum Cause<'e> {
+    Name(&'e NetError),
+    Tls(&'e rustls::Error),
+    Io(io::ErrorKind),
+    Other,
+}
+
+fn cause<'e>(error: &'e (dyn Error + 'static)) -> Cause<'e> {
+    let mut found = Cause::Other;
+    for cause in causes(error) {
+        if let Some(error @ NetError::Resolve { .. }) = cause.downcast_ref::<NetError>() {
+            return Cause::Name(error);
+        }
+        if let Some(error) = cause.downcast_ref::<rustls::Error>() {
+            return Cause::Tls(error);
+        }
+        if let Some(error) = cause.downcast_ref::<io::Error>()
+            && error.kind() != io::ErrorKind::Other
+        {
+            found = Cause::Io(error.kind());
+        }
+    }
+    found
+}
+
+/// An error and its causes. An I/O error is silent about the error within it, which is where TLS puts its own.
+fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    successors(Some(error), |cause: &&'e (dyn Error + 'static)| {
+        let cause: &'e (dyn Error + 'static) = *cause;
+        match cause.downcast_ref::<io::Error>().map(io::Error::get_ref) {
+            Some(Some(inner)) => Some(inner),
+            _ => cause.source(),
+        }
+    })
+}
+
+/// `network port eno1`, `network ports eno1, eno2`.
+fn ports_of(ports: &[String]) -> String {
+    let plural = if ports.len() == 1 { "" } else { "s" };
+    format!("network port{plural} {}", some_of(ports))
+}
+
+fn some_of(names: &[String]) -> String {
+    let mut text = names[..names.len().min(SHOWN)].join(", ");
+    if names.len() > SHOWN {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    text
+}
+
+/// A time in steps, so that the line changes less and less often: `10 s`, `1 min`, `2 h`.
+fn about(time: Duration) -> String {
+    const STEPS: [(u64, &str); 11] = [
+        (0, "a moment"),
+        (10, "10 s"),
+        (30, "30 s"),
+        (60, "1 min"),
+        (120, "2 min"),
+        (300, "5 min"),
+        (600, "10 min"),
+        (1800, "30 min"),
+        (3600, "1 h"),
+        (7200, "2 h"),
+        (43_200, "half a day"),
+    ];
+    let reached = STEPS
+        .iter()
+        .rev()
+        .find(|(seconds, _)| *seconds <= time.as_secs());
+    reached.map_or("a moment", |(_, words)| words).to_owned()
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > LONGEST {
+        text.truncate(text.floor_char_boundary(LONGEST));
+        text.push('…');
+    }
+    text
+}
+
+/// The address, where it says where something can be found.
+pub(super) fn usable_address(text: &str) -> Option<IpAddr> {
+    let address: IpAddr = text.parse().ok()?;
+    (!address.is_unspecified()).then_some(address)
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::message;
 use super::network::OWNER_VARIABLE;
 use super::packet_size;
+use super::port_move::Sign;
 use crate::net::plan::Plan;
 use crate::net::resolver;
 use crate::sys::{boot_times, private_file, run_files};
@@ -68,6 +69,7 @@ pub(super) fn main() -> ExitCode {
     {
         message::say(&text);
     }
+    tell_of_port(&environment);
     match apply(
         Path::new(LEASES),
         Path::new(RESOLV_CONF),
@@ -82,6 +84,22 @@ pub(super) fn main() -> ExitCode {
             eprintln!("Could not record the lease in {LEASES}: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Where the server is a rescue system, whose port may be moved, PID 1 hears what an event says of that. Before the event's
+/// own change: the files are still those of the network before.
+fn tell_of_port(environment: &BTreeMap<String, String>) {
+    if !Path::new(run_files::RESCUED).exists() {
+        return;
+    }
+    let interface = environment.get("interface").map_or("", String::as_str);
+    let is_kept = |protocol| {
+        let name = file_name(interface, protocol);
+        Path::new(LEASES).join(name).exists()
+    };
+    if let Some(sign) = Sign::of_event(environment, || is_kept("ra") || is_kept("dhcp6")) {
+        message::port(sign);
     }
 }
 

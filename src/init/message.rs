@@ -5,12 +5,13 @@ use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
+use super::port_move::Sign;
 use crate::sys::console_fact::{self, ConsoleFact};
 use crate::sys::{printable, run_files};
 
 /// The socket. It speaks sd_notify(3), so that udev reports on it when it is ready, and
 /// messages of our own: `SETTLED=1`, `PARAMETERS=1`, `NETWORK=1`, `RESCUE=1` and `RESCUE=0`, `SAY=` with a line for the
-/// consoles, and `FACT=` with one for their page (see [`console_fact`]).
+/// consoles, `FACT=` with one for their page (see [`console_fact`]), and `PORT=` with a [`Sign`].
 pub(super) const SOCKET: &str = run_files::INIT_SOCKET;
 
 /// What a message says.
@@ -28,6 +29,8 @@ pub(super) enum Message {
     OpenRescueLogin,
     /// It is not, after all.
     CloseRescueLogin,
+    /// What is seen of a network port.
+    Port(Sign),
     /// A line for the consoles.
     Say(String),
     /// A fact for the page.
@@ -68,6 +71,9 @@ fn parse(line: &str) -> Option<Message> {
         _ => {
             if let Some((fact, value)) = console_fact::parse(line) {
                 return Some(Message::Fact(fact, value));
+            }
+            if let Some(word) = line.strip_prefix("PORT=") {
+                return Sign::of_word(word).map(Message::Port);
             }
             let text = line.strip_prefix("SAY=")?.chars();
             // A console obeys control characters; a name from the network must not send any.
@@ -114,6 +120,11 @@ pub(super) fn close_rescue_login() {
     send("RESCUE=0");
 }
 
+/// Tell PID 1 what is seen of a network port.
+pub(super) fn port(sign: Sign) {
+    send(&format!("PORT={}", sign.word()));
+}
+
 fn send(message: &str) {
     let sent =
         UnixDatagram::unbound().and_then(|socket| socket.send_to(message.as_bytes(), SOCKET));
@@ -158,7 +169,7 @@ mod tests {
         let sender = UnixDatagram::unbound().unwrap();
         sender
             .send_to(
-                b"STATUS=Processing...\nREADY=1\nSETTLED=1\nPARAMETERS=1\nNETWORK=1\nRESCUE=1\nRESCUE=0",
+                b"STATUS=Processing...\nREADY=1\nSETTLED=1\nPARAMETERS=1\nNETWORK=1\nRESCUE=1\nRESCUE=0\nPORT=link\nPORT=x",
                 &path,
             )
             .unwrap();
@@ -173,6 +184,7 @@ mod tests {
                 Message::Network,
                 Message::OpenRescueLogin,
                 Message::CloseRescueLogin,
+                Message::Port(Sign::Link),
                 Message::Say("ens3 [2J10.0.0.2".to_owned())
             ]
         );

@@ -30,6 +30,7 @@ mod network_program;
 mod outlet;
 mod packet_size;
 mod page;
+mod port_move;
 mod power_button;
 mod repeats;
 mod restart;
@@ -60,6 +61,7 @@ use self::message::Message;
 pub(crate) use self::network::gets_no_address;
 use self::network::{Network, Restart};
 pub(crate) use self::network_program::is_awaited as is_network_awaited;
+use self::port_move::{PortMove, Sign};
 use self::ssh_server::Login;
 pub(crate) use self::ssh_server::{SshError, close_for_rescue, open_for_rescue};
 use self::supervisor::{Output, Rule, Supervisor};
@@ -70,7 +72,9 @@ use crate::net::hardware_address::HardwareAddress;
 use crate::sys::boot_times::{self, since_kernel_start};
 use crate::sys::root::Root;
 use crate::sys::run_files::{self, DIRECTORY, LOCKED_DOWN, RESCUED, SETTLED};
-use crate::sys::service::{Ending, Service, dead_children, release, terminate};
+use crate::sys::service::{
+    Ending, Service, dead_children, rebind, release, terminate, terminate_alone,
+};
 use crate::sys::{kernel_parameters, loopback, power};
 
 /// Markers after which nothing starts an agent again: in rescue the machine is the rescue user's,
@@ -133,6 +137,7 @@ struct Init {
     socket: Option<UnixDatagram>,
     supervisor: Supervisor,
     network: Network,
+    port: PortMove,
     settled: Option<Instant>,
     /// Who may log in by SSH.
     login: Option<Login>,
@@ -201,6 +206,7 @@ impl Init {
         let awaits_media = parameters.awaits_virtual_media() && !is_known;
         let mut init = Self {
             network: Network::new(boot_address(&console, &parameters), awaits_media),
+            port: PortMove::default(),
             console,
             signals: signals.ok(),
             socket: socket.ok(),
@@ -229,6 +235,7 @@ impl Init {
                     Some("dhcpcd") if self.network.awaits_plan() => {
                         self.supervisor.start("network");
                     }
+                    Some("dhcpcd") if self.port.has_begun() => self.start_anew(),
                     Some(name) if Login::ALL.iter().any(|login| login.name() == name) => {
                         self.start_login();
                     }
@@ -253,6 +260,7 @@ impl Init {
                         let has_support = self.supervisor.has(Login::Support.name());
                         self.let_in(has_support.then_some(Login::Support));
                     }
+                    Message::Port(sign) => self.take_sign(sign),
                     Message::Say(text) => self.console.say(&text),
                     Message::Fact(fact, value) => self.console.tell(fact, &value),
                 }
@@ -264,6 +272,7 @@ impl Init {
             }
             self.look_for_network();
             self.hold_lock_down();
+            self.follow_port();
             self.supervisor.start_due(Instant::now());
             if let Some(signal) = self.signal() {
                 return signal;
@@ -279,8 +288,9 @@ impl Init {
             .next_start()
             .map(|at| at.saturating_duration_since(now));
         let network = Some(self.network.next_look());
+        let port = self.port.next(now);
         let without_signals = self.signals.is_none().then_some(WITHOUT_SIGNALS);
-        let timeout = [next_start, network, without_signals]
+        let timeout = [next_start, network, port, without_signals]
             .into_iter()
             .flatten()
             .min();
@@ -413,6 +423,58 @@ impl Init {
         }
     }
 
+    /// In a rescue system the conductor may move the port to another network.
+    fn follow_port(&mut self) {
+        let now = Instant::now();
+        if !self.port.has_begun() {
+            if !Path::new(RESCUED).exists() {
+                return;
+            }
+            self.port.begin(now);
+            self.console.say(
+                "a rescue system: DHCP is asked anew every 10 s for 5 minutes, since the port may come into another network",
+            );
+            self.end_with_addresses();
+        }
+        if self.port.is_due(now)
+            && let Some(dhcpcd) = self.supervisor.pid("dhcpcd")
+        {
+            rebind(dhcpcd);
+        }
+    }
+
+    fn end_with_addresses(&self) {
+        if let Err(error) = network::end_with_addresses(Path::new("/")) {
+            self.console.say(&format!(
+                "Could not change {} ({error}); IPv6 addresses of another network may stay",
+                network::CONFIGURATION
+            ));
+        }
+    }
+
+    fn take_sign(&mut self, sign: Sign) {
+        if !self.port.forgets(sign, Instant::now()) {
+            return;
+        }
+        self.console
+            .say("the network is another one: what the one before gave is dropped");
+        let dhcpcd = self.supervisor.pid("dhcpcd");
+        self.supervisor.hold("dhcpcd");
+        match dhcpcd {
+            Some(dhcpcd) => terminate_alone(dhcpcd),
+            None => self.start_anew(),
+        }
+    }
+
+    /// dhcpcd has ended, in a rescue system. One that nobody asked to waits for its time.
+    fn start_anew(&mut self) {
+        if let Err(error) = port_move::forget_leases(Path::new("/")) {
+            self.console
+                .say(&format!("Could not remove leases of DHCPv6 ({error})"));
+        }
+        self.supervisor.start("dhcpcd");
+    }
+
     fn look_for_network(&mut self) {
         let Some(start) = self
             .network
@@ -434,6 +496,9 @@ impl Init {
         }
         for failure in network::write_configuration(Path::new("/"), &start) {
             self.console.say(&failure);
+        }
+        if self.port.has_begun() {
+            self.end_with_addresses();
         }
         if let Some(note) = infiniband::note(Path::new("/")) {
             self.console.say(&note);

@@ -88,6 +88,10 @@ TEXT = {
          'ip=192.0.2.5 netmask=24 gateway=192.0.2.1 ksdevice=52-54-00-12-34-01 mtu=1400 team=t bridge=br0:eth0'],
         ['ip=', 'bond=', 'vlan=', 'ifname=', 'rd.route=', 'nameserver=', 'bootdev=', ':', '::', '[', ']', ',', 'none',
          'dhcp', 'either6', 'eth0', 'vlan5', 'enx525400123401', '"', 'mode=1', 'arp_ip_target=192.0.2.1;192.0.2.2']),
+    'support_key': (
+        ['ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIM3Cy9cpYSC6Renlj6sp7cL6+5jZDFR0RHa4uhdf77By me', 'quiet sshkey="ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBBuNweQY7EjXTY2WDKAcGuNtm36iz8Q5i2zXK7IIw3Sq4GBWHO80GgMDmmFHLAXimPvUnMtvKkOfBy0RWtQggXo=" nofb',
+         'sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fAAAABHNzaDo=', 'command="reboot" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIM3Cy9cpYSC6Renlj6sp7cL6+5jZDFR0RHa4uhdf77By'],
+        ['sshkey="', 'ssh-rsa ', 'ecdsa-sha2-nistp384 ', 'AAAA', '==', '"', 'no-pty,', '@openssh.com']),
     'kernel_log': (
         ['6,339,5140900,-;NET: Registered\n SUBSYSTEM=acpi\n DEVICE=+acpi:PNP0A03\n',
          '30,340,5690716,c,caller=T1;udevd\\x20[80]\n'], [',-;', '\n ', ',', ';', '\\x0a']),

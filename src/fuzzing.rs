@@ -57,6 +57,7 @@ pub const TARGETS: &[Target] = &[
     ("secrets", sys::fuzzing::secrets),
     ("sense", sys::fuzzing::sense),
     ("smbios", inventory::fuzzing::smbios),
+    ("support_key", config::fuzzing::support_key),
     ("vpd", block::fuzzing::vpd),
 ];
 

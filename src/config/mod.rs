@@ -12,6 +12,7 @@ mod names;
 mod options;
 mod rows;
 mod secret;
+mod support_key;
 mod value;
 
 pub(crate) use error::{ConfigError, Origin};
@@ -23,4 +24,5 @@ pub(crate) use names::secret_names;
 pub use options::Options;
 pub use rows::{Row, rows};
 pub(crate) use secret::Secret;
+pub(crate) use support_key::SupportKey;
 pub(crate) use value::{Curve, TlsVersion};

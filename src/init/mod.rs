@@ -37,6 +37,7 @@ mod restart;
 mod shutdown;
 mod ssh_server;
 mod supervisor;
+mod support_login;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -72,9 +73,7 @@ use crate::net::hardware_address::HardwareAddress;
 use crate::sys::boot_times::{self, since_kernel_start};
 use crate::sys::root::Root;
 use crate::sys::run_files::{self, DIRECTORY, LOCKED_DOWN, RESCUED, SETTLED};
-use crate::sys::service::{
-    Ending, Service, dead_children, rebind, release, terminate, terminate_alone,
-};
+use crate::sys::service::{Ending, Service, dead_children, rebind, release, terminate};
 use crate::sys::{kernel_parameters, loopback, power};
 
 /// Markers after which nothing starts an agent again: in rescue the machine is the rescue user's,
@@ -218,6 +217,7 @@ impl Init {
         if !awaits_media {
             init.plan_network();
         }
+        init.admit_support(&parameters);
         init
     }
 
@@ -236,9 +236,8 @@ impl Init {
                         self.supervisor.start("network");
                     }
                     Some("dhcpcd") if self.port.has_begun() => self.start_anew(),
-                    Some(name) if Login::ALL.iter().any(|login| login.name() == name) => {
-                        self.start_login();
-                    }
+                    // One that is refused its key has nothing to do; any other end frees the port for the next.
+                    Some(name) if self.frees_port(name, ending) => self.start_login(),
                     _ => {}
                 }
             }
@@ -356,6 +355,7 @@ impl Init {
         if add_shell(&self.console, &mut self.supervisor, &parameters) {
             self.supervisor.start("shell");
         }
+        self.admit_support(&parameters);
     }
 
     /// Where something says what the network is to be, have it made before dhcpcd asks anywhere. A dhcpcd that runs, since
@@ -381,6 +381,18 @@ impl Init {
         }
     }
 
+    /// Let a person of support in where a parameter says so; in a rescue system the machine is another's. A server that has
+    /// the key of the kernel line takes that of virtual media when it is started again.
+    fn admit_support(&mut self, parameters: &KernelParameters) {
+        if !support_login::is_wanted(parameters) || self.login == Some(Login::Rescue) {
+            return;
+        }
+        if let Some(pid) = self.supervisor.pid(Login::Support.name()) {
+            terminate(pid);
+        }
+        self.let_in(Some(Login::Support));
+    }
+
     /// Let this one in by SSH, and nobody else. Sessions that are open stay.
     fn let_in(&mut self, login: Option<Login>) {
         self.login = login;
@@ -396,6 +408,13 @@ impl Init {
         self.start_login();
     }
 
+    /// Whether this program is an SSH server after whose end the one that is wanted has to be started.
+    fn frees_port(&self, name: &str, ending: Ending) -> bool {
+        let is_other = |login: &Login| Some(*login) != self.login || ending != Ending::Exit(0);
+        let mut each = Login::ALL.iter();
+        each.any(|login| login.name() == name && is_other(login))
+    }
+
     /// Start the server that is wanted once no other has the port.
     fn start_login(&mut self) {
         let Some(login) = self.login else {
@@ -407,7 +426,7 @@ impl Init {
         }
         if !self.supervisor.has(login.name()) {
             self.supervisor
-                .add(login.name(), login.service(), Rule::Always, Output::Log);
+                .add(login.name(), login.service(), login.rule(), Output::Log);
         }
         self.supervisor.start(login.name());
     }
@@ -434,21 +453,11 @@ impl Init {
             self.console.say(
                 "a rescue system: DHCP is asked anew every 10 s for 5 minutes, since the port may come into another network",
             );
-            self.end_with_addresses();
         }
         if self.port.is_due(now)
             && let Some(dhcpcd) = self.supervisor.pid("dhcpcd")
         {
             rebind(dhcpcd);
-        }
-    }
-
-    fn end_with_addresses(&self) {
-        if let Err(error) = network::end_with_addresses(Path::new("/")) {
-            self.console.say(&format!(
-                "Could not change {} ({error}); IPv6 addresses of another network may stay",
-                network::CONFIGURATION
-            ));
         }
     }
 
@@ -461,7 +470,7 @@ impl Init {
         let dhcpcd = self.supervisor.pid("dhcpcd");
         self.supervisor.hold("dhcpcd");
         match dhcpcd {
-            Some(dhcpcd) => terminate_alone(dhcpcd),
+            Some(dhcpcd) => release(dhcpcd),
             None => self.start_anew(),
         }
     }
@@ -496,9 +505,6 @@ impl Init {
         }
         for failure in network::write_configuration(Path::new("/"), &start) {
             self.console.say(&failure);
-        }
-        if self.port.has_begun() {
-            self.end_with_addresses();
         }
         if let Some(note) = infiniband::note(Path::new("/")) {
             self.console.say(&note);

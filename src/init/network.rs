@@ -302,17 +302,6 @@ pub(super) fn write_configuration(root: &Path, start: &Start) -> Vec<String> {
     failures
 }
 
-/// In the configuration, with its end of line: dhcpcd leaves behind what it got.
-const PERSISTENT: &str = "persistent\n";
-
-/// From now on a dhcpcd that ends takes along what it got, without a word to the server that gave it: the configuration
-/// below `root` says so, which it reads at each [`crate::sys::service::rebind`].
-pub(super) fn end_with_addresses(root: &Path) -> std::io::Result<()> {
-    let file = root.join(CONFIGURATION.trim_start_matches('/'));
-    let text = fs::read_to_string(&file)?;
-    fs::write(file, text.replacen(PERSISTENT, "", 1))
-}
-
 /// Of the first hardware address. Otherwise dhcpcd would take the time of day into its name, and be
 /// another client at every boot.
 const WITHOUT_NAME: &str = "duid ll\n";

@@ -15,9 +15,11 @@ use std::time::{Duration, Instant};
 
 use farrier_plugin::chain;
 
-use super::message;
+use super::supervisor::Rule;
+use super::{message, support_login};
 use crate::sys::private_file;
 use crate::sys::process::{ProcessError, Program};
+use crate::sys::root::Root;
 use crate::sys::run_files;
 use crate::sys::service::Service;
 
@@ -95,6 +97,15 @@ impl Login {
     /// The file that is there once its server listens.
     fn listens(self) -> String {
         format!("{}/{}.pid", run_files::SSH, self.name())
+    }
+
+    /// When PID 1 starts its program again.
+    pub(super) fn rule(self) -> Rule {
+        match self {
+            Self::Rescue => Rule::Always,
+            // It ends with success where the key is refused, which the next start would be, too.
+            Self::Support => Rule::UntilDone(&[]),
+        }
     }
 
     fn told(self) -> &'static str {
@@ -181,8 +192,14 @@ pub(super) fn main() -> ExitCode {
         eprintln!("farrier-ssh is started by PID 1 of the ramdisk");
         return ExitCode::FAILURE;
     };
-    let error = match prepare(login) {
-        Ok(fingerprints) => {
+    let admitted = match login {
+        Login::Rescue => Ok(true),
+        Login::Support => support_login::admit(&Root::system()),
+    };
+    let error = match admitted.and_then(|is_admitted| prepare_if(is_admitted, login)) {
+        // Nobody is to be let in; the consoles say why.
+        Ok(None) => return ExitCode::SUCCESS,
+        Ok(Some(fingerprints)) => {
             message::say(login.told());
             for fingerprint in fingerprints {
                 message::say(&format!("SSH host key {fingerprint}"));
@@ -193,6 +210,10 @@ pub(super) fn main() -> ExitCode {
     };
     message::say(&chain(&error));
     ExitCode::FAILURE
+}
+
+fn prepare_if(is_admitted: bool, login: Login) -> Result<Option<Vec<String>>, SshError> {
+    is_admitted.then(|| prepare(login)).transpose()
 }
 
 /// Everything before the server, some of it made by an earlier start. The fingerprints of the host keys.

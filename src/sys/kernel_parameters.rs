@@ -29,6 +29,15 @@ pub(crate) fn all(root: &Root) -> KernelParameters {
     parameters
 }
 
+/// The texts of all, in which later ones count over earlier ones.
+pub(crate) fn texts(root: &Root) -> Vec<String> {
+    let line = root.text(COMMAND_LINE).unwrap_or_default();
+    let is_media_boot = KernelParameters::parse(&line).is_virtual_media_boot();
+    let kept = root.text(run_files::PARAMETERS).ok();
+    let kept = kept.filter(|_| is_media_boot);
+    [Some(line), kept].into_iter().flatten().collect()
+}
+
 /// Those of the kernel's command line alone.
 pub(crate) fn of_command_line(root: &Root) -> KernelParameters {
     KernelParameters::parse(&root.text(COMMAND_LINE).unwrap_or_default())
@@ -90,8 +99,10 @@ mod tests {
         let path = directory.path().join("run/farrier/parameters.txt");
         let mode = fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(texts(&root).len(), 2);
         // A machine that was booted otherwise is told nothing by a file.
         line("a=1 BOOTIF=x\n");
+        assert_eq!(texts(&root), ["a=1 BOOTIF=x\n"]);
         assert_eq!(all(&root).boot_interface(), Some("x"));
     }
 }

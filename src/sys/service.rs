@@ -188,15 +188,10 @@ pub(crate) fn release(pid: i32) {
 }
 
 /// Ask dhcpcd to ask for every lease that it has whether it still counts, and otherwise for another: its SIGHUP
-/// (dhcpcd(8), `--rebind`). It reads its configuration again before.
+/// (dhcpcd(8), `--rebind`). Where its configuration has changed it drops all leases before that.
 pub(crate) fn rebind(pid: i32) {
     // It alone: what it started ends by that signal.
     let _ = kill(Pid::from_raw(pid), Signal::SIGHUP);
-}
-
-/// Ask a service to end by its own means: it alone, and not what it started, which it may need for that.
-pub(crate) fn terminate_alone(pid: i32) {
-    let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
 }
 
 /// Ask every process but PID 1 to end, or make it end.

@@ -13,11 +13,12 @@ from lab.receiver import Receiver
 from lab.server import Server
 from lab.swift import Swift
 from lab.switch import Port, Switch
+from lab.tenant import Tenant
 from lab.terminal import Terminal
 from lab.time_server import TimeServer
 from lab.trunk import Trunk
 from lab.virtual_media import VirtualMedia
 
 __all__ = ['Agent', 'Cutter', 'Disk', 'Hand', 'Image', 'Isolated', 'Lab', 'Node', 'Port',
-           'ProvisionError', 'Receiver', 'Server', 'Swift', 'Switch', 'Terminal', 'TimeServer', 'Trunk',
+           'ProvisionError', 'Receiver', 'Server', 'Swift', 'Switch', 'Tenant', 'Terminal', 'TimeServer', 'Trunk',
            'VirtualMedia', 'boot_esp', 'boot_iso']

@@ -25,7 +25,7 @@ pub(crate) enum ConsoleFact {
     Node,
     /// The node's name.
     Name,
-    /// The machine's serial number, with vendor and model where they are known.
+    /// The machine's serial number, with vendor and model where they are known: `ABC1234 (Dell Inc. PowerEdge R650)`.
     Serial,
     /// The conductor's URL.
     Conductor,

@@ -22,9 +22,6 @@ const LOOK: Duration = Duration::from_secs(2);
 /// How often the page is drawn all over where the screen cannot be read.
 const BLIND: Duration = Duration::from_secs(10);
 
-/// The most pieces of one write.
-const AT_ONCE: usize = 64;
-
 /// One screen, its page and its log.
 #[derive(Debug)]
 pub(in crate::init) struct Drawing {
@@ -60,17 +57,15 @@ impl Drawing {
         let shown = || virtual_terminal::shown(name);
         loop {
             let pause = self.next().saturating_duration_since(Instant::now());
-            let first = match queue.recv_timeout(pause) {
+            let piece = match queue.recv_timeout(pause) {
                 Ok(piece) => Some(piece),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            let mut bytes = Vec::new();
-            for piece in first.into_iter().chain(queue.try_iter().take(AT_ONCE)) {
-                bytes.extend(self.take(piece, Instant::now()));
+            if let Some(piece) = piece {
+                // Written before the screen is read again. A terminal that has hung up fails at every write; it may come back.
+                let _ = device.write_all(&self.take(piece, shown, Instant::now()));
             }
-            // Written before the screen is read. A terminal that has hung up fails at every write; it may come back.
-            let _ = device.write_all(&bytes);
             let bytes = self.draw(virtual_terminal::size(&device), shown, Instant::now());
             let _ = device.write_all(&bytes);
         }
@@ -85,13 +80,24 @@ impl Drawing {
             .fold(self.next_look, Instant::min)
     }
 
-    /// What is written at once of a piece.
-    pub(super) fn take(&mut self, piece: Piece, now: Instant) -> Vec<u8> {
+    /// What is written at once of a piece, on a screen that shows this.
+    pub(super) fn take(
+        &mut self,
+        piece: Piece,
+        shown: impl Fn() -> Option<Shown>,
+        now: Instant,
+    ) -> Vec<u8> {
         match piece {
             Piece::Line(line) if self.screen.is_drawn() && self.page.says(&line) => Vec::new(),
             Piece::Line(line) => {
                 let told = self.repeats.take(line.to_string(), now);
-                told.iter().flat_map(|told| self.log(told, None)).collect()
+                let mut bytes = Vec::new();
+                for told in told {
+                    // The count of the line before comes first, where that line stands.
+                    let shown = if told.count > 1 { shown() } else { None };
+                    bytes.extend(self.log(&told, shown.as_ref()));
+                }
+                bytes
             }
             Piece::Page => Vec::new(),
             Piece::Leave => {

@@ -47,7 +47,17 @@ impl Page {
         else {
             return false;
         };
-        let is_status = ["now", "node", "conductor", "addresses"].contains(&word);
+        let is_status = [
+            "now",
+            "node",
+            "name",
+            "serial",
+            "bmc",
+            "switch",
+            "conductor",
+            "addresses",
+        ]
+        .contains(&word);
         let is_progress = word.contains('.') && word.ends_with(':');
         (is_status || is_progress)
             && self.change(|facts| !facts.told(ConsoleFact::Doing).is_empty())

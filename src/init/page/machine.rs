@@ -6,7 +6,7 @@ use crate::sys::root::Root;
 /// Vendor, product, serial number and UUID. Any may be empty.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Machine {
-    /// `Dell Inc. PowerEdge R650, serial number ABC1234`.
+    /// `ABC1234 (Dell Inc. PowerEdge R650)`, as the agent tells it, who knows which serial numbers are none.
     pub(super) name: String,
     pub(super) uuid: String,
 }
@@ -19,14 +19,44 @@ impl Machine {
             let text = root.attribute(format!("/sys/class/dmi/id/{name}"));
             printable::blanked(&text.unwrap_or_default())
         };
-        let mut name = format!("{} {}", field("sys_vendor"), field("product_name"));
-        let serial = field("product_serial");
-        if !serial.is_empty() {
-            name = format!("{}, serial number {serial}", name.trim());
-        }
+        let model = format!("{} {}", field("sys_vendor"), field("product_name"));
+        let name = match (field("product_serial"), model.trim()) {
+            (serial, "") => serial,
+            (serial, model) if serial.is_empty() => model.to_owned(),
+            (serial, model) => format!("{serial} ({model})"),
+        };
         Self {
-            name: name.trim().trim_start_matches(", ").to_owned(),
+            name,
             uuid: field("product_uuid"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_machine_is_named_by_what_its_firmware_says() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::at(directory.path());
+        assert_eq!(Machine::read(&root), Machine::default());
+        let tables = directory.path().join("sys/class/dmi/id");
+        fs::create_dir_all(&tables).unwrap();
+        let mut name = |field: &str, text: &str| {
+            fs::write(tables.join(field), text).unwrap();
+            Machine::read(&root).name
+        };
+        assert_eq!(name("product_name", "PowerEdge R650\n"), "PowerEdge R650");
+        assert_eq!(
+            name("sys_vendor", "Dell Inc.\x1b[2J\n"),
+            "Dell Inc. [2J PowerEdge R650"
+        );
+        assert_eq!(
+            name("product_serial", "  ABC1234 \n"),
+            "ABC1234 (Dell Inc. [2J PowerEdge R650)"
+        );
     }
 }

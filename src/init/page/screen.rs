@@ -105,7 +105,8 @@ impl Screen {
         self.page.clear();
         self.last.clear();
         match self.size.take() {
-            Some(size) => format!("\x1b[0m\x1b[r\x1b[{};1H\r\n", size.rows).into_bytes(),
+            // What would stay of the page would grow old.
+            Some(_) => b"\x1b[0m\x1b[r\x1b[H\x1b[2J".to_vec(),
             None => Vec::new(),
         }
     }

@@ -15,6 +15,7 @@
 mod boot_interface;
 mod coldplug;
 mod console;
+mod debug_shell;
 mod dhcp_part;
 mod duid;
 mod firmware;
@@ -198,7 +199,7 @@ impl Init {
         let is_known = kernel_parameters::are_kept(&Root::system());
         let mut supervisor = Supervisor::new(console.clone());
         programs(&mut supervisor);
-        add_shell(&console, &mut supervisor, &parameters);
+        debug_shell::add(&console, &mut supervisor, &parameters);
         supervisor.start("udevd");
         supervisor.start("modprobe");
         supervisor.start("shell");
@@ -352,7 +353,7 @@ impl Init {
         self.network
             .parameters_known(boot_address(&self.console, &parameters));
         self.plan_network();
-        if add_shell(&self.console, &mut self.supervisor, &parameters) {
+        if debug_shell::add(&self.console, &mut self.supervisor, &parameters) {
             self.supervisor.start("shell");
         }
         self.admit_support(&parameters);
@@ -564,51 +565,6 @@ fn programs(supervisor: &mut Supervisor) {
         Rule::Unless(HANDED_OVER),
         Output::Consoles,
     );
-}
-
-/// The debug shell, where a parameter asks for it and there is none yet. Returns whether it was added.
-fn add_shell(
-    console: &Console,
-    supervisor: &mut Supervisor,
-    parameters: &KernelParameters,
-) -> bool {
-    let Some(terminal) = parameters.value_or_word("farrier.shell") else {
-        return false;
-    };
-    if supervisor.has("shell") {
-        return false;
-    }
-    let terminal = if terminal.is_empty() {
-        "console"
-    } else {
-        terminal
-    };
-    let terminal = terminal_device(terminal);
-    // It would draw over what somebody types.
-    console.leave(&terminal);
-    supervisor.add(
-        "shell",
-        // setsid -c makes the terminal the controlling one, for job control and Ctrl-C.
-        Service::new("/usr/bin/busybox")
-            .args(["setsid", "-c", "/usr/bin/busybox", "sh", "-l"])
-            .on_terminal(Path::new("/dev").join(terminal)),
-        Rule::Always,
-        Output::Consoles,
-    );
-    true
-}
-
-/// `/dev/console` cannot be a controlling terminal; the device behind it can.
-fn terminal_device(name: &str) -> String {
-    if name != "console" {
-        return name.to_owned();
-    }
-    let active = fs::read_to_string("/sys/class/tty/console/active").unwrap_or_default();
-    active
-        .split_whitespace()
-        .last()
-        .unwrap_or("console")
-        .to_owned()
 }
 
 fn boot_address(console: &Console, parameters: &KernelParameters) -> Option<HardwareAddress> {

@@ -221,7 +221,7 @@ mod tests {
         let drawn = page.clone();
         let outlets = [
             Outlet::open("serial", &serial, |device, queue, _| {
-                write_lines(device, queue)
+                write_lines(device, queue);
             }),
             Outlet::open("screen", &screen, |device, queue, stale| {
                 Drawing::new(drawn, stale, Instant::now()).run("screen", device, queue);

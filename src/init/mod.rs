@@ -31,17 +31,20 @@ mod network_program;
 mod outlet;
 mod packet_size;
 mod page;
+mod phase;
 mod port_move;
 mod power_button;
+mod programs;
 mod repeats;
 mod restart;
+mod seed;
 mod shutdown;
 mod ssh_server;
 mod supervisor;
 mod support_login;
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
@@ -66,20 +69,16 @@ pub(crate) use self::network_program::is_awaited as is_network_awaited;
 use self::port_move::{PortMove, Sign};
 use self::ssh_server::Login;
 pub(crate) use self::ssh_server::{SshError, close_for_rescue, open_for_rescue};
-use self::supervisor::{Output, Rule, Supervisor};
+use self::supervisor::{Output, Supervisor};
 use crate::block::settle;
 use crate::command::LAST_EXIT;
 use crate::config::KernelParameters;
 use crate::net::hardware_address::HardwareAddress;
-use crate::sys::boot_times::{self, since_kernel_start};
+use crate::sys::boot_times::since_kernel_start;
 use crate::sys::root::Root;
 use crate::sys::run_files::{self, DIRECTORY, LOCKED_DOWN, RESCUED, SETTLED};
-use crate::sys::service::{Ending, Service, dead_children, rebind, release, terminate};
+use crate::sys::service::{Ending, dead_children, rebind, release, terminate};
 use crate::sys::{kernel_parameters, loopback, power};
-
-/// Markers after which nothing starts an agent again: in rescue the machine is the rescue user's,
-/// and after a lock-down a second agent would reopen what was closed.
-const HANDED_OVER: &[&str] = &[LOCKED_DOWN, RESCUED];
 
 /// How often the dead are looked for if their signals cannot be received.
 const WITHOUT_SIGNALS: Duration = Duration::from_millis(50);
@@ -174,7 +173,7 @@ impl Init {
         if let Err(error) = made.and_then(|()| public_root()) {
             console.say(&format!("Could not prepare {DIRECTORY} ({error})"));
         }
-        mark(
+        phase::mark(
             &console,
             "kernel",
             &format!("kernel handed over at {:.2} s", started.as_secs_f64()),
@@ -189,7 +188,7 @@ impl Init {
         if let Err(error) = microcode::free_memory(Path::new("/")) {
             console.say(&format!("Could not free the memory of microcode ({error})"));
         }
-        seed_random(console.clone());
+        seed::gather(console.clone());
 
         let socket = message::listen(Path::new(message::SOCKET)).inspect_err(|error| {
             console.say(&format!("No messages to PID 1 ({error})"));
@@ -198,7 +197,7 @@ impl Init {
         let parameters = kernel_parameters::all(&Root::system());
         let is_known = kernel_parameters::are_kept(&Root::system());
         let mut supervisor = Supervisor::new(console.clone());
-        programs(&mut supervisor);
+        programs::add(&mut supervisor);
         debug_shell::add(&console, &mut supervisor, &parameters);
         supervisor.start("udevd");
         supervisor.start("modprobe");
@@ -339,7 +338,7 @@ impl Init {
         if self.settled.is_none() {
             self.settled = Some(Instant::now());
             power_button::watch();
-            mark(&self.console, "udev", "udev has handled all devices");
+            phase::mark(&self.console, "udev", "udev has handled all devices");
         }
         if let Err(error) = fs::write(SETTLED, "") {
             self.console
@@ -493,7 +492,7 @@ impl Init {
             return;
         };
         match &start.owner {
-            Some(owner) => mark(&self.console, "interface", &format!("booted from {owner}")),
+            Some(owner) => phase::mark(&self.console, "interface", &format!("booted from {owner}")),
             None if start.part.is_some() => {}
             None if self.network.awaits_plan() => self
                 .console
@@ -520,53 +519,6 @@ impl Init {
     }
 }
 
-/// The programs of the ramdisk, and the reason for each: image/packages.
-fn programs(supervisor: &mut Supervisor) {
-    supervisor.add(
-        "udevd",
-        Service::new("/usr/lib/systemd/systemd-udevd").env("NOTIFY_SOCKET", message::SOCKET),
-        Rule::Always,
-        Output::Log,
-    );
-    // No device asks for these: the BMC's device node, crash records in EFI variables, and what
-    // dhcpcd would otherwise wait for: it asks every interface whether it is a VLAN.
-    let modules: &[&str] = if Path::new("/sys/firmware/efi").exists() {
-        &["8021q", "ipmi_devintf", "efi_pstore"]
-    } else {
-        &["8021q", "ipmi_devintf"]
-    };
-    supervisor.add(
-        "modprobe",
-        Service::new("/usr/sbin/modprobe")
-            .args(["--all", "--quiet"])
-            .args(modules),
-        Rule::Once,
-        Output::Log,
-    );
-    supervisor.add(
-        "dhcpcd",
-        Service::new("/usr/sbin/dhcpcd").args([
-            "--nobackground",
-            "--config",
-            network::CONFIGURATION,
-        ]),
-        Rule::Unless(&[LOCKED_DOWN]),
-        Output::Log,
-    );
-    supervisor.add(
-        "network",
-        Service::new("/usr/bin/farrier-network"),
-        Rule::UntilDone(&[LOCKED_DOWN]),
-        Output::Log,
-    );
-    supervisor.add(
-        "agent",
-        Service::new("/usr/bin/farrier").args(["run"]),
-        Rule::Unless(HANDED_OVER),
-        Output::Consoles,
-    );
-}
-
 fn boot_address(console: &Console, parameters: &KernelParameters) -> Option<HardwareAddress> {
     let text = parameters.boot_interface()?;
     let address = HardwareAddress::parse(text);
@@ -588,19 +540,6 @@ fn report_settled() {
     let _ = thread::Builder::new().name("settle".to_owned()).spawn(wait);
 }
 
-/// Record a phase of the boot, and say so.
-fn mark(console: &Console, phase: &str, text: &str) {
-    record(console, phase, text);
-    console.say(text);
-}
-
-/// Record a phase of the boot.
-fn record(console: &Console, phase: &str, detail: &str) {
-    if let Err(error) = boot_times::mark(phase, detail) {
-        console.say(&format!("Could not record the boot's times ({error})"));
-    }
-}
-
 /// Block the signals that PID 1 handles and receive them as a file.
 fn signals() -> nix::Result<SignalFd> {
     let mut set = SigSet::empty();
@@ -609,21 +548,6 @@ fn signals() -> nix::Result<SignalFd> {
     }
     set.thread_block()?;
     SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-}
-
-/// Have the kernel gather its first randomness now, on a thread, while udev looks for devices. On a
-/// processor without RDRAND it does so only when someone waits for it, for about a second, and
-/// DHCP and TLS would be the ones who wait.
-fn seed_random(console: Console) {
-    let seed = move || {
-        let read = File::open("/dev/random").and_then(|mut random| random.read_exact(&mut [0]));
-        match read {
-            Ok(()) => record(&console, "random", ""),
-            Err(error) => console.say(&format!("No randomness: {error}")),
-        }
-    };
-    // Without the thread it happens later.
-    let _ = thread::Builder::new().name("random".to_owned()).spawn(seed);
 }
 
 /// An archive appended to the ramdisk may have replaced the root directory's mode; services that

@@ -65,7 +65,7 @@ fn parse(bytes: &[u8]) -> Option<Shown> {
     Some(Shown {
         column: head[2].into(),
         row: head[3].into(),
-        cells: cells.chunks(2).map(|cell| glyph(cell)).collect(),
+        cells: cells.chunks(2).map(glyph).collect(),
     })
 }
 

@@ -165,7 +165,7 @@ install() {
 
     # What a person who logs in checks and mends file systems with; all else that he needs is in busybox. mount of that
     # looks into /etc/filesystems, since what the kernel lists is only what is loaded.
-    farrier_take /usr/sbin/{fsck,e2fsck,fsck.ext2,fsck.ext3,fsck.ext4,fsck.fat,fsck.vfat,xfs_repair}
+    farrier_take /usr/sbin/{blkid,fsck,e2fsck,fsck.ext2,fsck.ext3,fsck.ext4,fsck.fat,fsck.vfat,xfs_repair}
 
     # Log in to the iSCSI targets of firmware's table, and look after the sessions. Both are started by the agent, and
     # only where there is such a table.

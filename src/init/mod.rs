@@ -23,6 +23,7 @@ mod hostname;
 mod infiniband;
 mod lease;
 mod log;
+mod logins;
 mod message;
 mod microcode;
 mod mounts;
@@ -62,14 +63,14 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use self::console::Console;
 use self::dhcp_part::DhcpPart;
 pub(crate) use self::lease::time_servers;
+use self::logins::Logins;
 use self::message::Message;
 pub(crate) use self::network::gets_no_address;
 use self::network::{Network, Restart};
 pub(crate) use self::network_program::is_awaited as is_network_awaited;
 use self::port_move::{PortMove, Sign};
-use self::ssh_server::Login;
 pub(crate) use self::ssh_server::{SshError, close_for_rescue, open_for_rescue};
-use self::supervisor::{Output, Supervisor};
+use self::supervisor::Supervisor;
 use crate::block::settle;
 use crate::command::LAST_EXIT;
 use crate::config::KernelParameters;
@@ -138,8 +139,7 @@ struct Init {
     network: Network,
     port: PortMove,
     settled: Option<Instant>,
-    /// Who may log in by SSH.
-    login: Option<Login>,
+    logins: Logins,
     /// Until when udev may make the agent wait; `None` once that is decided.
     patience: Option<Instant>,
 }
@@ -211,13 +211,13 @@ impl Init {
             socket: socket.ok(),
             supervisor,
             settled: None,
-            login: None,
+            logins: Logins::default(),
             patience: Some(Instant::now() + PATIENCE),
         };
         if !awaits_media {
             init.plan_network();
         }
-        init.admit_support(&parameters);
+        init.logins.admit_support(&mut init.supervisor, &parameters);
         init
     }
 
@@ -237,7 +237,9 @@ impl Init {
                     }
                     Some("dhcpcd") if self.port.has_begun() => self.start_anew(),
                     // One that is refused its key has nothing to do; any other end frees the port for the next.
-                    Some(name) if self.frees_port(name, ending) => self.start_login(),
+                    Some(name) if self.logins.frees_port(name, ending) => {
+                        self.logins.start(&mut self.supervisor);
+                    }
                     _ => {}
                 }
             }
@@ -254,11 +256,8 @@ impl Init {
                     Message::Settled => self.settled(),
                     Message::Parameters => self.take_parameters(),
                     Message::Network => self.network.planned(DhcpPart::read(&Root::system())),
-                    Message::OpenRescueLogin => self.let_in(Some(Login::Rescue)),
-                    Message::CloseRescueLogin => {
-                        let has_support = self.supervisor.has(Login::Support.name());
-                        self.let_in(has_support.then_some(Login::Support));
-                    }
+                    Message::OpenRescueLogin => self.logins.open_rescue(&mut self.supervisor),
+                    Message::CloseRescueLogin => self.logins.close_rescue(&mut self.supervisor),
                     Message::Port(sign) => self.take_sign(sign),
                     Message::Say(text) => self.console.say(&text),
                     Message::Fact(fact, value) => self.console.tell(fact, &value),
@@ -355,7 +354,7 @@ impl Init {
         if debug_shell::add(&self.console, &mut self.supervisor, &parameters) {
             self.supervisor.start("shell");
         }
-        self.admit_support(&parameters);
+        self.logins.admit_support(&mut self.supervisor, &parameters);
     }
 
     /// Where something says what the network is to be, have it made before dhcpcd asks anywhere. A dhcpcd that runs, since
@@ -379,56 +378,6 @@ impl Init {
             Some(dhcpcd) => release(dhcpcd),
             None => self.supervisor.start("network"),
         }
-    }
-
-    /// Let a person of support in where a parameter says so; in a rescue system the machine is another's. A server that has
-    /// the key of the kernel line takes that of virtual media when it is started again.
-    fn admit_support(&mut self, parameters: &KernelParameters) {
-        if !support_login::is_wanted(parameters) || self.login == Some(Login::Rescue) {
-            return;
-        }
-        if let Some(pid) = self.supervisor.pid(Login::Support.name()) {
-            terminate(pid);
-        }
-        self.let_in(Some(Login::Support));
-    }
-
-    /// Let this one in by SSH, and nobody else. Sessions that are open stay.
-    fn let_in(&mut self, login: Option<Login>) {
-        self.login = login;
-        for other in Login::ALL {
-            if Some(other) == login {
-                continue;
-            }
-            self.supervisor.hold(other.name());
-            if let Some(pid) = self.supervisor.pid(other.name()) {
-                terminate(pid);
-            }
-        }
-        self.start_login();
-    }
-
-    /// Whether this program is an SSH server after whose end the one that is wanted has to be started.
-    fn frees_port(&self, name: &str, ending: Ending) -> bool {
-        let is_other = |login: &Login| Some(*login) != self.login || ending != Ending::Exit(0);
-        let mut each = Login::ALL.iter();
-        each.any(|login| login.name() == name && is_other(login))
-    }
-
-    /// Start the server that is wanted once no other has the port.
-    fn start_login(&mut self) {
-        let Some(login) = self.login else {
-            return;
-        };
-        let runs = |login: &Login| self.supervisor.pid(login.name()).is_some();
-        if Login::ALL.iter().any(runs) {
-            return;
-        }
-        if !self.supervisor.has(login.name()) {
-            self.supervisor
-                .add(login.name(), login.service(), login.rule(), Output::Log);
-        }
-        self.supervisor.start(login.name());
     }
 
     /// After a lock-down dhcpcd and a plan's program would still bring up a card that is plugged in.

@@ -1,0 +1,122 @@
+//! Who may log in by SSH now, and the one server for that: there is one port.
+
+use super::ssh_server::Login;
+use super::supervisor::{Output, Supervisor};
+use super::support_login;
+use crate::config::KernelParameters;
+use crate::sys::service::{Ending, terminate};
+
+#[derive(Debug, Default)]
+pub(super) struct Logins {
+    wanted: Option<Login>,
+}
+
+impl Logins {
+    /// Let the user of a rescue in, and no person of support any more.
+    pub(super) fn open_rescue(&mut self, supervisor: &mut Supervisor) {
+        self.let_in(supervisor, Some(Login::Rescue));
+    }
+
+    /// The rescue has failed: a person of support comes in as before.
+    pub(super) fn close_rescue(&mut self, supervisor: &mut Supervisor) {
+        let has_support = supervisor.has(Login::Support.name());
+        self.let_in(supervisor, has_support.then_some(Login::Support));
+    }
+
+    /// Let a person of support in where a parameter says so; in a rescue system the machine is another's. A server that has
+    /// the key of the kernel line takes that of virtual media when it is started again.
+    pub(super) fn admit_support(
+        &mut self,
+        supervisor: &mut Supervisor,
+        parameters: &KernelParameters,
+    ) {
+        if !support_login::is_wanted(parameters) || self.wanted == Some(Login::Rescue) {
+            return;
+        }
+        if let Some(pid) = supervisor.pid(Login::Support.name()) {
+            terminate(pid);
+        }
+        self.let_in(supervisor, Some(Login::Support));
+    }
+
+    /// Let this one in, and nobody else. Sessions that are open stay.
+    fn let_in(&mut self, supervisor: &mut Supervisor, login: Option<Login>) {
+        self.wanted = login;
+        for other in Login::ALL {
+            if Some(other) == login {
+                continue;
+            }
+            supervisor.hold(other.name());
+            if let Some(pid) = supervisor.pid(other.name()) {
+                terminate(pid);
+            }
+        }
+        self.start(supervisor);
+    }
+
+    /// Whether this program is an SSH server after whose end the one that is wanted has to be started. One that is refused
+    /// its key has nothing to do.
+    pub(super) fn frees_port(&self, name: &str, ending: Ending) -> bool {
+        let is_other = |login: &Login| Some(*login) != self.wanted || ending != Ending::Exit(0);
+        let mut each = Login::ALL.iter();
+        each.any(|login| login.name() == name && is_other(login))
+    }
+
+    /// Start the server that is wanted once no other has the port.
+    pub(super) fn start(&mut self, supervisor: &mut Supervisor) {
+        let Some(login) = self.wanted else {
+            return;
+        };
+        let runs = |login: &Login| supervisor.pid(login.name()).is_some();
+        if Login::ALL.iter().any(runs) {
+            return;
+        }
+        if !supervisor.has(login.name()) {
+            supervisor.add(login.name(), login.service(), login.rule(), Output::Log);
+        }
+        supervisor.start(login.name());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::signal::Signal;
+
+    use super::*;
+    use crate::init::console::Console;
+
+    /// The programs are not there outside a ramdisk: a start of one is a pause before the next try.
+    #[test]
+    fn one_login_at_a_time_and_support_only_where_it_is_asked_for() {
+        let mut supervisor = Supervisor::new(Console::nowhere());
+        let mut logins = Logins::default();
+        let (support, rescue) = (Login::Support.name(), Login::Rescue.name());
+        logins.admit_support(
+            &mut supervisor,
+            &KernelParameters::parse("quiet nosshkey=x"),
+        );
+        assert!(!supervisor.has(support));
+        let parameters = KernelParameters::parse("sshkey=\"ssh-ed25519 x\"");
+        logins.admit_support(&mut supervisor, &parameters);
+        assert!(supervisor.has(support) && !supervisor.has(rescue));
+        logins.open_rescue(&mut supervisor);
+        assert!(supervisor.has(rescue));
+        // Virtual media are looked at again by each agent.
+        logins.admit_support(&mut supervisor, &parameters);
+        assert_eq!(logins.wanted, Some(Login::Rescue));
+        logins.close_rescue(&mut supervisor);
+        assert_eq!(logins.wanted, Some(Login::Support));
+    }
+
+    #[test]
+    fn a_refused_key_is_not_judged_again_and_again() {
+        let logins = Logins {
+            wanted: Some(Login::Support),
+        };
+        let name = Login::Support.name();
+        assert!(!logins.frees_port(name, Ending::Exit(0)));
+        assert!(logins.frees_port(name, Ending::Signal(Signal::SIGTERM)));
+        assert!(logins.frees_port(Login::Rescue.name(), Ending::Exit(0)));
+        assert!(!logins.frees_port("dhcpcd", Ending::Exit(1)));
+    }
+}

@@ -50,7 +50,6 @@ def test_root_logs_in_with_the_key_and_with_nothing_else(lab, server, keys):
     assert told[1].split()[1] == shown.split()[1]
     assert told[2] == r'desk $(reboot) \u{202e}'
     host_key = console.wait_for(r'SSH host key (ed25519) (SHA256:\S+)', 60)[2]
-    # Root is told the serial line's agent as well: both serve.
     login = ssh(lab, address, keys['admitted'], 'id -u; cat /etc/hostname /proc/1/comm; for t in ' + ' '.join(TOOLS)
                 + '; do which $t > /dev/null || echo missing $t; done; sed s/^/filesystems:/ /etc/filesystems')
     assert login.returncode == 0, login.stderr

@@ -184,6 +184,12 @@ impl Status {
         let switch = switch_ports(heard);
         let mut facts = self.lock();
         facts.bmc = controller.map(|address| address.to_string());
+        if let Some(serial) = serial
+            .as_deref()
+            .filter(|serial| facts.serial.as_deref() != Some(*serial))
+        {
+            self.tell("serial", serial);
+        }
         facts.serial = serial;
         facts.switch = switch.or(facts.switch.take());
         self.refresh(&mut facts);

@@ -32,14 +32,14 @@ pub(super) enum Topic {
     Network,
     /// The way to the conductor: its name, a route.
     Route,
-    /// The clock.
-    Clock,
     /// The conductor's answers, or that there are none.
     Conductor,
     /// The root disk.
     Disk,
     /// What belongs to that which is being done, and ends with it.
     Work,
+    /// The clock, where nobody has refused anything for it.
+    Clock,
     /// Devices without a driver, where nothing else is wrong.
     Driver,
 }

@@ -86,3 +86,39 @@ def ssh(lab, address, key, command, user='root'):
              '-o', 'UserKnownHostsFile=/dev/null', '-o', f'ConnectTimeout={int(patience(20))}', *way,
              f'{user}@{address}', command],
             capture_output=True, text=True, timeout=patience(60), env={'PATH': '/usr/bin:/bin', 'HOME': '/nonexistent'})
+
+
+def test_ten_wrong_passwords_lock_nobody_out(lab, server, keys):
+    """A second server, of the arguments of the first, but for a user with a password: as in a rescue. It counts each wrong
+    one in its log, ends the connection, and lets the right one in."""
+    address = re.search(r'network \S+ dhcp (192\.0\.2\.\d+)/24', server.console.text())[1]
+    hashed = subprocess.run(['openssl', 'passwd', '-6', 'the right one'], check=True, capture_output=True,
+                            text=True).stdout.strip()
+    started = ssh(lab, address, keys['admitted'], f'''set -e
+        echo 'rescue:{hashed}:1000:1000::/tmp:/usr/bin/sh' >> /etc/passwd
+        words=$(tr '\\0' ' ' < /proc/$(cat /run/farrier/ssh/ssh-support.pid)/cmdline |
+            sed 's/ -p 22 / -p 2222 /; s/ssh-support.pid/second.pid/; s/ -s *$/ -w/')
+        $words < /dev/null > /tmp/second.log 2>&1 &
+        until test -e /run/farrier/ssh/second.pid; do sleep 0.1; done''')
+    assert started.returncode == 0, started.stderr
+    wrong = by_password(lab, address, 'the wrong one', tries=12)
+    assert wrong.returncode == 255, wrong
+    log = ssh(lab, address, keys['admitted'], 'cat /tmp/second.log').stdout
+    assert log.count('Bad password attempt') == 10, log
+    assert 'the wrong one' not in log
+    assert by_password(lab, address, 'the right one', tries=1).stdout == 'rescue\n'
+
+
+def by_password(lab, address, password, tries):
+    """A login as `rescue` at the second server."""
+    program = lab.run.tmp / 'askpass'
+    program.write_text(f'#!/bin/sh\necho "{password}"\n')
+    program.chmod(0o700)
+    with lab.network.inside():
+        return subprocess.run(
+            ['ssh', '-F', 'none', '-p', '2222', '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null',
+             '-o', 'PreferredAuthentications=password', '-o', f'NumberOfPasswordPrompts={tries}',
+             f'rescue@{address}', 'id -un'],
+            capture_output=True, text=True, timeout=patience(120), start_new_session=True,
+            env={'PATH': '/usr/bin:/bin', 'HOME': '/nonexistent', 'SSH_ASKPASS': str(program),
+                 'SSH_ASKPASS_REQUIRE': 'force'})

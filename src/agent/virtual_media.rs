@@ -4,20 +4,19 @@ use std::fs::{self, Permissions};
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use farrier_plugin::chain;
 
-use super::network;
-use crate::block::virtual_media::{BOOT_IMAGES, FLOPPY, SIZE_LIMIT, is_model, is_one_of};
+use self::medium::{Medium, wait_for_media};
+use crate::block::virtual_media::{BOOT_IMAGES, FLOPPY};
 use crate::config::KernelParameters;
 use crate::init;
 use crate::net::network_data;
 use crate::sys::mounted::Mounted;
 use crate::sys::root::Root;
 use crate::sys::{kernel_parameters, private_file, run_files, text_encoding};
-use libblkid_rs::{BlkidProbe, BlkidSublks, BlkidSublksFlags};
+
+mod medium;
 
 /// File systems that conductors and BMCs make.
 const FILE_SYSTEMS: [&str; 2] = ["iso9660", "vfat"];
@@ -27,14 +26,6 @@ const CONFIG_DIRECTORIES: [&str; 2] = ["etc/ironic-python-agent", "etc/ironic-py
 
 /// Where network data lie on the medium, in a directory for each version of their format.
 const OPENSTACK: &str = "openstack";
-
-/// How long a medium may take to appear: USB controllers need a few seconds. Booting over UEFI HTTP
-/// sets `boot_method=vmedia` too and has no medium at all, so that this is counted from the agent's
-/// start; where the medium must be there, from when udev has handled the devices of the boot.
-const APPEARANCE: Duration = Duration::from_secs(8);
-
-/// How often it is looked for.
-const POLL: Duration = Duration::from_millis(100);
 
 /// Why virtual media cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -137,7 +128,8 @@ fn read_media(
     notes: &mut Vec<String>,
 ) -> Vec<VirtualMediaError> {
     let mut failures = Vec::new();
-    let media = wait_for_media(root, parameters, notes);
+    // With a URL on the kernel's line, the parameters are there too, and the boot ISO is enough.
+    let media = wait_for_media(root, !parameters.awaits_virtual_media(), notes);
     match take_parameters(&media, notes) {
         Ok(text) => *found = text,
         Err(error) => failures.push(error),
@@ -202,150 +194,6 @@ fn none_without_file(
         }
         result => result,
     }
-}
-
-/// A device that can be virtual media.
-#[derive(Debug)]
-struct Medium {
-    device: PathBuf,
-    label: Option<String>,
-    is_virtual_by_model: bool,
-}
-
-impl Medium {
-    fn is_labelled(&self, labels: &[&str]) -> bool {
-        self.label
-            .as_ref()
-            .is_some_and(|label| is_one_of(label, labels))
-    }
-}
-
-fn wait_for_media(
-    root: &Path,
-    parameters: &KernelParameters,
-    notes: &mut Vec<String>,
-) -> Vec<Medium> {
-    let started = Instant::now();
-    // With a URL on the kernel's line, the parameters are there too, and the boot ISO is enough.
-    let parameters_known = !parameters.awaits_virtual_media();
-    let mut settled = None;
-    loop {
-        let media = media(root);
-        let config = media.iter().any(|medium| medium.is_labelled(&BOOT_IMAGES));
-        let floppy = media.iter().any(|medium| medium.is_labelled(&[FLOPPY]));
-        if config && (floppy || parameters_known) {
-            return media;
-        }
-        if settled.is_none() && network::has_settled(root) {
-            settled = Some(Instant::now());
-        }
-        let since_settled = settled.map(|settled: Instant| settled.elapsed());
-        if is_late(started.elapsed(), since_settled, parameters_known) {
-            notes.push(missing(config, floppy, parameters_known));
-            return media;
-        }
-        thread::sleep(POLL);
-    }
-}
-
-/// What is said when no more media are waited for.
-fn missing(config: bool, floppy: bool, parameters_known: bool) -> String {
-    let missing = match (config, floppy || parameters_known) {
-        (true, _) => "no stick with the conductor's parameters",
-        (false, true) => "no image of the conductor's with configuration files",
-        (false, false) => "neither a stick nor an image of the conductor's",
-    };
-    let rest = if floppy {
-        "the parameters are the kernel's and those of the stick"
-    } else {
-        "the parameters are the kernel's alone"
-    };
-    format!("booted from virtual media, but {missing} has appeared; {rest}")
-}
-
-/// Whether media are waited for no longer, so long after the agent has started and udev has settled.
-/// Before drivers are loaded no medium can appear, and the agent has nothing else to do.
-fn is_late(since_start: Duration, since_settled: Option<Duration>, parameters_known: bool) -> bool {
-    let late = since_settled.is_some_and(|since_settled| {
-        let since = if parameters_known {
-            since_start
-        } else {
-            since_settled
-        };
-        since > APPEARANCE
-    });
-    late || since_start > network::DEVICES
-}
-
-fn media(root: &Path) -> Vec<Medium> {
-    let class = root.join("sys/class/block");
-    let Ok(entries) = fs::read_dir(&class) else {
-        return Vec::new();
-    };
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .collect();
-    names.sort();
-    names
-        .iter()
-        .filter(|name| can_be_medium(&class.join(name)))
-        .map(|name| {
-            let device = root.join("dev").join(name);
-            let model = fs::read_to_string(class.join(name).join("device/model"));
-            Medium {
-                label: label(&device),
-                is_virtual_by_model: model.is_ok_and(|model| is_model(&model)),
-                device,
-            }
-        })
-        .collect()
-}
-
-/// The reference's check, by sysfs: an optical drive, or a USB disk under 4 GiB; no partition, and
-/// nothing that is stacked on other devices.
-fn can_be_medium(block: &Path) -> bool {
-    if block.join("partition").exists() {
-        return false;
-    }
-    let stacked =
-        fs::read_dir(block.join("slaves")).is_ok_and(|mut slaves| slaves.next().is_some());
-    let has_device = block.join("device").exists();
-    if stacked || !has_device {
-        return false;
-    }
-    let number = |file: &str| -> Option<u64> {
-        fs::read_to_string(block.join(file))
-            .ok()?
-            .trim()
-            .parse()
-            .ok()
-    };
-    // SCSI peripheral device type 5, CD/DVD (SPC-4, table 142).
-    if number("device/type") == Some(5) {
-        return true;
-    }
-    let over_usb = fs::canonicalize(block).is_ok_and(|path| {
-        path.components()
-            .any(|part| is_usb(part.as_os_str().as_encoded_bytes()))
-    });
-    // sysfs counts in units of 512 bytes, whatever the device's sectors are.
-    over_usb && number("size").is_some_and(|sectors| sectors > 0 && sectors * 512 < SIZE_LIMIT)
-}
-
-fn is_usb(part: &[u8]) -> bool {
-    part.strip_prefix(b"usb")
-        .is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
-}
-
-/// The file system's label; `None` where there is no medium in the drive or no known file system.
-fn label(device: &Path) -> Option<String> {
-    let mut probe = BlkidProbe::new_from_filename(device).ok()?;
-    probe.enable_superblocks(true).ok()?;
-    probe
-        .set_superblock_flags(BlkidSublksFlags::new(vec![BlkidSublks::Label]))
-        .ok()?;
-    probe.do_safeprobe().ok()?;
-    probe.lookup_value("LABEL").ok()
 }
 
 fn read_parameters(medium: &Medium, notes: &mut Vec<String>) -> Result<String, VirtualMediaError> {

@@ -1,58 +1,8 @@
 use std::os::unix::fs::symlink;
+use std::time::Instant;
 
+use super::medium::APPEARANCE;
 use super::*;
-
-/// A block device in sysfs: its place in the device tree, and the files in it.
-fn device(root: &Path, place: &str, name: &str, files: &[(&str, &str)]) -> PathBuf {
-    let directory = root
-        .join("sys/devices")
-        .join(place)
-        .join("block")
-        .join(name);
-    for (file, content) in files {
-        let path = directory.join(file);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-    let class = root.join("sys/class/block");
-    fs::create_dir_all(&class).unwrap();
-    symlink(&directory, class.join(name)).unwrap();
-    class.join(name)
-}
-
-#[test]
-fn media_are_told_from_disks() {
-    let root = tempfile::tempdir().unwrap();
-    let root = root.path();
-    let usb = "pci0000:00/0000:00:14.0/usb2/2-1/2-1:1.0/host6/target6:0:0/6:0:0:0";
-    let sata = "pci0000:00/0000:00:1f.2/ata1/host0/target0:0:0/0:0:0:0";
-    let disk = [("device/type", "0\n"), ("size", "2880\n")];
-    let large = [("device/type", "0\n"), ("size", "8388608\n")];
-    let optical = [("device/type", "5\n"), ("size", "2097151\n")];
-    let partition = [
-        ("partition", "1\n"),
-        ("size", "2048\n"),
-        ("device/type", "0\n"),
-    ];
-    for (place, name, files, expected) in [
-        (usb, "sda", &disk[..], true),
-        (usb, "sdb", &large, false),
-        (usb, "sda1", &partition, false),
-        (usb, "sr0", &optical, true),
-        (sata, "sr1", &optical, true),
-        (sata, "sdc", &disk, false),
-        ("virtual", "loop0", &[("size", "2880\n")], false),
-        (
-            usb,
-            "sdd",
-            &[("device/type", "0\n"), ("size", "0\n")],
-            false,
-        ),
-    ] {
-        let path = device(root, place, name, files);
-        assert_eq!(can_be_medium(&path), expected, "{name}");
-    }
-}
 
 #[test]
 fn regular_files_are_copied_and_missing_directories_are_none() {
@@ -98,25 +48,6 @@ fn a_disc_that_is_virtual_media_by_its_drive_alone_needs_no_parameters() {
     assert!(notes[0].contains("/dev/sr0"), "{notes:?}");
     let ejected = none_without_file(Err(error(io::ErrorKind::Other)), &mut notes);
     ejected.unwrap_err();
-}
-
-#[test]
-fn what_has_not_appeared_is_said_and_where_the_parameters_are_from() {
-    let kernel = "the parameters are the kernel's alone";
-    for (config, floppy, known, expected) in [
-        (false, false, true, ["no image of", kernel]),
-        (false, false, false, ["neither a stick nor", kernel]),
-        (true, false, false, ["no stick", kernel]),
-        (
-            false,
-            true,
-            false,
-            ["no image of", "and those of the stick"],
-        ),
-    ] {
-        let said = missing(config, floppy, known);
-        assert!(expected.iter().all(|part| said.contains(part)), "{said}");
-    }
 }
 
 #[test]
@@ -169,29 +100,6 @@ fn parameters_are_read_in_the_encodings_of_windows() {
 }
 
 #[test]
-fn a_file_systems_label_is_read() {
-    if !Path::new("/sbin/mkfs.vfat").exists() {
-        return;
-    }
-    let directory = tempfile::tempdir().unwrap();
-    let image = directory.path().join("floppy.img");
-    fs::write(&image, vec![0; 1_474_560]).unwrap();
-    assert_eq!(label(&image), None);
-    crate::sys::process::Program::new("/sbin/mkfs.vfat")
-        .arg("-n")
-        .arg("IR-VFD-DEV")
-        .arg(image.to_str().unwrap())
-        .run()
-        .unwrap();
-    let medium = Medium {
-        label: label(&image),
-        device: image,
-        is_virtual_by_model: false,
-    };
-    assert!(medium.is_labelled(&[FLOPPY]), "{medium:?}");
-}
-
-#[test]
 fn other_boots_are_left_alone() {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir(root.path().join("proc")).unwrap();
@@ -204,29 +112,6 @@ fn other_boots_are_left_alone() {
     assert!(prepared.notes.is_empty() && prepared.failures.is_empty());
     assert_eq!(parameters.value("ipa-api-url"), Some("http://h"));
     assert!(!root.path().join("run").exists());
-}
-
-#[test]
-fn media_that_must_come_are_waited_for_until_drivers_are_loaded() {
-    let seconds = Duration::from_secs;
-    for (since_start, since_settled, parameters_known, expected) in [
-        (9, None, false, false),
-        (9, None, true, false),
-        (9, Some(1), true, true),
-        (9, Some(1), false, false),
-        (17, Some(9), false, true),
-        (61, None, false, true),
-    ] {
-        assert_eq!(
-            is_late(
-                seconds(since_start),
-                since_settled.map(seconds),
-                parameters_known
-            ),
-            expected,
-            "{since_start} {since_settled:?} {parameters_known}"
-        );
-    }
 }
 
 #[test]

@@ -70,6 +70,8 @@ TEXT = {
         ['[DEFAULT]\nipa-api-url = http://192.0.2.1\ndebug: true\n', '# c\n; c\n[a]\nb = "c"\n d\n',
          "[metrics]\nbackend='noop'\nlist = a,\n  b,\n  c\n"],
         ['[DEFAULT]', ']', ' = ', ': ', '\n  ', '#', ';', '"', "'", '$', '\\']),
+    'console_fact': (['FACT=doing serving', 'FACT=progress 25 writing image to /dev/sda, 15 s left', 'FACT=node '],
+                     ['FACT=', 'trouble', 'advice', ' ', '-', '\x1b[2J', '\u202e', '\u2028']),
     'content_range': (['bytes 0-0/1', 'bytes 100-199/200', 'bytes 5-6/*', 'bytes */200'],
                       ['bytes ', '-', '/', '*', '18446744073709551615', '+1']),
     'cipher_list': (['ECDHE+AESGCM:!aNULL', 'DEFAULT:-AES128:@SECLEVEL=3', 'SUITEB128', 'AES:+aRSA,@STRENGTH'],

@@ -19,6 +19,7 @@ pub const TARGETS: &[Target] = &[
     ("command_body", command::fuzzing::command_body),
     ("config_drive", deploy::fuzzing::config_drive),
     ("config_file", config::fuzzing::config_file),
+    ("console_fact", sys::fuzzing::console_fact),
     ("content_range", stream::fuzzing::content_range),
     ("dmi", inventory::fuzzing::dmi),
     ("fat", block::fuzzing::fat),

@@ -101,7 +101,7 @@ impl Console {
     pub(super) fn leave(&self, terminal: &str) {
         let terminal = virtual_terminal::named(terminal).unwrap_or_else(|| terminal.to_owned());
         for outlet in self.outlets.iter().filter(|one| one.name() == terminal) {
-            outlet.send(Piece::Leave);
+            outlet.leave();
         }
     }
 

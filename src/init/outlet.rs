@@ -28,28 +28,40 @@ const IDLE: Duration = Duration::from_secs(3600);
 pub(super) enum Piece {
     /// A line, visible and without its end.
     Line(Arc<str>),
-    /// The page has changed: [`Stale`] says so, too.
+    /// The page has changed, or is to go: [`Stale`] says so.
     Page,
-    /// Somebody else uses this screen from now on.
-    Leave,
 }
 
-/// Whether the page has changed since it was drawn. A queue that is full loses no change of it.
+/// Whether the page has changed since it was drawn, and whether it is to go for good. A queue that is full loses neither.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Stale(Arc<AtomicBool>);
+pub(super) struct Stale {
+    is_changed: Arc<AtomicBool>,
+    is_left: Arc<AtomicBool>,
+}
 
 impl Stale {
     pub(super) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.is_changed.load(Ordering::Relaxed)
     }
 
     /// Whether it was not set before.
     pub(super) fn set(&self) -> bool {
-        !self.0.swap(true, Ordering::Relaxed)
+        !self.is_changed.swap(true, Ordering::Relaxed)
     }
 
     pub(super) fn clear(&self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.is_changed.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether somebody else has this screen.
+    pub(super) fn is_left(&self) -> bool {
+        self.is_left.load(Ordering::Relaxed)
+    }
+
+    /// Somebody else has this screen from now on.
+    pub(super) fn leave(&self) {
+        self.is_left.store(true, Ordering::Relaxed);
+        self.set();
     }
 }
 
@@ -97,6 +109,12 @@ impl Outlet {
         let _ = self.queue.try_send(piece);
     }
 
+    /// Leave the screen to somebody else.
+    pub(super) fn leave(&self) {
+        self.stale.leave();
+        self.send(Piece::Page);
+    }
+
     /// Have the page drawn again.
     pub(super) fn redraw(&self) {
         if self.stale.set() {
@@ -115,7 +133,7 @@ pub(super) fn write_lines(mut device: File, queue: &Receiver<Piece>) {
             .map_or(IDLE, |at| at.saturating_duration_since(Instant::now()));
         let mut told = match queue.recv_timeout(pause) {
             Ok(Piece::Line(line)) => repeats.take(line.to_string(), Instant::now()),
-            Ok(Piece::Page | Piece::Leave) => Vec::new(),
+            Ok(Piece::Page) => Vec::new(),
             Err(RecvTimeoutError::Timeout) => Vec::new(),
             Err(RecvTimeoutError::Disconnected) => {
                 if let Some(told) = repeats.rest() {

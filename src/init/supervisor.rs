@@ -163,7 +163,7 @@ impl Supervisor {
 impl Program {
     fn launch(&mut self, console: &Console) {
         if let Some(marker) = self.rule.marker() {
-            self.over(marker);
+            self.over(marker, console);
             return;
         }
         match self.service.start() {
@@ -208,10 +208,16 @@ impl Program {
 
     /// Nothing starts it again. In a rescue system somebody else logs in, and an agent that was killed
     /// has left its token.
-    fn over(&mut self, marker: &str) {
+    fn over(&mut self, marker: &str, console: &Console) {
         self.state = State::Over;
         if marker == run_files::RESCUED {
             run_files::forget_secrets(Path::new("/"));
+            self.doing(console, "rescue: the agent has ended, a person may log in");
+        } else {
+            self.doing(
+                console,
+                "locked down: the agent has ended, the network is off",
+            );
         }
     }
 
@@ -222,14 +228,11 @@ impl Program {
         };
         self.state = State::Off;
         if let Some(marker) = self.rule.marker() {
-            self.over(marker);
-            self.say(
-                console,
-                &format!(
-                    "{} ended with {ending} and is not started again: {marker} is there",
-                    self.name
-                ),
-            );
+            self.over(marker, console);
+            console.say(&format!(
+                "{} ended with {ending} and is not started again: {marker} is there",
+                self.name
+            ));
             return;
         }
         match self.rule {

@@ -1,5 +1,13 @@
 //! The fuzz targets of this room.
 
+/// A message to PID 1 with a fact for the page. What comes of it is visible, and short.
+pub(crate) fn console_fact(data: &[u8]) {
+    if let Some((_, value)) = super::console_fact::parse(&String::from_utf8_lossy(data)) {
+        assert!(value.len() <= 1000);
+        assert!(value.chars().all(super::printable::is_visible));
+    }
+}
+
 /// The records of /dev/kmsg.
 pub(crate) fn kernel_log(data: &[u8]) {
     super::kernel_log::format(&String::from_utf8_lossy(data));

@@ -30,8 +30,6 @@ pub(in crate::init) struct Drawing {
     stale: Stale,
     screen: Screen,
     repeats: Repeats,
-    /// Whether the screen has been left to somebody else.
-    is_left: bool,
     next_draw: Instant,
     next_look: Instant,
     next_blind: Instant,
@@ -45,7 +43,6 @@ impl Drawing {
             stale,
             screen: Screen::default(),
             repeats: Repeats::new(COUNT),
-            is_left: false,
             next_draw: now,
             next_look: now,
             next_blind: now,
@@ -100,10 +97,6 @@ impl Drawing {
                 bytes
             }
             Piece::Page => Vec::new(),
-            Piece::Leave => {
-                self.is_left = true;
-                self.screen.leave()
-            }
         }
     }
 
@@ -120,7 +113,8 @@ impl Drawing {
             self.stale.clear();
             self.next_draw = now + PAUSE;
             self.next_look = now + LOOK;
-            let Some(size) = size.filter(|size| !self.is_left && layout::fits(*size)) else {
+            let Some(size) = size.filter(|size| !self.stale.is_left() && layout::fits(*size))
+            else {
                 self.repeats.set_pause(COUNT);
                 return self.screen.leave();
             };

@@ -303,8 +303,8 @@ fn a_small_screen_gets_lines() {
 fn a_shell_has_its_screen_to_itself() {
     let mut bench = Bench::new(25, 80);
     bench.wait(0);
-    let bytes = bench.drawing.take(Piece::Leave, || None, bench.now);
-    bench.write(&bytes);
+    bench.stale.leave();
+    bench.wait(1);
     bench.write(b"# ");
     bench.tell(ConsoleFact::Doing, "serving");
     assert_eq!(bench.wait(10), 0);

@@ -194,7 +194,10 @@ pub(super) fn main() -> ExitCode {
     };
     let admitted = match login {
         Login::Rescue => Ok(true),
-        Login::Support => support_login::admit(&Root::system()),
+        Login::Support => support_login::admit(&Root::system()).map_err(|source| SshError::Make {
+            path: format!("/{}", support_login::FILE),
+            source,
+        }),
     };
     let error = match admitted.and_then(|is_admitted| prepare_if(is_admitted, login)) {
         // Nobody is to be let in; the consoles say why.

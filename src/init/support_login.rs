@@ -8,7 +8,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use super::message;
-use super::ssh_server::SshError;
 use crate::config::{KernelParameters, SupportKey};
 use crate::sys::digest::{Digest, Function};
 use crate::sys::root::Root;
@@ -16,7 +15,7 @@ use crate::sys::{kernel_parameters, printable, private_file};
 
 /// Where dropbear looks for root's keys, below the root.
 const FOLDER: &str = "root/.ssh";
-const FILE: &str = "root/.ssh/authorized_keys";
+pub(super) const FILE: &str = "root/.ssh/authorized_keys";
 
 /// The most characters of a comment that are shown.
 const COMMENT: usize = 80;
@@ -31,18 +30,14 @@ pub(super) fn is_wanted(parameters: &KernelParameters) -> bool {
 
 /// Have dropbear take the key that the parameters of this boot name, and say which. Returns whether there is one; one that is
 /// refused is told on the consoles and admits nobody, also not who was admitted before.
-pub(super) fn admit(root: &Root) -> Result<bool, SshError> {
-    let failed = |source| SshError::Make {
-        path: format!("/{FILE}"),
-        source,
-    };
+pub(super) fn admit(root: &Root) -> io::Result<bool> {
     let (key, told) = judged(&kernel_parameters::texts(root));
     let Some(key) = key else {
-        forget(&root.path("/")).map_err(failed)?;
+        forget(&root.path("/"))?;
         message::say(&told);
         return Ok(false);
     };
-    write(&root.path("/"), &key).map_err(failed)?;
+    write(&root.path("/"), &key)?;
     message::say(&told);
     Ok(true)
 }

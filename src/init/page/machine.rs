@@ -45,7 +45,7 @@ mod tests {
         assert_eq!(Machine::read(&root), Machine::default());
         let tables = directory.path().join("sys/class/dmi/id");
         fs::create_dir_all(&tables).unwrap();
-        let mut name = |field: &str, text: &str| {
+        let name = |field: &str, text: &str| {
             fs::write(tables.join(field), text).unwrap();
             Machine::read(&root).name
         };

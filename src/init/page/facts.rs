@@ -58,7 +58,7 @@ impl Page {
             "addresses",
         ]
         .contains(&word);
-        let is_progress = word.contains('.') && word.ends_with(':');
+        let is_progress = word.ends_with(':');
         (is_status || is_progress)
             && self.change(|facts| !facts.told(ConsoleFact::Doing).is_empty())
     }

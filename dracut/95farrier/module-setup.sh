@@ -184,11 +184,9 @@ install() {
     farrier_take /usr/lib64/ld-linux-x86-64.so.2 \
         /usr/lib/x86_64-linux-gnu/{libc.so.6,libm.so.6,libdl.so.2,libpthread.so.0,librt.so.1,libgcc_s.so.1}
 
-    # A login, which PID 1 makes possible when somebody may come (src/init/ssh_server.rs). sudo as people type it, with the
-    # one plug-in that it cannot do without; of PAM it asks nothing that needs a module but the one that permits
-    # (etc/pam.d/sudo).
-    farrier_take /usr/sbin/dropbear /usr/bin/{dropbearkey,sudo} \
-        /usr/libexec/sudo/{libsudo_util.so.0,sudoers.so} \
+    # A login, which PID 1 makes possible when somebody may come (src/init/ssh_server.rs). doas for its user, who finds it
+    # under the name of sudo; of PAM it asks nothing that needs a module but the one that permits (etc/pam.d/doas).
+    farrier_take /usr/sbin/dropbear /usr/bin/{dropbearkey,doas} \
         /usr/lib/x86_64-linux-gnu/security/pam_permit.so
 
     farrier_take /etc/ssl/certs/ca-certificates.crt /usr/bin/busybox /etc/os-release
@@ -210,6 +208,6 @@ install() {
     ln -sfn farrier "$initdir/usr/bin/farrier-lease"
     ln -sfn farrier "$initdir/usr/bin/farrier-network"
     ln -sfn farrier "$initdir/usr/bin/farrier-ssh"
-    chmod 0440 "$initdir/etc/sudoers"
-    chmod 4755 "$initdir/usr/bin/sudo"
+    chmod 0755 "$initdir/usr/bin/sudo"
+    chmod 4755 "$initdir/usr/bin/doas"
 }

@@ -59,6 +59,8 @@ pub(crate) struct Setup {
     pub discover: Box<dyn FnOnce(Live) -> Result<Managers, ManagerError> + Send>,
     /// How commands reboot and power off.
     pub shutdown: Box<dyn Fn(Transition) -> Result<(), PowerError> + Send + Sync>,
+    /// Lets the user of a rescue in: [`crate::init::open_rescue`], but for tests.
+    pub open_rescue: Box<dyn Fn(&str) -> Result<(), ManagerError> + Send + Sync>,
     /// Resolves when the system asks the agent to end: [`super::Demands`], but for tests.
     pub asked_to_end: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
@@ -70,6 +72,7 @@ pub(crate) async fn live(setup: Setup) -> Result<End, AgentError> {
         root,
         discover: find_managers,
         shutdown,
+        open_rescue,
         asked_to_end,
     } = setup;
     let started = Instant::now();
@@ -174,6 +177,7 @@ pub(crate) async fn live(setup: Setup) -> Result<End, AgentError> {
             set_clock: clock::setter(live_options.clone(), resolver.clone()),
             request: shutdown,
         },
+        open_rescue,
         left_behind: passwords.told(is_cut_short, &status).await,
     };
     let table = CommandTable::open(environment).map_err(AgentError::Journal)?;

@@ -14,8 +14,7 @@ use crate::sys::run_files::{LOCKED_DOWN, RESCUED};
 pub(super) enum Marker {
     /// The machine is locked down (contract/control-plane 6.11): keep the network down, stay idle.
     LockedDown,
-    /// The machine is a rescue system, by the word of another part of the ramdisk
-    /// (contract/control-plane 1.2): leave it as it is.
+    /// The machine is a rescue system (contract/control-plane 1.2, 10.2): leave it as it is.
     Rescued,
 }
 

@@ -23,8 +23,8 @@ use crate::command::{CommandTable, CutOff, Signal};
 use crate::conductor::{Beat, Client, Heartbeats, News};
 use crate::config::Options;
 use crate::hardware::Managers;
-use crate::sys::boot_times;
 use crate::sys::root::Root;
+use crate::sys::{boot_times, run_files};
 
 /// How long open requests may take at the end; the server cuts them off after five seconds.
 const END: Duration = Duration::from_secs(6);
@@ -110,8 +110,11 @@ pub(super) async fn serve(
         if server.is_err() {
             warn!("open requests did not end in time");
         }
-        if end == End::LockedDown {
-            markers::leave_locked_down(root);
+        match end {
+            End::LockedDown => markers::leave_locked_down(root),
+            // After the last word to the conductor.
+            End::Rescued => run_files::forget_secrets(root),
+            End::Terminated => {}
         }
     };
     let finish = async {
@@ -119,6 +122,9 @@ pub(super) async fn serve(
             // Nobody is let in while a command takes its time to stop.
             let cut_off = ending::cut_off(&table, CutOff::LockedDown, GRACE, status);
             tokio::join!(cut_off, stopping);
+        } else if end == End::Rescued {
+            // No other command runs beside the one that asked for this, and its answer is on the way.
+            stopping.await;
         } else {
             let was_cut_off = ending::cut_off(&table, CutOff::Terminated, GRACE, status).await;
             if was_cut_off && reports {
@@ -192,6 +198,7 @@ async fn wait_for_end(
         match news {
             Some(Signal::HeartbeatNow) => demanded.notify_one(),
             Some(Signal::LockDown) => return End::LockedDown,
+            Some(Signal::Rescued) => return End::Rescued,
             // The command table holds a sender as long as it is served.
             None => return End::Terminated,
         }

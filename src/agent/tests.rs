@@ -141,6 +141,14 @@ impl Boot {
             root: self.root.path().to_owned(),
             discover,
             shutdown: Box::new(|transition| Err(PowerError::NotInMemory { transition })),
+            open_rescue: Box::new({
+                let etc = self.path().join("etc");
+                move |_| {
+                    fs::create_dir_all(&etc).unwrap();
+                    fs::write(etc.join(".rescued"), b"").unwrap();
+                    Ok(())
+                }
+            }),
             asked_to_end: Box::pin({
                 let asked = Arc::clone(&self.asked_to_end);
                 async move { asked.notified().await }

@@ -13,6 +13,7 @@ use super::{machine, terminal};
 use crate::agent::{self, AgentError, Demands, End, Setup};
 use crate::config::{self, Flags, Live, Loaded, Sources};
 use crate::hardware::Managers;
+use crate::init;
 use crate::net::links;
 use crate::sys::{boot_times, log, out_of_memory, power, printable};
 
@@ -92,6 +93,10 @@ fn be_agent(loaded: Loaded, root: &Path) -> ExitCode {
         root: root.to_owned(),
         discover: Box::new(|options| Managers::take_over(options, &SilentContext)),
         shutdown: Box::new(power::request),
+        open_rescue: Box::new({
+            let root = root.to_owned();
+            move |hash| init::open_rescue(&root, hash)
+        }),
         asked_to_end: Box::pin(demands.clone().next()),
     };
     let code = match runtime.block_on(agent::live(setup)) {

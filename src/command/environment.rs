@@ -25,6 +25,9 @@ pub struct Environment {
     pub relookup: Box<dyn Fn() -> Option<Node> + Send + Sync>,
     /// How the machine ends.
     pub shutdown: Shutdown,
+    /// Lets the user `rescue` in with the password of this crypt(5) hash, and answers when that user can log in; or leaves
+    /// everything as it was. Blocks.
+    pub open_rescue: Box<dyn Fn(&str) -> Result<(), ManagerError> + Send + Sync>,
     /// What the machine shows of an erase that was cut short, for the errors of erases that ended so.
     pub left_behind: Option<String>,
 }
@@ -62,4 +65,6 @@ pub enum Signal {
     HeartbeatNow,
     /// Stop serving, take the network down and stay (contract/control-plane 6.11).
     LockDown,
+    /// Stop serving for good: the machine is the rescue user's (contract/control-plane 10.2).
+    Rescued,
 }

@@ -195,6 +195,12 @@ pub(crate) fn environment_of(
             set_clock: Box::new(|| Ok(())),
             request: Box::new(|transition: Transition| Err(PowerError::NotInMemory { transition })),
         },
+        open_rescue: Box::new(|_| {
+            Err(ManagerError::new(
+                ErrorKind::CommandExecution,
+                "no SSH server",
+            ))
+        }),
         left_behind: None,
     };
     (environment, received)

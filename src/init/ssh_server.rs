@@ -118,7 +118,7 @@ impl Login {
 
 /// Why nobody can log in.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SshError {
+pub(super) enum SshError {
     #[error("This system has no SSH server of a farrier ramdisk ({path} is not there)")]
     NotHere { path: &'static str },
     #[error("Could not make {path} for SSH logins")]
@@ -144,16 +144,20 @@ pub(crate) enum SshError {
     Silent { name: &'static str },
 }
 
-/// Have PID 1 start the server for the user `rescue`, and wait until it greets. Where it does not, nothing runs.
-///
-/// # Errors
-/// This is no ramdisk of ours, or the server does not come up within 30 s.
-pub(crate) fn open_for_rescue() -> Result<(), SshError> {
-    for path in [message::SOCKET, PROGRAM, DROPBEAR] {
-        if !Path::new(path).exists() {
-            return Err(SshError::NotHere { path });
-        }
+/// Whether this is a ramdisk of ours, with an SSH server in it.
+pub(super) fn is_here() -> Result<(), SshError> {
+    let is_missing = |path: &&str| !Path::new(path).exists();
+    match [message::SOCKET, PROGRAM, DROPBEAR]
+        .into_iter()
+        .find(is_missing)
+    {
+        Some(path) => Err(SshError::NotHere { path }),
+        None => Ok(()),
     }
+}
+
+/// Have PID 1 start the server for the user `rescue`, and wait until it greets. Where it does not, nothing runs.
+pub(super) fn open_for_rescue() -> Result<(), SshError> {
     let login = Login::Rescue;
     message::open_rescue_login();
     let until = Instant::now() + PATIENCE;
@@ -168,7 +172,7 @@ pub(crate) fn open_for_rescue() -> Result<(), SshError> {
 }
 
 /// Have PID 1 end that server again.
-pub(crate) fn close_for_rescue() {
+pub(super) fn close_for_rescue() {
     message::close_rescue_login();
 }
 

@@ -63,7 +63,7 @@ pub(crate) const SETTLED: &str = "/run/farrier/settled";
 pub(crate) const LOCKED_DOWN: &str = "/run/farrier/locked-down";
 
 /// The reference's marker of a rescue system, the one file here that lies elsewhere: other parts of a
-/// ramdisk may write it, this agent makes none.
+/// ramdisk may write it, too. PID 1 starts no agent where it is.
 pub(crate) const RESCUED: &str = "/etc/.rescued";
 
 /// Where PID 1 hears messages.

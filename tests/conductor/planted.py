@@ -32,7 +32,8 @@ ARGUMENTS = {
 OTHER_ARGUMENTS = {'auth_token': 'planted-auth-Qx14', 'private_key': 'planted-private-Qx15'}
 
 RESCUE = {'rescue_password': '$6$planted-rescue-Qx16$hash', 'hashed': True}
-PLAIN_RESCUE = {'rescue_password': 'planted-plain-Qx17', 'hashed': False}
+# Longer than the SSH server takes: one that it takes would end the agent.
+PLAIN_RESCUE = {'rescue_password': 'planted-plain-Qx17'.ljust(101, '.'), 'hashed': False}
 
 # Of an image that is there; the server does not look at them.
 USER_INFO = 'me:planted-image-Qx18'

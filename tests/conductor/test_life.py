@@ -97,7 +97,7 @@ def test_agent_refuses(lab, node, path, body, token, status, fault):
     assert fault in answer.json()['faultstring']
 
 
-@pytest.mark.parametrize('hashed', ['$6$salt$hash', '$', 'no hash'])
+@pytest.mark.parametrize('hashed', ['$6$salt$hash', '$1$saltsalt$9xy1btjgzLYfb7hivXtC//', 'no hash'])
 def test_rescue_fails_and_no_plain_password_is_sent(lab, node, hashed):
     """Ironic's own client, where hashed passwords are not required: it would answer a status from
     400 on with the plain one. The agent serves on."""
@@ -122,8 +122,7 @@ def test_rescue_fails_and_no_plain_password_is_sent(lab, node, hashed):
     finally:
         CONF.clear_override('require_rescue_password_hashed', group='conductor')
     assert result['command_status'] == 'FAILED'
-    expected = 'no login service' if hashed.startswith('$6') else 'not a crypt(5) hash'
-    assert expected in result['command_error']['details']
+    assert 'crypt(5)' in result['command_error']['details']
     assert [request['params'] for request in sent] == [
         {'rescue_password': hashed, 'hashed': True}]
     arrived = Agent(lab, node).commands()[before:]

@@ -82,6 +82,7 @@ where
         state_directory: state.to_owned(),
         relookup: Box::new(|| None),
         shutdown: Shutdown::default(),
+        open_rescue: Box::new(|_| unreachable!("nobody asks for a rescue")),
         left_behind: None,
     })
     .unwrap();

@@ -9,6 +9,7 @@ use super::{Boot, Caller, ended};
 use crate::agent::End;
 use crate::agent::ending::REPORT;
 use crate::agent::markers::Marker;
+use crate::agent::state;
 use crate::conductor::fake::{Conductor, NODE};
 
 fn until_told() -> (&'static str, Value) {
@@ -94,5 +95,31 @@ async fn a_locked_down_agent_stops_serving_and_stays_so() {
     assert_eq!(Marker::found(boot.path()), Some(Marker::LockedDown));
     let asked = conductor.asked().len();
     assert_eq!(ended(boot.start()).await.unwrap(), End::LockedDown);
+    assert_eq!(conductor.asked().len(), asked);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rescue_ends_the_agent_after_its_answer_and_for_good() {
+    let conductor = Conductor::friendly().await;
+    let boot = Boot::new(&conductor);
+    let agent = boot.start();
+    let heartbeat = conductor.wait_for("/v1/heartbeat", 1).await.remove(0);
+    let kept =
+        ["agent.json", "commands.jsonl"].map(|name| state::directory(boot.path()).join(name));
+    assert!(kept.iter().all(|path| path.exists()), "{kept:?}");
+    let result = Caller::of(&heartbeat)
+        .issue(
+            "rescue.finalize_rescue",
+            json!({"rescue_password": "open sesame"}),
+        )
+        .await;
+    assert_eq!(result["command_status"], "SUCCEEDED", "{result}");
+    assert_eq!(ended(agent).await.unwrap(), End::Rescued);
+    let port = ("127.0.0.1", boot.options.listen_port);
+    assert!(TcpStream::connect(port).is_err());
+    // Token, key and journal: somebody else logs in.
+    assert!(kept.iter().all(|path| !path.exists()), "{kept:?}");
+    let asked = conductor.asked().len();
+    assert_eq!(ended(boot.start()).await.unwrap(), End::Rescued);
     assert_eq!(conductor.asked().len(), asked);
 }

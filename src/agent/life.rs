@@ -25,7 +25,7 @@ use super::status::Status;
 use super::trouble::{Topic, Trouble};
 use super::{AgentError, discovery, network, network_watch, progress};
 use crate::api::Token;
-use crate::command::{CommandTable, Environment, Shutdown};
+use crate::command::{CommandTable, Environment, OpenRescue, Shutdown};
 use crate::conductor::{
     Beat, Client, ConductorError, Lookup, LookupAnswer, LookupTimes, StepUnderWay, TokenAnswer,
 };
@@ -60,7 +60,7 @@ pub(crate) struct Setup {
     /// How commands reboot and power off.
     pub shutdown: Box<dyn Fn(Transition) -> Result<(), PowerError> + Send + Sync>,
     /// Lets the user of a rescue in: [`crate::init::open_rescue`], but for tests.
-    pub open_rescue: Box<dyn Fn(&str) -> Result<(), ManagerError> + Send + Sync>,
+    pub open_rescue: Box<OpenRescue>,
     /// Resolves when the system asks the agent to end: [`super::Demands`], but for tests.
     pub asked_to_end: Pin<Box<dyn Future<Output = ()> + Send>>,
 }

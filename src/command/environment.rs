@@ -10,6 +10,9 @@ use crate::config;
 use crate::hardware::Managers;
 use crate::sys::power::{self, PowerError, Transition};
 
+/// What lets the user of a rescue in, by the crypt(5) hash of the password.
+pub(crate) type OpenRescue = dyn Fn(&str) -> Result<(), ManagerError> + Send + Sync;
+
 /// What the commands need from the agent.
 pub struct Environment {
     /// The hardware managers.
@@ -27,7 +30,7 @@ pub struct Environment {
     pub shutdown: Shutdown,
     /// Lets the user `rescue` in with the password of this crypt(5) hash, and answers when that user can log in; or leaves
     /// everything as it was. Blocks.
-    pub open_rescue: Box<dyn Fn(&str) -> Result<(), ManagerError> + Send + Sync>,
+    pub open_rescue: Box<OpenRescue>,
     /// What the machine shows of an erase that was cut short, for the errors of erases that ended so.
     pub left_behind: Option<String>,
 }

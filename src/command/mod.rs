@@ -43,8 +43,8 @@ mod words;
 pub(crate) mod fake;
 
 pub(crate) use document::DocumentError;
-pub(crate) use environment::Signal;
 pub use environment::{Environment, Shutdown};
+pub(crate) use environment::{OpenRescue, Signal};
 #[cfg(test)]
 pub(crate) use journal::interrupted_in;
 pub(crate) use journal::{JournalError, LAST_EXIT};

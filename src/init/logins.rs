@@ -63,7 +63,7 @@ impl Logins {
     }
 
     /// Start the server that is wanted once no other has the port.
-    pub(super) fn start(&mut self, supervisor: &mut Supervisor) {
+    pub(super) fn start(&self, supervisor: &mut Supervisor) {
         let Some(login) = self.wanted else {
             return;
         };

@@ -8,12 +8,13 @@ import os
 import re
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from conductor.expectations import wait_for_heartbeats
-from lab import Disk, conductor, network
+from lab import Disk, Image, conductor, network, paths
 from lab.patience import patience
 from lab.screen import ARGUMENTS, PARAMETERS, Screen, glyphs
 
@@ -155,12 +156,28 @@ def test_conductor_that_refuses(lab):
 
 @pytest.mark.full
 def test_server_that_waits_for_its_conductor(lab):
-    """It was inspected, and stays up."""
+    """Two states of one boot: it was inspected, and stays up; then it writes an image, which comes slowly."""
+    image = Image.publish(lab, paths.TEST_IMAGE)
+    image = replace(image, url=lab.web.slow_url(image.name))
     with lab.enrolled('screened', boot='direct', as_shipped=True, disks=[Disk('virtio', 256)],
                       arguments=list(ARGUMENTS), parameters=PARAMETERS,
                       node={'clean': False, 'fast_track': True}) as node:
         node.inspect()
         wait_for_heartbeats(lab, node, 1, 60)
-        wait_for_screen(node.server, "ready for the conductor's commands")
-        wait_for_screen(node.server, node.uuid)
-        keep(node.server, 'ready')
+        server = node.server
+        wait_for_screen(server, "ready for the conductor's commands")
+        wait_for_screen(server, node.uuid)
+        keep(server, 'ready')
+        node.provide()
+        mark = server.console.mark()
+        node.start_deploying(image)
+        # Neither before the first byte nor after the last.
+        bar = rf'writing image {image.name} to /dev/vda'
+        text = wait_for_screen(server, rf'\[#+-+\] [2-6]\d% {bar}, \d+ s left, [\d.]+ MB/s', 60)
+        keep(server, 'bar')
+        assert re.search(rf'^node +{server.name}, {node.uuid}', text, re.MULTILINE), 'the step has brought the name'
+        line = rf'^farrier \| execute_deploy_step: {bar} \[#+-+\] +[2-6]\d %, \d+ s left, [\d.]+ MB/s\r?$'
+        server.console.wait_for(line, 30, mark)
+        node.wait_for('active', 120)
+        said = server.console.path.read_bytes()[mark:server.console.mark_of_last_start()]
+        assert b'\x1b' not in said and said.count(b'writing image') < 20, said

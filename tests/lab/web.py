@@ -33,6 +33,10 @@ class Web:
         """Where the lab's machines find a file of the run folder's `images`."""
         return f'http://{network.ADDRESS}:{HTTP_PORT}/images/{path}'
 
+    def slow_url(self, path):
+        """The same file, at 1 MB a second."""
+        return f'http://{network.ADDRESS}:{HTTP_PORT}/slow/{path}'
+
     def vanishing_url(self, path):
         """The same file for HEAD (which the conductor's validation uses), 404 for GET."""
         return f'http://{network.ADDRESS}:{HTTP_PORT}/vanishing/{path}'
@@ -68,6 +72,7 @@ http {{
         listen [::]:{HTTP_PORT};
         root {run.http};
         location /images/ {{ alias {run.images}/; }}
+        location /slow/ {{ alias {run.images}/; limit_rate 1000000; }}
         location /vanishing/ {{
             if ($request_method = GET) {{ return 404; }}
             alias {run.images}/;

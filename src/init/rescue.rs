@@ -11,12 +11,15 @@ use std::path::{Path, PathBuf};
 use farrier_plugin::{ErrorKind, ManagerError};
 
 use super::ssh_server::{self, SshError};
-use crate::sys::run_files::RESCUED;
+use crate::sys::run_files::{self, RESCUED};
 
 /// Who logs in; doas knows the name (dracut/95farrier/root/etc/doas.conf).
 const USER: &str = "rescue";
 const ID: u32 = 1000;
 const HOME: &str = "home/rescue";
+
+/// What no password's hash is equal to.
+const NO_HASH: &str = "!";
 
 /// Why this is no rescue system.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +37,9 @@ enum RescueError {
 /// Let the user `rescue` in with the password of this hash, and leave the marker. Where one of it fails, nothing of it
 /// stays.
 ///
+/// The hash comes last. Until then nobody can log in, though the server greets: not while what the conductor entrusted to
+/// the agent is still there, and not where the rescue fails after all, when a session would go on beside the agent.
+///
 /// # Errors
 /// This is no ramdisk of ours, its files cannot be written, or the SSH server does not come up.
 pub(crate) fn open(root: &Path, hash: &str) -> Result<(), ManagerError> {
@@ -46,14 +52,24 @@ pub(crate) fn open(root: &Path, hash: &str) -> Result<(), ManagerError> {
     };
     ssh_server::is_here().map_err(|error| failed(RescueError::Ssh(error)))?;
     let mut accounts = Accounts::of(root);
-    let opened = accounts.add_user(hash).and_then(|()| {
+    let opened = accounts.add_user(NO_HASH).and_then(|()| {
         ssh_server::open_for_rescue().map_err(RescueError::Ssh)?;
-        // Last: with it there is no agent to ask again.
-        write(root.join(&RESCUED[1..]), b"", 0o644).inspect_err(|_| ssh_server::close_for_rescue())
+        hand_over(root, &mut accounts, hash).inspect_err(|_| ssh_server::close_for_rescue())
     });
     opened.map_err(|error| {
         accounts.restore();
         failed(error)
+    })
+}
+
+/// From here on the machine is the user's. What can fail for want of room is first; what cannot be undone is last.
+fn hand_over(root: &Path, accounts: &mut Accounts<'_>, hash: &str) -> Result<(), RescueError> {
+    let marker = root.join(&RESCUED[1..]);
+    let shadow = accounts.prepare_password(hash)?;
+    write(marker.clone(), b"", 0o644)?;
+    run_files::forget_secrets(root);
+    shadow.put().inspect_err(|_| {
+        let _ = fs::remove_file(marker);
     })
 }
 
@@ -71,6 +87,7 @@ impl<'a> Accounts<'a> {
         }
     }
 
+    /// The user, who logs in with the password of this hash.
     fn add_user(&mut self, hash: &str) -> Result<(), RescueError> {
         let home = self.root.join(HOME);
         let made = fs::create_dir_all(&home)
@@ -78,8 +95,7 @@ impl<'a> Accounts<'a> {
             .and_then(|()| chown(&home, Some(ID), Some(ID)));
         made.map_err(|source| RescueError::Write { path: home, source })?;
         self.add_line("etc/group", 0o644, &format!("{USER}:x:{ID}:"))?;
-        // crypt(3) compares with this; nobody else has a password. Dates of changes and ends are nobody's here.
-        self.add_line("etc/shadow", 0o600, &format!("{USER}:{hash}:::::::"))?;
+        self.prepare_password(hash)?.put()?;
         self.add_line(
             "etc/passwd",
             0o644,
@@ -87,8 +103,18 @@ impl<'a> Accounts<'a> {
         )
     }
 
+    /// The file with this hash, which crypt(3) compares with; nobody else has a password. Dates of changes and ends are
+    /// nobody's here.
+    fn prepare_password(&mut self, hash: &str) -> Result<Prepared, RescueError> {
+        self.prepare("etc/shadow", 0o600, &format!("{USER}:{hash}:::::::"))
+    }
+
     /// Add the user's line, in place of one of its name.
     fn add_line(&mut self, name: &str, mode: u32, line: &str) -> Result<(), RescueError> {
+        self.prepare(name, mode, line)?.put()
+    }
+
+    fn prepare(&mut self, name: &str, mode: u32, line: &str) -> Result<Prepared, RescueError> {
         let path = self.root.join(name);
         let before = match fs::read(&path) {
             Ok(content) => Some(content),
@@ -103,8 +129,11 @@ impl<'a> Accounts<'a> {
             .chain([line])
             .map(|line| format!("{line}\n"))
             .collect();
-        self.before.push((path.clone(), before.clone()));
-        write(path, content.as_bytes(), mode)
+        // What was there at first is what comes back.
+        if self.before.iter().all(|(known, _)| *known != path) {
+            self.before.push((path.clone(), before));
+        }
+        Prepared::write(path, content.as_bytes(), mode)
     }
 
     /// What cannot be put back is left: without the server nobody can log in.
@@ -118,14 +147,46 @@ impl<'a> Accounts<'a> {
     }
 }
 
-/// Write a file that nobody sees half written or with other rights.
+/// A file that nobody sees half written or with other rights, beside the one that it is to replace. Dropped, it is gone.
+#[must_use]
+struct Prepared {
+    new: PathBuf,
+    path: PathBuf,
+}
+
+impl Prepared {
+    fn write(path: PathBuf, content: &[u8], mode: u32) -> Result<Self, RescueError> {
+        let prepared = Self {
+            new: path.with_added_extension("new"),
+            path,
+        };
+        crate::sys::private_file::write(&prepared.new, content)
+            .and_then(|()| fs::set_permissions(&prepared.new, fs::Permissions::from_mode(mode)))
+            .map_err(|source| prepared.failed(source))?;
+        Ok(prepared)
+    }
+
+    fn put(self) -> Result<(), RescueError> {
+        fs::rename(&self.new, &self.path).map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: io::Error) -> RescueError {
+        RescueError::Write {
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        // It may have a hash in it. One that was put has this name no more.
+        let _ = fs::remove_file(&self.new);
+    }
+}
+
 fn write(path: PathBuf, content: &[u8], mode: u32) -> Result<(), RescueError> {
-    let mut name = path.clone().into_os_string();
-    name.push(".new");
-    let written = crate::sys::private_file::write(Path::new(&name), content)
-        .and_then(|()| fs::set_permissions(&name, fs::Permissions::from_mode(mode)))
-        .and_then(|()| fs::rename(&name, &path));
-    written.map_err(|source| RescueError::Write { path, source })
+    Prepared::write(path, content, mode)?.put()
 }
 
 #[cfg(test)]
@@ -174,6 +235,45 @@ mod tests {
             assert!(!text(root, name).contains(HASH));
         }
         assert_eq!(fs::read_dir(root.join("etc")).unwrap().count(), 3);
+    }
+
+    fn entrusted(root: &Path) -> PathBuf {
+        let token = root.join(&run_files::AGENT_STATE[1..]);
+        fs::create_dir_all(token.parent().unwrap()).unwrap();
+        fs::write(&token, "token").unwrap();
+        token
+    }
+
+    #[test]
+    fn nobody_is_let_in_before_the_operators_secrets_are_gone() {
+        let root = root();
+        let root = root.path();
+        let token = entrusted(root);
+        let mut accounts = Accounts::of(root);
+        accounts.add_user(NO_HASH).unwrap();
+        assert_eq!(text(root, "etc/shadow"), "rescue:!:::::::\n");
+        hand_over(root, &mut accounts, HASH).unwrap();
+        assert!(!token.exists());
+        assert!(root.join(&RESCUED[1..]).exists());
+        assert_eq!(text(root, "etc/shadow"), format!("rescue:{HASH}:::::::\n"));
+        accounts.restore();
+        assert!(!root.join("etc/shadow").exists());
+    }
+
+    #[test]
+    fn a_rescue_that_fails_at_its_end_lets_nobody_in_and_forgets_nothing() {
+        let root = root();
+        let root = root.path();
+        let token = entrusted(root);
+        // Nothing can be written over a directory.
+        fs::create_dir(root.join(&RESCUED[1..])).unwrap();
+        let mut accounts = Accounts::of(root);
+        accounts.add_user(NO_HASH).unwrap();
+        let error = hand_over(root, &mut accounts, HASH).unwrap_err();
+        assert!(error.to_string().contains(".rescued"), "{error}");
+        assert_eq!(text(root, "etc/shadow"), "rescue:!:::::::\n");
+        assert!(token.exists());
+        assert!(!root.join("etc/shadow.new").exists());
     }
 
     #[test]

@@ -96,10 +96,14 @@ const SECRETS: [&str; 3] = [AGENT_STATE, COMMANDS, PARAMETERS];
 pub(crate) fn forget_secrets(root: &Path) {
     for path in SECRETS {
         let path = root.join(path.trim_start_matches('/'));
-        match fs::remove_file(&path) {
-            Ok(()) => info!(path = %path.display(), "removed: this machine is handed over"),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => error!(path = %path.display(), %error, "not removed"),
+        // Under the other two it is written before it is whole, by somebody who may have been killed.
+        let new = path.with_added_extension("new");
+        for path in [path.with_extension("partial"), new, path] {
+            match fs::remove_file(&path) {
+                Ok(()) => info!(path = %path.display(), "removed: this machine is handed over"),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => error!(path = %path.display(), %error, "not removed"),
+            }
         }
     }
 }
@@ -235,6 +239,33 @@ mod tests {
         }
         // Each constant is on the list, which is a constant itself.
         assert_eq!(constants, ALL.len());
+    }
+
+    #[test]
+    fn secrets_that_were_being_written_are_forgotten_too() {
+        let root = tempfile::tempdir().unwrap();
+        let state = root.path().join(&STATE[1..]);
+        fs::create_dir_all(&state).unwrap();
+        for path in [
+            "state/agent.json",
+            "state/agent.json.new",
+            "state/commands.jsonl",
+            "state/last-exit",
+            "parameters.txt",
+            "parameters.partial",
+        ] {
+            fs::write(root.path().join(&DIRECTORY[1..]).join(path), "secret").unwrap();
+        }
+        forget_secrets(root.path());
+        let names = |directory: &Path| -> Vec<String> {
+            let entries = fs::read_dir(directory).unwrap();
+            let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name();
+            entries
+                .map(|entry| name(entry).into_string().unwrap())
+                .collect()
+        };
+        assert_eq!(names(&state), ["last-exit"]);
+        assert_eq!(names(&root.path().join(&DIRECTORY[1..])), ["state"]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Who may log in by SSH now, and the one server for that: there is one port.
 
+use std::path::Path;
+
 use super::ssh_server::Login;
 use super::supervisor::{Output, Supervisor};
 use super::support_login;
@@ -21,6 +23,14 @@ impl Logins {
     pub(super) fn close_rescue(&mut self, supervisor: &mut Supervisor) {
         let has_support = supervisor.has(Login::Support.name());
         self.let_in(supervisor, has_support.then_some(Login::Support));
+    }
+
+    /// An agent that has ended without this marker had not become a rescue system, even where it had come as far as the
+    /// login: the next agent has the machine, and no user of a rescue is in it.
+    pub(super) fn agent_ended(&mut self, supervisor: &mut Supervisor, rescued: &Path) {
+        if self.wanted == Some(Login::Rescue) && !rescued.exists() {
+            self.close_rescue(supervisor);
+        }
     }
 
     /// Let a person of support in where a parameter says so; in a rescue system the machine is another's. A server that has
@@ -106,6 +116,23 @@ mod tests {
         assert_eq!(logins.wanted, Some(Login::Rescue));
         logins.close_rescue(&mut supervisor);
         assert_eq!(logins.wanted, Some(Login::Support));
+    }
+
+    /// It was killed between the two, and the next one serves the conductor.
+    #[test]
+    fn an_agent_that_ended_in_the_midst_of_a_rescue_leaves_no_login() {
+        let directory = tempfile::tempdir().unwrap();
+        let marker = directory.path().join("rescued");
+        let mut supervisor = Supervisor::new(Console::nowhere());
+        let mut logins = Logins::default();
+        logins.open_rescue(&mut supervisor);
+        std::fs::write(&marker, "").unwrap();
+        logins.agent_ended(&mut supervisor, &marker);
+        assert_eq!(logins.wanted, Some(Login::Rescue));
+        std::fs::remove_file(&marker).unwrap();
+        logins.agent_ended(&mut supervisor, &marker);
+        assert_eq!(logins.wanted, None);
+        assert_eq!(supervisor.next_start(), None);
     }
 
     #[test]

@@ -71,6 +71,7 @@ use self::network::{Network, Restart};
 pub(crate) use self::network_program::is_awaited as is_network_awaited;
 use self::port_move::{PortMove, Sign};
 pub(crate) use self::rescue::open as open_rescue;
+use self::ssh_server::Login;
 use self::supervisor::Supervisor;
 use crate::block::settle;
 use crate::command::LAST_EXIT;
@@ -231,6 +232,8 @@ impl Init {
                     Some("agent") => {
                         tell_next_agent(Path::new(run_files::STATE), ending);
                         self.console.agent_ended();
+                        self.logins
+                            .agent_ended(&mut self.supervisor, Path::new(RESCUED));
                     }
                     // It was in the way of a plan that came late.
                     Some("dhcpcd") if self.network.awaits_plan() => {
@@ -381,9 +384,10 @@ impl Init {
         }
     }
 
-    /// After a lock-down dhcpcd and a plan's program would still bring up a card that is plugged in.
+    /// After a lock-down dhcpcd and a plan's program would still bring up a card that is plugged in, and nobody logs in.
     fn hold_lock_down(&self) {
-        for name in ["dhcpcd", "network"] {
+        let logins = Login::ALL.map(Login::name);
+        for name in ["dhcpcd", "network"].into_iter().chain(logins) {
             if let Some(program) = self.supervisor.pid(name)
                 && Path::new(LOCKED_DOWN).exists()
             {

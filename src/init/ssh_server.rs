@@ -20,7 +20,7 @@ use super::{message, support_login};
 use crate::sys::private_file;
 use crate::sys::process::{ProcessError, Program};
 use crate::sys::root::Root;
-use crate::sys::run_files;
+use crate::sys::run_files::{self, LOCKED_DOWN};
 use crate::sys::service::Service;
 
 const PROGRAM: &str = "/usr/bin/farrier-ssh";
@@ -102,9 +102,9 @@ impl Login {
     /// When PID 1 starts its program again.
     pub(super) fn rule(self) -> Rule {
         match self {
-            Self::Rescue => Rule::Always,
+            Self::Rescue => Rule::Unless(&[LOCKED_DOWN]),
             // It ends with success where the key is refused, which the next start would be, too.
-            Self::Support => Rule::UntilDone(&[]),
+            Self::Support => Rule::UntilDone(&[LOCKED_DOWN]),
         }
     }
 
@@ -162,7 +162,7 @@ pub(super) fn open_for_rescue() -> Result<(), SshError> {
     message::open_rescue_login();
     let until = Instant::now() + PATIENCE;
     while Instant::now() < until {
-        if Path::new(&login.listens()).exists() && greets(PORT) {
+        if runs(Path::new(&login.listens()), Path::new(DROPBEAR)) && greets(PORT) {
             return Ok(());
         }
         thread::sleep(LOOK);
@@ -174,6 +174,16 @@ pub(super) fn open_for_rescue() -> Result<(), SshError> {
 /// Have PID 1 end that server again.
 pub(super) fn close_for_rescue() {
     message::close_rescue_login();
+}
+
+/// Whether the process whose number this file has is of this program. The file of a server that was killed stays, and the
+/// one that greets is then another's, who takes no password.
+fn runs(number: &Path, program: &Path) -> bool {
+    let process = || {
+        let pid: u32 = fs::read_to_string(number).ok()?.trim().parse().ok()?;
+        fs::read_link(format!("/proc/{pid}/exe")).ok()
+    };
+    process().is_some_and(|running| fs::canonicalize(program).is_ok_and(|path| path == running))
 }
 
 /// Whether an SSH server says its first words on this port (RFC 4253 4.2).
@@ -302,6 +312,32 @@ mod tests {
             assert!(arguments.contains("-j -k"), "{arguments}");
             assert!(!arguments.contains("-B"), "{arguments}");
         }
+    }
+
+    #[test]
+    fn nobody_logs_in_after_a_lock_down() {
+        for login in Login::ALL {
+            let (Rule::Unless(markers) | Rule::UntilDone(markers)) = login.rule() else {
+                panic!("{login:?} is started whatever happened");
+            };
+            assert_eq!(markers, [LOCKED_DOWN]);
+        }
+    }
+
+    #[test]
+    fn a_server_that_was_killed_is_not_taken_for_one_that_listens() {
+        let directory = tempfile::tempdir().unwrap();
+        let number = directory.path().join("ssh-rescue.pid");
+        let this = std::env::current_exe().unwrap();
+        assert!(!runs(&number, &this));
+        fs::write(&number, format!("{}\n", std::process::id())).unwrap();
+        assert!(runs(&number, &this));
+        assert!(!runs(&number, Path::new("/bin/sh")), "of another program");
+        // Beyond what the kernel gives a process at all.
+        fs::write(&number, format!("{}\n", (1 << 22) + 1)).unwrap();
+        assert!(!runs(&number, &this));
+        fs::write(&number, "").unwrap();
+        assert!(!runs(&number, &this));
     }
 
     #[test]

@@ -115,38 +115,43 @@ pub(super) async fn wait_for_address() {
 /// Wait until there is a route to one of these URLs' hosts, at most a minute.
 pub(super) async fn wait_for_route(urls: &[Url], resolver: &Resolver, status: &Status) {
     let started = Instant::now();
-    let mut told = false;
+    let mut told = Vec::new();
     while route(urls, resolver).await.is_none() {
         if started.elapsed() > ROUTE {
             warn!("there is no route to the conductor; trying all the same");
             return;
         }
-        if started.elapsed() > PATIENCE && !told {
-            told = tell_way(urls, resolver, status).await;
+        // Before there is an address, links and DHCP are looked at elsewhere.
+        let own = address::all().unwrap_or_default();
+        if started.elapsed() > PATIENCE && own != told {
+            tell_way(urls, resolver, &own, status).await;
+            told = own;
         }
         sleep(POLL).await;
     }
     status.over(Topic::Route);
 }
 
-/// Tell what is in the way where this machine has an address: before, links and DHCP are looked at elsewhere. Whether it
-/// was told.
-async fn tell_way(urls: &[Url], resolver: &Resolver, status: &Status) -> bool {
-    let Some(host) = urls.first().and_then(Url::host_str) else {
-        return true;
+/// Tell what is in the way where this machine has these addresses.
+async fn tell_way(urls: &[Url], resolver: &Resolver, own: &[InterfaceAddress], status: &Status) {
+    let host = urls
+        .first()
+        .and_then(|url| Some((url.host_str()?, url.host()?)));
+    let Some((name, host)) = host.filter(|_| !own.is_empty()) else {
+        return;
     };
-    if address::all().is_ok_and(|addresses| addresses.is_empty()) {
-        return false;
-    }
-    let named = match urls.first().and_then(Url::host) {
-        Some(Host::Domain(name)) => timeout(LOOKUP, resolver.addresses(name)).await.ok(),
-        _ => None,
+    let looked_up = match host {
+        Host::Ipv4(address) => Ok(vec![address.into()]),
+        Host::Ipv6(address) => Ok(vec![address.into()]),
+        Host::Domain(name) => timeout(LOOKUP, resolver.addresses(name))
+            .await
+            .unwrap_or_else(|_| Ok(Vec::new())),
     };
-    status.met(match named {
-        Some(Err(error)) => Trouble::no_name(&error),
-        _ => Trouble::no_route(host),
-    });
-    true
+    let trouble = match looked_up {
+        Ok(addresses) => Trouble::no_route(name, &addresses, own),
+        Err(error) => Trouble::no_name(&error),
+    };
+    status.is(Topic::Route, Some(trouble));
 }
 
 /// The source address towards the first of these URLs that has one.

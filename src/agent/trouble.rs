@@ -15,6 +15,7 @@ use farrier_plugin::chain;
 use crate::conductor::ConductorError;
 use crate::inventory::{Driverless, DriverlessKind};
 use crate::net::NetError;
+use crate::net::address::InterfaceAddress;
 use crate::net::tls_hint;
 use crate::net::x509::{Bound, OutOfDates};
 
@@ -129,13 +130,31 @@ impl Trouble {
         )
     }
 
-    /// There are addresses, but none leads there.
-    pub(super) fn no_route(host: &str) -> Self {
-        Self::new(
-            Topic::Route,
-            format!("no route to the conductor {host}"),
-            "check the default gateway that DHCP or the network data give, and ipa-api-url",
-        )
+    /// There are addresses (`own`), but none leads there. A machine that has only IPv6 addresses is mostly one that got no
+    /// lease, which no gateway mends; and the other way round.
+    pub(super) fn no_route(host: &str, towards: &[IpAddr], own: &[InterfaceAddress]) -> Self {
+        let lacks = |is_of: fn(&IpAddr) -> bool| {
+            !towards.is_empty()
+                && towards.iter().all(is_of)
+                && !own.iter().any(|entry| is_of(&entry.address))
+        };
+        let (what, advice) = if lacks(IpAddr::is_ipv4) {
+            (
+                format!("no IPv4 address, as the conductor {host} needs"),
+                "check that a DHCP server answers in the network of the switch port (VLAN, relay, free addresses)",
+            )
+        } else if lacks(IpAddr::is_ipv6) {
+            (
+                format!("no IPv6 address, as the conductor {host} needs"),
+                "check that a router announces a prefix in the network of the switch port, or that a DHCPv6 server answers",
+            )
+        } else {
+            (
+                format!("no route to the conductor {host}"),
+                "check the default gateway that DHCP or the network data give, and ipa-api-url",
+            )
+        };
+        Self::new(Topic::Route, what, advice)
     }
 
     /// Nobody knows the conductor's name.

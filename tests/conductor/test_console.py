@@ -128,13 +128,13 @@ def test_unknown_server_whose_cable_is_pulled(lab):
 
 @pytest.mark.full
 def test_nobody_gives_an_ipv4_address(lab):
-    """There is one of IPv6, from which no way leads to the conductor."""
+    """There is one of IPv6, from which no way leads to the conductor: no gateway would help."""
     with lab.dhcp.silent():
         server = boot(lab, 'homeless', f'ipa-api-url={conductor.URL}')
         try:
-            server.console.wait_for(rf'trouble .*no route to the conductor {network.ADDRESS}', 120)
-            wait_for_screen(server, r'no route to the conductor \S*?to do check the default gateway')
-            keep(server, 'no-route')
+            server.console.wait_for(rf'trouble .*no IPv4 address, as the conductor {network.ADDRESS} needs', 120)
+            wait_for_screen(server, r'no IPv4 address, as the conductor \S*?to do check that a DHCP server answers')
+            keep(server, 'no-ipv4')
             expect_plain(server)
         finally:
             lab.remove(server)

@@ -69,13 +69,41 @@ fn ports_and_links() {
             "no address by DHCP on eno1, eno2, asked for 1 min / check that a DHCP server answers in the network of the \
              switch port (VLAN, relay, free addresses)",
         ),
-        (
-            Trouble::no_route("192.0.2.1"),
-            "no route to the conductor 192.0.2.1 / check the default gateway that DHCP or the network data give, and \
-             ipa-api-url",
-        ),
     ] {
         assert_eq!(text(&trouble), expected);
+    }
+}
+
+#[test]
+fn what_is_in_the_way_to_the_conductor() {
+    let (v4, v6) = ("192.0.2.7", "2001:db8::7");
+    let no_route = "no route to the conductor ironic / check the default gateway that DHCP or the network data give, and \
+                    ipa-api-url";
+    let no_ipv4 = "no IPv4 address, as the conductor ironic needs / check that a DHCP server answers in the network of \
+                   the switch port (VLAN, relay, free addresses)";
+    let no_ipv6 = "no IPv6 address, as the conductor ironic needs / check that a router announces a prefix in the network \
+                   of the switch port, or that a DHCPv6 server answers";
+    for (towards, own, expected) in [
+        (&["192.0.2.1"][..], &[v6][..], no_ipv4),
+        (&["192.0.2.1"], &[v4], no_route),
+        (&["192.0.2.1"], &[v6, v4], no_route),
+        (&["2001:db8::1"], &[v4], no_ipv6),
+        (&["2001:db8::1"], &[v6], no_route),
+        // Either would do.
+        (&["192.0.2.1", "2001:db8::1"], &[v6], no_route),
+        (&["192.0.2.1", "2001:db8::1"], &[v4], no_route),
+        // A name server that does not answer.
+        (&[], &[v6], no_route),
+    ] {
+        let towards: Vec<IpAddr> = towards.iter().map(|text| text.parse().unwrap()).collect();
+        let own: Vec<_> = own
+            .iter()
+            .map(|text| InterfaceAddress {
+                interface: "eno1".to_owned(),
+                address: text.parse().unwrap(),
+            })
+            .collect();
+        assert_eq!(text(&Trouble::no_route("ironic", &towards, &own)), expected);
     }
 }
 

@@ -249,11 +249,10 @@ fn prepare(login: Login) -> Result<Vec<String>, SshError> {
     // Of a server that has ended.
     let _ = fs::remove_file(login.listens());
     make(SHELL, symlink("busybox", SHELL))?;
-    if !Path::new(TOOLS).join("ls").exists() {
-        make(TOOLS, fs::create_dir_all(TOOLS))?;
-        let install = Program::new(BUSYBOX).arg("--install").arg("-s").arg(TOOLS);
-        install.run().map_err(SshError::Tools)?;
-    }
+    make(TOOLS, fs::create_dir_all(TOOLS))?;
+    // It leaves alone what is there, which may be a part: of a start that was ended in the midst of it.
+    let install = Program::new(BUSYBOX).arg("--install").arg("-s").arg(TOOLS);
+    install.run().map_err(SshError::Tools)?;
     HOST_KEYS.into_iter().map(fingerprint).collect()
 }
 

@@ -45,7 +45,7 @@ const WITHIN: &[Floors] = &[
             &["definition"],
             &["context", "journal", "request", "results"],
             &["document", "echo", "environment", "outcome", "parameters"],
-            &["omission", "pace"],
+            &["omission", "pace", "words"],
         ],
         &[],
     ),

@@ -46,11 +46,17 @@ pub(super) fn listen(path: &Path) -> io::Result<UnixDatagram> {
     Ok(socket)
 }
 
-/// Every message that has arrived. Does not wait.
+/// Datagrams that are handled before PID 1 looks at the dead and at signals again; the kernel keeps ten.
+const AT_ONCE: usize = 64;
+
+/// The messages that have arrived, but for what a sender without end sends, which is for the next time. Does not wait.
 pub(super) fn received(socket: &UnixDatagram) -> Vec<Message> {
     let mut buffer = [0; 4096];
     let mut messages = Vec::new();
-    while let Ok(length) = socket.recv(&mut buffer) {
+    for _ in 0..AT_ONCE {
+        let Ok(length) = socket.recv(&mut buffer) else {
+            break;
+        };
         messages.extend(
             String::from_utf8_lossy(&buffer[..length])
                 .lines()

@@ -227,11 +227,12 @@ impl Init {
     fn supervise(&mut self) -> Signal {
         loop {
             self.wait();
+            let mut agent_ended = false;
             for (pid, ending) in dead_children() {
                 match self.supervisor.ended(pid, ending) {
                     Some("agent") => {
                         tell_next_agent(Path::new(run_files::STATE), ending);
-                        self.console.agent_ended();
+                        agent_ended = true;
                         self.logins
                             .agent_ended(&mut self.supervisor, Path::new(RESCUED));
                     }
@@ -266,6 +267,10 @@ impl Init {
                     Message::Say(text) => self.console.say(&text),
                     Message::Fact(fact, value) => self.console.tell(fact, &value),
                 }
+            }
+            if agent_ended {
+                // After the messages: what it sent right before its end is no news of the time after it.
+                self.console.agent_ended();
             }
             if self.patience.is_some_and(|until| until <= Instant::now()) {
                 self.console

@@ -80,7 +80,11 @@ pub(super) fn wait_for_root_disk(
         });
     });
     match receiver.recv_timeout(LIMIT) {
-        Ok(Ok(None)) => info!("a hardware manager has waited for the disks"),
+        Ok(Ok(None)) => {
+            // What an earlier wait has found may be so no more.
+            known.set_missing_disk(None);
+            info!("a hardware manager has waited for the disks");
+        }
         Ok(Ok(Some((Ok(disk), _)))) => {
             known.set_missing_disk(None);
             info!(device = disk.name, "the root disk is there");
@@ -90,6 +94,8 @@ pub(super) fn wait_for_root_disk(
             warn!(looks, "no root disk has come");
         }
         Ok(Ok(Some((Err(error), _))) | Err(error)) => {
+            // Another matter than a disk that an earlier wait has missed.
+            known.set_missing_disk(None);
             warn!(error = error.chain(), "no root disk yet");
         }
         Err(_) => warn!(
@@ -307,6 +313,29 @@ mod tests {
         // A skip list that cannot be read is an error that waiting does not cure.
         let wrong = json!({"skip_block_devices": [{"colour": "red"}]});
         assert_eq!(looks_for(wrong, 4), (Err(ErrorKind::BlockDevice), 1));
+    }
+
+    #[test]
+    fn what_an_earlier_wait_has_missed_is_not_told_of_a_later_one() {
+        let recording = Recording::of("software-raid");
+        let wrong = json!({"skip_block_devices": [{"colour": "red"}]});
+        for (properties, is_missing) in [
+            (json!({"root_device": {"serial": "S9"}}), true),
+            (wrong, false),
+            (json!({"root_device": {"serial": "S9"}}), true),
+            (json!({}), false),
+        ] {
+            let (dispatcher, node) = generic(&recording, properties.clone());
+            dispatcher.set_missing_disk(Some("of the wait before".to_owned()));
+            let options = Options {
+                disk_wait_attempts: 1,
+                ..Options::default()
+            };
+            wait_for_root_disk(&dispatcher, &options, Some(&node), "GenericHardwareManager");
+            let missing = dispatcher.missing_disk();
+            assert_eq!(missing.is_some(), is_missing, "{properties} {missing:?}");
+            assert!(missing.is_none_or(|missing| missing.contains("S9")));
+        }
     }
 
     #[test]

@@ -110,9 +110,12 @@ pub(super) fn inject_files(
 
 /// The disk that the image goes to, where this process may write to it at all.
 fn root_device(manager: &GenericHardwareManager, node: &Node) -> Result<BlockDevice, ManagerError> {
-    let device = manager.peers()?.first(Method::GetOsInstallDevice, |peer| {
+    let peers = manager.peers()?;
+    let device = peers.first(Method::GetOsInstallDevice, |peer| {
         peer.os_install_device(Some(node), true)
     })?;
+    // It may have come after the last wait for it.
+    peers.set_missing_disk(None);
     // The device of a recorded tree is not the one of this name here.
     if !manager.may_destroy || !manager.root.is_system() {
         return Err(not_in_ramdisk(&device.name));
@@ -163,6 +166,7 @@ mod tests {
         let node = Node::default();
         let chosen = generic.os_install_device(Some(&node), true).unwrap();
         assert_eq!(chosen.name, "/dev/sda");
+        dispatcher.set_missing_disk(Some("none yet".to_owned()));
         let error = generic
             .execute_step(
                 &SilentContext,
@@ -174,6 +178,7 @@ mod tests {
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Deployment);
         assert!(error.to_string().contains("ramdisk"), "{error}");
+        assert_eq!(dispatcher.missing_disk(), None, "there is a disk");
         let error = generic
             .install_bootloader(&SilentContext, &node, &StepArguments::default())
             .unwrap_err();

@@ -199,7 +199,7 @@ where
                 Ok(time) => {
                     let before = SystemTime::now();
                     let Err(errno) = (self.set)(time) else {
-                        tell(self.server, before, time, Some(status));
+                        tell(self.server, before, time, status);
                         standing.send_replace(Standing::Set);
                         return;
                     };
@@ -282,11 +282,12 @@ impl Failure {
 pub(super) fn setter(
     options: Live,
     resolver: Resolver,
+    status: Arc<Status>,
 ) -> Box<dyn Fn() -> Result<(), ManagerError> + Send + Sync> {
     let handle = Handle::current();
     Box::new(move || {
         let options = options.current();
-        let set = handle.block_on(set_once(&options, &resolver));
+        let set = handle.block_on(set_once(&options, &resolver, &status));
         let stored = clock::store_in_hardware(SystemTime::now()).map_err(|error| {
             warn!(%error, "the time could not be stored in the hardware clock");
             ManagerError::new(
@@ -303,7 +304,11 @@ pub(super) fn setter(
     })
 }
 
-async fn set_once(options: &Options, resolver: &Resolver) -> Result<(), ManagerError> {
+async fn set_once(
+    options: &Options,
+    resolver: &Resolver,
+    status: &Status,
+) -> Result<(), ManagerError> {
     let Some(server) = &options.ntp_server else {
         return Ok(());
     };
@@ -311,7 +316,7 @@ async fn set_once(options: &Options, resolver: &Resolver) -> Result<(), ManagerE
         Ok(time) => {
             let before = SystemTime::now();
             clock::set(time)
-                .map(|()| tell(server, before, time, None))
+                .map(|()| tell(server, before, time, status))
                 .map_err(Failure::setting)
         }
         Err(error) => Err(Failure::asking(&error)),

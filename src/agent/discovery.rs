@@ -138,7 +138,7 @@ fn is_mdns(urls: &[String]) -> bool {
 fn adopt(kind: ServiceKind, endpoint: &Endpoint, live: &Live, status: &Status) {
     info!(url = %endpoint.url, service = kind.name(), "the conductor announces itself");
     if kind == ServiceKind::Api {
-        status.conductor(endpoint.url.as_str());
+        status.conductor(&endpoint.url);
     }
     live.change(|options| {
         endpoint.apply(options);

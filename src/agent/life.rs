@@ -96,7 +96,7 @@ pub(crate) async fn live(setup: Setup) -> Result<End, AgentError> {
     let client = Client::new(&options, resolver.clone()).map_err(AgentError::Conductor)?;
     let client = Arc::new(client);
     if let Some(url) = client.urls().first() {
-        status.conductor(url.as_str());
+        status.conductor(url);
     }
     // Both look beside all that follows, for as long as this lives.
     let mut watch = JoinSet::new();
@@ -174,7 +174,7 @@ pub(crate) async fn live(setup: Setup) -> Result<End, AgentError> {
         state_directory: state.directory().to_owned(),
         relookup: relookup(live_options.clone(), root.clone(), &managers, &client),
         shutdown: Shutdown {
-            set_clock: clock::setter(live_options.clone(), resolver.clone()),
+            set_clock: clock::setter(live_options.clone(), resolver.clone(), Arc::clone(&status)),
             request: shutdown,
         },
         open_rescue,
@@ -264,6 +264,9 @@ async fn apply(
     managers: &Arc<Managers>,
     status: &Status,
 ) -> Result<(), AgentError> {
+    // Before what is wrong with the answer, which would stand behind these.
+    status.over(Topic::Route);
+    status.over(Topic::Conductor);
     status.node(&answer.uuid);
     let same_node = state
         .kept()
@@ -308,8 +311,6 @@ async fn apply(
     let node = answer.node.clone();
     state.change(|kept| kept.node = Some(node.clone()));
     boot_times::reached("lookup", &answer.uuid);
-    status.over(Topic::Route);
-    status.over(Topic::Conductor);
     let managers = Arc::clone(managers);
     // Waits for the root disk that the node's hints name.
     if let Err(panic) = spawn_blocking(move || managers.set_node(node)).await {

@@ -134,22 +134,14 @@ pub(super) async fn wait_for_route(urls: &[Url], resolver: &Resolver, status: &S
 
 /// Tell what is in the way where this machine has these addresses.
 async fn tell_way(urls: &[Url], resolver: &Resolver, own: &[InterfaceAddress], status: &Status) {
-    let host = urls
-        .first()
-        .and_then(|url| Some((url.host_str()?, url.host()?)));
-    let Some((name, host)) = host.filter(|_| !own.is_empty()) else {
+    let name = urls.first().and_then(Url::host_str);
+    let Some(name) = name.filter(|_| !own.is_empty()) else {
         return;
     };
-    let looked_up = match host {
-        Host::Ipv4(address) => Ok(vec![address.into()]),
-        Host::Ipv6(address) => Ok(vec![address.into()]),
-        Host::Domain(name) => timeout(LOOKUP, resolver.addresses(name))
-            .await
-            .unwrap_or_else(|_| Ok(Vec::new())),
-    };
-    let trouble = match looked_up {
-        Ok(addresses) => Trouble::no_route(name, &addresses, own),
-        Err(error) => Trouble::no_name(&error),
+    let trouble = match timeout(LOOKUP, resolver.addresses(name)).await {
+        Ok(Ok(addresses)) => Trouble::no_route(name, &addresses, own),
+        Ok(Err(error)) => Trouble::no_name(&error),
+        Err(_) => Trouble::no_answer_for(name, LOOKUP),
     };
     status.is(Topic::Route, Some(trouble));
 }

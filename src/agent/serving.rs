@@ -174,13 +174,13 @@ async fn beat(heartbeats: Heartbeats, pulse: Arc<Pulse>, status: Arc<Status>) {
         News::Accepted => {
             first.call_once(|| boot_times::reached("heartbeat", &pulse.beat.callback_url));
             if let Some(url) = pulse.client.urls().first() {
-                status.conductor(url.as_str());
+                status.conductor(url);
             }
             status.over(Topic::Route);
             status.over(Topic::Conductor);
             status.doing("ready for the conductor's commands");
         }
-        News::Failed(error) => status.met(Trouble::of_conductor(error, &[])),
+        News::Failed(error) => status.met(Trouble::of_heartbeat(error)),
     };
     heartbeats.run(send, tell).await;
 }

@@ -11,10 +11,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use farrier_plugin::{Inventory, LldpData, Node};
+use url::Url;
 
 use super::trouble::{Topic, Trouble, usable_address};
 use crate::inventory::lldp::Neighbour;
 use crate::net::address;
+use crate::net::http::shown;
 use crate::sys::console_fact::{self, ConsoleFact};
 use crate::sys::{log, printable};
 
@@ -207,10 +209,10 @@ impl Status {
         }
     }
 
-    /// This is its conductor. Shown with the next change.
-    pub(super) fn conductor(&self, url: &str) {
+    /// This is its conductor. Shown with the next change, without what may be secret in it.
+    pub(super) fn conductor(&self, url: &Url) {
         let mut facts = self.lock();
-        facts.conductor = Some(url.to_owned());
+        facts.conductor = Some(shown(url));
         self.refresh(&mut facts);
     }
 
@@ -234,6 +236,10 @@ impl Status {
     /// Something is wrong, until [`Status::over`]. New trouble is shown at once, unless something more urgent is wrong; the
     /// same again only after a minute.
     pub(super) fn met(&self, trouble: Trouble) {
+        if trouble.topic == Topic::Conductor {
+            // What came of a later request is more than what was in its way before.
+            self.over(Topic::Route);
+        }
         let mut facts = self.lock();
         facts.note(trouble);
         facts.show_worst();
@@ -256,18 +262,17 @@ impl Status {
 
     /// Either of the two, for those who look at it again and again: not met anew while it stays the same.
     pub(super) fn is(&self, topic: Topic, trouble: Option<Trouble>) {
+        let mut facts = self.lock();
+        let known = facts.troubles.get(&topic).map(|told| &told.trouble);
+        if known == trouble.as_ref() {
+            // What PID 1 had no room for.
+            self.refresh(&mut facts);
+            return;
+        }
+        drop(facts);
         match trouble {
             None => self.over(topic),
-            Some(trouble) => {
-                let is_known = self
-                    .lock()
-                    .troubles
-                    .get(&topic)
-                    .is_some_and(|told| told.trouble == trouble);
-                if !is_known {
-                    self.met(trouble);
-                }
-            }
+            Some(trouble) => self.met(trouble),
         }
     }
 
@@ -284,7 +289,8 @@ impl Status {
             let value = facts.value(fact);
             let key = fact.key();
             if facts.on_page.get(key).map(String::as_str) != Some(value)
-                && (self.tell)(fact, value).is_ok()
+                // Lines are masked where they are written; a page is no less public.
+                && (self.tell)(fact, &log::mask(value)).is_ok()
             {
                 let value = value.to_owned();
                 facts.on_page.insert(key, value);

@@ -166,6 +166,18 @@ impl Trouble {
         )
     }
 
+    /// No name server answers in time.
+    pub(super) fn no_answer_for(host: &str, waited: Duration) -> Self {
+        Self::new(
+            Topic::Route,
+            format!(
+                "no name server has told the address of the conductor {host} within {} s",
+                waited.as_secs()
+            ),
+            "check that the name servers that DHCP gives can be reached and answer",
+        )
+    }
+
     /// No URL of a conductor is known.
     pub(super) fn no_conductor() -> Self {
         Self::new(
@@ -195,7 +207,8 @@ impl Trouble {
             } if !addresses.is_empty() => of(
                 format!("the conductor at {url} knows no node of this machine ({text})"),
                 &format!(
-                    "enroll it in Ironic with a port of one of these addresses: {}",
+                    "enroll it in Ironic with a port of one of these addresses: {}; where it is enrolled, no other node may \
+                     have these, and its state must expect a ramdisk",
                     some_of(addresses)
                 ),
             ),
@@ -214,6 +227,31 @@ impl Trouble {
             ConductorError::NoUrl => Self::no_conductor(),
             // They say what to do.
             _ => of(chain(error), ""),
+        }
+    }
+
+    /// What came of a heartbeat, which is about a node that was known.
+    pub(super) fn of_heartbeat(error: &ConductorError) -> Self {
+        let of = |what: String, advice: &str| Self::new(Topic::Conductor, cut(what), advice);
+        match error {
+            ConductorError::Status {
+                url,
+                status: 404,
+                text,
+            } => of(
+                format!(
+                    "the conductor at {url} does not know this machine's node any more ({text})"
+                ),
+                "see whether the node was deleted; enroll it again, and have Ironic start this machine anew",
+            ),
+            ConductorError::Status {
+                status: 400..500, ..
+            } => of(
+                error.to_string(),
+                "see the node's state; where it expects no ramdisk, or another agent has reported, have Ironic start this \
+                 machine anew",
+            ),
+            _ => Self::of_conductor(error, &[]),
         }
     }
 
@@ -411,7 +449,7 @@ fn about(time: Duration) -> String {
 fn cut(mut text: String) -> String {
     if text.len() > LONGEST {
         text.truncate(text.floor_char_boundary(LONGEST));
-        text.push('…');
+        text.push_str("...");
     }
     text
 }

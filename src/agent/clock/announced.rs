@@ -48,7 +48,7 @@ where
                     Ok(time) => {
                         let before = SystemTime::now();
                         match (self.set)(time) {
-                            Ok(()) => tell(name, before, time, Some(status)),
+                            Ok(()) => tell(name, before, time, status),
                             Err(error) => warn!(%error, "the clock could not be set"),
                         }
                         return;

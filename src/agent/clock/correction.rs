@@ -13,7 +13,7 @@ use crate::sys::clock::utc_text;
 const NOTABLE: Duration = Duration::from_secs(1);
 
 /// Say that the clock was set, and by how much it was wrong.
-pub(super) fn tell(server: &str, before: SystemTime, now: SystemTime, status: Option<&Status>) {
+pub(super) fn tell(server: &str, before: SystemTime, now: SystemTime, status: &Status) {
     let (off, direction) = match now.duration_since(before) {
         Ok(behind) => (behind, "behind"),
         Err(ahead) => (ahead.duration(), "ahead"),
@@ -24,9 +24,7 @@ pub(super) fn tell(server: &str, before: SystemTime, now: SystemTime, status: Op
             off_by_seconds = off.as_secs_f64(),
             "the clock is set"
         );
-        if let Some(status) = status {
-            status.over(Topic::Clock);
-        }
+        status.over(Topic::Clock);
         return;
     }
     let text = format!(
@@ -36,10 +34,8 @@ pub(super) fn tell(server: &str, before: SystemTime, now: SystemTime, status: Op
         utc_text(now)
     );
     warn!(server, "{text}");
-    if let Some(status) = status {
-        status.over(Topic::Clock);
-        status.tell("clock", &text);
-    }
+    status.over(Topic::Clock);
+    status.tell("clock", &text);
 }
 
 /// The two largest units of a time: `9463 days 2 h`, `3 min 20 s`, `1.3 s`.

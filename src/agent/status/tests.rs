@@ -1,9 +1,11 @@
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use farrier_plugin::{NetworkInterface, SystemVendor};
 use serde_json::json;
 
 use super::*;
+use crate::conductor::ConductorError;
 
 /// What PID 1 was told, where it has room.
 static TOLD: Mutex<Vec<(ConsoleFact, String)>> = Mutex::new(Vec::new());
@@ -76,13 +78,62 @@ fn pid_1_is_told_each_fact_once_and_again_what_it_had_no_room_for() {
 }
 
 #[test]
+fn a_look_that_finds_the_same_tells_pid_1_what_it_had_no_room_for() {
+    static IS_FULL: AtomicBool = AtomicBool::new(true);
+    static PAGE: Mutex<String> = Mutex::new(String::new());
+    let status = Status {
+        tell: |fact, value| match IS_FULL.load(Ordering::Relaxed) {
+            true => Err(io::ErrorKind::WouldBlock.into()),
+            false => {
+                PAGE.lock().unwrap().push_str(&format!("{fact:?}={value};"));
+                Ok(())
+            }
+        },
+        ..Status::default()
+    };
+    let no_link = || Some(Trouble::no_link(&["eno1".to_owned()]));
+    status.is(Topic::Network, no_link());
+    IS_FULL.store(false, Ordering::Relaxed);
+    status.is(Topic::Network, no_link());
+    let page = std::mem::take(&mut *PAGE.lock().unwrap());
+    assert!(
+        page.contains("Trouble=no link on the only network port, eno1;"),
+        "{page}"
+    );
+    // A name from outside may have a secret in it, and so may an error.
+    status.trouble("asked http://user:pa55-of-the-page@host/ in vain");
+    status.is(Topic::Network, None);
+    let page = std::mem::take(&mut *PAGE.lock().unwrap());
+    assert!(
+        page.contains("Trouble=asked http://") && !page.contains("pa55"),
+        "{page}"
+    );
+}
+
+#[test]
+fn an_answer_of_the_conductors_ends_what_was_in_the_way_to_it() {
+    let status = Status::default();
+    status.met(Trouble::no_route("192.0.2.1", &[], &[]));
+    let error = ConductorError::Status {
+        url: "http://192.0.2.1/".to_owned(),
+        status: 503,
+        text: "Error 503: no".to_owned(),
+    };
+    status.met(Trouble::of_conductor(&error, &[]));
+    let last = status.last_trouble().unwrap();
+    assert!(last.contains("Error 503"), "{last}");
+    status.over(Topic::Conductor);
+    assert_eq!(status.last_trouble(), None);
+}
+
+#[test]
 fn the_lines_say_who_and_what() {
     let status = Status::default();
     status.node("2564c0a3-dd23-551f-a25c-1af767f45a81");
     status.node_document(&Node::default());
     let node = json!({"name": "rack7-\u{1b}[2Junit3"});
     status.node_document(&serde_json::from_value(node).unwrap());
-    status.conductor("http://10.77.0.1:6385/");
+    status.conductor(&Url::parse("http://admin:hidden@10.77.0.1:6385/?key=hidden").unwrap());
     status.doing("looking up the node");
     let lines = status.lock().to_lines();
     for line in [

@@ -69,6 +69,11 @@ fn ports_and_links() {
             "no address by DHCP on eno1, eno2, asked for 1 min / check that a DHCP server answers in the network of the \
              switch port (VLAN, relay, free addresses)",
         ),
+        (
+            Trouble::no_answer_for("ironic.example", Duration::from_secs(20)),
+            "no name server has told the address of the conductor ironic.example within 20 s / check that the name servers \
+             that DHCP gives can be reached and answer",
+        ),
     ] {
         assert_eq!(text(&trouble), expected);
     }
@@ -274,10 +279,24 @@ fn answers_of_conductors() {
         assert_eq!(trouble.topic, Topic::Conductor);
     }
     // Of a heartbeat, which is about a node and not about addresses.
-    let heartbeat = Trouble::of_conductor(&status(404), &[]);
+    for (code, what, advice) in [
+        (
+            404,
+            "does not know this machine's node any more (Error 404: no)",
+            "deleted",
+        ),
+        (400, "answered: Error 400: no", "see the node's state"),
+        (500, "answered: Error 500: no", "look into the log"),
+    ] {
+        let heartbeat = Trouble::of_heartbeat(&status(code));
+        assert!(heartbeat.what.ends_with(what), "{heartbeat:?}");
+        assert!(heartbeat.advice.contains(advice), "{heartbeat:?}");
+    }
+    // Ironic has the same answer for a node in another state, and for several nodes.
+    let unknown = Trouble::of_conductor(&status(404), &addresses).advice;
     assert!(
-        heartbeat.what.ends_with("answered: Error 404: no"),
-        "{heartbeat:?}"
+        unknown.contains("no other node") && unknown.contains("state"),
+        "{unknown}"
     );
 }
 

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::future::pending;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use super::network;
@@ -23,6 +25,9 @@ const NET: &str = "/sys/class/net";
 /// How often ports are looked at: some files of sysfs each time.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// Devices without a driver are looked for each so many times.
+const DRIVERS: u32 = 30;
+
 /// Cards and switches need so long until they have a link.
 const LINK: Duration = Duration::from_secs(5);
 
@@ -38,22 +43,33 @@ const UP: u64 = 1;
 /// Tell for ever what is wrong, and when it is over.
 pub(super) async fn watch(root: PathBuf, status: Arc<Status>) -> Infallible {
     let mut watch = Watch::default();
-    let has_settled = || network::has_settled(&root);
-    let root = Root::at(&root);
-    let mut drivers_told = false;
-    loop {
-        // Until then drivers and ports are still to come.
-        if has_settled() {
-            if !drivers_told {
-                drivers_told = true;
-                status.is(Topic::Driver, Trouble::no_driver(&driverless(&root)));
+    for round in 0_u32.. {
+        let root = root.clone();
+        // Not on the threads that serve: whoever reads a card's link waits for a driver that resets that card.
+        let look = spawn_blocking(move || {
+            // Until then drivers and ports are still to come.
+            let seen = network::has_settled(&root).then(|| {
+                let root = Root::at(&root);
+                let addresses = address::all().unwrap_or_default();
+                let trouble = watch.look(&root, &addresses, Instant::now());
+                // A driver may be loaded later, by hand or for a device that came late.
+                let drivers =
+                    (round % DRIVERS == 0).then(|| Trouble::no_driver(&driverless(&root)));
+                (trouble, drivers)
+            });
+            (watch, seen)
+        });
+        let seen;
+        (watch, seen) = look.await.unwrap_or_default();
+        if let Some((trouble, drivers)) = seen {
+            if let Some(drivers) = drivers {
+                status.is(Topic::Driver, drivers);
             }
-            let addresses = address::all().unwrap_or_default();
-            let trouble = watch.look(&root, &addresses, Instant::now());
             status.is(Topic::Network, trouble);
         }
         sleep(LOOK).await;
     }
+    pending().await
 }
 
 /// What cards have asked for in vain, a line each, as PID 1 told it.
@@ -252,6 +268,38 @@ mod tests {
         let no_lease = "no address by DHCP on eno1, asked for 30 s";
         assert_eq!(look(2030, &[]).as_deref(), Some(no_lease));
         assert_eq!(look(2031, &address("eno1")), None);
+    }
+
+    /// A driver that resets its card keeps whoever reads the link waiting, and nobody else.
+    #[test]
+    fn a_card_that_does_not_answer_stops_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let port = directory.path().join("sys/class/net/eno1");
+        std::fs::create_dir_all(port.join("device")).unwrap();
+        std::fs::write(port.join("flags"), "0x1003").unwrap();
+        let carrier = port.join("carrier");
+        nix::unistd::mkfifo(&carrier, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let root = directory.path().to_owned();
+        let (done, is_done) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build()
+                .unwrap();
+            let status = Arc::new(Status::default());
+            runtime.block_on(async {
+                tokio::select! {
+                    never = watch(root, status) => match never {},
+                    () = sleep(Duration::from_millis(50)) => {}
+                }
+            });
+            runtime.shutdown_background();
+            let _ = done.send(());
+        });
+        let ended = is_done.recv_timeout(Duration::from_secs(60));
+        // Whoever waits goes on.
+        let _ = std::fs::write(&carrier, "0");
+        ended.unwrap();
     }
 
     #[test]

@@ -126,7 +126,7 @@ macro_rules! options {
         },)+)+];
 
         /// How the value of each is read, in the words of its reader here; in the order of [`ENTRIES`].
-        /// Beside them, so that the agent goes without: only [`super::rows`] needs it.
+        /// Beside them, so that the agent goes without: only [`mod@super::rows`] needs it.
         pub(super) static READERS: &[&str] = &[$($(stringify!($read),)+)+];
 
         #[cfg(test)]

@@ -15,7 +15,7 @@ ls /run/farrier/state
 for file in $(grep -rlF 'HASH' /etc /run/farrier /var /tmp /root /home); do echo "hash in $file"; done
 grep -lF 'HASH' /proc/[0-9]*/cmdline /proc/[0-9]*/environ
 grep -rl 'PRIVATE KEY' /run/farrier
-for process in /proc/[0-9]*; do tr '\\0' ' ' < $process/cmdline; echo; done | grep 'farrier run'
+for process in /proc/[0-9]*; do tr '\\0' ' ' < $process/cmdline; echo; done | grep 'farrier ru[n]'
 true
 '''
 

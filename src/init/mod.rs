@@ -413,7 +413,11 @@ impl Init {
                 "a rescue system: DHCP is asked anew every 10 s for 5 minutes, since the port may come into another network",
             );
         }
-        if self.port.is_due(now)
+        if !self.port.is_due(now) {
+            return;
+        }
+        let logins = port_move::logins(&Login::Rescue.log());
+        if !self.port.is_reached(logins)
             && let Some(dhcpcd) = self.supervisor.pid("dhcpcd")
         {
             rebind(dhcpcd);

@@ -5,7 +5,8 @@
 //! ten seconds, for five minutes after the rescue and after each link that comes: a server that still knows the lease
 //! says so, and nothing changes, not even for a connection that is open; another network's server refuses it, or nobody
 //! answers for five seconds, and dhcpcd drops it with its routes. To end dhcpcd each time was rejected, since the server
-//! would be without address for a second of every ten.
+//! would be without address for a second of every ten. It ends once the user of the rescue has logged in, who found the
+//! server where it is: dhcpcd 10.1.0 at times takes SIGHUP for a change of its configuration and drops all leases.
 //!
 //! What routers advertised stays with dhcpcd for as long as they said, which is half an hour or days. So what the hook
 //! sees of another network ends dhcpcd once, with all that it got, and what it kept of DHCPv6, which it would use again
@@ -30,6 +31,9 @@ const FORGET_PAUSE: Duration = Duration::from_secs(30);
 
 /// A router that was not heard for so long has missed a question, s.
 const SILENCE: i64 = 15;
+
+/// What dropbear logs of the one who has the password (its svr-authpasswd.c). A name that somebody tries is not logged.
+const LOGGED_IN: &str = "Password auth succeeded for 'rescue' from ";
 
 /// Where dhcpcd keeps leases, below the root.
 const DHCPCD_LEASES: &str = "var/lib/dhcpcd";
@@ -105,11 +109,24 @@ pub(super) struct PortMove {
 struct Window {
     since: Instant,
     next: Instant,
+    /// How often the user had logged in when this began.
+    logins: Option<usize>,
+    /// The user has come to where the server is now.
+    is_reached: bool,
 }
 
 impl Window {
+    fn from(since: Instant, next: Instant) -> Self {
+        Self {
+            since,
+            next,
+            logins: None,
+            is_reached: false,
+        }
+    }
+
     fn is_over(&self, now: Instant) -> bool {
-        now.duration_since(self.since) >= WINDOW
+        self.is_reached || now.duration_since(self.since) >= WINDOW
     }
 }
 
@@ -121,10 +138,18 @@ impl PortMove {
 
     /// It does now.
     pub(super) fn begin(&mut self, now: Instant) {
-        self.window = Some(Window {
-            since: now,
-            next: now,
-        });
+        self.window = Some(Window::from(now, now));
+    }
+
+    /// The user has logged in so often. Whether that was in the network that the port is in now: then it is the right one,
+    /// until the next link comes.
+    pub(super) fn is_reached(&mut self, logins: usize) -> bool {
+        let Some(window) = &mut self.window else {
+            return false;
+        };
+        let before = *window.logins.get_or_insert(logins);
+        window.is_reached |= logins > before;
+        window.is_reached
     }
 
     /// Whether DHCP is to be asked anew. Then the next time is in ten seconds.
@@ -153,10 +178,7 @@ impl PortMove {
         let forgets = match sign {
             Sign::Link => {
                 // dhcpcd has dropped all with the link before, and asks by itself.
-                *window = Window {
-                    since: now,
-                    next: now + PAUSE,
-                };
+                *window = Window::from(now, now + PAUSE);
                 false
             }
             Sign::LeaseRefused => !window.is_over(now),
@@ -170,6 +192,13 @@ impl PortMove {
         self.forgotten = Some(now);
         true
     }
+}
+
+/// How often the user of the rescue has logged in, by the log of the SSH server at this path. A connection alone says
+/// nothing: anybody in the network before may try the port.
+pub(super) fn logins(log: &Path) -> usize {
+    let text = fs::read(log).unwrap_or_default();
+    String::from_utf8_lossy(&text).matches(LOGGED_IN).count()
 }
 
 /// Remove what dhcpcd keeps of DHCPv6 below `root`.
@@ -223,6 +252,38 @@ mod tests {
         let asked = (4000..9000).filter(|second| port.is_due(seconds(start, *second)));
         let asked: Vec<u64> = asked.collect();
         assert_eq!((asked.len(), asked[0], asked[28]), (29, 4010, 4290));
+    }
+
+    #[test]
+    fn a_login_ends_the_questions_until_the_next_link() {
+        let start = Instant::now();
+        let mut port = PortMove::default();
+        port.begin(start);
+        assert!(port.is_due(start));
+        assert!(!port.is_reached(0));
+        assert!(port.is_due(seconds(start, 10)));
+        assert!(port.is_reached(1));
+        assert!(!port.is_due(seconds(start, 20)));
+        assert_eq!(port.next(seconds(start, 20)), None);
+        assert!(!port.forgets(Sign::LeaseRefused, seconds(start, 20)));
+        // Logins of before say nothing of the network behind another link.
+        port.forgets(Sign::Link, seconds(start, 30));
+        assert!(port.is_due(seconds(start, 40)) && !port.is_reached(3));
+        assert!(port.is_due(seconds(start, 50)) && port.is_reached(4));
+    }
+
+    #[test]
+    fn only_who_has_the_password_has_logged_in() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("ssh-rescue.log");
+        assert_eq!(logins(&log), 0, "no log");
+        let tried = "   20.100 [301] Nov 30 04:11:02 Child connection from 192.0.2.1:39412\n   \
+            21.300 [301] Nov 30 04:11:03 Bad password attempt for 'rescue' from 192.0.2.1:39412\n";
+        fs::write(&log, tried).unwrap();
+        assert_eq!(logins(&log), 0);
+        let came = "   30.500 [302] Nov 30 04:11:12 Password auth succeeded for 'rescue' from 192.0.2.1:39414\n";
+        fs::write(&log, format!("{tried}{came}")).unwrap();
+        assert_eq!(logins(&log), 1);
     }
 
     #[test]

@@ -17,7 +17,7 @@ MDBOOK_FOLDER := $(CURDIR)/build/mdbook-$(MDBOOK_VERSION)
 MDBOOK := $(MDBOOK_FOLDER)/bin/mdbook
 
 .DEFAULT_GOAL := help
-.PHONY: help build ramdisk iso esp guide plugin-initrd demo test unit lab lab-full check bench compare servers fuzz fuzz-build fuzz-beside findings fresh docs clean tools FORCE
+.PHONY: help build ramdisk iso esp release guide plugin-initrd demo test unit lab lab-full check bench compare servers fuzz fuzz-build fuzz-beside findings fresh docs clean tools FORCE
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,11 @@ iso: ramdisk ## One image for disc, stick and virtual media, BIOS, UEFI and Secu
 
 esp: ramdisk ## The EFI system partition of which Ironic builds such images itself
 	@image/iso esp
+
+# Whatever the command line or the environment says: a release is the ramdisk as it is by default, for no site.
+release: ## What operators download: dist/ with ramdisk, boot media, programs, Debian packages, SHA256SUMS
+	@$(MAKE) --no-print-directory iso PARAMETERS= SUITE= KERNEL= FIRMWARE= LEVEL=
+	@image/release/build dist
 
 plugin-initrd: ## A plugin to boot behind the ramdisk: PLUGIN=program, .so or folder, NAME=… FILES=… PACKAGES=…
 	@FILES="$(FILES)" PACKAGES="$(PACKAGES)" SUITE="$(SUITE)" image/plugin-initrd "$(PLUGIN)" $(NAME)

@@ -2,9 +2,9 @@
 //! refuses a changed certificate or callback URL (contract/control-plane 1.9, 3.4).
 
 use std::fmt;
-use std::fs::{self, DirBuilder, OpenOptions, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use farrier_plugin::Node;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tracing::{error, warn};
 
 use crate::net::certificate::Identity;
-use crate::sys::run_files;
+use crate::sys::{private_file, run_files};
 
 /// The file in it.
 const FILE: &str = run_files::AGENT_STATE
@@ -108,16 +108,7 @@ impl StateFile {
     }
 
     fn write(&self) -> io::Result<()> {
-        let temporary = self.directory.join(format!("{FILE}.new"));
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&temporary)?;
-        file.write_all(&serde_json::to_vec(&self.kept)?)?;
-        file.sync_all()?;
-        fs::rename(temporary, self.directory.join(FILE))
+        private_file::replace(&self.directory.join(FILE), &serde_json::to_vec(&self.kept)?)
     }
 }
 

@@ -261,9 +261,7 @@ fn keep_bounded(from: &Path, to: &Path) -> io::Result<()> {
     if let Some(directory) = to.parent() {
         private_file::make_directory(directory)?;
     }
-    let partial = to.with_extension("new");
-    private_file::write(&partial, &bytes)?;
-    fs::rename(partial, to)
+    private_file::replace(to, &bytes)
 }
 
 fn copy_configuration(
@@ -315,9 +313,7 @@ fn copy_files(from: &Path, to: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Erro
 /// Half a file of a medium that was ejected meanwhile would be wrong configuration, or half a CA. Under a name
 /// that no reader of these directories takes, until it is whole; and there are secrets in some, while FAT has no modes.
 fn copy_whole(from: &Path, to: &Path) -> io::Result<()> {
-    let mut name = to.as_os_str().to_owned();
-    name.push(".partial");
-    let partial = PathBuf::from(name);
+    let partial = to.with_added_extension("partial");
     fs::copy(from, &partial)
         .and_then(|_| fs::set_permissions(&partial, Permissions::from_mode(0o600)))
         .and_then(|()| fs::rename(&partial, to))

@@ -288,9 +288,7 @@ impl DhcpPart {
     /// Write it for the others, below `root`. Readers see the old or the new one.
     pub(super) fn write(&self, root: &Path) -> io::Result<()> {
         let path = root.join(run_files::NETWORK.trim_start_matches('/'));
-        let partial = path.with_extension("new");
-        private_file::write(&partial, &serde_json::to_vec(self)?)?;
-        std::fs::rename(partial, path)
+        private_file::replace(&path, &serde_json::to_vec(self)?)
     }
 }
 

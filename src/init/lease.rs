@@ -396,7 +396,7 @@ fn apply(leases: &Path, resolv_conf: &Path, change: &Change) -> io::Result<Optio
             news
         }
     };
-    replace(resolv_conf, resolv_conf_of(&all(leases)?).as_bytes())?;
+    private_file::replace(resolv_conf, resolv_conf_of(&all(leases)?).as_bytes())?;
     Ok(news)
 }
 
@@ -409,7 +409,7 @@ fn given(leases: &Path, lease: &Lease) -> io::Result<Option<News>> {
         // A renewal that changes nothing is no news.
         return Ok(None);
     }
-    replace(&path, &serde_json::to_vec(lease)?)?;
+    private_file::replace(&path, &serde_json::to_vec(lease)?)?;
     let mut text = format!("network {} {}", lease.interface, lease.protocol);
     for address in &lease.addresses {
         text.push_str(&format!(" {address}"));
@@ -485,13 +485,6 @@ fn forget(path: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-/// Readers see the old text or the new one, never a part.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let new = path.with_extension("new");
-    private_file::write(&new, bytes)?;
-    fs::rename(&new, path)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use farrier_plugin::{ErrorKind, ManagerError};
 
 use super::ssh_server::{self, SshError};
+use crate::sys::private_file;
 use crate::sys::run_files::{self, RESCUED};
 
 /// Who logs in; doas knows the name (dracut/95farrier/root/etc/doas.conf).
@@ -157,10 +158,10 @@ struct Prepared {
 impl Prepared {
     fn write(path: PathBuf, content: &[u8], mode: u32) -> Result<Self, RescueError> {
         let prepared = Self {
-            new: path.with_added_extension("new"),
+            new: private_file::new_of(&path),
             path,
         };
-        crate::sys::private_file::write(&prepared.new, content)
+        private_file::write(&prepared.new, content)
             .and_then(|()| fs::set_permissions(&prepared.new, fs::Permissions::from_mode(mode)))
             .map_err(|source| prepared.failed(source))?;
         Ok(prepared)

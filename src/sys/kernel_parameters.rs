@@ -4,10 +4,9 @@
 //! The agent reads the media, once, and keeps their parameters in a file: for PID 1, for an agent
 //! after it, and for a person's `farrier inventory`.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
 
+use super::private_file;
 use super::root::Root;
 use super::run_files;
 use crate::config::KernelParameters;
@@ -57,25 +56,13 @@ pub(crate) fn keep(root: &Root, text: &str) -> io::Result<()> {
     let directory = root
         .path("/")
         .join(run_files::DIRECTORY.trim_start_matches('/'));
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&directory)?;
-    let path = root.path(run_files::PARAMETERS);
-    let partial = path.with_extension("partial");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&partial)?;
-    file.write_all(text.as_bytes())?;
-    // A reader must never see a half.
-    fs::rename(partial, path)
+    private_file::make_directory(&directory)?;
+    private_file::replace(&root.path(run_files::PARAMETERS), text.as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;

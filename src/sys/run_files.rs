@@ -8,6 +8,8 @@ use std::path::Path;
 
 use tracing::{error, info};
 
+use super::private_file;
+
 /// The directory, a tmpfs that only root can enter.
 pub(crate) const DIRECTORY: &str = "/run/farrier";
 
@@ -96,9 +98,8 @@ const SECRETS: [&str; 3] = [AGENT_STATE, COMMANDS, PARAMETERS];
 pub(crate) fn forget_secrets(root: &Path) {
     for path in SECRETS {
         let path = root.join(path.trim_start_matches('/'));
-        // Under the other two it is written before it is whole, by somebody who may have been killed.
-        let new = path.with_added_extension("new");
-        for path in [path.with_extension("partial"), new, path] {
+        // Under the other it is written before it is whole, by somebody who may have been killed.
+        for path in [private_file::new_of(&path), path] {
             match fs::remove_file(&path) {
                 Ok(()) => info!(path = %path.display(), "removed: this machine is handed over"),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -252,7 +253,7 @@ mod tests {
             "state/commands.jsonl",
             "state/last-exit",
             "parameters.txt",
-            "parameters.partial",
+            "parameters.txt.new",
         ] {
             fs::write(root.path().join(&DIRECTORY[1..]).join(path), "secret").unwrap();
         }

@@ -86,14 +86,11 @@ impl RecordStore {
     }
 }
 
-/// Under another name first: a kill in the middle must not leave half a record.
 fn write(path: &Path, record: &Value) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         private_file::make_directory(directory)?;
     }
-    let partial = path.with_extension("partial");
-    private_file::write(&partial, format!("{record:#}\n").as_bytes())?;
-    fs::rename(partial, path)
+    private_file::replace(path, format!("{record:#}\n").as_bytes())
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::status::Status;
 use super::trouble::{Topic, Trouble};
 use crate::inventory::driverless;
 use crate::net::address::{self, InterfaceAddress};
-use crate::net::links::has_carrier;
+use crate::net::links::{has_carrier, is_up};
 use crate::sys::root::Root;
 use crate::sys::run_files::MISSING_FIRMWARE;
 
@@ -36,9 +36,6 @@ const LEASE: Duration = Duration::from_secs(10);
 
 /// Ports appear and are brought up within this time, or something is missing.
 const PORTS: Duration = Duration::from_secs(30);
-
-/// `IFF_UP`, `linux/if.h`.
-const UP: u64 = 1;
 
 /// Tell for ever what is wrong, and when it is over.
 pub(super) async fn watch(root: PathBuf, status: Arc<Status>) -> Infallible {
@@ -99,7 +96,7 @@ impl Watch {
         let ports = ports(root);
         let up: Vec<String> = ports
             .iter()
-            .filter(|port| is_up(root, port))
+            .filter(|port| is_up(root, port) == Some(true))
             .cloned()
             .collect();
         let linked: Vec<String> = up
@@ -147,13 +144,6 @@ fn ports(root: &Root) -> Vec<String> {
     let names = root.names(NET).into_iter().filter(is_port);
     let (internal, own): (Vec<String>, Vec<String>) = names.partition(is_internal);
     if own.is_empty() { internal } else { own }
-}
-
-fn is_up(root: &Root, port: &str) -> bool {
-    let flags = root.attribute(format!("{NET}/{port}/flags"));
-    let flags = flags.as_deref().and_then(|text| text.strip_prefix("0x"));
-    let flags = flags.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-    flags.is_some_and(|flags| flags & UP != 0)
 }
 
 #[cfg(test)]

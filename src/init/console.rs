@@ -7,20 +7,18 @@
 //! agent ever waits for a console.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::lines;
 use super::outlet::{Outlet, Piece, write_lines};
 use super::page::{Drawing, Page};
 use crate::sys::boot_times::since_kernel_start;
 use crate::sys::console_fact::ConsoleFact;
 use crate::sys::printable;
 use crate::sys::virtual_terminal;
-
-/// Longer lines are cut into several, bytes.
-const LINE: u64 = 4096;
 
 /// All active consoles. Clones write to the same ones.
 #[derive(Clone, Debug)]
@@ -32,10 +30,9 @@ pub(super) struct Console {
 impl Console {
     /// The consoles that the kernel names as active, or `/dev/console` where it names none.
     pub(super) fn open() -> Self {
-        let active = fs::read_to_string("/sys/class/tty/console/active").unwrap_or_default();
         let page = Page::default();
         let terminal = std::env::var("TERM").unwrap_or_default();
-        let outlets: Vec<Outlet> = names(&active)
+        let outlets: Vec<Outlet> = names(&active())
             .iter()
             .filter_map(|name| start(name, &page, &terminal))
             .collect();
@@ -107,19 +104,7 @@ impl Console {
 
     /// Write every line that comes out of this pipe until it ends.
     pub(super) fn copy(&self, pipe: impl Read) {
-        let mut pipe = BufReader::new(pipe);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            // A line without an end must not fill the memory: it is cut into several.
-            match (&mut pipe).take(LINE).read_until(b'\n', &mut line) {
-                Ok(0) | Err(_) => return,
-                Ok(_) => {
-                    let line = line.strip_suffix(b"\n").unwrap_or(&line);
-                    self.line(&String::from_utf8_lossy(line));
-                }
-            }
-        }
+        lines::each(pipe, |line| self.line(line));
     }
 
     /// Write a line, whatever is in it.
@@ -137,7 +122,12 @@ impl Console {
     }
 }
 
-/// The names in `/sys/class/tty/console/active`; each virtual terminal once.
+/// The names of the kernel's consoles, the one behind `/dev/console` last (Documentation/ABI/testing/sysfs-tty). Empty where it names none.
+pub(super) fn active() -> String {
+    fs::read_to_string("/sys/class/tty/console/active").unwrap_or_default()
+}
+
+/// The names in this list of [`active`] ones; each virtual terminal once.
 fn names(active: &str) -> Vec<String> {
     let mut names = Vec::new();
     for name in active.split_whitespace() {
@@ -181,6 +171,7 @@ mod tests {
     use nix::fcntl::OFlag;
 
     use super::*;
+    use crate::init::lines::LENGTH;
 
     #[test]
     fn every_console_that_the_kernel_names_is_one() {
@@ -247,13 +238,13 @@ mod tests {
         let path = directory.path().join("console");
         File::create(&path).unwrap();
         let console = Console::at(&path);
-        let long = "y".repeat(LINE as usize + 1);
+        let long = "y".repeat(LENGTH as usize + 1);
         let printed = format!("one\x1b[2J\rtwo\n{long}\nsame\nsame\nlast");
         console.copy(printed.as_bytes());
         drop(console);
         let expected = format!(
             "one\\u{{1b}}[2J\\rtwo\n{}\ny\nsame\nsame (2 times)\nlast\n",
-            "y".repeat(LINE as usize)
+            "y".repeat(LENGTH as usize)
         );
         let deadline = Instant::now() + Duration::from_secs(60);
         while fs::read_to_string(&path).unwrap() != expected {

@@ -1,9 +1,8 @@
 //! A root shell on a terminal, for a look at a machine that does not come up.
 
-use std::fs;
 use std::path::Path;
 
-use super::console::Console;
+use super::console::{self, Console};
 use super::supervisor::{Output, Rule, Supervisor};
 use crate::config::KernelParameters;
 use crate::sys::service::Service;
@@ -45,8 +44,7 @@ fn terminal_device(name: &str) -> String {
     if name != "console" {
         return name.to_owned();
     }
-    let active = fs::read_to_string("/sys/class/tty/console/active").unwrap_or_default();
-    active
+    console::active()
         .split_whitespace()
         .last()
         .unwrap_or("console")

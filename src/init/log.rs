@@ -1,11 +1,12 @@
 //! What udev and dhcpcd say, kept in bounded files for the log archive that the conductor collects.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::lines;
 use crate::sys::boot_times::since_kernel_start;
 use crate::sys::{printable, private_file, run_files};
 
@@ -15,9 +16,6 @@ pub(super) const DIRECTORY: &str = run_files::PROGRAM_LOGS;
 /// A log and the one before it hold at most this much each. udev is silent unless something is
 /// wrong; dhcpcd writes some ten lines per interface and one per renewal.
 const LIMIT: u64 = 256 * 1024;
-
-/// Longer lines are cut.
-const LINE: u64 = 4096;
 
 /// One log. When it is full it becomes `<name>.log.1` and a new one starts.
 #[derive(Debug)]
@@ -40,24 +38,14 @@ impl LogFile {
     /// Append every line that comes out of this pipe until it ends, with its time since the kernel
     /// started.
     pub(super) fn collect(&mut self, pipe: impl Read) {
-        let mut pipe = BufReader::new(pipe);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            // A line without an end must not fill the memory: it is cut into several.
-            match (&mut pipe).take(LINE).read_until(b'\n', &mut line) {
-                Ok(0) | Err(_) => return,
-                // A full tmpfs must not stop the service: its output is lost, it goes on.
-                Ok(_) => drop(self.append(since_kernel_start(), &line)),
-            }
-        }
+        // A full tmpfs must not stop the service: its output is lost, it goes on.
+        lines::each(pipe, |line| drop(self.append(since_kernel_start(), line)));
     }
 
-    fn append(&mut self, at: Duration, line: &[u8]) -> io::Result<()> {
+    fn append(&mut self, at: Duration, line: &str) -> io::Result<()> {
         let mut bytes = format!("{:9.3} ", at.as_secs_f64()).into_bytes();
         // A host name from a DHCP server must not move the cursor of whoever reads this.
-        let text = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line));
-        bytes.extend_from_slice(printable::line(&text).as_bytes());
+        bytes.extend_from_slice(printable::line(line).as_bytes());
         bytes.push(b'\n');
         if self.size + bytes.len() as u64 > LIMIT {
             fs::rename(&self.path, self.path.with_extension("log.1"))?;

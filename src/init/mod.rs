@@ -22,6 +22,7 @@ mod firmware;
 mod hostname;
 mod infiniband;
 mod lease;
+mod lines;
 mod log;
 mod logins;
 mod message;

@@ -38,6 +38,9 @@ pub(crate) struct Link {
     pub facts: LinkFacts,
 }
 
+/// `IFF_UP`, `linux/if.h`.
+const UP: u64 = 1;
+
 /// Why an interface does not count.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum LeftOut {
@@ -50,6 +53,13 @@ pub(crate) enum LeftOut {
 /// Whether an interface has a link. The kernel refuses to say it of one that is down, which has none.
 pub(crate) fn has_carrier(root: &Root, name: &str) -> bool {
     root.number(format!("{NET}/{name}/carrier")) == Some(1)
+}
+
+/// Whether an interface was brought up; one that is not has no link, whatever is plugged in. `None` of what is no interface.
+pub(crate) fn is_up(root: &Root, name: &str) -> Option<bool> {
+    let flags = root.attribute(format!("{NET}/{name}/flags"))?;
+    let flags = u64::from_str_radix(flags.trim().strip_prefix("0x")?, 16).ok()?;
+    Some(flags & UP != 0)
 }
 
 /// The interfaces of the machine, each list ordered by name.

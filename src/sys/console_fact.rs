@@ -14,7 +14,7 @@ use super::{printable, run_files};
 const LONGEST: usize = 1000;
 
 /// What a fact is about.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum ConsoleFact {
     /// What the agent is doing, in words: `looking up the node`.
     Doing,

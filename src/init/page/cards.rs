@@ -2,15 +2,13 @@
 
 use std::net::IpAddr;
 
+use crate::net::links;
 use crate::sys::addresses::Addresses;
 use crate::sys::printable;
 use crate::sys::root::Root;
 
 /// Where the kernel lists interfaces (Documentation/ABI/testing/sysfs-class-net).
 const INTERFACES: &str = "/sys/class/net";
-
-/// `IFF_UP` of linux/if.h.
-const UP: u64 = 1;
 
 /// An interface in words: `eno1 link 192.0.2.5`, `eno2 no link`, `eno3 off`. Those with addresses come first, then those with a
 /// link, since the line may be cut. Interfaces that are no card (bonds, VLANs) count where they have addresses.
@@ -40,10 +38,7 @@ fn describe(root: &Root, name: &str, addresses: &Addresses) -> Option<(u8, Strin
     let attribute = |file: &str| root.attribute(format!("{INTERFACES}/{name}/{file}"));
     // Not `carrier`, whose readers wait for whoever changes a card just then. A driver that says nothing of its link is `unknown`.
     let has_link = matches!(attribute("operstate")?.trim(), "up" | "unknown");
-    let is_up = attribute("flags").is_none_or(|flags| {
-        u64::from_str_radix(flags.trim().trim_start_matches("0x"), 16)
-            .is_ok_and(|flags| flags & UP != 0)
-    });
+    let is_up = links::is_up(root, name).unwrap_or(true);
     let (rank, state) = match (is_up, has_link) {
         (true, true) => (1, "link"),
         (true, false) => (2, "no link"),

@@ -14,6 +14,7 @@ use farrier_plugin::{Inventory, LldpData, Node};
 use url::Url;
 
 use super::trouble::{Topic, Trouble, usable_address};
+use crate::inventory::MachineName;
 use crate::inventory::lldp::Neighbour;
 use crate::net::address;
 use crate::net::http::shown;
@@ -25,36 +26,6 @@ const REPEAT: Duration = Duration::from_secs(60);
 
 /// Switch ports in one line.
 const MOST_PORTS: usize = 8;
-
-/// What boards say that have no serial number, in small letters.
-const PLACEHOLDERS: &[&str] = &[
-    "",
-    "none",
-    "na",
-    "n/a",
-    "null",
-    "unknown",
-    "empty",
-    "default string",
-    "not available",
-    "not applicable",
-    "not specified",
-    "not provided",
-    "o.e.m.",
-    "oem",
-    "invalid",
-    "system serial number",
-    "serial number",
-    "chassis serial number",
-    "to be filled by o.e.m.",
-    "to be filled by o.e.m",
-    "to be filled by oem",
-    "01234567",
-    "012345678",
-    "0123456789",
-    "123456789",
-    "1234567890",
-];
 
 /// The agent's status, shown on the console whenever it changes.
 pub(super) struct Status {
@@ -79,7 +50,7 @@ struct Facts {
     switch: Option<String>,
     troubles: BTreeMap<Topic, Told>,
     /// What PID 1 was told.
-    on_page: BTreeMap<&'static str, String>,
+    on_page: BTreeMap<ConsoleFact, String>,
 }
 
 /// A trouble, and how often it was met.
@@ -168,17 +139,12 @@ impl Status {
             .flatten()
             .find_map(|text| usable_address(text));
         let vendor = &inventory.system_vendor;
-        let serial = serial_number(&vendor.serial_number).map(|serial| {
-            let model = [vendor.manufacturer.as_str(), &vendor.product_name]
-                .into_iter()
-                .filter_map(serial_number)
-                .collect::<Vec<_>>()
-                .join(" ");
-            match model.as_str() {
-                "" => serial.to_owned(),
-                model => format!("{serial} ({model})"),
-            }
-        });
+        let serial = MachineName::new(
+            &vendor.manufacturer,
+            &vendor.product_name,
+            &vendor.serial_number,
+        )
+        .with_serial();
         let heard = inventory.interfaces.iter().filter_map(|interface| {
             let tlvs = interface.lldp.as_ref()?;
             Some((interface.name.as_str(), tlvs.as_slice()))
@@ -287,13 +253,12 @@ impl Status {
     fn refresh(&self, facts: &mut Facts) {
         for fact in ConsoleFact::ALL {
             let value = facts.value(fact);
-            let key = fact.key();
-            if facts.on_page.get(key).map(String::as_str) != Some(value)
+            if facts.on_page.get(&fact).map(String::as_str) != Some(value)
                 // Lines are masked where they are written; a page is no less public.
                 && (self.tell)(fact, &log::mask(value)).is_ok()
             {
                 let value = value.to_owned();
-                facts.on_page.insert(key, value);
+                facts.on_page.insert(fact, value);
             }
         }
     }
@@ -418,17 +383,6 @@ fn addresses() -> String {
         .map(|entry| format!("{} {}", entry.interface, entry.address))
         .collect::<Vec<_>>()
         .join(", ")
-}
-
-/// What firmware says, where it is no placeholder of a board that nobody gave one: [`PLACEHOLDERS`], or one sign repeated.
-fn serial_number(text: &str) -> Option<&str> {
-    let text = text.trim();
-    let small = text.to_lowercase();
-    let mut signs = small.chars();
-    let first = signs.next()?;
-    let is_one_sign = small.len() > 1 && signs.all(|sign| sign == first);
-    let is_placeholder = is_one_sign || PLACEHOLDERS.contains(&small.as_str());
-    (!is_placeholder).then_some(text)
 }
 
 /// `eno1 leaf-7 Ethernet1/3, eno2 leaf-8 Ethernet1/3`; `None` where nothing was heard.

@@ -15,6 +15,7 @@ mod extra;
 pub(crate) mod fuzzing;
 mod interfaces;
 pub(crate) mod lldp;
+mod machine_name;
 #[cfg(test)]
 mod machines;
 pub(crate) mod mask;
@@ -33,6 +34,7 @@ pub(crate) use dmi::dmi;
 pub(crate) use driverless::{Driverless, Kind as DriverlessKind, driverless};
 pub(crate) use extra::extra_hardware;
 pub(crate) use interfaces::interfaces;
+pub(crate) use machine_name::MachineName;
 pub(crate) use memory::memory;
 pub(crate) use numa::numa_topology;
 pub(crate) use pci::pci_devices;

@@ -1,12 +1,13 @@
 //! What the firmware's tables say of this server, before anybody else says more.
 
+use crate::inventory::MachineName;
 use crate::sys::printable;
 use crate::sys::root::Root;
 
 /// Vendor, product, serial number and UUID. Any may be empty.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Machine {
-    /// `ABC1234 (Dell Inc. PowerEdge R650)`, as the agent tells it, who knows which serial numbers are none.
+    /// `ABC1234 (Dell Inc. PowerEdge R650)`.
     pub(super) name: String,
     pub(super) uuid: String,
 }
@@ -19,14 +20,13 @@ impl Machine {
             let text = root.attribute(format!("/sys/class/dmi/id/{name}"));
             printable::blanked(&text.unwrap_or_default())
         };
-        let model = format!("{} {}", field("sys_vendor"), field("product_name"));
-        let name = match (field("product_serial"), model.trim()) {
-            (serial, "") => serial,
-            (serial, model) if serial.is_empty() => model.to_owned(),
-            (serial, model) => format!("{serial} ({model})"),
-        };
+        let name = MachineName::new(
+            &field("sys_vendor"),
+            &field("product_name"),
+            &field("product_serial"),
+        );
         Self {
-            name,
+            name: name.known(),
             uuid: field("product_uuid"),
         }
     }
@@ -57,6 +57,10 @@ mod tests {
         assert_eq!(
             name("product_serial", "  ABC1234 \n"),
             "ABC1234 (Dell Inc. [2J PowerEdge R650)"
+        );
+        assert_eq!(
+            name("product_serial", "To Be Filled By O.E.M.\n"),
+            "Dell Inc. [2J PowerEdge R650"
         );
     }
 }

@@ -30,7 +30,7 @@ build: tools build/farrier build/farrier-plugin-host ## The agent, statically li
 # The example goes along: the lab runs its steps.
 build/farrier: FORCE | tools
 	@echo "== compiling the agent"
-	cargo build --release --locked -p farrier -p farrier-example-manager -p farrier-onmetal-manager --bins
+	FARRIER_BUILD=$$(image/release/version build) cargo build --release --locked -p farrier -p farrier-example-manager -p farrier-onmetal-manager --bins
 	@mkdir -p build
 	@for program in farrier farrier-example-manager farrier-onmetal-manager; do \
 	    cmp -s $(CARGO_TARGET_DIR)/$(TARGET)/release/$$program build/$$program \

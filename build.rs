@@ -1,7 +1,15 @@
-//! Says where libcrypto.a is, which `sys::digest` links, and how the executable is linked.
+//! Says which version this is, where libcrypto.a is, which `sys::digest` links, and how the executable is linked.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    // A build before a release says of which commit it is (image/release/version, which the Makefile asks). Asking git here was
+    // rejected: every commit would compile the tests anew.
+    println!("cargo:rerun-if-env-changed=FARRIER_BUILD");
+    let number = std::env::var("CARGO_PKG_VERSION").expect("cargo sets it");
+    match std::env::var("FARRIER_BUILD") {
+        Ok(build) if !build.is_empty() => println!("cargo:rustc-env=FARRIER_VERSION={number}-{build}"),
+        _ => println!("cargo:rustc-env=FARRIER_VERSION={number}"),
+    }
     match pkg_config::get_variable("libcrypto", "libdir") {
         Ok(folder) => println!("cargo:rustc-link-search=native={folder}"),
         Err(error) => panic!("no libcrypto.a; Debian's package libssl-dev has it ({error})"),

@@ -39,4 +39,4 @@ pub(crate) use virtual_media::prepare as prepare_virtual_media;
 
 /// The agent's version on the wire: the level of the contract, with our own version as its local
 /// part, so that conductors which compare versions still can.
-pub(crate) const VERSION: &str = concat!("13.0.0+farrier.", env!("CARGO_PKG_VERSION"));
+pub(crate) const VERSION: &str = concat!("13.0.0+farrier.", env!("FARRIER_VERSION"));

@@ -30,7 +30,7 @@ use crate::sys::core_dumps;
 #[command(
     name = "farrier",
     bin_name = "farrier",
-    version = format!("{} ({} on the wire)", env!("CARGO_PKG_VERSION"), agent::VERSION),
+    version = format!("{} ({} on the wire)", env!("FARRIER_VERSION"), agent::VERSION),
     args_conflicts_with_subcommands = true,
     args_override_self = true
 )]

@@ -159,7 +159,7 @@ impl Init {
         let console = Console::open();
         console.say(&format!(
             "farrier {} on Linux {}",
-            env!("CARGO_PKG_VERSION"),
+            env!("FARRIER_VERSION"),
             kernel_release().unwrap_or_default()
         ));
         console.doing("starting udev");

@@ -17,7 +17,7 @@ MDBOOK_FOLDER := $(CURDIR)/build/mdbook-$(MDBOOK_VERSION)
 MDBOOK := $(MDBOOK_FOLDER)/bin/mdbook
 
 .DEFAULT_GOAL := help
-.PHONY: help build ramdisk iso esp release guide plugin-initrd demo test unit lab lab-full check bench compare servers fuzz fuzz-build fuzz-beside findings fresh docs clean tools FORCE
+.PHONY: help build ramdisk iso esp release release-check guide plugin-initrd demo test unit lab lab-full check bench compare servers fuzz fuzz-build fuzz-beside findings fresh docs clean tools FORCE
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ release: ## What operators download: dist/ with ramdisk, boot media, programs, D
 	@$(MAKE) --no-print-directory iso PARAMETERS= SUITE= KERNEL= FIRMWARE= LEVEL=
 	@image/release/build dist
 
+release-check: ## Whether dist/ is fit to be handed out: its Debian packages on a clean Debian 13, lintian; REFRESH=1
+	@tests/check/packages dist
+
 plugin-initrd: ## A plugin to boot behind the ramdisk: PLUGIN=program, .so or folder, NAME=… FILES=… PACKAGES=…
 	@FILES="$(FILES)" PACKAGES="$(PACKAGES)" SUITE="$(SUITE)" image/plugin-initrd "$(PLUGIN)" $(NAME)
 
@@ -74,6 +77,7 @@ check: tools ## Format, lints, docs, manual, licences, duplicates, arrows betwee
 	@echo "== the tree"
 	@tests/check/tree
 	@tests/check/install-packages-test
+	@tests/check/release
 	@echo "check: passed"
 
 # With `--examples` dependencies have the features that tests want, as for clippy, and are not compiled again.

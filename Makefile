@@ -17,7 +17,7 @@ MDBOOK_FOLDER := $(CURDIR)/build/mdbook-$(MDBOOK_VERSION)
 MDBOOK := $(MDBOOK_FOLDER)/bin/mdbook
 
 .DEFAULT_GOAL := help
-.PHONY: help build ramdisk iso esp release release-check guide plugin-initrd demo test unit lab lab-full check bench compare servers fuzz fuzz-build fuzz-beside findings fresh docs clean tools FORCE
+.PHONY: help build ramdisk iso esp release release-check reproducible guide plugin-initrd demo test unit lab lab-full check bench compare servers fuzz fuzz-build fuzz-beside findings fresh docs clean tools FORCE
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,8 +57,16 @@ release: ## What operators download: dist/ with ramdisk, boot media, programs, D
 	@$(MAKE) --no-print-directory iso PARAMETERS= SUITE= KERNEL= FIRMWARE= LEVEL=
 	@image/release/build dist
 
-release-check: ## Whether dist/ is fit to be handed out: its Debian packages on a clean Debian 13, lintian; REFRESH=1
+# All of it is made twice: order in Python's sets is by chance.
+release-check: release ## Whether dist/ is fit to be handed out: by tools of others, and made again; its packages on a clean Debian 13, lintian; REFRESH=1
+	@tests/release/check dist
+	@PYTHONHASHSEED=1 image/release/build build/release/again
+	@diff -r dist build/release/again && echo "release-check: made again, the same"
+	@rm -rf build/release/again
 	@tests/check/packages dist
+
+reproducible: tools ## Programs, ramdisk and boot media, built from nothing in two folders: the same bits? PART=programs for less
+	@tests/check/reproducible $(PART)
 
 plugin-initrd: ## A plugin to boot behind the ramdisk: PLUGIN=program, .so or folder, NAME=… FILES=… PACKAGES=…
 	@FILES="$(FILES)" PACKAGES="$(PACKAGES)" SUITE="$(SUITE)" image/plugin-initrd "$(PLUGIN)" $(NAME)

@@ -11,6 +11,5 @@ def crates_named_in(program):
 
 
 def folders_named_in(program):
-    """Folders of the machine that compiled it: of cargo's registry, of a target folder, of somebody's home."""
-    return set(re.findall(rb"/[!-~]{0,80}/registry/src/|/[!-~]{0,80}/target/[!-~]{0,40}/release/|/(?:home|root)/\.?[a-z]{2,}[!-~]{0,80}",
-                          program))
+    """Folders of the machine that compiled it: of cargo's registry, of a target folder, of a compiler's sources."""
+    return set(re.findall(rb"/[!-~]{0,80}/(?:registry/src|lib/rustlib/src)/|/[!-~]{0,80}/target/[!-~]{0,40}/release/", program))

@@ -58,7 +58,7 @@ release: ## What operators download: dist/ with ramdisk, boot media, programs, D
 	@image/release/build dist
 
 # All of it is made twice: order in Python's sets is by chance.
-release-check: release ## Whether dist/ is fit to be handed out: by tools of others, and made again; its packages on a clean Debian 13, lintian; REFRESH=1
+release-check: ## Whether dist/ is fit to be handed out: by tools of others, and made again; its packages on a clean Debian 13, lintian; REFRESH=1
 	@tests/release/check dist
 	@PYTHONHASHSEED=1 image/release/build build/release/again
 	@diff -r dist build/release/again && echo "release-check: made again, the same"

@@ -10,10 +10,13 @@ import shutil
 from pathlib import Path
 
 from lab import dhcp_process, dnsmasq, isc_dhcp, kea
-from lab.dhcp_settings import BIOS_LOADER, UEFI_LOADER, Settings
+from lab.dhcp_settings import ARM64_LOADER, BIOS_LOADER, UEFI_LOADER, Settings
+from lab.paths import LAB
 from lab.process import Process
 
 LOADERS = [Path('/usr/lib/ipxe', name) for name in (UEFI_LOADER, BIOS_LOADER)]
+# There where `install-arm64` ran.
+LOADER_OF_ARM64 = LAB / 'arm64' / ARM64_LOADER
 SERVERS = {'isc-dhcp': isc_dhcp, 'kea': kea, 'dnsmasq': dnsmasq}
 # Which of them serves unless a test wants another one.
 DEFAULT = os.environ.get('FARRIER_DHCP') or 'isc-dhcp'
@@ -33,7 +36,7 @@ class Dhcp:
         self._settings = Settings()
 
     def start(self):
-        for loader in LOADERS:
+        for loader in LOADERS + [LOADER_OF_ARM64] * LOADER_OF_ARM64.exists():
             shutil.copy(loader, self._run.tftp)
         self._tftp = self._start_tftp()
         self._serve()

@@ -13,11 +13,23 @@ SUBNET = IPv4Network(network.SUBNET)
 # iPXE gets Ironic's boot script over HTTP; firmware gets an iPXE over TFTP first.
 BOOT_SCRIPT = f'http://{network.ADDRESS}:{HTTP_PORT}/boot.ipxe'
 UEFI_LOADER = 'snponly.efi'
+ARM64_LOADER = 'ipxe-arm64.efi'
 BIOS_LOADER = 'undionly.kpxe'
 # The vendor class of the ramdisk (option 60).
 AGENT = 'farrier'
-# Client system architectures of x86-64 UEFI firmware (RFC 4578, option 93).
-UEFI_ARCHITECTURES = (7, 9)
+
+
+@dataclass(frozen=True)
+class UefiClass:
+    """UEFI firmware of one kind of processor: the `name` of its class, its iPXE's file, and what it says that it is
+    (client system architecture, RFC 4578, option 93)."""
+
+    name: str
+    loader: str
+    architectures: tuple[int, ...]
+
+
+UEFI_CLASSES = (UefiClass('UEFI', UEFI_LOADER, (7, 9)), UefiClass('UEFI-arm64', ARM64_LOADER, (11,)))
 
 
 @dataclass(frozen=True)

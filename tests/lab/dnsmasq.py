@@ -2,7 +2,7 @@
 
 from lab import network
 from lab.dhcp_settings import (
-    AGENT, BIOS_LOADER, POOL, SUBNET, UEFI_ARCHITECTURES, UEFI_LOADER)
+    AGENT, BIOS_LOADER, POOL, SUBNET, UEFI_CLASSES)
 
 PROGRAM = '/usr/sbin/dnsmasq'
 READY = 'DHCP, sockets bound exclusively to interface'
@@ -28,8 +28,11 @@ def acknowledges(line, mac):
 
 
 def configuration(settings):
-    uefi = '\n'.join(f'dhcp-match=set:uefi,option:client-arch,{arch}'
-                     for arch in UEFI_ARCHITECTURES)
+    known = '\n'.join(f'dhcp-match=set:{kind.name.lower()},option:client-arch,{arch}'
+                      for kind in UEFI_CLASSES for arch in kind.architectures)
+    loaders = '\n'.join(f'dhcp-boot=tag:!ipxe,tag:{kind.name.lower()},{kind.loader},,{network.ADDRESS}'
+                        for kind in UEFI_CLASSES)
+    neither = ','.join(f'tag:!{kind.name.lower()}' for kind in UEFI_CLASSES)
     return f'''\
 # No name server.
 port=0
@@ -41,10 +44,10 @@ dhcp-option=option:router,{network.ADDRESS}
 {_options(settings)}
 dhcp-vendorclass=set:agent,{AGENT}
 dhcp-userclass=set:ipxe,iPXE
-{uefi}
+{known}
 dhcp-boot=tag:ipxe,{settings.boot_script}
-dhcp-boot=tag:!ipxe,tag:uefi,{UEFI_LOADER},,{network.ADDRESS}
-dhcp-boot=tag:!ipxe,tag:!uefi,{BIOS_LOADER},,{network.ADDRESS}
+{loaders}
+dhcp-boot=tag:!ipxe,{neither},{BIOS_LOADER},,{network.ADDRESS}
 {_hosts(settings.ignored)}'''
 
 

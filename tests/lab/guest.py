@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from lab import qemu
+from lab.architecture import ARCHITECTURES
 from lab.boot_script import BootScript
 from lab.console import ConsoleWriter
 from lab.qmp import Qmp
@@ -14,10 +15,6 @@ from lab.unpacked import Unpacked
 
 # Reasons of QEMU's SHUTDOWN event that mean: the machine wants to start again.
 RESETS = ('guest-reset', 'host-qmp-system-reset', 'subsystem-reset', 'guest-panic')
-
-# On a busy machine the kernel's test of the timer sees too few ticks of an emulated clock and stops; and
-# protecting an emulated processor from its programs costs a tenth of its time.
-FOR_AN_EMULATOR = 'no_timer_check mitigations=off'
 
 
 class Guest:
@@ -93,7 +90,8 @@ class Guest:
         if script is None or self.hardware['as_shipped']:
             return script
         # Those of the test come last, and the last counts.
-        script.parameters = f'{FOR_AN_EMULATOR} {script.parameters}'
+        faster = ARCHITECTURES[self.hardware['architecture']].for_an_emulator
+        script.parameters = f'{faster} {script.parameters}'
         # UEFI starts a kernel by the EFI stub, which only the compressed file has.
         if not self.uefi:
             script.kernel = self._unpacked.kernel(Path(script.kernel))

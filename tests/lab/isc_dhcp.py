@@ -2,8 +2,7 @@
 
 from lab import network
 from lab.dhcp_settings import (
-    AGENT, BIOS_LOADER, POOL, SUBNET, UEFI_ARCHITECTURES, UEFI_LOADER, are_domains,
-    route_bytes, search_bytes)
+    AGENT, BIOS_LOADER, POOL, SUBNET, UEFI_CLASSES, are_domains, route_bytes, search_bytes)
 
 PROGRAM = '/usr/sbin/dhcpd'
 READY = 'Server starting service'
@@ -24,7 +23,6 @@ def acknowledges(line, mac):
 
 
 def configuration(settings):
-    uefi = ' or '.join(f'option arch = 00:{arch:02x}' for arch in UEFI_ARCHITECTURES)
     return f'''\
 authoritative;
 ddns-update-style none;
@@ -41,13 +39,18 @@ subnet {SUBNET.network_address} netmask {SUBNET.netmask} {{
 {_for_agents(settings)}    next-server {network.ADDRESS};
     if exists user-class and option user-class = "iPXE" {{
         filename "{settings.boot_script}";
-    }} elsif {uefi} {{
-        filename "{UEFI_LOADER}";
-    }} else {{
+    }}{''.join(map(_uefi, UEFI_CLASSES))} else {{
         filename "{BIOS_LOADER}";
     }}
 }}
 {_hosts(settings.ignored)}'''
+
+
+def _uefi(firmware):
+    known = ' or '.join(f'option arch = 00:{arch:02x}' for arch in firmware.architectures)
+    return f''' elsif {known} {{
+        filename "{firmware.loader}";
+    }}'''
 
 
 # As bytes: dhcpd knows no classless routes, and refuses a domain that is none.

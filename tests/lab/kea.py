@@ -4,8 +4,7 @@ import json
 
 from lab import network
 from lab.dhcp_settings import (
-    AGENT, BIOS_LOADER, POOL, UEFI_ARCHITECTURES, UEFI_LOADER, are_domains, route_bytes,
-    search_bytes)
+    AGENT, BIOS_LOADER, POOL, UEFI_CLASSES, are_domains, route_bytes, search_bytes)
 
 PROGRAM = '/usr/sbin/kea-dhcp4'
 READY = 'DHCP4_STARTED'
@@ -40,13 +39,11 @@ def acknowledges(line, mac):
 
 
 def configuration(settings):
-    uefi = ' or '.join(f'option[93].hex == 0x{arch:04x}' for arch in UEFI_ARCHITECTURES)
+    neither = ' and '.join(f"not member('{name}')" for name in ('iPXE', *(kind.name for kind in UEFI_CLASSES)))
     classes = [
         {'name': 'iPXE', 'test': "option[77].hex == 'iPXE'", 'boot-file-name': settings.boot_script},
-        {'name': 'UEFI', 'test': f"not member('iPXE') and ({uefi})",
-         'boot-file-name': UEFI_LOADER},
-        {'name': 'BIOS', 'test': "not member('iPXE') and not member('UEFI')",
-         'boot-file-name': BIOS_LOADER},
+        *map(_uefi, UEFI_CLASSES),
+        {'name': 'BIOS', 'test': neither, 'boot-file-name': BIOS_LOADER},
     ]
     if settings.ntp_servers:
         classes.append({'name': 'agent', 'test': f"option[60].text == '{AGENT}'", 'option-data': [
@@ -72,6 +69,11 @@ def configuration(settings):
             'option-data': _options(settings),
         }],
     }}
+
+
+def _uefi(firmware):
+    known = ' or '.join(f'option[93].hex == 0x{arch:04x}' for arch in firmware.architectures)
+    return {'name': firmware.name, 'test': f"not member('iPXE') and ({known})", 'boot-file-name': firmware.loader}
 
 
 def _options(settings):

@@ -3,6 +3,7 @@
 import time
 
 from lab.api import ApiError
+from lab.architecture import X86_64
 from lab.patience import patience
 
 # States in which something failed and nothing more will happen by itself.
@@ -52,6 +53,9 @@ class Node:
         if iso:
             driver_info = {name: value for name, value in driver_info.items() if name.startswith('redfish')}
             driver_info |= {'deploy_iso': f'file://{iso}', 'config_via_removable': True}
+        if server.architecture is not X86_64:
+            # The conductor's own names another console.
+            driver_info['kernel_append_params'] = f'console={server.architecture.console},115200'
         if fast_track:
             driver_info['fast_track'] = True
         if bootloader:
@@ -59,7 +63,7 @@ class Node:
         body = api.post('/v1/nodes', {
             'name': server.name, 'driver': 'redfish', 'driver_info': driver_info,
             'boot_interface': 'redfish-virtual-media' if server.boot == 'vmedia' else 'ipxe',
-            'properties': {'cpu_arch': 'x86_64', 'root_device': root_device,
+            'properties': {'cpu_arch': server.architecture.name, 'root_device': root_device,
                            'capabilities': f'boot_mode:{server.firmware}'},
             'automated_clean': clean, **({'raid_interface': 'agent'} if raid else {})})
         node = cls(api, server, body['uuid'])

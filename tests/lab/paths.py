@@ -13,13 +13,17 @@ VENV = LAB / 'venv'
 RAMDISK_FOLDER = Path(os.environ.get('FARRIER_RAMDISK', BUILD / 'ramdisk')).resolve()
 KERNEL = RAMDISK_FOLDER / 'vmlinuz'
 RAMDISK = RAMDISK_FOLDER / 'initrd.img'
+# The same for servers with arm64 processors (ARCH=arm64).
+ARM64_RAMDISK_FOLDER = Path(os.environ.get('FARRIER_ARM64_RAMDISK', BUILD / 'arm64' / 'ramdisk')).resolve()
+ARM64_TEST_IMAGE = LAB / 'images' / 'test-arm64.img'
 PARTITION_IMAGE = LAB / 'images' / 'partition.img'
 DISK_IMAGE = LAB / 'images' / 'disk.img'
 TEST_IMAGE = Path(os.environ.get('FARRIER_TEST_IMAGE', LAB / 'images' / 'test.img'))
 
-# Where the machine's own packages of QEMU could not be used (see install), the lab's come first.
-if (LAB / 'qemu' / 'bin').is_dir():
-    os.environ['PATH'] = f'{LAB / "qemu" / "bin"}{os.pathsep}{os.environ["PATH"]}'
+# Where the machine's own packages of QEMU could not be used (see install, install-arm64), the lab's come first.
+for programs in (LAB / 'qemu' / 'bin', LAB / 'arm64' / 'qemu' / 'bin'):
+    if programs.is_dir():
+        os.environ['PATH'] = f'{programs}{os.pathsep}{os.environ["PATH"]}'
 
 
 class Run:

@@ -4,10 +4,9 @@ import shutil
 from errno import EIO
 from pathlib import Path
 
+from lab.architecture import ARCHITECTURES
 from lab.write_log import write_log_paths
 
-OVMF_CODE = Path('/usr/share/OVMF/OVMF_CODE_4M.fd')
-OVMF_VARS = Path('/usr/share/OVMF/OVMF_VARS_4M.fd')
 # What keeps its variables from everybody but itself, and variables with Microsoft's keys: Secure Boot is on.
 SECURE_CODE = Path('/usr/share/OVMF/OVMF_CODE_4M.secboot.fd')
 SECURE_VARS = Path('/usr/share/OVMF/OVMF_VARS_4M.ms.fd')
@@ -20,9 +19,10 @@ def command(hardware, folder, *, uefi, boot_device, media, script):
     `media` maps Cd and Floppy to image files, `script` is the BootScript of a direct boot or
     None. KVM is never used: the lab must run, and time the same, where there is none.
     """
+    architecture = ARCHITECTURES[hardware['architecture']]
     arguments = [
-        'qemu-system-x86_64', '-name', hardware['name'], '-nodefaults', '-no-user-config',
-        '-machine', 'q35,graphics=off', '-accel', 'tcg,thread=multi',
+        architecture.program, '-name', hardware['name'], '-nodefaults', '-no-user-config',
+        '-machine', architecture.machine, '-accel', 'tcg,thread=multi',
         '-smp', str(hardware['cpus']), '-m', str(hardware['memory_mib']),
         '-uuid', hardware['uuid'],
         '-smbios', f'type=1,manufacturer=Farrier,product=Lab,serial={hardware["serial"]},'
@@ -32,10 +32,10 @@ def command(hardware, folder, *, uefi, boot_device, media, script):
         '-qmp', f'unix:{folder}/qmp.sock,server=on,wait=off',
         '-qmp', f'unix:{folder}/bmc.sock,server=on,wait=off',
     ]
-    if hardware.get('cpu'):
-        arguments += ['-cpu', hardware['cpu']]
+    if cpu := hardware.get('cpu') or architecture.cpu:
+        arguments += ['-cpu', cpu]
     if uefi:
-        arguments += _firmware(folder, hardware.get('secure_boot'))
+        arguments += _firmware(folder, architecture, hardware.get('secure_boot'))
     if script:
         arguments += ['-kernel', script.kernel, '-initrd', script.ramdisk,
                       '-append', script.parameters]
@@ -53,14 +53,15 @@ def command(hardware, folder, *, uefi, boot_device, media, script):
     return [str(argument) for argument in arguments + list(hardware.get('arguments', []))]
 
 
-def _firmware(folder, secure_boot):
+def _firmware(folder, architecture, secure_boot):
     variables = Path(folder, 'efivars.fd')
     if not variables.exists():
-        shutil.copy(SECURE_VARS if secure_boot else OVMF_VARS, variables)
+        shutil.copy(SECURE_VARS if secure_boot else architecture.variables, variables)
     # In system management mode alone the firmware writes to the flash: q35 has that mode by itself.
     keep = ['-global', 'driver=cfi.pflash01,property=secure,value=on'] if secure_boot else []
+    code = SECURE_CODE if secure_boot else architecture.code
     return keep + [
-        '-drive', f'if=pflash,unit=0,format=raw,readonly=on,file={SECURE_CODE if secure_boot else OVMF_CODE}',
+        '-drive', f'if=pflash,unit=0,format=raw,readonly=on,file={code}',
         '-drive', f'if=pflash,unit=1,format=raw,file={variables}']
 
 

@@ -12,6 +12,7 @@ import uuid
 from pathlib import Path
 
 from lab import network
+from lab.architecture import ARCHITECTURES
 from lab.console import Console
 from lab.disk import Disk, DiskFile
 from lab.patience import patience
@@ -29,17 +30,20 @@ class Server:
     A direct boot under BIOS gets both without their compression (see `lab.unpacked`), unless they
     are to be as they are shipped. `card_model` is QEMU's name of a network card, or one for each card.
     With `secure_boot` the firmware has Microsoft's keys and starts nothing without their signature.
-    `bridge` is where its cards are plugged in; with `trunk` it is a `Trunk` that takes and brings their frames.
+    `architecture` is one of ARCHITECTURES. `bridge` is where its cards are plugged in; with `trunk` it is a `Trunk` that takes and brings their frames.
     """
 
     def __init__(self, lab, name, *, disks=None, firmware='bios', boot='direct', cards=1,
                  card_model='virtio-net-pci', memory_mib=768, cpus=1, firmware_pxe=False,
                  parameters='', arguments=(), cpu=None, as_shipped=False, secure_boot=False,
-                 bridge=network.BRIDGE, trunk=False):
+                 bridge=network.BRIDGE, trunk=False, architecture='x86_64'):
+        self.architecture = ARCHITECTURES[architecture]
         if firmware not in FIRMWARES or boot not in BOOTS:
             raise ValueError(f'firmware is one of {FIRMWARES}, boot one of {BOOTS}')
         if secure_boot and (firmware, boot) != ('uefi', 'vmedia'):
             raise ValueError('Secure Boot is for UEFI, and there no kernel starts that QEMU loads by itself')
+        if not self.architecture.bios and (firmware != 'uefi' or secure_boot):
+            raise ValueError(f'the lab has {architecture} with UEFI alone, and no firmware with keys for it')
         self.name = name
         self.firmware = firmware
         self.boot = boot
@@ -53,11 +57,14 @@ class Server:
         self._direct = None
         self._hardware = dict(memory_mib=memory_mib, cpus=cpus, arguments=list(arguments),
                               cpu=cpu, as_shipped=as_shipped, secure_boot=secure_boot)
+        firmware_pxe = firmware_pxe or not self.architecture.card_rom
         models = [card_model] * cards if isinstance(card_model, str) else card_model
         self.cards = [self._card(number, model, firmware_pxe)
                       for number, model in enumerate(models)]
         self.disks = []
         for number, disk in enumerate(disks if disks is not None else [Disk()]):
+            if disk.bus not in self.architecture.buses:
+                raise ValueError(f'a server with {architecture} has no {disk.bus} disks')
             disk.serial = disk.serial or f'{name.upper()[:12]}-D{number}'
             self.disks.append(DiskFile(disk, self.folder / f'disk{number}.img'))
 
@@ -228,7 +235,7 @@ class Server:
     def _describe(self):
         description = {
             'name': self.name, 'uuid': self.uuid, 'serial': self.serial,
-            'firmware': self.firmware, 'boot': self.boot, 'cards': self.cards,
+            'architecture': self.architecture.name, 'firmware': self.firmware, 'boot': self.boot, 'cards': self.cards,
             'disks': [vars(disk.disk) for disk in self.disks],
             'parameters': self._parameters, 'direct': self._direct, **self._hardware}
         partial = self.folder / 'server.json.partial'

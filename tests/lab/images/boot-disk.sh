@@ -30,13 +30,21 @@ readonly BACKUP_TABLE_SECTORS=2048
 # The release that the images have, on whichever this machine runs. GRUB and mkfs are this machine's.
 readonly RELEASE=trixie
 
+# The architecture of the images, in Debian's word, and what it is called in the names of EFI programs.
+readonly ARCHITECTURE=${ARCH:-amd64}
+case $ARCHITECTURE in
+    amd64) readonly EFI_SUFFIX=x64 ;;
+    arm64) readonly EFI_SUFFIX=aa64 ;;
+    *) echo "ARCH is amd64 or arm64, not $ARCHITECTURE" >&2; exit 1 ;;
+esac
+
 readonly GRUB_BIOS=/usr/lib/grub/i386-pc
 readonly GRUB_UEFI=/usr/lib/grub/x86_64-efi
 
 # stub_command: GRUB's command, and module, that starts a kernel by its EFI stub: that of Debian's 2.06 is linuxefi, since
 # its linux does it in GRUB's own way, which wants more memory; in 2.12 linux does it, and there is no other.
 stub_command() {
-    if [ -e "$GRUB_UEFI/linuxefi.mod" ]; then echo linuxefi; else echo linux; fi
+    if [ "$ARCHITECTURE" = amd64 ] && [ -e "$GRUB_UEFI/linuxefi.mod" ]; then echo linuxefi; else echo linux; fi
 }
 
 # say MESSAGE: one line of progress.
@@ -155,33 +163,33 @@ put_u64() {
 }
 
 # make_esp FILE SECTORS VOLUME_ID VENDOR LABEL LOADER: an EFI system partition. LOADER goes to the
-# path that firmware falls back to, EFI/BOOT/BOOTX64.EFI, and to EFI/VENDOR/grubx64.efi with the
+# path that firmware falls back to, EFI/BOOT/BOOTX64.EFI, and to EFI/VENDOR/grubx64.efi (arm64: AA64, aa64) with the
 # BOOT.CSV that gives whoever makes a boot entry its name, LABEL (the format of shim's fallback
 # program: UTF-16LE with a byte order mark; file, label, arguments, comment).
 make_esp() {
-    local file=$1 sectors=$2 volume_id=$3 vendor=$4 label=$5 loader=$6
+    local file=$1 sectors=$2 volume_id=$3 vendor=$4 label=$5 loader=$6 grub=grub$EFI_SUFFIX.efi
     truncate -s 0 "$file"
     truncate -s $((sectors * SECTOR)) "$file"
     mkfs.fat --invariant -F 16 -s 2 -n ESP -i "$volume_id" "$file" >/dev/null
     mmd -i "$file" ::/EFI ::/EFI/BOOT "::/EFI/$vendor"
-    mcopy -i "$file" "$loader" ::/EFI/BOOT/BOOTX64.EFI
-    mcopy -i "$file" "$loader" "::/EFI/$vendor/grubx64.efi"
+    mcopy -i "$file" "$loader" ::/EFI/BOOT/BOOT${EFI_SUFFIX^^}.EFI
+    mcopy -i "$file" "$loader" "::/EFI/$vendor/$grub"
     {
         printf '\xff\xfe'
-        printf 'grubx64.efi,%s,,This is the boot entry for %s\n' "$label" "$label" \
+        printf '%s,%s,,This is the boot entry for %s\n' "$grub" "$label" "$label" \
             | iconv -f UTF-8 -t UTF-16LE
     } | mcopy -i "$file" - "::/EFI/$vendor/BOOT.CSV"
 }
 
 # make_gpt IMAGE SECTORS DISK_GUID BIOS_BOOT_GUID: an empty image with a table read from standard
-# input, in sfdisk's language, after the BIOS boot partition which is always the first.
+# input, in sfdisk's language, after the BIOS boot partition, which is the first wherever there is a BIOS.
 make_gpt() {
     local image=$1 sectors=$2 guid=$3 bios_boot_guid=$4
     truncate -s 0 "$image"
     truncate -s $((sectors * SECTOR)) "$image"
     {
         printf 'label: gpt\nlabel-id: %s\nunit: sectors\n' "$guid"
-        printf 'start=%s, size=%s, type=%s, uuid=%s, name="BIOS boot"\n' \
+        [ "$ARCHITECTURE" != amd64 ] || printf 'start=%s, size=%s, type=%s, uuid=%s, name="BIOS boot"\n' \
             "$BIOS_BOOT_START" "$BIOS_BOOT_SECTORS" "$TYPE_BIOS_BOOT" "$bios_boot_guid"
         cat
     } | sfdisk --quiet --no-reread --no-tell-kernel "$image"

@@ -20,7 +20,8 @@ make_initramfs() {
     mkdir -p "$root"/{bin,config,dev,proc,sys,usr/lib}
     install -m 755 "$system/bin/busybox" "$root/bin/busybox"
     local applet
-    for applet in $("$root/bin/busybox" --list); do
+    # This machine's, where the system's is for other processors.
+    for applet in $("$([ "$ARCHITECTURE" = amd64 ] && echo "$root/bin/busybox" || echo busybox)" --list); do
         [ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
     done
     ln -s bin "$root/sbin"

@@ -6,10 +6,9 @@ fn main() {
     // rejected: every commit would compile the tests anew.
     println!("cargo:rerun-if-env-changed=FARRIER_BUILD");
     let number = std::env::var("CARGO_PKG_VERSION").expect("cargo sets it");
-    match std::env::var("FARRIER_BUILD") {
-        Ok(build) if !build.is_empty() => println!("cargo:rustc-env=FARRIER_VERSION={number}-{build}"),
-        _ => println!("cargo:rustc-env=FARRIER_VERSION={number}"),
-    }
+    let build = std::env::var("FARRIER_BUILD").unwrap_or_default();
+    let hyphen = if build.is_empty() { "" } else { "-" };
+    println!("cargo:rustc-env=FARRIER_VERSION={number}{hyphen}{build}");
     match pkg_config::get_variable("libcrypto", "libdir") {
         Ok(folder) => println!("cargo:rustc-link-search=native={folder}"),
         Err(error) => panic!("no libcrypto.a; Debian's package libssl-dev has it ({error})"),

@@ -4,7 +4,23 @@
 # to run again.
 
 SHELL := /bin/bash
+# Of which servers build, ramdisk, iso and esp are: amd64 or arm64, whose results lie below build/arm64.
+ARCH ?= amd64
+ifeq ($(ARCH),amd64)
 TARGET := x86_64-unknown-linux-gnu
+BUILT := build
+else ifeq ($(ARCH),arm64)
+TARGET := aarch64-unknown-linux-gnu
+BUILT := build/arm64
+export ARCH
+export CARGO_BUILD_TARGET := $(TARGET)
+# Where no rustup brings Rust's standard library, cross/prepare lays it there.
+ifeq ($(shell command -v rustup),)
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS := -L $(CURDIR)/build/arm64/rust/usr/lib/rustlib/$(TARGET)/lib
+endif
+else
+$(error ARCH is $(ARCH); it must be amd64 or arm64)
+endif
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 # A CI that says CI=true has no next build to keep anything for: that costs a tenth of compiling, and a GiB.
@@ -25,25 +41,25 @@ help: ## This list
 tools:
 	@tests/check/build-tools
 
-build: tools build/farrier build/farrier-plugin-host ## The agent, statically linked: build/farrier
+build: tools $(BUILT)/farrier $(BUILT)/farrier-plugin-host ## The agent, statically linked: build/farrier; ARCH=arm64: build/arm64/farrier, and so on
 
 # The example goes along: the lab runs its steps.
-build/farrier: FORCE | tools
+$(BUILT)/farrier: FORCE | tools
 	@echo "== compiling the agent"
 	FARRIER_BUILD=$$(image/release/version build) cargo build --release --locked -p farrier -p farrier-example-manager -p farrier-onmetal-manager --bins
-	@mkdir -p build
+	@mkdir -p $(BUILT)
 	@for program in farrier farrier-example-manager farrier-onmetal-manager; do \
-	    cmp -s $(CARGO_TARGET_DIR)/$(TARGET)/release/$$program build/$$program \
-	        || install -m 755 $(CARGO_TARGET_DIR)/$(TARGET)/release/$$program build/$$program; \
+	    cmp -s $(CARGO_TARGET_DIR)/$(TARGET)/release/$$program $(BUILT)/$$program \
+	        || install -m 755 $(CARGO_TARGET_DIR)/$(TARGET)/release/$$program $(BUILT)/$$program; \
 	done
 	@echo "   $@: $$(stat -c %s $@) bytes"
 
 # What loads plugins that are shared libraries, and the example as one: linked dynamically.
-build/farrier-plugin-host: FORCE | tools
+$(BUILT)/farrier-plugin-host: FORCE | tools
 	@echo "== compiling the plugin host"
-	hardware_managers/host/build build
+	hardware_managers/host/build $(BUILT)
 
-ramdisk: build ## Kernel and ramdisk: build/ramdisk/vmlinuz, initrd.img; KERNEL=backports: the newest kernel; or SUITE=bookworm: Debian 12
+ramdisk: build ## Kernel and ramdisk: build/ramdisk/vmlinuz, initrd.img; KERNEL=backports: the newest kernel; or SUITE=bookworm: Debian 12; ARCH=arm64
 	@SUITE="$(SUITE)" KERNEL="$(KERNEL)" image/build
 
 iso: ramdisk ## One image for disc, stick and virtual media, BIOS, UEFI and Secure Boot: PARAMETERS="ipa-api-url=…"
@@ -91,7 +107,7 @@ check: tools ## Format, lints, docs, manual, licences, duplicates, arrows betwee
 # With `--examples` dependencies have the features that tests want, as for clippy, and are not compiled again.
 DOC = RUSTDOC=$(CURDIR)/tests/check/rustdoc cargo doc --workspace --lib --bin farrier-plugin-host --examples --no-deps --locked
 
-unit: tools build/farrier-plugin-host ## Tests that need no server
+unit: tools $(BUILT)/farrier-plugin-host ## Tests that need no server
 	@echo "== unit tests"
 	cargo test --workspace --locked --quiet
 

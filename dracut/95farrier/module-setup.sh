@@ -7,6 +7,12 @@
 # image/build stops; dracut itself would end with 0.
 # shellcheck disable=SC2154  # moddir, initdir, srcmods and kernel come from dracut
 
+# The kernel's release ends with Debian's name of the architecture.
+case $kernel in
+    *-arm64) farrier_libraries=/usr/lib/aarch64-linux-gnu farrier_loader=/usr/lib/ld-linux-aarch64.so.1 ;;
+    *) farrier_libraries=/usr/lib/x86_64-linux-gnu farrier_loader=/usr/lib64/ld-linux-x86-64.so.2 ;;
+esac
+
 check() { return 0; }
 
 depends() { return 0; }
@@ -32,14 +38,16 @@ farrier_modules() {
 }
 
 # The list's words, one a line: "here" or "elsewhere" (a word of other kernels than this one), the
-# word without the bound on the kernel's version, and the line's reason.
+# word without the bound on the kernel's version and the architecture, and the line's reason.
 farrier_words() {
-    local _family _rest _word _where _version=${kernel%%[!0-9.]*}
+    local _family _rest _word _where _version=${kernel%%[!0-9.]*} _architecture=${kernel##*-}
 
     while read -r _family _rest; do
         [[ $_family && $_family != \#* ]] || continue
         for _word in ${_rest%%#*}; do
             _where=here
+            [[ $_word != *@* || ${_word#*@} == "$_architecture" ]] || _where=elsewhere
+            _word=${_word%@*}
             case $_word in
                 *'>='*) farrier_older "$_version" "${_word#*>=}" && _where=elsewhere ;;
                 *'<'*) farrier_older "$_version" "${_word#*<}" || _where=elsewhere ;;
@@ -152,7 +160,7 @@ install() {
     farrier_take /usr/lib/udev/hwdb.bin
 
     # modprobe: the kernel starts /sbin/modprobe itself for file systems, nls tables and crypto.
-    farrier_take /usr/bin/kmod /usr/sbin/modprobe /usr/lib/x86_64-linux-gnu/libkmod.so.2
+    farrier_take /usr/bin/kmod /usr/sbin/modprobe "$farrier_libraries/libkmod.so.2"
 
     # Arrays and multipath, started by the agent. The modules of multipath are its path checkers and
     # priorities for kinds of storage; foreign is NVMe's own multipath, which needs none.
@@ -174,20 +182,19 @@ install() {
     # dhcpcd, with the module that makes it wait until udev has named an interface, and that
     # module's library. dhcpcd's hook script is not taken: the hook is farrier itself, so that no
     # shell runs on the boot path.
-    farrier_take /usr/sbin/dhcpcd /usr/lib/x86_64-linux-gnu/dhcpcd/dev/udev.so \
-        /usr/lib/x86_64-linux-gnu/libudev.so.1
+    farrier_take /usr/sbin/dhcpcd "$farrier_libraries"/{dhcpcd/dev/udev.so,libudev.so.1}
 
     # What farrier-plugin-host and plugins that are shared libraries link to. The programs above
     # bring some of these, but that is not to be relied upon. libdl, libpthread and librt are empty
     # since glibc 2.34, and whatever was linked before asks for them; libgcc_s unwinds the stack of
     # C++ and Rust. Not libstdc++ (2 MB): a plugin in C++ brings its own, of the version it needs.
-    farrier_take /usr/lib64/ld-linux-x86-64.so.2 \
-        /usr/lib/x86_64-linux-gnu/{libc.so.6,libm.so.6,libdl.so.2,libpthread.so.0,librt.so.1,libgcc_s.so.1}
+    farrier_take "$farrier_loader" \
+        "$farrier_libraries"/{libc.so.6,libm.so.6,libdl.so.2,libpthread.so.0,librt.so.1,libgcc_s.so.1}
 
     # A login, which PID 1 makes possible when somebody may come (src/init/ssh_server.rs). doas for its user, who finds it
     # under the name of sudo; of PAM it asks nothing that needs a module but the one that permits (etc/pam.d/doas).
     farrier_take /usr/sbin/dropbear /usr/bin/{dropbearkey,doas} \
-        /usr/lib/x86_64-linux-gnu/security/pam_permit.so
+        "$farrier_libraries/security/pam_permit.so"
 
     farrier_take /etc/ssl/certs/ca-certificates.crt /usr/bin/busybox /etc/os-release
 

@@ -77,7 +77,9 @@ def test_the_c_library_that_plugins_get():
 def test_locks_with_firmware_have_all_that_those_without_have():
     """Whoever accepts new packages with RELOCK=1 does so for both."""
     locks = paths.ROOT / 'image' / 'locks'
-    pairs = [(lock, lock.with_name(f'{lock.name}.firmware')) for lock in sorted(locks.iterdir()) if not lock.suffix]
+    # There is no ramdisk for arm64 with firmware.
+    pairs = [(lock, lock.with_name(f'{lock.name}.firmware')) for lock in sorted(locks.iterdir())
+             if not lock.suffix and not lock.name.endswith('-arm64')]
     assert pairs
     for lock, with_firmware in pairs:
         missing = set(lock.read_text().splitlines()) - set(with_firmware.read_text().splitlines())

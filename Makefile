@@ -33,10 +33,10 @@ MDBOOK_FOLDER := $(CURDIR)/build/mdbook-$(MDBOOK_VERSION)
 MDBOOK := $(MDBOOK_FOLDER)/bin/mdbook
 
 .DEFAULT_GOAL := help
-.PHONY: help build ramdisk iso esp release release-check reproducible guide plugin-initrd demo test unit lab lab-full check bench compare servers fuzz fuzz-build fuzz-beside findings fresh docs clean tools FORCE
+.PHONY: help build ramdisk iso esp release release-check reproducible guide plugin-initrd demo test unit lab lab-full lab-arm64 check bench compare servers fuzz fuzz-build fuzz-beside findings fresh docs clean tools FORCE
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 tools:
 	@tests/check/build-tools
@@ -133,6 +133,14 @@ servers:
 lab-full: lab ## All cases with a conductor: also variations that make test leaves out, and 20 power cuts
 	$(PYTEST) -m alone tests/conductor
 	MOMENTS=$(or $(MOMENTS),20) $(PYTEST) -m "not alone" $(SIDE_BY_SIDE) tests/conductor
+
+# Of an emulated processor a minute is little: no part of the others.
+lab-arm64: ## A real conductor and a virtual server with arm64 processors and UEFI; builds the ramdisk of ARCH=arm64
+	@$(MAKE) --no-print-directory ramdisk ARCH=arm64
+	@tests/lab/install
+	@tests/lab/install-arm64
+	@ARCH=arm64 tests/lab/images/build-test-image
+	$(PYTEST) tests/arm64
 
 PYTEST = build/lab/venv/bin/python -m pytest -q
 SIDE_BY_SIDE = -n 3 --dist loadfile --no-loadscope-reorder --durations=20

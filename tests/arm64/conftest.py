@@ -14,7 +14,7 @@ def _built(path, how):
 @pytest.fixture(scope='session')
 def lab():
     """The real conductor, with kernel and ramdisk for arm64."""
-    kernel, ramdisk = (_built(paths.ARM64_RAMDISK_FOLDER / name, 'ARCH=arm64 make ramdisk')
+    kernel, ramdisk = (_built(paths.ARM64_RAMDISK_FOLDER / name, 'make ramdisk ARCH=arm64')
                        for name in ('vmlinuz', 'initrd.img'))
     with Lab(paths.LAB / 'run-arm64', kernel=kernel, ramdisk=ramdisk) as lab:
         yield lab

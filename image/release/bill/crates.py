@@ -119,14 +119,18 @@ def vendored(crates):
 
 
 def static_libraries(architecture):
-    """The packages of this machine that the agent was linked with."""
-    packages = {}
+    """The packages that the agent was linked with: of this machine, and for another architecture of cross/prepare."""
+    packages, unpacked = {}, TOP / f"build/{architecture}/libraries.cache"
+    beside = debian.Packages(unpacked, architecture).packages if unpacked.is_dir() else []
     for library in STATIC:
         path = subprocess.run([LINKERS[architecture], f"-print-file-name={library}"], check=True, stdout=subprocess.PIPE,
                               text=True).stdout.strip()
-        if not os.path.isabs(path):
+        owners = [package for package in beside if any(file.endswith(f"/{library}") for file in package.paths)]
+        if os.path.isabs(path):
+            owners = [debian.installed(os.path.realpath(path))]
+        if not owners:
             raise SystemExit(f"sbom: {LINKERS[architecture]} finds no {library}")
-        package = debian.installed(os.path.realpath(path))
+        package = owners[0]
         packages[package.reference] = package
     return list(packages.values())
 

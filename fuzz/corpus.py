@@ -182,6 +182,15 @@ def binary():
                           + b'\4real\xc0\x13\0\1\0\1\0\0\0\x3c\0\4\x0a\0\0\1')
     yield 'name_answer', b"nameserver fe80::1%lo\nsearch (none) lab.test\noptions ndots:2\n"
     yield 'ntp_answer', b'\x24\1\0\0' + bytes(20) + b'\1' * 8 + b'\2' * 8 + b'\xeb\1\1\1\0\0\0\1'
+    card = b'\x52\x54\0\1\2\3'
+    yield 'port_answer', (card + card + b'\x08\0\x45\0\1\x48\0\0\0\0\x40\x11\0\0' + b'\xc0\0\2\1' + b'\xff' * 4
+                          + b'\0\x43\0\x44\1\x34\0\0\2\1\6\0abcd' + bytes(8) + b'\xc0\0\2\x0a' + bytes(8)
+                          + card + bytes(202) + b'\x63\x82\x53\x63\x36\4\xc0\0\2\1\x35\1\5\xff')
+    yield 'port_answer', (card + card + b'\x08\6\0\1\x08\0\6\4\0\2' + card + b'\xc0\0\2\1' + card + b'\xc0\0\2\x0a')
+    router = b'\xfe\x80' + bytes(13) + b'\1'
+    prefix = b'\3\4\x40\xc0\0\0\1\0\0\0\1\0\0\0\0\0' + b'\xfd\0' + bytes(14)
+    yield 'port_answer', (card + card + b'\x86\xdd\x60\0\0\0\0\x38\x3a\xff' + router * 2
+                          + b'\x86\0\0\0\x40\0\7\x08' + bytes(8) + b'\5\1\0\0\0\0\5\xdc' + prefix)
     tlvs = ((1, b'\4\0\x1b!\xaa\xbb\xcc'), (2, b'\5Ethernet1/7'), (3, b'\0x'), (4, b'rack 4'),
             (5, b'leaf-12'), (6, b'EOS'), (8, b'\5\1\xc0\0\2\xc8\2\0\0\0\1\0'), (127, b'\0\x80\xc2\1\0d'),
             (127, b'\0\x80\xc2\3\0d\6tenant'), (127, b'\0\x80\xc2\7\3\0\0\0\1'),
@@ -308,6 +317,7 @@ DICTIONARIES = {
                     b'options ', b'timeout:', b'fe80::1%', b'\6my_img\4test\0'],
     'nbft': [b'NBFT', b'nqn.', b'nvme+tcp://', b'\0\xff\xff', b'4420'],
     'ntp_answer': [b'\x24', b'\x1c', b'\1', b'RATE', b'DENY'],
+    'port_answer': [b'\x63\x82\x53\x63', b'\x35\1\2', b'\x35\1\6', b'\x86\xdd\x60', b'\x3a\xff', b'\3\4\x40'],
     'vpd': [b'\0\x80', b'\0\x83', b'\1\3', b'\2\1', b'\3\x08', b'naa.', b'eui.'],
     'lldp': [b'\xfe\6\0\x80\xc2', b'\xfe\6\0\x12\x0f', b'\4\0', b'\5\1', b'\5\2', b'\2\7\4', b'\0\0'],
     'ipmi_answers': [b'\4\xc0\0\2\1', b'\1\2', b'\3\1\1\1', b'\x14\0\2', b'\x14\0\x80'],

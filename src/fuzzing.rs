@@ -52,6 +52,7 @@ pub const TARGETS: &[Target] = &[
     ("ntp_answer", net::fuzzing::ntp_answer),
     ("nvme", erase::fuzzing::nvme),
     ("plugin_message", hardware::fuzzing::plugin_message),
+    ("port_answer", net::fuzzing::port_answer),
     ("raid_config", raid::fuzzing::raid_config),
     ("raid_superblock", block::fuzzing::raid_superblock),
     ("root_device_hints", block::fuzzing::root_device_hints),

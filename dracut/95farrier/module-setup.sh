@@ -214,6 +214,7 @@ install() {
     ln -sfn /proc/self/mounts "$initdir/etc/mtab"
     ln -sfn farrier "$initdir/usr/bin/farrier-lease"
     ln -sfn farrier "$initdir/usr/bin/farrier-network"
+    ln -sfn farrier "$initdir/usr/bin/farrier-port"
     ln -sfn farrier "$initdir/usr/bin/farrier-ssh"
     chmod 0755 "$initdir/usr/bin/sudo"
     chmod 4755 "$initdir/usr/bin/doas"

@@ -34,18 +34,18 @@ const ALL_INTERFACES: &str = "all";
 
 /// What one protocol gave one interface.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-struct Lease {
-    interface: String,
+pub(super) struct Lease {
+    pub(super) interface: String,
     /// dhcpcd's name of it: `dhcp`, `dhcp6` or `ra`; [`STATIC`] of a plan.
-    protocol: String,
-    /// Addresses with their prefix lengths.
-    addresses: Vec<String>,
-    routers: Vec<String>,
-    servers: Vec<String>,
-    search: Vec<String>,
-    ntp_servers: Vec<String>,
+    pub(super) protocol: String,
+    /// Addresses with their prefix lengths, those of DHCPv6 without.
+    pub(super) addresses: Vec<String>,
+    pub(super) routers: Vec<String>,
+    pub(super) servers: Vec<String>,
+    pub(super) search: Vec<String>,
+    pub(super) ntp_servers: Vec<String>,
     /// Whether this is the interface that the server booted from.
-    boot: bool,
+    pub(super) boot: bool,
 }
 
 /// What an event means.
@@ -87,20 +87,20 @@ pub(super) fn main() -> ExitCode {
     }
 }
 
-/// Where the server is a rescue system, whose port may be moved, PID 1 hears what an event says of that. Before the event's
-/// own change: the files are still those of the network before.
+/// Where the server is a rescue system, whose port may be moved, PID 1 hears of a link that comes.
 fn tell_of_port(environment: &BTreeMap<String, String>) {
     if !Path::new(run_files::RESCUED).exists() {
         return;
     }
-    let interface = environment.get("interface").map_or("", String::as_str);
-    let is_kept = |protocol| {
-        let name = file_name(interface, protocol);
-        Path::new(LEASES).join(name).exists()
-    };
-    if let Some(sign) = Sign::of_event(environment, || is_kept("ra") || is_kept("dhcp6")) {
-        message::port(sign);
+    let reason = environment.get("reason");
+    if reason.is_some_and(|reason| reason == "CARRIER") {
+        message::port(Sign::Link);
     }
+}
+
+/// All that is kept: what dhcpcd got, and what a plan gave.
+pub(super) fn kept() -> io::Result<Vec<Lease>> {
+    all(Path::new(LEASES))
 }
 
 /// The time servers that the leases kept below `root` name, those of the boot interface first; names or addresses.

@@ -11,6 +11,8 @@ use crate::sys::service::{Ending, terminate};
 #[derive(Debug, Default)]
 pub(super) struct Logins {
     wanted: Option<Login>,
+    /// The texts of parameters by which a person of support was let in.
+    support: Vec<String>,
 }
 
 impl Logins {
@@ -33,16 +35,15 @@ impl Logins {
         }
     }
 
-    /// Let a person of support in where a parameter says so; in a rescue system the machine is another's. A server that has
-    /// the key of the kernel line takes that of virtual media when it is started again.
-    pub(super) fn admit_support(
-        &mut self,
-        supervisor: &mut Supervisor,
-        parameters: &KernelParameters,
-    ) {
-        if !support_login::is_wanted(parameters) || self.wanted == Some(Login::Rescue) {
+    /// Let a person of support in where a parameter in these texts says so; in a rescue system the machine is another's. A
+    /// server that has the key of the kernel line takes that of virtual media when it is started again. Each agent says that
+    /// media were looked at: what is as it was starts nothing.
+    pub(super) fn admit_support(&mut self, supervisor: &mut Supervisor, mut texts: Vec<String>) {
+        texts.retain(|text| support_login::is_wanted(&KernelParameters::parse(text)));
+        if texts.is_empty() || self.support == texts || self.wanted == Some(Login::Rescue) {
             return;
         }
+        self.support = texts;
         if let Some(pid) = supervisor.pid(Login::Support.name()) {
             terminate(pid);
         }
@@ -90,10 +91,17 @@ impl Logins {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+    use std::time::Duration;
+
     use nix::sys::signal::Signal;
+    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+    use nix::unistd::Pid;
 
     use super::*;
     use crate::init::console::Console;
+    use crate::init::supervisor::Rule;
+    use crate::sys::service::Service;
 
     /// The programs are not there outside a ramdisk: a start of one is a pause before the next try.
     #[test]
@@ -101,21 +109,43 @@ mod tests {
         let mut supervisor = Supervisor::new(Console::nowhere());
         let mut logins = Logins::default();
         let (support, rescue) = (Login::Support.name(), Login::Rescue.name());
-        logins.admit_support(
-            &mut supervisor,
-            &KernelParameters::parse("quiet nosshkey=x"),
-        );
+        let texts = |text: &str| vec!["quiet".to_owned(), text.to_owned()];
+        logins.admit_support(&mut supervisor, texts("quiet nosshkey=x"));
         assert!(!supervisor.has(support));
-        let parameters = KernelParameters::parse("sshkey=\"ssh-ed25519 x\"");
-        logins.admit_support(&mut supervisor, &parameters);
+        logins.admit_support(&mut supervisor, texts("sshkey=\"ssh-ed25519 x\""));
         assert!(supervisor.has(support) && !supervisor.has(rescue));
         logins.open_rescue(&mut supervisor);
         assert!(supervisor.has(rescue));
         // Virtual media are looked at again by each agent.
-        logins.admit_support(&mut supervisor, &parameters);
+        logins.admit_support(&mut supervisor, texts("sshkey=\"ssh-ed25519 y\""));
         assert_eq!(logins.wanted, Some(Login::Rescue));
         logins.close_rescue(&mut supervisor);
         assert_eq!(logins.wanted, Some(Login::Support));
+    }
+
+    /// The server that runs stands for itself: it would end, and be started again.
+    #[test]
+    fn a_server_with_the_same_parameters_is_not_started_again() {
+        let mut supervisor = Supervisor::new(Console::nowhere());
+        let program = Service::new("/bin/sleep").args(["60"]);
+        supervisor.add(Login::Support.name(), program, Rule::Always, Output::Log);
+        let mut logins = Logins::default();
+        let texts = |key: &str| vec![format!("quiet sshkey=\"{key}\"")];
+        let runs = |supervisor: &Supervisor| {
+            let pid = Pid::from_raw(supervisor.pid(Login::Support.name()).unwrap());
+            thread::sleep(Duration::from_millis(200));
+            match waitpid(pid, Some(WaitPidFlag::WNOHANG)).unwrap() {
+                WaitStatus::StillAlive => true,
+                ended => {
+                    assert_eq!(ended, WaitStatus::Signaled(pid, Signal::SIGTERM, false));
+                    false
+                }
+            }
+        };
+        for (key, is_the_same) in [("x", true), ("x", true), ("y", false)] {
+            logins.admit_support(&mut supervisor, texts(key));
+            assert_eq!(runs(&supervisor), is_the_same, "{key}");
+        }
     }
 
     /// It was killed between the two, and the next one serves the conductor.
@@ -139,6 +169,7 @@ mod tests {
     fn a_refused_key_is_not_judged_again_and_again() {
         let logins = Logins {
             wanted: Some(Login::Support),
+            ..Logins::default()
         };
         let name = Login::Support.name();
         assert!(!logins.frees_port(name, Ending::Exit(0)));

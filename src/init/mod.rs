@@ -35,6 +35,8 @@ mod packet_size;
 mod page;
 mod phase;
 mod port_move;
+mod port_program;
+mod port_round;
 mod power_button;
 mod programs;
 mod repeats;
@@ -70,7 +72,7 @@ use self::message::Message;
 pub(crate) use self::network::gets_no_address;
 use self::network::{Network, Restart};
 pub(crate) use self::network_program::is_awaited as is_network_awaited;
-use self::port_move::{PortMove, Sign};
+use self::port_move::{PortMove, Sign, Step};
 pub(crate) use self::rescue::open as open_rescue;
 use self::ssh_server::Login;
 use self::supervisor::Supervisor;
@@ -81,7 +83,7 @@ use crate::net::hardware_address::HardwareAddress;
 use crate::sys::boot_times::since_kernel_start;
 use crate::sys::root::Root;
 use crate::sys::run_files::{self, DIRECTORY, LOCKED_DOWN, RESCUED, SETTLED};
-use crate::sys::service::{Ending, dead_children, rebind, release, terminate};
+use crate::sys::service::{Ending, dead_children, release, terminate};
 use crate::sys::{kernel_parameters, loopback, power};
 
 /// How often the dead are looked for if their signals cannot be received.
@@ -95,12 +97,14 @@ const SETTLE: Duration = Duration::from_secs(180);
 
 /// What farrier is under a name that its executable was started by, other than `farrier`: `init`
 /// for PID 1, as the kernel starts it, `farrier-lease` for the hook of dhcpcd, `farrier-network` for the program that
-/// makes a planned network, and `farrier-ssh` for the one that becomes the SSH server.
+/// makes a planned network, `farrier-port` for the one that asks a rescued server's network whether it is still the same,
+/// and `farrier-ssh` for the one that becomes the SSH server.
 pub(crate) fn by_name(name: &str) -> Option<fn() -> ExitCode> {
     match name {
         "init" => Some(main),
         "farrier-lease" => Some(lease::main),
         "farrier-network" => Some(network_program::main),
+        "farrier-port" => Some(port_program::main),
         "farrier-ssh" => Some(ssh_server::main),
         _ => None,
     }
@@ -220,7 +224,7 @@ impl Init {
         if !awaits_media {
             init.plan_network();
         }
-        init.logins.admit_support(&mut init.supervisor, &parameters);
+        init.admit_support();
         init
     }
 
@@ -242,6 +246,8 @@ impl Init {
                         self.supervisor.start("network");
                     }
                     Some("dhcpcd") if self.port.has_begun() => self.start_anew(),
+                    // Its time was to begin anew, unless it has ended by itself: then this does nothing.
+                    Some("port") if ending != Ending::Exit(0) => self.supervisor.start("port"),
                     // One that is refused its key has nothing to do; any other end frees the port for the next.
                     Some(name) if self.logins.frees_port(name, ending) => {
                         self.logins.start(&mut self.supervisor);
@@ -296,9 +302,8 @@ impl Init {
             .next_start()
             .map(|at| at.saturating_duration_since(now));
         let network = Some(self.network.next_look());
-        let port = self.port.next(now);
         let without_signals = self.signals.is_none().then_some(WITHOUT_SIGNALS);
-        let timeout = [next_start, network, port, without_signals]
+        let timeout = [next_start, network, without_signals]
             .into_iter()
             .flatten()
             .min();
@@ -364,7 +369,12 @@ impl Init {
         if debug_shell::add(&self.console, &mut self.supervisor, &parameters) {
             self.supervisor.start("shell");
         }
-        self.logins.admit_support(&mut self.supervisor, &parameters);
+        self.admit_support();
+    }
+
+    fn admit_support(&mut self) {
+        let texts = kernel_parameters::texts(&Root::system());
+        self.logins.admit_support(&mut self.supervisor, texts);
     }
 
     /// Where something says what the network is to be, have it made before dhcpcd asks anywhere. A dhcpcd that runs, since
@@ -404,38 +414,36 @@ impl Init {
 
     /// In a rescue system the conductor may move the port to another network.
     fn follow_port(&mut self) {
-        let now = Instant::now();
-        if !self.port.has_begun() {
-            if !Path::new(RESCUED).exists() {
-                return;
-            }
-            self.port.begin(now);
-            self.console.say(
-                "a rescue system: DHCP is asked anew every 10 s for 5 minutes, since the port may come into another network",
-            );
-        }
-        if !self.port.is_due(now) {
+        if self.port.has_begun() || !Path::new(RESCUED).exists() {
             return;
         }
-        let logins = port_move::logins(&Login::Rescue.log());
-        if !self.port.is_reached(logins)
-            && let Some(dhcpcd) = self.supervisor.pid("dhcpcd")
-        {
-            rebind(dhcpcd);
-        }
+        self.port.begin();
+        self.console.say(
+            "a rescue system: every 10 s for 5 minutes the network is asked whether its addresses count, since the port may come into another one",
+        );
+        self.supervisor.start("port");
     }
 
     fn take_sign(&mut self, sign: Sign) {
-        if !self.port.forgets(sign, Instant::now()) {
-            return;
-        }
-        self.console
-            .say("the network is another one: what the one before gave is dropped");
-        let dhcpcd = self.supervisor.pid("dhcpcd");
-        self.supervisor.hold("dhcpcd");
-        match dhcpcd {
-            Some(dhcpcd) => release(dhcpcd),
-            None => self.start_anew(),
+        match self.port.take(sign, Instant::now()) {
+            None => {}
+            Some(Step::Watch) => match self.supervisor.pid("port") {
+                Some(pid) => {
+                    self.supervisor.hold("port");
+                    terminate(pid);
+                }
+                None => self.supervisor.start("port"),
+            },
+            Some(Step::Forget) => {
+                self.console
+                    .say("the network is another one: what the one before gave is dropped");
+                let dhcpcd = self.supervisor.pid("dhcpcd");
+                self.supervisor.hold("dhcpcd");
+                match dhcpcd {
+                    Some(dhcpcd) => release(dhcpcd),
+                    None => self.start_anew(),
+                }
+            }
         }
     }
 

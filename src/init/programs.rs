@@ -51,6 +51,12 @@ pub(super) fn add(supervisor: &mut Supervisor) {
         Output::Log,
     );
     supervisor.add(
+        "port",
+        Service::new("/usr/bin/farrier-port"),
+        Rule::UntilDone(&[LOCKED_DOWN]),
+        Output::Log,
+    );
+    supervisor.add(
         "agent",
         Service::new("/usr/bin/farrier").args(["run"]),
         Rule::Unless(HANDED_OVER),

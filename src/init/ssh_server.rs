@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -66,11 +66,6 @@ impl Login {
             Self::Rescue => "ssh-rescue",
             Self::Support => "ssh-support",
         }
-    }
-
-    /// What its server says.
-    pub(super) fn log(self) -> PathBuf {
-        Path::new(run_files::PROGRAM_LOGS).join(format!("{}.log", self.name()))
     }
 
     /// The program that PID 1 starts.

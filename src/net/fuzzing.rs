@@ -37,6 +37,25 @@ pub(crate) fn ntp_answer(data: &[u8]) {
     super::ntp::read(data, cookie);
 }
 
+/// A frame of a network that a rescued server's port may have come into, as each answer that is read. Hardware address and
+/// transaction are the input's, so that DHCP's options are reached.
+pub(crate) fn port_answer(data: &[u8]) {
+    let transaction = data.get(46..50).and_then(|bytes| bytes.try_into().ok());
+    let hardware = data.get(70..76).and_then(|bytes| bytes.try_into().ok());
+    let client = super::dhcp_question::Client {
+        hardware: hardware.unwrap_or_default(),
+        transaction: transaction.map_or(0, u32::from_be_bytes),
+    };
+    let _ = client.answer(data);
+    let _ = super::arp::answer(data);
+    if let Some(super::neighbor_discovery::Answer::Router { prefixes, .. }) =
+        super::neighbor_discovery::answer(data)
+    {
+        // An option of 32 bytes each.
+        assert!(prefixes.len() <= data.len() / 32);
+    }
+}
+
 /// A list of cipher suites: what is selected is there once, and nothing of what is refused.
 pub(crate) fn cipher_list(data: &[u8]) {
     let list = String::from_utf8_lossy(data);

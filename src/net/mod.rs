@@ -1,15 +1,19 @@
 //! What every connection shares: TLS settings, the HTTP client, addresses and routes.
 
 pub(crate) mod address;
+pub(crate) mod arp;
 pub(crate) mod boot_table;
 pub(crate) mod certificate;
+pub(crate) mod dhcp_question;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 pub(crate) mod hardware_address;
 pub(crate) mod http;
+mod internet_checksum;
 pub(crate) mod links;
 pub(crate) mod mdns;
+pub(crate) mod neighbor_discovery;
 pub(crate) mod network_data;
 pub(crate) mod network_parameters;
 pub(crate) mod ntp;

@@ -6,6 +6,7 @@
 
 mod given;
 mod names;
+mod private_keys;
 
 use std::fmt::Write;
 use std::sync::{PoisonError, RwLock};
@@ -93,7 +94,8 @@ fn add_forms(text: &str, found: &mut Vec<String>) {
 pub(crate) fn mask(text: &str) -> String {
     let values = VALUES.read().unwrap_or_else(PoisonError::into_inner);
     // Values first: behind a name only the first word of one may be found.
-    without_named(&without_values(text, &values))
+    let masked = without_named(&without_values(text, &values));
+    private_keys::without(masked)
 }
 
 /// The same of a text of which no more than about this many bytes are wanted; what is left out is

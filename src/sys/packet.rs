@@ -1,4 +1,4 @@
-//! Ethernet frames of one type as they arrive at one interface, by AF_PACKET.
+//! Ethernet frames of one type as they arrive at one interface, and as they are sent from it, by AF_PACKET.
 #![expect(unsafe_code, reason = "packet sockets")]
 
 use std::io;
@@ -27,6 +27,16 @@ pub(crate) struct PacketSocket {
 impl PacketSocket {
     /// Receive frames of this type at this interface from now on. Needs CAP_NET_RAW.
     pub(crate) fn open(interface: &str, ethertype: u16) -> io::Result<Self> {
+        Self::open_matching(interface, ethertype, &[])
+    }
+
+    /// The same, of those alone that have these bytes at these offsets from their Ethernet header on. The kernel drops the
+    /// others, so that traffic of others costs nothing and pushes nothing out of the buffer.
+    pub(crate) fn open_matching(
+        interface: &str,
+        ethertype: u16,
+        bytes: &[(u32, u8)],
+    ) -> io::Result<Self> {
         // Without a protocol: with one, it would take frames of every interface until it is bound.
         let socket = socket(
             AddressFamily::Packet,
@@ -34,6 +44,9 @@ impl PacketSocket {
             SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
             None,
         )?;
+        if !bytes.is_empty() {
+            attach(&socket, &filter(bytes))?;
+        }
         let index = if_nametoindex(interface)?;
         let index = i32::try_from(index).map_err(|_| io::ErrorKind::InvalidInput)?;
         // SAFETY: sockaddr_ll holds integers and an array of them; zero is a value for all.
@@ -90,11 +103,59 @@ impl PacketSocket {
         }
     }
 
-    #[cfg(test)]
+    /// Send a frame with its Ethernet header.
     pub(crate) fn send(&self, frame: &[u8]) -> io::Result<()> {
         nix::sys::socket::send(self.socket.as_raw_fd(), frame, MsgFlags::empty())?;
         Ok(())
     }
+}
+
+/// A program of the kernel's packet filter: each byte is loaded and compared, one that differs drops the frame.
+fn filter(bytes: &[(u32, u8)]) -> Vec<libc::sock_filter> {
+    let instruction = |code: u32, jf: usize, k: u32| libc::sock_filter {
+        code: code as u16,
+        jt: 0,
+        jf: u8::try_from(jf).unwrap_or(u8::MAX),
+        k,
+    };
+    let mut program = Vec::new();
+    for (place, (offset, byte)) in bytes.iter().enumerate() {
+        program.push(instruction(
+            libc::BPF_LD | libc::BPF_B | libc::BPF_ABS,
+            0,
+            *offset,
+        ));
+        // Past the comparisons that follow, and the end that takes the frame.
+        let rest = 2 * (bytes.len() - 1 - place) + 1;
+        program.push(instruction(
+            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+            rest,
+            u32::from(*byte),
+        ));
+    }
+    program.push(instruction(libc::BPF_RET | libc::BPF_K, 0, u32::MAX));
+    program.push(instruction(libc::BPF_RET | libc::BPF_K, 0, 0));
+    program
+}
+
+fn attach(socket: &OwnedFd, program: &[libc::sock_filter]) -> io::Result<()> {
+    let program = libc::sock_fprog {
+        len: u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?,
+        filter: program.as_ptr().cast_mut(),
+    };
+    // SAFETY: the socket is open; the option's value is a whole sock_fprog of the length that is given, and the program
+    // that it points to is alive until the call returns. The kernel copies both and writes to neither.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const program).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
+        )
+    };
+    Errno::result(result)?;
+    Ok(())
 }
 
 impl AsFd for PacketSocket {
@@ -149,6 +210,33 @@ mod tests {
             let mut buffer = [0; 40];
             assert_eq!(socket.receive(&mut buffer).unwrap(), Some(40));
             assert_eq!(buffer[12..14], [0x88, 0xcc]);
+            assert_eq!(socket.receive(&mut buffer).unwrap(), None);
+        });
+    }
+
+    #[test]
+    fn only_frames_with_the_bytes_come_in() {
+        inside(|| {
+            ip("link add eno1 type veth peer name port1");
+            ip("link set eno1 up");
+            ip("link set port1 up");
+            let bytes = [(14, 1), (20, 2), (30, 3)];
+            let socket = PacketSocket::open_matching("eno1", 0x88cc, &bytes).unwrap();
+            let port = PacketSocket::open("port1", 0x88cc).unwrap();
+            let mut frame = [0xff; 64];
+            frame[12..14].copy_from_slice(&[0x88, 0xcc]);
+            for (offset, byte) in bytes {
+                // Not all of them are right yet.
+                port.send(&frame).unwrap();
+                frame[offset as usize] = byte;
+            }
+            // Too short for one of them.
+            port.send(&frame[..25]).unwrap();
+            frame[40] = 4;
+            port.send(&frame).unwrap();
+            let mut buffer = [0; 64];
+            assert_eq!(socket.receive(&mut buffer).unwrap(), Some(64));
+            assert_eq!(buffer[40], 4);
             assert_eq!(socket.receive(&mut buffer).unwrap(), None);
         });
     }

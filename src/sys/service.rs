@@ -187,13 +187,6 @@ pub(crate) fn release(pid: i32) {
     let _ = kill(Pid::from_raw(pid), Signal::SIGALRM);
 }
 
-/// Ask dhcpcd to ask for every lease that it has whether it still counts, and otherwise for another: its SIGHUP
-/// (dhcpcd(8), `--rebind`). Where its configuration has changed it drops all leases before that.
-pub(crate) fn rebind(pid: i32) {
-    // It alone: what it started ends by that signal.
-    let _ = kill(Pid::from_raw(pid), Signal::SIGHUP);
-}
-
 /// Ask every process but PID 1 to end, or make it end.
 pub(crate) fn signal_everyone(signal: Signal) {
     // Fails when no one else is left.

@@ -55,6 +55,11 @@ def test_rescued_server_is_mended_and_boots_again(lab, image):
         for name, text in ('console', said), ('conductor', lab.conductor.log()):
             assert secret not in text and PASSWORD not in text, name
 
+        asked = ssh.output('sudo cat /run/farrier/log/port.log')
+        assert 'the addresses count' in asked and 'another' not in asked, asked
+        since = server.console.text(server.console.mark_of_last_start()).partition('a rescue system: every 10 s')[2]
+        assert since and 'lost its addresses' not in since
+
         # Kinds of hashes that are taken, each by the server itself.
         for setting in ('$y$j9T$uYq3yT5cAY29wYdnY0uX2.', '$6$saltsalt', '$2b$04$abcdefghijklmnopqrstuu'):
             other = crypt(setting)

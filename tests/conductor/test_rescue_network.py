@@ -5,11 +5,13 @@ The conductor's part, and the login, are in `test_rescue`: here only its marker 
 
 import re
 import socket
+import time
 
 import pytest
 
 from conductor.expectations import wait_until
 from lab import Disk, Hand, Tenant, tenant
+from lab.network import BRIDGE
 from lab.patience import patience
 
 LOOK = '''\
@@ -20,11 +22,19 @@ LOOK = '''\
 echo "hand: end of the look"
 '''
 
-# What answers at an address once the agent has gone, and keeps a connection open.
+# What answers at an address once the agent has gone, and keeps a connection open; and who looks five times a second
+# whether the address is there.
 RESCUE = '''\
 /hand/busybox httpd -p 7000 -h /hand
+address=$(/hand/busybox ip -o -4 address show scope global | /hand/busybox awk '{ print $4; exit }')
+/hand/busybox setsid /hand/busybox sh -c "
+while PATH= /hand/busybox ip -o -4 address show scope global | /hand/busybox grep -qF ' $address '; do
+    /hand/busybox sleep 0.2
+done
+echo 'hand: $address is missing'
+" &
 echo > /etc/.rescued
-echo "hand: a rescue system"
+echo "hand: a rescue system that has $address"
 '''
 
 
@@ -35,8 +45,8 @@ def hand():
 
 @pytest.mark.parametrize('authoritative', [True, pytest.param(False, marks=pytest.mark.full)])
 def test_server_answers_in_the_network_that_its_port_is_moved_to(lab, hand, authoritative):
-    """Until then nothing changes for a connection that is open, though DHCP is asked again and again; after it nothing of
-    the network before is left, of either family."""
+    """Until then nothing changes for a connection that is open, though DHCP is asked again and again, and the address
+    is never missing; not where nobody answers either. After it nothing of the network before is left, of either family."""
     ramdisk = hand.into(lab.ramdisk, lab.run.boot / 'port.img')
     server = lab.server(f'port-{authoritative}'.lower(), boot='direct', disks=[Disk('virtio', 64), Hand.disk()])
     try:
@@ -47,18 +57,22 @@ def test_server_answers_in_the_network_that_its_port_is_moved_to(lab, hand, auth
         console.wait_for(r'network \S+ ra fd00:fa:1:', 30)
         assert is_closed(lab, before), 'somebody serves SSH though nobody may log in'
         hand.move(server, 'rescue')
-        console.wait_for('a rescue system: DHCP is asked anew', 30)
+        console.wait_for('a rescue system: every 10 s', 30)
+        console.wait_for(f'hand: a rescue system that has {before}/24', 30)
         acknowledged = lab.dhcp.acknowledged(server.mac)
         mark = console.mark()
         with session(lab, before) as connection:
             wait_until(lambda: lab.dhcp.acknowledged(server.mac) >= acknowledged + 2, 60, 'two more answers of DHCP')
             assert get(connection)
-        assert not re.search('network .*lost|another one', console.text(mark))
+        if not authoritative:
+            stay_alone(lab, server, before)
+        assert not re.search('network .*lost|network is another one|is missing', console.text(mark))
 
         with Tenant(lab, authoritative=authoritative) as network:
             network.take(server.cards[0]['tap'])
             after = console.wait_for(r'network \S+ dhcp (203\.0\.113\.\d+)/24', 60, mark)[1]
             console.wait_for('the network is another one', 60, mark)
+            console.wait_for(f'hand: {before}/24 is missing', 60, mark)
             console.wait_for(r'network \S+ ra fd00:fa:3:', 60, mark)
             wait_until(lambda: answers(lab, after), 60, 'answer in the tenant\'s network')
             seen = look(hand, server)
@@ -69,6 +83,21 @@ def test_server_answers_in_the_network_that_its_port_is_moved_to(lab, hand, auth
             assert 'nameserver 203.0.113.53' in seen
     finally:
         lab.remove(server)
+
+
+def stay_alone(lab, server, address):
+    """The port is for three rounds in a network where nobody answers, and in its own again."""
+    ip, tap = lab.network.ip, server.cards[0]['tap']
+    ip('link', 'add', 'br3', 'type', 'bridge', 'forward_delay', '0', 'stp_state', '0')
+    try:
+        ip('link', 'set', 'br3', 'up')
+        ip('link', 'set', tap, 'master', 'br3')
+        time.sleep(patience(35))
+    finally:
+        ip('link', 'set', tap, 'master', BRIDGE)
+        ip('link', 'delete', 'br3')
+    with session(lab, address) as connection:
+        assert get(connection)
 
 
 def look(hand, server):

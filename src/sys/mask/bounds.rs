@@ -32,6 +32,10 @@ fn the_time_is_in_proportion_to_the_length() {
         "https://x",
         "zq7y",
         "***",
+        "PRIVATE KEY-----",
+        "PRIVATE KEY-----\n-----END ",
+        "b3BlbnNzaC1rZXktdj",
+        "b3BlbnNzaC1rZXktdj:\n",
     ] {
         hide("zq7y");
         let time = |length: usize| {

@@ -19,6 +19,31 @@ const TYPE: usize = 16;
 const MACHINE: usize = 18;
 const ET_DYN: u16 = 3;
 const EM_X86_64: u16 = 62;
+const EM_AARCH64: u16 = 183;
+
+/// A machine, by its ELF number, with the name that people know it by.
+#[derive(Clone, Copy)]
+struct Machine {
+    number: u16,
+    name: &'static str,
+}
+
+/// Those that the host is made for.
+const X86_64: Machine = Machine {
+    number: EM_X86_64,
+    name: "x86-64",
+};
+const AARCH64: Machine = Machine {
+    number: EM_AARCH64,
+    name: "aarch64",
+};
+
+/// The machine that the host was made for, which is the only one whose libraries it can load.
+const OURS: Machine = if cfg!(target_arch = "aarch64") {
+    AARCH64
+} else {
+    X86_64
+};
 
 /// Whether this file is a shared library for this machine.
 pub(crate) fn check(path: &Path) -> Result<(), Refusal> {
@@ -26,10 +51,10 @@ pub(crate) fn check(path: &Path) -> Result<(), Refusal> {
     File::open(path)
         .and_then(|file| file.take(20).read_to_end(&mut head))
         .map_err(|source| unreadable(path, source))?;
-    judge(path, &head)
+    judge(path, &head, OURS)
 }
 
-fn judge(path: &Path, head: &[u8]) -> Result<(), Refusal> {
+fn judge(path: &Path, head: &[u8], ours: Machine) -> Result<(), Refusal> {
     if head.len() < 20 || !head.starts_with(MAGIC) {
         return Err(Refusal::NotElf {
             path: path.to_owned(),
@@ -43,10 +68,11 @@ fn judge(path: &Path, head: &[u8]) -> Result<(), Refusal> {
             u16::from_be_bytes(bytes)
         }
     };
-    if number(MACHINE) != EM_X86_64 || head[CLASS] != CLASS_64 || head[DATA] != LITTLE_ENDIAN {
+    if number(MACHINE) != ours.number || head[CLASS] != CLASS_64 || head[DATA] != LITTLE_ENDIAN {
         return Err(Refusal::Architecture {
             path: path.to_owned(),
             theirs: machine(number(MACHINE), head[CLASS]),
+            ours: ours.name,
         });
     }
     if number(TYPE) != ET_DYN {
@@ -66,7 +92,8 @@ fn machine(number: u16, class: u8) -> String {
         22 => "s390x",
         40 => "32-bit Arm",
         EM_X86_64 if class != CLASS_64 => "x32 (x86-64 with 32-bit pointers)",
-        183 => "aarch64 (64-bit Arm)",
+        EM_X86_64 => "x86-64",
+        EM_AARCH64 => "aarch64 (64-bit Arm)",
         243 => "RISC-V",
         258 => "LoongArch",
         _ => return format!("another machine (ELF machine {number})"),
@@ -96,7 +123,11 @@ mod tests {
     }
 
     fn verdict(head: &[u8]) -> String {
-        match judge(Path::new("/p/a.so"), head) {
+        verdict_on(head, X86_64)
+    }
+
+    fn verdict_on(head: &[u8], ours: Machine) -> String {
+        match judge(Path::new("/p/a.so"), head, ours) {
             Ok(()) => "ok".to_owned(),
             Err(refusal) => refusal.to_string(),
         }
@@ -134,5 +165,17 @@ mod tests {
             assert!(told.starts_with("/p/a.so"), "{told}");
             assert!(told.contains(why), "{told}");
         }
+    }
+
+    #[test]
+    fn an_arm_host_loads_arms_libraries_alone() {
+        assert_eq!(verdict_on(&head(2, 1, [3, 0], [183, 0]), AARCH64), "ok");
+        let told = verdict_on(&head(2, 1, [3, 0], [62, 0]), AARCH64);
+        assert!(
+            told.contains("x86-64") && told.contains("aarch64"),
+            "{told}"
+        );
+        let told = verdict_on(&head(1, 1, [3, 0], [40, 0]), AARCH64);
+        assert!(told.contains("32-bit Arm"), "{told}");
     }
 }

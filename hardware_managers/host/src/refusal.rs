@@ -7,9 +7,6 @@ use std::path::PathBuf;
 
 use farrier_plugin::abi;
 
-/// The machine that the host is made for, which is the only one whose libraries it can load.
-const OURS: &str = "x86-64";
-
 /// Why a library is not used. `Display` is a sentence that names the library and says what to do.
 /// Written out, since thiserror's macros would be compiled for these few alone.
 #[derive(Debug)]
@@ -27,6 +24,8 @@ pub(crate) enum Refusal {
     Architecture {
         path: PathBuf,
         theirs: String,
+        /// The machine that the host is made for.
+        ours: &'static str,
     },
     /// It was linked with a newer C library than this machine's.
     NewerC {
@@ -82,11 +81,10 @@ impl fmt::Display for Refusal {
                  -fPIC, in Rust with crate-type cdylib)",
                 path.display()
             ),
-            Self::Architecture { path, theirs } => write!(
+            Self::Architecture { path, theirs, ours } => write!(
                 f,
-                "{} is made for {theirs}, and this machine is {}",
-                path.display(),
-                OURS
+                "{} is made for {theirs}, and this machine is {ours}",
+                path.display()
             ),
             Self::NewerC {
                 path,

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::boot_entry::{BootPartition, Signature};
 use super::error::DeployError;
+use super::image_boot::architecture::Architecture;
 use super::loaders::{self, Loader};
 use crate::block::fat::Fat;
 use crate::block::gpt;
@@ -88,14 +89,23 @@ impl EfiPartitions<'_> {
                     reason: format!("partition {} holds no FAT file system", esp.number),
                 })
             })?;
-        let found = loaders::find(&fat).map_err(|source| self.error(source))?;
-        if found.is_empty() {
-            return Err(DeployError::NoLoader {
-                device: self.device.to_owned(),
-                partition: esp.number,
-            });
+        let architecture = Architecture::of_this_machine();
+        let found = loaders::find(&fat, architecture).map_err(|source| self.error(source))?;
+        if !found.loaders.is_empty() {
+            return Ok(found.loaders);
         }
-        Ok(found)
+        let device = self.device.to_owned();
+        let partition = esp.number;
+        Err(match found.foreign {
+            Some(foreign) => DeployError::ForeignLoader {
+                device,
+                partition,
+                path: foreign.path,
+                machine: foreign.machine,
+                this_machine: std::env::consts::ARCH,
+            },
+            None => DeployError::NoLoader { device, partition },
+        })
     }
 
     /// The partition as firmware finds it.

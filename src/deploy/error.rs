@@ -159,6 +159,23 @@ pub enum DeployError {
     /// The disk has no EFI system partition (contract/data-plane 5.3).
     #[error("{0}")]
     NoEsp(String),
+    /// The EFI system partition has loaders for another kind of machine alone.
+    #[error(
+        "The boot loader {path} on the EFI system partition {partition} of {device} is for {machine}, and this machine is \
+         {this_machine}: its firmware would start nothing. Deploy an image for {this_machine}"
+    )]
+    ForeignLoader {
+        /// The disk.
+        device: String,
+        /// The partition's number.
+        partition: u32,
+        /// The loader on it.
+        path: String,
+        /// What it is for.
+        machine: &'static str,
+        /// What the machine is.
+        this_machine: &'static str,
+    },
     /// The EFI system partition has nothing that firmware could start.
     #[error(
         "Empty EFI partition detected: partition {partition} of {device} holds no boot loader that \
@@ -362,9 +379,10 @@ impl DeployError {
             Self::BiosBoot { kind, .. }
             | Self::ImageBoot { kind, .. }
             | Self::RaidBoot { kind, .. } => *kind,
-            Self::ImageIsDisk { .. } | Self::LegacyBootloader | Self::NoLoader { .. } => {
-                ErrorKind::InvalidImage
-            }
+            Self::ImageIsDisk { .. }
+            | Self::LegacyBootloader
+            | Self::ForeignLoader { .. }
+            | Self::NoLoader { .. } => ErrorKind::InvalidImage,
             Self::NoEsp(_) | Self::NoPartitionWithPath { .. } => ErrorKind::DeviceNotFound,
             Self::Arguments(_) | Self::RootTooSmall { .. } => ErrorKind::InvalidCommandParams,
             Self::FileSystemNotSupported { .. } | Self::NoChecksum(_) => ErrorKind::Rest,

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use tracing::warn;
 
+use super::image_boot::architecture::{Architecture, HEADER};
 use crate::block::fat::{Entry, Fat, FatError};
 
 /// Files that are loaders, or tables of loaders, by name in lower case. `shimx64.efi`,
@@ -73,34 +74,73 @@ impl Loader {
     }
 }
 
-/// All loaders, in the order in which the partition stores them. The first table that is found
+/// What was found on a partition.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Found {
+    /// The loaders that firmware of this machine can start.
+    pub(super) loaders: Vec<Loader>,
+    /// The first that it cannot, since it is a program for another kind of machine.
+    pub(super) foreign: Option<Foreign>,
+}
+
+impl Found {
+    /// Whether there is no loader at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.loaders.is_empty() && self.foreign.is_none()
+    }
+}
+
+/// A loader for another kind of machine.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Foreign {
+    /// Its path on the partition, with backslashes.
+    pub(super) path: String,
+    /// What it is for: `aarch64`.
+    pub(super) machine: &'static str,
+}
+
+/// All loaders for this machine, in the order in which the partition stores them. The first table that is found
 /// stands for all others, as in the reference; one that cannot be read, or that names only what is not there, is
-/// passed over.
+/// passed over. So is, unlike in the reference, what is a program for another kind of machine by its header: images for
+/// two kinds have loaders of both, and firmware starts one of them.
 ///
 /// Where the reference finds none, one is taken that its list has not: a loader without a table, else the newest
 /// unified kernel image.
-pub(super) fn find(partition: &Fat<'_>) -> Result<Vec<Loader>, FatError> {
+pub(super) fn find(
+    partition: &Fat<'_>,
+    architecture: Option<Architecture>,
+) -> Result<Found, FatError> {
     let mut search = Search {
         partition,
+        architecture,
         found: Vec::new(),
+        foreign: None,
         otherwise: None,
         kernel: None,
         left: MOST_DIRECTORIES,
     };
     let root = partition.root()?;
-    if let Some(listed) = search.walk(&root, "", 0)? {
-        return Ok(vec![listed]);
-    }
-    if search.found.is_empty() {
+    let listed = search.walk(&root, "", 0)?;
+    let loaders = if let Some(listed) = listed {
+        vec![listed]
+    } else if search.found.is_empty() {
         let otherwise = search.otherwise.map(|(_, path)| path).or(search.kernel);
-        return Ok(otherwise.map(Loader::at).into_iter().collect());
-    }
-    Ok(search.found)
+        otherwise.map(Loader::at).into_iter().collect()
+    } else {
+        search.found
+    };
+    Ok(Found {
+        loaders,
+        foreign: search.foreign,
+    })
 }
 
 struct Search<'a, 'm> {
     partition: &'a Fat<'m>,
+    /// This machine's. `None` where that has no UEFI that is known: everything may be for it.
+    architecture: Option<Architecture>,
     found: Vec<Loader>,
+    foreign: Option<Foreign>,
     /// The first of [`OTHERWISE`] so far, by its place there.
     otherwise: Option<(usize, String)>,
     /// The newest unified kernel image so far.
@@ -109,15 +149,32 @@ struct Search<'a, 'm> {
 }
 
 impl Search<'_, '_> {
+    /// Whether firmware of this machine can start this program; one that it cannot is kept in mind. A file that cannot be
+    /// read or is no program is the firmware's to refuse, as with the reference.
+    fn is_for_this_machine(&mut self, entry: &Entry, path: &str) -> bool {
+        let Some(architecture) = self.architecture else {
+            return true;
+        };
+        let start = self.partition.read(entry, HEADER as u64);
+        let Some(machine) = start.ok().and_then(|start| architecture.foreign(&start)) else {
+            return true;
+        };
+        self.foreign.get_or_insert_with(|| Foreign {
+            path: path.to_owned(),
+            machine,
+        });
+        false
+    }
+
     /// Keep a file in mind that is no loader of the list, if it is one all the same.
-    fn note(&mut self, name: &str, path: String) {
+    fn note(&mut self, entry: &Entry, name: &str, path: String) {
         let place = OTHERWISE.iter().position(|other| *other == name);
         if let Some(place) = place {
-            if self
+            let is_better = self
                 .otherwise
                 .as_ref()
-                .is_none_or(|(best, _)| place < *best)
-            {
+                .is_none_or(|(best, _)| place < *best);
+            if is_better && self.is_for_this_machine(entry, &path) {
                 self.otherwise = Some((place, path));
             }
             return;
@@ -128,9 +185,25 @@ impl Search<'_, '_> {
                 .kernel
                 .as_ref()
                 .is_none_or(|newest| by_version(&path, newest).is_gt());
-        if is_kernel {
+        if is_kernel && self.is_for_this_machine(entry, &path) {
             self.kernel = Some(path);
         }
+    }
+
+    /// The loader that a table beside it names: that of its first line whose file is there, and for this machine.
+    fn listed(&mut self, table: &[u8], entries: &[Entry], path: &str) -> Option<Loader> {
+        parse_table(table).into_iter().find_map(|line| {
+            let file = entries
+                .iter()
+                .filter(|entry| !entry.is_directory)
+                .find(|entry| entry.name.to_lowercase() == line.file.to_lowercase())?;
+            let path = format!("{path}\\{}", line.file);
+            self.is_for_this_machine(file, &path).then_some(Loader {
+                label: Some(line.label),
+                path,
+                arguments: line.arguments,
+            })
+        })
     }
 
     /// Look at the files first, then at the directories. Returns what a table names.
@@ -142,28 +215,21 @@ impl Search<'_, '_> {
     ) -> Result<Option<Loader>, FatError> {
         for entry in entries.iter().filter(|entry| !entry.is_directory) {
             let name = entry.name.to_lowercase();
+            let file = format!("{path}\\{}", entry.name);
             if !KNOWN.contains(&name.as_str()) {
-                self.note(&name, format!("{path}\\{}", entry.name));
+                self.note(entry, &name, file);
                 continue;
             }
             if !name.ends_with(".csv") {
-                self.found
-                    .push(Loader::at(format!("{path}\\{}", entry.name)));
+                if self.is_for_this_machine(entry, &file) {
+                    self.found.push(Loader::at(file));
+                }
                 continue;
             }
             let table = self.partition.read(entry, TABLE_LIMIT)?;
-            let listed = parse_table(&table)
-                .into_iter()
-                .find(|line| is_file(entries, &line.file));
-            match listed {
-                Some(line) => {
-                    return Ok(Some(Loader {
-                        label: Some(line.label),
-                        path: format!("{path}\\{}", line.file),
-                        arguments: line.arguments,
-                    }));
-                }
-                None => warn!("{path}\\{} names no loader that is there", entry.name),
+            match self.listed(&table, entries, path) {
+                Some(loader) => return Ok(Some(loader)),
+                None => warn!("{file} names no loader that is there, and for this machine"),
             }
         }
         for entry in entries.iter().filter(|entry| entry.is_directory) {
@@ -193,12 +259,6 @@ pub(super) struct Line {
     /// What the firmware's menu is to show.
     pub(super) label: String,
     arguments: String,
-}
-
-fn is_file(entries: &[Entry], name: &str) -> bool {
-    entries
-        .iter()
-        .any(|entry| !entry.is_directory && entry.name.to_lowercase() == name.to_lowercase())
 }
 
 /// The lines of a table: `shimx64.efi,debian,,This is the boot entry …`, in UTF-16 with or without a byte order mark,

@@ -48,6 +48,29 @@ impl Architecture {
         machine_type(start) == Some(self.machine_type)
     }
 
+    /// What machines a program is for that starts so, where firmware of this one cannot start it: `aarch64`. `None` for
+    /// a program for this machine, of no known kind, or for any machine (EFI byte code), and for a file that is none.
+    ///
+    /// On x86_64 also one of 32 bits counts as its own: some of these machines have firmware of 32 bits.
+    pub(in crate::deploy) fn foreign(&self, start: &[u8]) -> Option<&'static str> {
+        let machine_type = machine_type(start)?;
+        let (machine, is_of_x86) = match machine_type {
+            0x8664 => ("x86_64", true),
+            0x014c => ("i386", true),
+            0xaa64 => ("aarch64", false),
+            0x01c0 | 0x01c2 | 0x01c4 => ("arm", false),
+            0x5032 => ("riscv32", false),
+            0x5064 => ("riscv64", false),
+            0x5128 => ("riscv128", false),
+            0x6232 => ("loongarch32", false),
+            0x6264 => ("loongarch64", false),
+            0x0200 => ("ia64", false),
+            _ => return None,
+        };
+        let is_own = machine == self.machine || (is_of_x86 && self.machine == "x86_64");
+        (!is_own).then_some(machine)
+    }
+
     /// The name of the removable loader, in `\EFI\BOOT`: `BOOTX64.EFI`.
     pub(in crate::deploy) fn removable(&self) -> String {
         format!("BOOT{}.EFI", self.suffix.to_uppercase())
@@ -71,6 +94,7 @@ fn machine_type(start: &[u8]) -> Option<u16> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::memory_tree::program_for;
     use super::*;
 
     #[test]
@@ -84,6 +108,27 @@ mod tests {
         assert!(!KNOWN[0].runs(&program[..0x55]));
         program[0] = b'X';
         assert!(!KNOWN[0].runs(&program));
+    }
+
+    #[test]
+    fn programs_of_other_machines_are_known() {
+        let [x86, arm] = KNOWN;
+        for (machine_type, for_x86, for_arm) in [
+            (0x8664, None, Some("x86_64")),
+            (0x014c, None, Some("i386")),
+            (0xaa64, Some("aarch64"), None),
+            (0x01c2, Some("arm"), Some("arm")),
+            (0x5064, Some("riscv64"), Some("riscv64")),
+            // EFI byte code, and what nobody has yet.
+            (0x0ebc, None, None),
+            (0x7777, None, None),
+        ] {
+            let program = program_for(machine_type, "");
+            assert_eq!(x86.foreign(&program), for_x86, "{machine_type:#x}");
+            assert_eq!(arm.foreign(&program), for_arm, "{machine_type:#x}");
+            assert!(!(x86.runs(&program) && for_x86.is_some()));
+        }
+        assert_eq!(x86.foreign(b"MZ"), None);
     }
 
     proptest! {

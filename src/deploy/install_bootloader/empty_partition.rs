@@ -5,6 +5,7 @@ use crate::block::partition::Partition;
 use crate::deploy::efi_partitions::{EfiPartitions, is_of};
 use crate::deploy::error::DeployError;
 use crate::deploy::image_boot;
+use crate::deploy::image_boot::architecture::Architecture;
 use crate::deploy::image_root::ImageRoot;
 use crate::deploy::loaders;
 
@@ -33,7 +34,7 @@ impl EmptyPartition {
                 continue;
             };
             // One that is damaged is told of where a loader is looked for, if there is no other.
-            let Ok(is_filled) = loaders::find(&fat)
+            let Ok(is_filled) = loaders::find(&fat, Architecture::of_this_machine())
                 .and_then(|found| Ok(!found.is_empty() && !image_boot::is_unfinished(&fat)?))
             else {
                 continue;

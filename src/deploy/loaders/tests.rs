@@ -7,6 +7,8 @@ use serde::Deserialize;
 
 use super::*;
 use crate::block::fat_writer::{self, Node};
+use crate::deploy::image_boot::architecture::KNOWN as KNOWN_ARCHITECTURES;
+use crate::deploy::image_boot::memory_tree::program_for;
 use crate::sys::memory_medium::MemoryMedium;
 
 /// An ESP of `tests/fixtures/boot_entries/boot_files.json`, and what is to boot from it.
@@ -71,7 +73,7 @@ fn every_distribution_boots_its_own_loader() {
     for case in &all {
         let medium = case.partition();
         let fat = Fat::open(&medium, 0, 1 << 20).unwrap().unwrap();
-        let found = find(&fat).unwrap();
+        let found = find(&fat, Some(X86_64)).unwrap().loaders;
         let [loader] = &found[..] else {
             panic!("{}: {found:?}", case.name);
         };
@@ -110,6 +112,99 @@ fn named(file: &str, label: &str, arguments: &str) -> Line {
         label: label.to_owned(),
         arguments: arguments.to_owned(),
     }
+}
+
+const X86_64: Architecture = KNOWN_ARCHITECTURES[0];
+const AARCH64: Architecture = KNOWN_ARCHITECTURES[1];
+
+/// What is found on an ESP with these files.
+fn found(files: &[(&'static str, Vec<u8>)], architecture: Architecture) -> Found {
+    let medium = MemoryMedium::of(vec![0; 1 << 20], 512);
+    let files = files.iter().cloned().collect();
+    fat_writer::write(&medium, 0, 1 << 20, "EFI", 1, &tree(&files)).unwrap();
+    let fat = Fat::open(&medium, 0, 1 << 20).unwrap().unwrap();
+    find(&fat, Some(architecture)).unwrap()
+}
+
+fn paths(found: &Found) -> Vec<&str> {
+    let paths = found.loaders.iter().map(|loader| loader.path.as_str());
+    paths.collect()
+}
+
+/// The program's machine types of both architectures.
+const FOR_X86_64: u16 = 0x8664;
+const FOR_AARCH64: u16 = 0xaa64;
+
+#[test]
+fn of_an_image_for_two_architectures_this_machines_loaders_are_taken() {
+    let program = |machine| program_for(machine, "loader");
+    let table = |file: &str| utf16(&format!("{file},debian,,\n"), false);
+    let removable = [
+        ("EFI/BOOT/BOOTX64.EFI", program(FOR_X86_64)),
+        ("EFI/BOOT/BOOTAA64.EFI", program(FOR_AARCH64)),
+    ];
+    assert_eq!(
+        paths(&found(&removable, X86_64)),
+        ["\\EFI\\BOOT\\BOOTX64.EFI"]
+    );
+    assert_eq!(
+        paths(&found(&removable, AARCH64)),
+        ["\\EFI\\BOOT\\BOOTAA64.EFI"]
+    );
+
+    let with_tables = [
+        ("EFI/debian/BOOTX64.CSV", table("shimx64.efi")),
+        ("EFI/debian/BOOTAA64.CSV", table("shimaa64.efi")),
+        ("EFI/debian/shimx64.efi", program(FOR_X86_64)),
+        ("EFI/debian/shimaa64.efi", program(FOR_AARCH64)),
+    ];
+    assert_eq!(
+        paths(&found(&with_tables, X86_64)),
+        ["\\EFI\\debian\\shimx64.efi"]
+    );
+    assert_eq!(
+        paths(&found(&with_tables, AARCH64)),
+        ["\\EFI\\debian\\shimaa64.efi"]
+    );
+
+    let otherwise = [
+        ("EFI/a/shimx64.efi", program(FOR_X86_64)),
+        ("EFI/a/grubaa64.efi", program(FOR_AARCH64)),
+        ("EFI/Linux/b-1.efi", program(FOR_AARCH64)),
+        ("EFI/Linux/b-2.efi", program(FOR_X86_64)),
+    ];
+    assert_eq!(paths(&found(&otherwise, X86_64)), ["\\EFI\\a\\shimx64.efi"]);
+    assert_eq!(
+        paths(&found(&otherwise[2..], AARCH64)),
+        ["\\EFI\\Linux\\b-1.efi"]
+    );
+    assert_eq!(
+        paths(&found(&otherwise[2..], X86_64)),
+        ["\\EFI\\Linux\\b-2.efi"]
+    );
+}
+
+#[test]
+fn an_image_for_another_architecture_is_known_by_its_loader() {
+    let amd64 = [
+        ("EFI/BOOT/BOOTX64.EFI", program_for(FOR_X86_64, "loader")),
+        ("EFI/debian/grubx64.efi", program_for(FOR_X86_64, "loader")),
+    ];
+    let on_arm = found(&amd64, AARCH64);
+    assert_eq!(paths(&on_arm), [""; 0]);
+    assert!(!on_arm.is_empty());
+    let foreign = on_arm.foreign.unwrap();
+    assert_eq!(foreign.machine, "x86_64");
+    assert_eq!(foreign.path, "\\EFI\\BOOT\\BOOTX64.EFI");
+    assert_eq!(found(&amd64, X86_64).foreign, None);
+
+    // The name alone says nothing, and what is no program is the firmware's to refuse.
+    let no_program = [("EFI/BOOT/BOOTX64.EFI", b"loader".to_vec())];
+    assert_eq!(
+        paths(&found(&no_program, AARCH64)),
+        ["\\EFI\\BOOT\\BOOTX64.EFI"]
+    );
+    assert!(found(&[], AARCH64).is_empty());
 }
 
 #[test]

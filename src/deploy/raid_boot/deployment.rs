@@ -7,6 +7,7 @@ use super::super::boot_entries::BootEntries;
 use super::super::efi_partitions::EfiPartitions;
 use super::super::error::DeployError;
 use super::super::image_boot::Deployment;
+use super::super::image_boot::architecture::Architecture;
 use super::super::image_root::ImageRoot;
 use super::super::loader_entries;
 use super::super::loaders;
@@ -188,10 +189,12 @@ impl ArrayDeployment<'_> {
                 .map_err(|error| error.of(self.device))?;
             let fat = Fat::open(&disk, 0, disk.size())
                 .map_err(|source| DeployError::uefi(&mirror.device, source))?;
-            let found = fat.map(|fat| loaders::find(&fat)).transpose();
+            let architecture = Architecture::of_this_machine();
+            let found = fat.map(|fat| loaders::find(&fat, architecture)).transpose();
             found
                 .map_err(|source| DeployError::uefi(&mirror.device, source))?
                 .unwrap_or_default()
+                .loaders
         };
         if found.is_empty() {
             return Err(DeployError::NoEsp(format!(

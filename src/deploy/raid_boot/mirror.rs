@@ -21,6 +21,7 @@ use crate::deploy::boot_entry::BootPartition;
 use crate::deploy::efi_partitions::{EfiPartitions, is_efi_system};
 use crate::deploy::error::DeployError;
 use crate::deploy::image_boot;
+use crate::deploy::image_boot::architecture::Architecture;
 use crate::deploy::loaders;
 use crate::raid::config::ESP;
 use crate::raid::mdadm::{self, Creation};
@@ -146,7 +147,7 @@ impl Mirror {
         let Ok(Some(fat)) = Fat::open(medium, 0, medium.size()) else {
             return false;
         };
-        loaders::find(&fat)
+        loaders::find(&fat, Architecture::of_this_machine())
             .and_then(|found| Ok(!found.is_empty() && !image_boot::is_unfinished(&fat)?))
             .unwrap_or(false)
     }

@@ -201,6 +201,9 @@ def binary():
         b'\0\0\0\0', b'\2', b'\1\1\1', b'\0\2\x20\1\x0d\xb8' + bytes(11) + b'\1\x40\0',
         b'\x3c\xec\xef\xaa\xbb\xcc', b'\xc0\0\2\x83', b'\0'))
     naa = b'\1\3\0\x08\x50\0\xc5\0\xaa\xbb\xcc\xdd'
+    for machine in 'arm64-server', 'arm64-devicetree':
+        yield 'arm', (HERE.parent / 'tests/fixtures/machines' / machine / 'tree.txt').read_bytes()
+    yield 'arm', b'radxa,rock-5b\0rockchip,rk3588\0'
     yield 'ata_identify', ata_identify()
     # A controller that can do everything, and a namespace of 4096 bytes in its fourth format.
     yield 'nvme', bytes(256) + b'\x0a\0' + bytes(70) + b'\7\0\0\xa0' + bytes(192) + b'\7'
@@ -324,6 +327,7 @@ DICTIONARIES = {
     'dmi': [b'\0\0\0\x18', b'\0\0\x04\x32', b'\0\0\x11\x64', b'\0\0\x10\x17', b'\xff\x7f', b'\xfe',
             b'Intel', b'AMD', b'\0\0\0\x80'],
     'raid_superblock': [b'\xfc\x4e\x2b\xa9', b'Intel Raid ISM Cfg Sig. 1.1.00', b'\xde\x11\xde\x11', b'any:root'],
+    'arm': [b'CPU implementer\t: 0x', b'CPU part\t: 0x', b'processor\t: ', b'\n', b'\0'],
     'smbios': [b'_SM_', b'_SM3_', b'\0\0', b'\x7f\4', b'\x11\x28', b'\x10\x17'],
 }
 

@@ -11,6 +11,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
+    ("arm", inventory::fuzzing::arm),
     ("ata_identify", erase::fuzzing::ata_identify),
     ("boot_entry", deploy::fuzzing::boot_entry),
     ("certificate", net::fuzzing::certificate),

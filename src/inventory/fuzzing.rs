@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Map, json};
 
 use super::lldp::{self, Neighbour};
-use super::{Smbios, bmc, extra, mask};
+use super::{Smbios, arm, bmc, device_tree, extra, mask};
 use crate::sys::hex;
 use crate::sys::witness::{Entry, Seen};
 
@@ -18,6 +18,8 @@ pub(crate) fn smbios(data: &[u8]) {
     smbios.firmware();
     smbios.system();
     smbios.processor_version();
+    smbios.processor_speed();
+    smbios.processor_count();
     smbios.installed_memory();
     for structure in smbios.structures() {
         for offset in 0..8 {
@@ -31,6 +33,17 @@ pub(crate) fn smbios(data: &[u8]) {
         .insert(path.clone(), Entry::File(table.to_vec()));
     let masked = mask::masked(seen);
     assert!(matches!(&masked.entries[&path], Entry::File(masked) if masked.len() == table.len()));
+}
+
+/// `/proc/cpuinfo` of ARM, and a devicetree's property.
+pub(crate) fn arm(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    for (design, count) in arm::designs(&text) {
+        assert!(count > 0 && !design.name_or_numbers().is_empty());
+    }
+    for text in device_tree::strings(data) {
+        assert!(!text.is_empty() && !text.contains(char::is_control));
+    }
 }
 
 /// A dump of the firmware's table, its entry point in 32 bytes, in dmidecode's words and as facts.

@@ -8,6 +8,7 @@ const PLACEHOLDERS: &[&str] = &[
     "n/a",
     "null",
     "unknown",
+    "unknown product",
     "empty",
     "default string",
     "not available",
@@ -65,7 +66,7 @@ impl MachineName {
 }
 
 /// This text, where it is no placeholder: one of [`PLACEHOLDERS`], or one sign repeated.
-fn given(text: &str) -> Option<&str> {
+pub(super) fn given(text: &str) -> Option<&str> {
     let text = text.trim();
     let small = text.to_lowercase();
     let mut signs = small.chars();

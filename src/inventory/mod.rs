@@ -4,10 +4,12 @@
 //! a fact that cannot be read is null or empty, as in the reference (contract/data-plane 8), and
 //! never stops an inspection.
 
+mod arm;
 mod bmc;
 mod boot;
 mod collector;
 mod cpu;
+mod device_tree;
 mod dmi;
 mod driverless;
 mod extra;
@@ -29,7 +31,7 @@ mod usb;
 pub(crate) use bmc::{Bmc, bmc};
 pub(crate) use boot::{boot_info, hostname};
 pub(crate) use collector::Collector;
-pub(crate) use cpu::cpu;
+pub(crate) use cpu::{cpu, processor_names};
 pub(crate) use dmi::dmi;
 pub(crate) use driverless::{Driverless, Kind as DriverlessKind, driverless};
 pub(crate) use extra::extra_hardware;

@@ -91,6 +91,39 @@ impl Smbios {
         self.first(PROCESSOR)?.string(0x10)
     }
 
+    /// Sockets with a processor in them; co-processors do not count (DSP0134, 7.5).
+    pub(crate) fn processor_count(&self) -> u32 {
+        self.processors().count() as u32
+    }
+
+    /// The greatest speed that the firmware tells of a processor, in MHz; `None` where it tells none.
+    ///
+    /// Some firmware writes 0 or less than the speed at start for the greatest, so both count, as with lscpu.
+    pub(crate) fn processor_speed(&self) -> Option<u16> {
+        self.processors()
+            .flat_map(|processor| [processor.word(0x14), processor.word(0x16)])
+            .flatten()
+            .max()
+            .filter(|mhz| *mhz > 0)
+    }
+
+    fn processors(&self) -> impl Iterator<Item = Structure<'_>> {
+        const IS_POPULATED: u8 = 1 << 6;
+        const CO_PROCESSORS: std::ops::RangeInclusive<u8> = 4..=6;
+        self.structures()
+            .filter(|structure| structure.kind == PROCESSOR)
+            .filter(|processor| {
+                processor
+                    .byte(0x18)
+                    .is_some_and(|status| status & IS_POPULATED != 0)
+            })
+            .filter(|processor| {
+                !processor
+                    .byte(0x05)
+                    .is_some_and(|kind| CO_PROCESSORS.contains(&kind))
+            })
+    }
+
     /// The handles of memory arrays that are not main memory.
     pub(crate) fn other_arrays(&self) -> Vec<u16> {
         self.structures()
@@ -363,7 +396,9 @@ pub(crate) mod tests {
             smbios.firmware();
             smbios.system();
             smbios.processor_version();
+            smbios.processor_speed();
             smbios.installed_memory();
+            prop_assert!(smbios.processor_count() as usize <= size / 4);
             for structure in smbios.structures() {
                 for offset in 0..256 {
                     structure.string(offset);

@@ -13,6 +13,9 @@
 //! /run/udev/data/b254:0 <<                a file of lines, up to a single dot
 //! E:ID_SERIAL=n1-0
 //! .
+//! @each 0-63                              what is between is there for each number, with it for {}
+//! /sys/devices/system/cpu/cpu{}/topology/core_id = {}
+//! @end
 //! ```
 
 use std::fs;
@@ -73,6 +76,7 @@ impl Recording {
 
     /// Put more into the tree, or something else in its place.
     pub(crate) fn add(&self, listing: &str) {
+        let listing = expanded(listing);
         let mut lines = listing.lines();
         while let Some(line) = lines.next() {
             if line.is_empty() || line.starts_with('#') {
@@ -118,6 +122,28 @@ impl Recording {
         }
         place
     }
+}
+
+/// The listing with each `@each` written out. They do not stand in each other.
+fn expanded(listing: &str) -> String {
+    let mut expanded = String::new();
+    let mut lines = listing.lines();
+    while let Some(line) = lines.next() {
+        let Some(range) = line.strip_prefix("@each ") else {
+            expanded.push_str(line);
+            expanded.push('\n');
+            continue;
+        };
+        let (first, last) = range.split_once('-').unwrap();
+        let body: Vec<&str> = lines.by_ref().take_while(|line| *line != "@end").collect();
+        for number in first.parse::<u32>().unwrap()..=last.parse().unwrap() {
+            for line in &body {
+                expanded.push_str(&line.replace("{}", &number.to_string()));
+                expanded.push('\n');
+            }
+        }
+    }
+    expanded
 }
 
 fn parse_bytes(text: &str) -> Vec<u8> {

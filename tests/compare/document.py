@@ -17,6 +17,8 @@ an entry that is no longer true. This page is made from its tables
 
 In a path `*` stands for any one name and `**` for all that follow. Disks are told apart by serial
 number, interfaces by name, PCI devices by address; neither agent promises an order of its lists.
+
+The servers are x86-64. What is reported otherwise of ARM servers is in [inspection.md](inspection.md#arm-servers).
 '''
 
 

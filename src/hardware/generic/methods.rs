@@ -91,7 +91,9 @@ impl HardwareManager for GenericHardwareManager {
                 .arg("-a")
                 .arg("ipmi_msghandler")
                 .arg("ipmi_devintf")
-                .arg("ipmi_si");
+                .arg("ipmi_si")
+                // Beyond the reference: ARM servers lead to theirs by I2C alone.
+                .arg("ipmi_ssif");
             // Some machines have no controller.
             if let Err(error) = ipmi.run() {
                 debug!(%error, "no management controller at start");

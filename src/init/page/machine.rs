@@ -1,6 +1,6 @@
 //! What the firmware's tables say of this server, before anybody else says more.
 
-use crate::inventory::MachineName;
+use crate::inventory::{MachineName, Smbios, system_vendor};
 use crate::sys::printable;
 use crate::sys::root::Root;
 
@@ -13,21 +13,18 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// Read `/sys/class/dmi/id`, where the kernel has what SMBIOS says (Documentation/ABI/testing/sysfs-firmware-dmi-tables);
-    /// boards without it, such as those with a device tree, say nothing.
+    /// As the inventory has it, of SMBIOS or a devicetree.
     pub(super) fn read(root: &Root) -> Self {
-        let field = |name: &str| {
-            let text = root.attribute(format!("/sys/class/dmi/id/{name}"));
-            printable::blanked(&text.unwrap_or_default())
-        };
+        let vendor = system_vendor(root, Smbios::read(root).as_ref());
         let name = MachineName::new(
-            &field("sys_vendor"),
-            &field("product_name"),
-            &field("product_serial"),
+            &printable::blanked(&vendor.manufacturer),
+            &printable::blanked(&vendor.product_name),
+            &printable::blanked(&vendor.serial_number),
         );
+        let uuid = root.attribute("/sys/class/dmi/id/product_uuid");
         Self {
             name: name.known(),
-            uuid: field("product_uuid"),
+            uuid: printable::blanked(&uuid.unwrap_or_default()),
         }
     }
 }
@@ -37,6 +34,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::sys::recording::Recording;
 
     #[test]
     fn a_machine_is_named_by_what_its_firmware_says() {
@@ -61,6 +59,15 @@ mod tests {
         assert_eq!(
             name("product_serial", "To Be Filled By O.E.M.\n"),
             "Dell Inc. [2J PowerEdge R650"
+        );
+    }
+
+    #[test]
+    fn a_board_without_smbios_is_named_by_its_devicetree() {
+        let recording = Recording::of("arm64-devicetree");
+        assert_eq!(
+            Machine::read(&recording.root()).name,
+            "0123456789abcdef (radxa Radxa ROCK 5B)"
         );
     }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use farrier_plugin::Cpu;
 use serde_json::Value;
 
 use super::fact::{Fact, Facts};
 use crate::inventory::cpu::{cpu, parse_cpu_list, value};
-use crate::inventory::{Smbios, numa};
+use crate::inventory::{Smbios, arm, numa};
 use crate::sys::root::Root;
 
 const CPUS: &str = "/sys/devices/system/cpu";
@@ -24,7 +25,7 @@ pub(super) fn add(root: &Root, smbios: &Smbios, list: &mut Vec<Fact>) {
     let mut physical = Facts::of(list, "cpu", "physical");
     physical.add("number", Some(sockets));
     physical.add("smt", root.attribute(format!("{CPUS}/smt/control")));
-    let facts = socket_facts(root, &cpuinfo, &online, sockets);
+    let facts = socket_facts(root, &cpuinfo, &cpu, &online, sockets);
     for socket in 0..sockets {
         let mut own = Facts::of(list, "cpu", format!("physical_{socket}"));
         for (name, value) in &facts {
@@ -45,11 +46,15 @@ pub(super) fn add(root: &Root, smbios: &Smbios, list: &mut Vec<Fact>) {
 fn socket_facts(
     root: &Root,
     cpuinfo: &str,
+    cpu: &Cpu,
     online: &BTreeSet<u32>,
     sockets: u32,
 ) -> Vec<(&'static str, Value)> {
     let text = |name: &str| value(cpuinfo, name).map(Value::from);
     let number = |name: &str| value(cpuinfo, name)?.parse::<u64>().ok().map(Value::from);
+    // What lscpu says of an ARM processor has other names, or none, in /proc/cpuinfo.
+    let design = arm::designs(cpuinfo).into_keys().next_back();
+    let designer = design.and_then(|design| design.designer());
     let siblings =
         |number: &u32| root.attribute(format!("{CPUS}/cpu{number}/topology/thread_siblings_list"));
     let all_cores: BTreeSet<String> = online.iter().filter_map(siblings).collect();
@@ -64,27 +69,47 @@ fn socket_facts(
         .map(|boost| Value::from(if boost == "1" { "enabled" } else { "disabled" }));
     let facts = [
         ("boost", boost),
-        ("vendor", text("vendor_id")),
-        ("product", text("model name")),
+        (
+            "vendor",
+            text("vendor_id").or_else(|| designer.map(Value::from)),
+        ),
+        (
+            "product",
+            text("model name").or_else(|| design.and(cpu.model_name.clone()).map(Value::from)),
+        ),
         ("cores", Some(cores.into())),
         ("threads", Some((cores * threads).into())),
         ("family", number("cpu family")),
-        ("model", number("model")),
-        ("stepping", number("stepping")),
-        ("architecture", Some(std::env::consts::ARCH.into())),
+        ("model", number("model").or_else(|| number("CPU revision"))),
+        (
+            "stepping",
+            number("stepping").or_else(|| arm_stepping(cpuinfo, designer?)),
+        ),
+        ("architecture", Some(cpu.architecture.as_str().into())),
         ("l1d cache", cache("1Data")),
         ("l1i cache", cache("1Instruction")),
         ("l2 cache", cache("2Unified")),
         ("l3 cache", cache("3Unified")),
         ("min_Mhz", frequency(root, online, "min", u64::min)),
         ("max_Mhz", frequency(root, online, "max", u64::max)),
-        ("flags", text("flags")),
+        ("flags", text("flags").or_else(|| text("Features"))),
         ("threads_per_core", Some(threads.into())),
     ];
     facts
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
         .collect()
+}
+
+/// The variant and revision of a processor: `r3p1` of ARM's own designs, `0x1` of others.
+fn arm_stepping(cpuinfo: &str, designer: &str) -> Option<Value> {
+    let variant = value(cpuinfo, "CPU variant")?;
+    if designer != "ARM" {
+        return Some(variant.into());
+    }
+    let major = u8::from_str_radix(variant.strip_prefix("0x")?, 16).ok()?;
+    let minor: u8 = value(cpuinfo, "CPU revision")?.parse().ok()?;
+    Some(format!("r{major}p{minor}").into())
 }
 
 /// The least or greatest frequency of all processors in MHz.

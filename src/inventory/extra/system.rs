@@ -1,6 +1,7 @@
 //! Facts of the machine as a whole, its firmware and the kernel.
 
 use super::fact::{Fact, Facts};
+use crate::inventory::cpu::architecture;
 use crate::inventory::{Smbios, Structure};
 use crate::sys::kernel_parameters;
 use crate::sys::log::mask;
@@ -65,7 +66,10 @@ pub(super) fn add_kernel(root: &Root, list: &mut Vec<Fact>) {
     let mut kernel = Facts::of(list, "system", "kernel");
     kernel.add("version", root.attribute("/proc/sys/kernel/osrelease"));
     // The reference asks for the platform, `uname -i`, which Debian answers with "unknown".
-    kernel.add("arch", Some(std::env::consts::ARCH));
+    kernel.add(
+        "arch",
+        Some(architecture(root)).filter(|name| !name.is_empty()),
+    );
     // These facts are kept and shown for years: no password on the command line is among them.
     let line = root.text(kernel_parameters::COMMAND_LINE);
     let parameters = mask(line.unwrap_or_default().trim());

@@ -41,7 +41,7 @@ pub(super) enum Content {
 const UDEV: &str = "/run/udev/data";
 
 /// Attributes in sysfs of which nothing names a single machine.
-const KEPT: [&str; 84] = [
+const KEPT: [&str; 86] = [
     "array_state",
     "arch",
     "auto_online_blocks",
@@ -61,6 +61,7 @@ const KEPT: [&str; 84] = [
     "chassis_type",
     "chassis_vendor",
     "class",
+    "compatible",
     "control",
     "core_id",
     "cpuinfo_max_freq",
@@ -123,14 +124,16 @@ const KEPT: [&str; 84] = [
     "thread_siblings_list",
     "transport",
     "type",
+    "u-boot,version",
     "vendor",
     "write_cache",
     "zoned",
 ];
 
 /// Serial numbers, asset tags, and NVMe's qualified names, which have them inside.
-const SERIALS: [&str; 9] = [
+const SERIALS: [&str; 10] = [
     "serial",
+    "serial-number",
     "product_serial",
     "board_serial",
     "chassis_serial",

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use self::table::Table;
 use crate::inventory::lldp::{self, Neighbour};
-use crate::inventory::{Smbios, dmi};
+use crate::inventory::{Smbios, dmi, processor_names};
 use crate::sys::printable::blanked;
 use crate::sys::root::Root;
 
@@ -19,7 +19,7 @@ const BY_PATH: &str = "/dev/disk/by-path/";
 /// memory modules; `lldp` says that switches were to be listened to.
 pub(super) fn for_person(root: &Root, inventory: &Inventory, lldp: bool) -> String {
     let mut page = section("SYSTEM", &system(inventory));
-    page.push_str(&section("PROCESSORS", &processors(inventory)));
+    page.push_str(&section("PROCESSORS", &processors(root, inventory)));
     page.push_str(&section("MEMORY", &memory(root, inventory)));
     page.push_str(&section("DISKS", &disks(&inventory.disks)));
     page.push_str(&section("INTERFACES", &interfaces(&inventory.interfaces)));
@@ -72,6 +72,10 @@ fn system(inventory: &Inventory) -> String {
         made_by = words([made_by.as_str(), "of", &firmware.build_date]);
     }
     let mut boot_mode = boot.current_boot_mode.clone();
+    // The word is the wire's, which has no other for a machine without UEFI.
+    if boot_mode == "bios" && inventory.cpu.architecture == "aarch64" {
+        boot_mode.push_str(" (which on this machine means: not UEFI)");
+    }
     if let Some(interface) = &boot.pxe_interface {
         boot_mode.push_str(&format!(", from the interface {interface}"));
     }
@@ -103,14 +107,16 @@ fn system(inventory: &Inventory) -> String {
     ])
 }
 
-fn processors(inventory: &Inventory) -> String {
+fn processors(root: &Root, inventory: &Inventory) -> String {
     let cpu = &inventory.cpu;
+    let model =
+        processor_names(root, Smbios::read(root).as_ref()).or_else(|| cpu.model_name.clone());
     let sockets = cpu
         .socket_count
         .map(|sockets| counted(sockets.into(), "socket", "sockets"));
     let frequency = cpu.frequency.split('.').next().unwrap_or_default();
     facts(&[
-        ("model", cpu.model_name.clone().unwrap_or_default()),
+        ("model", model.unwrap_or_default()),
         (
             "count",
             joined(

@@ -112,7 +112,7 @@ def test_every_word_is_of_some_kernel():
     for kernel in kernels:
         for here, word, _ in words(kernel):
             seen[word].add(here)
-    bounded = set(re.findall(r'(\S+?)(?:[<@]|>=)\w', (DRACUT / 'modules').read_text()))
+    bounded = set(re.findall(r'(?<!\S)([^\s<>@]+)(?:[<@]|>=)\w', (DRACUT / 'modules').read_text()))
     # The list's head shows the form with `name`.
     assert {word: seen.get(word) for word in bounded if seen.get(word) != {True, False}} == {'name': None}
 

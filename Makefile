@@ -4,7 +4,7 @@
 # to run again.
 
 SHELL := /bin/bash
-# Of which servers build, ramdisk, iso and esp are: amd64 or arm64, whose results lie below build/arm64.
+# Of which servers build and ramdisk are: amd64 or arm64, whose results lie below build/arm64.
 ARCH ?= amd64
 ifeq ($(ARCH),amd64)
 TARGET := x86_64-unknown-linux-gnu
@@ -12,6 +12,10 @@ BUILT := build
 else ifeq ($(ARCH),arm64)
 TARGET := aarch64-unknown-linux-gnu
 BUILT := build/arm64
+# The others start what was built on this machine, or put it on discs: they would take one architecture's for the other's.
+ifneq ($(filter-out help tools build build/% ramdisk plugin-initrd lab-arm64 clean,$(MAKECMDGOALS)),)
+$(error ARCH=arm64 is for build, ramdisk, plugin-initrd and lab-arm64 only: $(MAKECMDGOALS))
+endif
 export ARCH
 export CARGO_BUILD_TARGET := $(TARGET)
 # Where no rustup brings Rust's standard library, cross/prepare lays it there.
@@ -195,5 +199,5 @@ $(MDBOOK): | tools
 	    --no-default-features --features search --root $(MDBOOK_FOLDER)
 	rm -rf $(MDBOOK_FOLDER)/target
 
-clean: ## Remove everything that was built
+clean: ## Remove everything that was built but dist, where a release may be signed
 	rm -rf build $(CARGO_TARGET_DIR)

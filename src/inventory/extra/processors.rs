@@ -54,7 +54,7 @@ fn socket_facts(
     let number = |name: &str| value(cpuinfo, name)?.parse::<u64>().ok().map(Value::from);
     // What lscpu says of an ARM processor has other names, or none, in /proc/cpuinfo.
     let design = arm::designs(cpuinfo).into_keys().next_back();
-    let designer = design.and_then(|design| design.designer());
+    let designer = design.and_then(arm::ArmDesign::designer);
     let siblings =
         |number: &u32| root.attribute(format!("{CPUS}/cpu{number}/topology/thread_siblings_list"));
     let all_cores: BTreeSet<String> = online.iter().filter_map(siblings).collect();

@@ -414,9 +414,9 @@ impl<'a> Round<'a> {
             return Verdict::Nobody;
         }
         let has_ours = self.given.routers.iter().any(|router| !is_mute(router));
-        // Routers need not say from where DHCPv6 gives addresses.
+        // Routers need not say from where DHCPv6 gives addresses, and no prefix says anything of addresses that are not there.
         let says_nothing =
-            heard.prefixes.is_empty() && (self.given.is_leased || self.given.ipv6.is_empty());
+            self.given.ipv6.is_empty() || (heard.prefixes.is_empty() && self.given.is_leased);
         match (says_nothing, has_ours) {
             (true, true) => Verdict::Counts,
             (true, false) | (false, _) => Verdict::Another,

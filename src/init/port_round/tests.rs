@@ -199,6 +199,16 @@ fn addresses_of_dhcpv6_are_judged_where_prefixes_say_something_of_them() {
         let frame = advertisement(from, prefixes);
         assert_eq!(verdict(&leased, &none, &[frame]), expected, "{from}");
     }
+    // No server of DHCPv6 answers where a prefix is for it alone: there is nothing that it could be another's of.
+    let none_yet = given(&[
+        lease("dhcp", &["192.0.2.10/24"], &[]),
+        lease("ra", &[], &["fe80::1"]),
+    ]);
+    let frames = [
+        acknowledgement(),
+        advertisement("fe80::1", &["fd00:1::/64"]),
+    ];
+    assert_eq!(verdict(&none_yet, &none, &frames), Verdict::Counts);
     // Where something was made of prefixes, that alone is judged.
     let mixed = given(&[
         lease("dhcp6", &["fd00:7::100"], &[]),

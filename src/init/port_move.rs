@@ -11,8 +11,13 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Two networks on one port, each of which refuses what the other gave, must not keep the server without addresses.
+/// Two networks on one port, each of which refuses what the other gave, must not keep the server without addresses: so much
+/// time is between the first two times that all is dropped, and twice as much with each further one. A link does not change
+/// that: dhcpcd tells of one, too, when it is started anew.
 const FORGET_PAUSE: Duration = Duration::from_secs(30);
+
+/// How often it is doubled at most: to 480 s, after which nothing is asked any more where no link has come.
+const DOUBLINGS: u32 = 4;
 
 /// Where dhcpcd keeps leases, below the root.
 const DHCPCD_LEASES: &str = "var/lib/dhcpcd";
@@ -57,6 +62,8 @@ pub(super) enum Step {
 pub(super) struct PortMove {
     has_begun: bool,
     forgotten: Option<Instant>,
+    /// How often the pause after it is doubled.
+    pauses: u32,
 }
 
 impl PortMove {
@@ -72,13 +79,15 @@ impl PortMove {
 
     /// What is to be done about a sign; nothing before the server is a rescue system.
     pub(super) fn take(&mut self, sign: Sign, now: Instant) -> Option<Step> {
-        let is_too_soon = |before: Instant| now.duration_since(before) < FORGET_PAUSE;
+        let pause = FORGET_PAUSE * 2_u32.pow(self.pauses);
+        let is_too_soon = |before: Instant| now.duration_since(before) < pause;
         match sign {
             _ if !self.has_begun => None,
             Sign::Link => Some(Step::Watch),
             Sign::Another if self.forgotten.is_some_and(is_too_soon) => None,
             Sign::Another => {
-                self.forgotten = Some(now);
+                let is_first = self.forgotten.replace(now).is_none();
+                self.pauses = (self.pauses + u32::from(!is_first)).min(DOUBLINGS);
                 Some(Step::Forget)
             }
         }
@@ -114,6 +123,21 @@ mod tests {
         assert_eq!(port.take(Sign::Another, at(49)), None);
         assert_eq!(port.take(Sign::Link, at(49)), Some(Step::Watch));
         assert_eq!(port.take(Sign::Another, at(50)), Some(Step::Forget));
+        for (seconds, step) in [
+            (109, None),
+            (110, Some(Step::Forget)),
+            (229, None),
+            (230, Some(Step::Forget)),
+            (469, None),
+            (470, Some(Step::Forget)),
+            (949, None),
+            (950, Some(Step::Forget)),
+            (1429, None),
+            (1430, Some(Step::Forget)),
+        ] {
+            assert_eq!(port.take(Sign::Link, at(seconds)), Some(Step::Watch));
+            assert_eq!(port.take(Sign::Another, at(seconds)), step, "{seconds}");
+        }
     }
 
     #[test]

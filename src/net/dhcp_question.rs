@@ -120,6 +120,8 @@ impl Client {
         let octets: [u8; 4] = message[YOUR_ADDRESS..][..4].try_into().ok()?;
         let address = Ipv4Addr::from(octets);
         match kind(options)? {
+            // A server that only says what to boot (proxyDHCP, PXE specification 2.1) offers none.
+            2 if address.is_unspecified() => None,
             2 => Some(Answer::Offered(address)),
             5 => Some(Answer::Acknowledged(address)),
             6 => Some(Answer::Refused),
@@ -240,6 +242,9 @@ mod tests {
         ] {
             assert_eq!(CLIENT.answer(&answer(options)), expected, "{options:?}");
         }
+        let mut offer = answer(&[53, 1, 2]);
+        offer[BOOTP + YOUR_ADDRESS..][..4].fill(0);
+        assert_eq!(CLIENT.answer(&offer), None, "an offer of no address");
     }
 
     #[test]

@@ -400,10 +400,11 @@ impl Init {
         }
     }
 
-    /// After a lock-down dhcpcd and a plan's program would still bring up a card that is plugged in, and nobody logs in.
+    /// After a lock-down dhcpcd and a plan's program would still bring up a card that is plugged in, nothing is asked of the
+    /// network, and nobody logs in.
     fn hold_lock_down(&self) {
         let logins = Login::ALL.map(Login::name);
-        for name in ["dhcpcd", "network"].into_iter().chain(logins) {
+        for name in ["dhcpcd", "network", "port"].into_iter().chain(logins) {
             if let Some(program) = self.supervisor.pid(name)
                 && Path::new(LOCKED_DOWN).exists()
             {

@@ -179,7 +179,7 @@ impl Sockets {
         use neighbor_discovery as ipv6;
         Ok(Self([
             PacketSocket::open_matching(interface, dhcp::ETHERTYPE, &dhcp::ANSWERS)?,
-            PacketSocket::open(interface, arp::ETHERTYPE)?,
+            PacketSocket::open_matching(interface, arp::ETHERTYPE, &arp::ANSWERS)?,
             PacketSocket::open_matching(interface, ipv6::ETHERTYPE, &ipv6::ANSWERS)?,
         ]))
     }

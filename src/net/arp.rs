@@ -6,6 +6,12 @@ use crate::sys::packet::HardwareAddress;
 
 pub(crate) const ETHERTYPE: u16 = 0x0806;
 
+/// Bytes of frames that are answers. Questions, which a large network is full of, are none.
+pub(crate) const ANSWERS: [(u32, u8); 2] = [(20, 0), (21, ANSWER)];
+
+const QUESTION: u8 = 1;
+const ANSWER: u8 = 2;
+
 /// Ethernet, IPv4, lengths of both addresses.
 const KIND: [u8; 6] = [0, 1, 8, 0, 6, 4];
 
@@ -16,7 +22,7 @@ pub(crate) fn request(hardware: HardwareAddress, sender: Ipv4Addr, wanted: Ipv4A
     frame.extend(hardware);
     frame.extend(ETHERTYPE.to_be_bytes());
     frame.extend(KIND);
-    frame.extend([0, 1]);
+    frame.extend([0, QUESTION]);
     frame.extend(hardware);
     frame.extend(sender.octets());
     frame.extend([0; 6]);
@@ -30,7 +36,7 @@ pub(crate) fn answer(frame: &[u8]) -> Option<(Ipv4Addr, HardwareAddress)> {
         return None;
     }
     let packet = frame.get(14..42)?;
-    if packet[..6] != KIND || packet[6..8] != [0, 2] {
+    if packet[..6] != KIND || packet[6..8] != [0, ANSWER] {
         return None;
     }
     let hardware: HardwareAddress = packet[8..14].try_into().ok()?;

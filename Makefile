@@ -47,10 +47,11 @@ tools:
 
 build: tools $(BUILT)/farrier $(BUILT)/farrier-plugin-host ## The agent, statically linked: build/farrier; ARCH=arm64: build/arm64/farrier, and so on
 
-# The example goes along: the lab runs its steps.
+# The example goes along: the lab runs its steps. Before a release it says "dev", and of which commit only for make release: each
+# commit would link the agent anew otherwise, for minutes.
 $(BUILT)/farrier: FORCE | tools
 	@echo "== compiling the agent"
-	FARRIER_BUILD=$$(image/release/version build) cargo build --release --locked -p farrier -p farrier-example-manager -p farrier-onmetal-manager --bins
+	build=$$(image/release/version build) && FARRIER_PRERELEASE=$(if $(NAME_THE_COMMIT),$$build,$${build:+dev}) cargo build --release --locked -p farrier -p farrier-example-manager -p farrier-onmetal-manager --bins
 	@mkdir -p $(BUILT)
 	@for program in farrier farrier-example-manager farrier-onmetal-manager; do \
 	    cmp -s $(CARGO_TARGET_DIR)/$(TARGET)/release/$$program $(BUILT)/$$program \
@@ -74,7 +75,7 @@ esp: ramdisk ## The EFI system partition of which Ironic builds such images itse
 
 # Whatever the command line or the environment says: a release is the ramdisk as it is by default, for no site.
 release: ## What operators download: dist/ with ramdisk, boot media, programs, Debian packages, SHA256SUMS
-	@$(MAKE) --no-print-directory iso PARAMETERS= SUITE= KERNEL= FIRMWARE= LEVEL=
+	@$(MAKE) --no-print-directory iso NAME_THE_COMMIT=1 PARAMETERS= SUITE= KERNEL= FIRMWARE= LEVEL=
 	@image/release/build dist
 
 # All of it is made twice: order in Python's sets is by chance.

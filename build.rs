@@ -2,13 +2,13 @@
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    // A build before a release says of which commit it is (image/release/version, which the Makefile asks). Asking git here was
-    // rejected: every commit would compile the tests anew.
-    println!("cargo:rerun-if-env-changed=FARRIER_BUILD");
+    // A build before a release says so, and for make release of which commit it is (image/release/version, which the Makefile
+    // asks). Asking git here was rejected: every commit would compile all anew.
+    println!("cargo:rerun-if-env-changed=FARRIER_PRERELEASE");
     let number = std::env::var("CARGO_PKG_VERSION").expect("cargo sets it");
-    let build = std::env::var("FARRIER_BUILD").unwrap_or_default();
-    let hyphen = if build.is_empty() { "" } else { "-" };
-    println!("cargo:rustc-env=FARRIER_VERSION={number}{hyphen}{build}");
+    let prerelease = std::env::var("FARRIER_PRERELEASE").unwrap_or_default();
+    let hyphen = if prerelease.is_empty() { "" } else { "-" };
+    println!("cargo:rustc-env=FARRIER_VERSION={number}{hyphen}{prerelease}");
     match pkg_config::get_variable("libcrypto", "libdir") {
         Ok(folder) => println!("cargo:rustc-link-search=native={folder}"),
         Err(error) => panic!("no libcrypto.a; Debian's package libssl-dev has it ({error})"),

@@ -40,7 +40,7 @@ pub(super) fn main(flags: Flags) -> ExitCode {
         log::flush();
     }));
     info!(
-        version = env!("CARGO_PKG_VERSION"),
+        version = env!("FARRIER_VERSION"),
         wire_version = agent::VERSION,
         "farrier starts"
     );

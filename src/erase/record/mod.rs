@@ -229,7 +229,7 @@ impl EraseRecord {
         let (category, section) = self.category();
         json!({
             "version": VERSION,
-            "agent": concat!("farrier ", env!("CARGO_PKG_VERSION")),
+            "agent": concat!("farrier ", env!("FARRIER_VERSION")),
             "node": self.node,
             "step": self.step,
             "device": identity(device, self.plan.storage),

@@ -188,7 +188,7 @@ pub(super) fn greet(
     let greeting = json!(Greeting {
         protocol: vec![protocol::VERSION],
         message_limit: protocol::MESSAGE_LIMIT as u64,
-        agent: concat!("farrier ", env!("CARGO_PKG_VERSION")).to_owned(),
+        agent: concat!("farrier ", env!("FARRIER_VERSION")).to_owned(),
     });
     let answer = connection
         .call(

@@ -7,7 +7,7 @@ FORMAT = re.compile(r"\s*(?:#.*\n)*format(?:-specification)?:", re.I)
 # packages may mean two texts by such a name, and a guess would be worse.
 SPDX = {
     "0bsd": "0BSD", "apache-2": "Apache-2.0", "apache-2.0": "Apache-2.0", "beerware": "Beerware",
-    "artistic": "Artistic-1.0-Perl", "bsd-2-clause": "BSD-2-Clause", "bsd-3-clause": "BSD-3-Clause",
+    "bsd-2-clause": "BSD-2-Clause", "bsd-3-clause": "BSD-3-Clause",
     "bsd-4-clause": "BSD-4-Clause", "bsd-4-clause-uc": "BSD-4-Clause-UC", "bsd-2-clause-netbsd": "BSD-2-Clause",
     "bsl-1": "BSL-1.0", "bsl-1.0": "BSL-1.0", "cc0-1.0": "CC0-1.0", "cc-by-4.0": "CC-BY-4.0", "cc-by-sa-3.0": "CC-BY-SA-3.0",
     "expat": "MIT", "fsfap": "FSFAP", "fsful": "FSFUL", "fsfullr": "FSFULLR", "ftl": "FTL", "isc": "ISC", "latex2e": "Latex2e",

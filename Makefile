@@ -18,7 +18,7 @@ $(error ARCH=arm64 is for build, ramdisk, plugin-initrd and lab-arm64 only: $(MA
 endif
 export ARCH
 export CARGO_BUILD_TARGET := $(TARGET)
-# Where no rustup brings Rust's standard library, cross/prepare lays it there.
+# Where no rustup brings Rust's standard library, image/cross/prepare lays it there.
 ifeq ($(shell command -v rustup),)
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS := -L $(CURDIR)/build/arm64/rust/usr/lib/rustlib/$(TARGET)/lib
 endif

@@ -119,7 +119,7 @@ def vendored(crates):
 
 
 def static_libraries(architecture):
-    """The packages that the agent was linked with: of this machine, and for another architecture of cross/prepare."""
+    """The packages that the agent was linked with: of this machine, and for another architecture of image/cross/prepare."""
     packages, unpacked = {}, TOP / f"build/{architecture}/libraries.cache"
     beside = debian.Packages(unpacked, architecture).packages if unpacked.is_dir() else []
     for library in STATIC:

@@ -4,26 +4,23 @@
 # to run again.
 
 SHELL := /bin/bash
-# Of which servers build and ramdisk are: amd64 or arm64, whose results lie below build/arm64.
+# Of which servers build and ramdisk are: amd64, or arm64, whose results lie below build/arm64.
 ARCH ?= amd64
-ifeq ($(ARCH),amd64)
-TARGET := x86_64-unknown-linux-gnu
-BUILT := build
-else ifeq ($(ARCH),arm64)
-TARGET := aarch64-unknown-linux-gnu
-BUILT := build/arm64
+TARGET := $(shell image/architecture '$(ARCH)' target)
+BUILT := $(shell image/architecture '$(ARCH)' build)
+ifeq ($(TARGET),)
+$(error ARCH is $(ARCH); it must be one that image/architecture knows)
+else ifneq ($(ARCH),amd64)
 # The others start what was built on this machine, or put it on discs: they would take one architecture's for the other's.
 ifneq ($(filter-out help tools build build/% ramdisk plugin-initrd lab-arm64 clean,$(MAKECMDGOALS)),)
-$(error ARCH=arm64 is for build, ramdisk, plugin-initrd and lab-arm64 only: $(MAKECMDGOALS))
+$(error ARCH=$(ARCH) is for build, ramdisk, plugin-initrd and lab-arm64 only: $(MAKECMDGOALS))
 endif
 export ARCH
 export CARGO_BUILD_TARGET := $(TARGET)
 # Where no rustup brings Rust's standard library, image/cross/prepare lays it there.
 ifeq ($(shell command -v rustup),)
-export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS := -L $(CURDIR)/build/arm64/rust/usr/lib/rustlib/$(TARGET)/lib
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS := -L $(CURDIR)/$(BUILT)/rust/usr/lib/rustlib/$(TARGET)/lib
 endif
-else
-$(error ARCH is $(ARCH); it must be amd64 or arm64)
 endif
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR

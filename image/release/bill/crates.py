@@ -12,9 +12,6 @@ import tomllib
 import debian
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
-# The compiler's name for an architecture, and who links for it.
-TARGETS = {"amd64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
-LINKERS = {"amd64": "x86_64-linux-gnu-gcc", "arm64": "aarch64-linux-gnu-gcc"}
 # What make compiles together, and has features in common.
 TOGETHER = {
     "farrier": ["farrier", "farrier-example-manager", "farrier-onmetal-manager"],
@@ -42,6 +39,7 @@ class Crate:
     version: str
     licence: str
     repository: str
+    authors: list
     checksum: str   # SHA-256 of the .crate file; none of our own
     folder: pathlib.Path
     depends: set    # (name, version)
@@ -64,9 +62,13 @@ def cargo(*arguments):
     return subprocess.run(["cargo", *arguments, "--locked"], cwd=TOP, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
+def about(architecture, fact):
+    return subprocess.run([TOP / "image/architecture", architecture, fact], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
 @functools.cache
 def known(architecture):
-    metadata = json.loads(cargo("metadata", "--format-version=1", f"--filter-platform={TARGETS[architecture]}"))
+    metadata = json.loads(cargo("metadata", "--format-version=1", f"--filter-platform={about(architecture, 'target')}"))
     return {(package["name"], package["version"]): package for package in metadata["packages"]}
 
 
@@ -74,7 +76,7 @@ def linked(package, architecture):
     """The crates that PACKAGE of the workspace is linked of, itself first: not what only compiles or tests it."""
     selected = [part for name in TOGETHER[package] for part in ("-p", name)]
     tree = cargo("tree", *selected, "--edges=normal,no-proc-macro", "--prefix=depth", "--format= {p}",
-                 f"--target={TARGETS[architecture]}")
+                 f"--target={about(architecture, 'target')}")
     checksums = {(entry["name"], entry["version"]): entry.get("checksum", "")
                  for entry in tomllib.loads((TOP / "Cargo.lock").read_text())["package"]}
     edges, path = {}, []
@@ -96,7 +98,7 @@ def linked(package, architecture):
     result = []
     for crate in order:
         entry = known(architecture)[crate]
-        result.append(Crate(*crate, (entry["license"] or "").replace("/", " OR "), entry["repository"] or "",
+        result.append(Crate(*crate, (entry["license"] or "").replace("/", " OR "), entry["repository"] or "", entry["authors"],
                             checksums[crate], pathlib.Path(entry["manifest_path"]).parent, edges[crate]))
         if entry["links"] and crate[0] not in VENDORED and crate[0] not in WITHOUT_SOURCE:
             raise SystemExit(f"sbom: {crate[0]} brings the native library {entry['links']}; say of it in {__file__} what it is")
@@ -120,16 +122,17 @@ def vendored(crates):
 
 def static_libraries(architecture):
     """The packages that the agent was linked with: of this machine, and for another architecture of image/cross/prepare."""
-    packages, unpacked = {}, TOP / f"build/{architecture}/libraries.cache"
+    packages, unpacked = {}, TOP / about(architecture, "build") / "libraries.cache"
+    linker = about(architecture, "triplet") + "-gcc"
     beside = debian.Packages(unpacked, architecture).packages if unpacked.is_dir() else []
     for library in STATIC:
-        path = subprocess.run([LINKERS[architecture], f"-print-file-name={library}"], check=True, stdout=subprocess.PIPE,
+        path = subprocess.run([linker, f"-print-file-name={library}"], check=True, stdout=subprocess.PIPE,
                               text=True).stdout.strip()
         owners = [package for package in beside if any(file.endswith(f"/{library}") for file in package.paths)]
         if os.path.isabs(path):
             owners = [debian.installed(os.path.realpath(path))]
         if not owners:
-            raise SystemExit(f"sbom: {LINKERS[architecture]} finds no {library}")
+            raise SystemExit(f"sbom: {linker} finds no {library}")
         package = owners[0]
         packages[package.reference] = package
     return list(packages.values())

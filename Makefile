@@ -86,7 +86,7 @@ release-check: ## Whether dist/ is fit to be handed out: by tools of others, and
 	@tests/release/again dist
 	@tests/check/packages dist
 
-reproducible: tools ## Programs, ramdisk and boot media, built from nothing in two folders: the same bits? PART=programs for less
+reproducible: tools ## A release, made from nothing in two folders: the same bits? RELEASE=dist: that one's commit, once; PART=programs for less
 	@tests/check/reproducible $(PART)
 
 plugin-initrd: ## A plugin to boot behind the ramdisk: PLUGIN=program, .so or folder, NAME=… FILES=… PACKAGES=…

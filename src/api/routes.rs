@@ -1,10 +1,12 @@
 //! Which request means what (contract/control-plane 5.2).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::header::HOST;
 use hyper::{Method, Request, StatusCode, Uri};
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -92,9 +94,16 @@ impl Routes {
                 body::discard(body).await;
             }
         };
-        let Some(resource) = resource(head.uri.path()) else {
+        let path = merged(head.uri.path());
+        let decoded = percent_decode_str(&path).decode_utf8_lossy();
+        let Some(resource) = resource(&decoded) else {
             discard(body).await;
             return answer::not_found();
+        };
+        let elsewhere = match (&resource, &path) {
+            (Resource::Unslashed, path) => Some(format!("{path}/")),
+            (_, Cow::Owned(path)) => Some(path.clone()),
+            _ => None,
         };
         let reads = [Method::GET, Method::HEAD].contains(&head.method);
         let issues = head.method == Method::POST
@@ -106,18 +115,21 @@ impl Routes {
                 _ => "GET, HEAD",
             });
         }
+        if let Some(path) = elsewhere {
+            discard(body).await;
+            return answer::redirect(&match head.uri.query() {
+                Some(query) => format!("{path}?{query}"),
+                None => path,
+            });
+        }
         match resource {
-            Resource::Unslashed => {
-                discard(body).await;
-                answer::redirect(&slashed(&head.uri))
-            }
             Resource::Root => answer::ok(&self.root(&head)),
             Resource::Version => answer::ok(&self.version(&head)),
             Resource::Status => answer::ok(&json!({
                 "started_at": self.started_at,
                 "version": self.agent_version,
             })),
-            Resource::Commands | Resource::Command(_) => {
+            Resource::Commands | Resource::Command(_) | Resource::Unslashed => {
                 if !is_admitted {
                     return answer::http_fault(StatusCode::UNAUTHORIZED, "Token invalid.");
                 }
@@ -225,6 +237,20 @@ async fn result(command: &Arc<Command>, query: &Query) -> Answer {
     answer::ok(command)
 }
 
+/// The path with one slash in place of several, as the reference redirects to; it refuses one that begins with two.
+fn merged(path: &str) -> Cow<'_, str> {
+    if !path.contains("//") || path.starts_with("//") {
+        return path.into();
+    }
+    let mut merged = String::with_capacity(path.len());
+    for letter in path.chars() {
+        if letter != '/' || !merged.ends_with('/') {
+            merged.push(letter);
+        }
+    }
+    merged.into()
+}
+
 fn resource(path: &str) -> Option<Resource<'_>> {
     Some(match path {
         "/" => Resource::Root,
@@ -259,13 +285,5 @@ fn query(uri: &Uri) -> Query {
     Query {
         wait: wait.unwrap_or_default(),
         token: token.unwrap_or_default(),
-    }
-}
-
-/// The path with its last slash, and the query.
-fn slashed(uri: &Uri) -> String {
-    match uri.query() {
-        Some(query) => format!("{}/?{query}", uri.path()),
-        None => format!("{}/", uri.path()),
     }
 }

@@ -7,7 +7,7 @@
 //! hands.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{self, BufRead};
 
 use farrier_plugin::{LARGE_STRING, LargeStrings};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -45,8 +45,9 @@ pub enum DocumentError {
 }
 
 impl Document {
-    /// Parse exactly one document. The reader is read byte by byte: give one with a buffer.
-    pub(super) fn parse(reader: impl Read) -> Result<Self, DocumentError> {
+    /// Parse exactly one document, with a byte order mark before it or without.
+    pub(super) fn parse(mut reader: impl BufRead) -> Result<Self, DocumentError> {
+        skip_mark(&mut reader).map_err(|error| DocumentError::Syntax(error.to_string()))?;
         let mut parser = serde_json::Deserializer::from_reader(reader);
         let mut builder = Builder::default();
         let parsed = Seed(&mut builder)
@@ -60,6 +61,21 @@ impl Document {
             Err(_) if builder.budget.exhausted => Err(DocumentError::TooLarge),
             Err(error) => Err(DocumentError::Syntax(error.to_string())),
         }
+    }
+}
+
+/// Skip the mark that some editors put before UTF-8 (RFC 8259 8.1 allows to).
+fn skip_mark(reader: &mut impl BufRead) -> io::Result<()> {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    // No document begins with its first byte, so that what is taken here is missed by nobody.
+    if reader.fill_buf()?.first() != MARK.first() {
+        return Ok(());
+    }
+    let mut taken = [0; MARK.len()];
+    reader.read_exact(&mut taken)?;
+    match taken == MARK {
+        true => Ok(()),
+        false => Err(io::Error::other("expected value at line 1 column 1")),
     }
 }
 
@@ -249,6 +265,19 @@ mod tests {
     fn many_small_values_are_refused_before_they_fill_the_memory() {
         let text = format!("[{}0]", "0,".repeat(DOCUMENT_LIMIT / VALUE_COST));
         assert!(matches!(parse(&text), Err(DocumentError::TooLarge)));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped_once() {
+        let marked = parse("\u{feff} {\"a\": 1}").unwrap();
+        assert_eq!(marked.value, json!({"a": 1}));
+        for text in ["\u{feff}", "\u{feff}\u{feff}{}", "\u{fefe}{}", "{}\u{feff}"] {
+            assert!(
+                matches!(parse(text), Err(DocumentError::Syntax(_))),
+                "{text}"
+            );
+        }
+        assert!(Document::parse(&b"\xef\xbb"[..]).is_err());
     }
 
     #[test]

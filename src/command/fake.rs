@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use farrier_plugin::{
-    Context, ErrorKind, HardwareManager, ManagerError, ManagerVersion, Node, Port, Progress,
-    SilentContext, Step, StepArguments, StepKind, support,
+    Context, ErrorKind, HardwareManager, Inventory, ManagerError, ManagerVersion, Node, Port,
+    Progress, SilentContext, Step, StepArguments, StepKind, support,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -31,6 +31,8 @@ pub(crate) struct Call {
 /// and ends when the test lets it), `fail`, `decline`, `panic` and `write_image`.
 pub(crate) struct FakeManager {
     gate: Mutex<Receiver<Result<Value, ManagerError>>>,
+    /// While a test holds it, no step begins.
+    pub(crate) pause: Mutex<()>,
     /// Every step that was executed.
     pub(crate) calls: Mutex<Vec<Call>>,
     /// Whether `full_sync` works.
@@ -45,6 +47,7 @@ impl FakeManager {
         let (open, gate) = channel();
         let manager = Self {
             gate: Mutex::new(gate),
+            pause: Mutex::default(),
             calls: Mutex::default(),
             flushes: AtomicBool::new(true),
             synced: AtomicU32::default(),
@@ -96,6 +99,7 @@ impl HardwareManager for FakeManager {
         _: &[Port],
         arguments: &StepArguments,
     ) -> Result<Value, ManagerError> {
+        drop(self.pause.lock().unwrap_or_else(PoisonError::into_inner));
         self.calls.lock().unwrap().push(Call {
             step: step.to_owned(),
             node: node.clone(),
@@ -104,9 +108,15 @@ impl HardwareManager for FakeManager {
         match step {
             "erase_devices_metadata" => Ok(Value::Null),
             "erase_devices" => Ok(json!({"/dev/sda": null})),
-            "write_image" => Ok(json!({
-                "result": "prepare_image: image (one.raw) written to device /dev/vda root_uuid=0x00000000"
-            })),
+            "write_image" => {
+                let image = &arguments.values["image_info"]["id"];
+                let id = image
+                    .as_str()
+                    .map_or_else(|| image.to_string(), str::to_owned);
+                Ok(json!({"result": format!(
+                    "prepare_image: image ({id}) written to device /dev/vda root_uuid=0x00000000"
+                )}))
+            }
             "gate" => {
                 context.report_progress(Progress {
                     what: "waiting".to_owned(),
@@ -124,6 +134,10 @@ impl HardwareManager for FakeManager {
         }
     }
 
+    fn list_hardware_info(&self) -> Result<Inventory, ManagerError> {
+        Ok(Inventory::default())
+    }
+
     fn partition_uuids(&self) -> Result<Value, ManagerError> {
         Ok(json!({"root uuid": "0x00000000"}))
     }
@@ -135,7 +149,7 @@ impl HardwareManager for FakeManager {
         arguments: &StepArguments,
     ) -> Result<(), ManagerError> {
         match arguments.text("root_uuid").as_deref() {
-            Some("0x00000000") => Ok(()),
+            None | Some("0x00000000") => Ok(()),
             other => Err(ManagerError::new(
                 ErrorKind::DeviceNotFound,
                 format!("No partition has the UUID {other:?}"),

@@ -5,7 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use farrier_plugin::{ErrorKind, LargeStrings, ManagerError, Node, Port, StepArguments};
 use serde_json::{Map, Value};
+use tracing::warn;
 
+use crate::block::hints::is_empty;
 use crate::config::Options;
 use crate::deploy::ImageInfo;
 
@@ -111,10 +113,11 @@ impl Parameters {
         }
     }
 
-    /// A list.
+    /// A list; an empty object or string is an empty one.
     pub(super) fn list(&self, name: &str) -> Result<&[Value], ManagerError> {
         match self.value(name) {
             Some(Value::Array(items)) => Ok(items),
+            Some(empty @ (Value::Object(_) | Value::String(_))) if is_empty(empty) => Ok(&[]),
             _ => Err(wrong(name, "a list")),
         }
     }
@@ -130,13 +133,9 @@ impl Parameters {
         }
     }
 
-    /// A boolean; an absent one is false.
-    pub(super) fn flag(&self, name: &str) -> Result<bool, ManagerError> {
-        match self.value(name) {
-            None => Ok(false),
-            Some(Value::Bool(flag)) => Ok(*flag),
-            Some(_) => Err(wrong(name, "true or false")),
-        }
+    /// Whether it is there and true: every value is one or the other, as in the reference.
+    pub(super) fn is_true(&self, name: &str) -> bool {
+        self.value(name).is_some_and(|value| !is_empty(value))
     }
 
     /// The parameter `node`. Large strings are left out: the node that a step sees has its config
@@ -149,17 +148,24 @@ impl Parameters {
                 .map(|(name, value)| (name.clone(), self.large.elide(value)))
                 .collect(),
         );
-        match node.uuid() {
-            Some(_) => Ok(node),
-            // The reference reports the missing key as a missing extension.
-            None => Err(invalid("The parameter 'node' has no 'uuid'")),
+        // Whatever it is: the reference only compares it. A missing one it reports as a missing extension.
+        match node.0.contains_key("uuid") {
+            true => Ok(node),
+            false => Err(invalid("The parameter 'node' has no 'uuid'")),
         }
     }
 
-    /// The parameter `ports`, without large strings too.
-    pub(super) fn ports(&self) -> Result<Vec<Port>, ManagerError> {
-        let ports = self.list("ports")?.iter();
-        Ok(ports.map(|port| self.large.elide(port)).collect())
+    /// The parameter `ports`, without large strings too. What is no list has no ports: the reference hands
+    /// on whatever comes, and its own tests send an object.
+    pub(super) fn ports(&self) -> Vec<Port> {
+        match self.value("ports") {
+            Some(Value::Array(ports)) => ports.iter().map(|port| self.large.elide(port)).collect(),
+            Some(other) if !is_empty(other) => {
+                warn!("the parameter 'ports' is no list; hardware managers are given no ports");
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// The image that they describe, taken apart when it is asked for first.
@@ -230,7 +236,9 @@ mod tests {
             .node()
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidCommandParams);
-        assert!(parameters(json!({"node": {"uuid": "1be2"}})).node().is_ok());
+        for uuid in [json!("1be2"), json!(7), json!(null), json!({})] {
+            parameters(json!({"node": {"uuid": uuid}})).node().unwrap();
+        }
     }
 
     #[test]
@@ -251,14 +259,42 @@ mod tests {
 
     #[test]
     fn wrong_types_are_named() {
-        let parameters = parameters(json!({"node": 1, "ports": {}, "hashed": "yes", "p": 1}));
+        let parameters = parameters(json!({"node": 1, "flow": {"a": 1}, "p": 1}));
         for (error, name) in [
             (parameters.node().unwrap_err(), "'node'"),
-            (parameters.ports().unwrap_err(), "'ports'"),
-            (parameters.flag("hashed").unwrap_err(), "'hashed'"),
+            (parameters.list("flow").unwrap_err(), "'flow'"),
             (parameters.text("p").unwrap_err(), "'p'"),
         ] {
             assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_flag_may_be_anything_and_ports_too() {
+        for (value, is_true) in [
+            (json!(true), true),
+            (json!("yes"), true),
+            (json!(1), true),
+            (json!(false), false),
+            (json!(0), false),
+            (json!(""), false),
+            (json!([]), false),
+            (json!(null), false),
+        ] {
+            let given = parameters(json!({"hashed": value}));
+            assert_eq!(given.is_true("hashed"), is_true, "{value}");
+        }
+        assert!(!parameters(json!({})).is_true("hashed"));
+
+        let port = json!({"address": "52:54:00:00:00:01"});
+        for (ports, expected) in [
+            (json!([port, null]), vec![port.clone(), Value::Null]),
+            (json!({}), Vec::new()),
+            (port, Vec::new()),
+            (json!("eth0"), Vec::new()),
+            (json!(null), Vec::new()),
+        ] {
+            assert_eq!(parameters(json!({"ports": ports})).ports(), expected);
         }
     }
 }

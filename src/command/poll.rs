@@ -26,7 +26,7 @@ pub(super) const COMMANDS: &[Definition] = &[
     Definition {
         name: "set_node_info",
         mode: Mode::Sync,
-        signature: Signature::of(&["node_info"], &[]),
+        signature: Signature::of(&[], &["node_info"]),
         validate: no_validation,
         // This agent has no stand-alone mode, so the answer is the reference's for an agent that
         // belongs to a conductor (contract/control-plane 6.9).

@@ -1,7 +1,7 @@
 //! What the conductor asks for: a name and its parameters.
 
 use std::fmt;
-use std::io::Read;
+use std::io::BufRead;
 use std::sync::Arc;
 
 use farrier_plugin::LargeStrings;
@@ -42,8 +42,8 @@ impl fmt::Debug for Request {
 }
 
 impl Request {
-    /// Parse a body. The reader is read byte by byte: give one with a buffer.
-    pub fn read(reader: impl Read) -> Result<Self, RequestError> {
+    /// Parse a body.
+    pub fn read(reader: impl BufRead) -> Result<Self, RequestError> {
         let Document { value, large } = Document::parse(reader)?;
         let Value::Object(mut members) = value else {
             return Err(RequestError::Shape);

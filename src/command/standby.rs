@@ -29,13 +29,8 @@ pub(super) const COMMANDS: &[Definition] = &[
         name: "execute_bootc_install",
         mode: Mode::Async,
         signature: Signature::of(
-            &[
-                "image_source",
-                "instance_info",
-                "pull_secret",
-                "configdrive",
-            ],
-            &[],
+            &["image_source"],
+            &["instance_info", "pull_secret", "configdrive"],
         ),
         validate: no_validation,
         run: |_, _, _| {

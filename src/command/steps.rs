@@ -73,7 +73,7 @@ pub(super) fn list(
     parameters: &Parameters,
 ) -> Result<Value, ManagerError> {
     let node = parameters.node()?;
-    let ports = parameters.ports()?;
+    let ports = parameters.ports();
     environment.managers.set_node(node.clone());
     let steps = environment.managers.steps(kind, &node, &ports)?;
     Ok(json!({
@@ -91,20 +91,31 @@ pub(super) fn execute(
 ) -> Result<Value, ManagerError> {
     let word = kind.word();
     let mut node = parameters.node()?;
-    let ports = parameters.ports()?;
+    let ports = parameters.ports();
     let managers = &environment.managers;
     managers.set_node(node.clone());
     check_versions(kind, environment, parameters)?;
 
-    let step = parameters.object("step")?;
-    let Some(Value::String(name)) = step.get("step") else {
-        return Err(ManagerError::new(
+    let malformed = |shown: &str| {
+        ManagerError::new(
             ErrorKind::CommandExecution,
-            format!(
-                "Malformed {word}_step, no \"step\" key: {}",
-                echo::step(step, parameters.large())
-            ),
-        ));
+            format!("Malformed {word}_step, no \"step\" key: {shown}"),
+        )
+    };
+    let step = parameters
+        .object("step")
+        .map_err(|error| malformed(&error.to_string()))?;
+    let name = match step.get("step") {
+        Some(Value::String(name)) => name,
+        Some(_) => {
+            return Err(ManagerError::new(
+                failure(kind),
+                format!("The name of the {word} step must be a string"),
+            ));
+        }
+        None => {
+            return Err(malformed(&echo::step(step, parameters.large()).to_string()));
+        }
     };
     let arguments = arguments(kind, parameters, step)?;
     echo::hide_secrets(&arguments.values, parameters.large());
@@ -208,16 +219,29 @@ fn arguments(
                     .map(|(name, value)| (name.clone(), value.clone())),
             );
         }
-        Some(_) => {
-            return Err(super::parameters::invalid(
-                "The step's 'args' must be an object",
-            ));
+        Some(Value::Array(pairs)) => {
+            for pair in pairs {
+                values.extend([named(pair).ok_or_else(unnamed)?]);
+            }
         }
+        Some(_) => return Err(unnamed()),
     }
     Ok(StepArguments {
         values,
         large: Arc::clone(parameters.large()),
     })
+}
+
+/// A name and its value as a list of two, which the reference takes for one argument too.
+fn named(pair: &Value) -> Option<(String, Value)> {
+    match pair.as_array()?.as_slice() {
+        [Value::String(name), value] => Some((name.clone(), value.clone())),
+        _ => None,
+    }
+}
+
+fn unnamed() -> ManagerError {
+    super::parameters::invalid("The step's 'args' must be an object")
 }
 
 /// Where the node has no root device hints, ask the conductor whether it has some by now

@@ -214,11 +214,7 @@ impl CommandTable {
         let issued = match (definition.mode, misfit) {
             (Mode::Sync, Some(misfit)) => Err(invalid(misfit)),
             (Mode::Sync, None) => self.run_here(definition, &parameters),
-            (Mode::Async, Some(misfit)) => self.fail_at_once(
-                definition,
-                &ManagerError::new(ErrorKind::CommandExecution, misfit),
-            ),
-            (Mode::Async, None) => self.run_beside(definition, parameters),
+            (Mode::Async, misfit) => self.run_beside(definition, parameters, misfit),
         };
         match issued {
             Err(error) if definition.name == rescue::FINALIZE => {
@@ -292,7 +288,9 @@ impl CommandTable {
         self: &Arc<Self>,
         definition: &'static Definition,
         parameters: Parameters,
+        misfit: Option<String>,
     ) -> Result<Arc<Command>, ManagerError> {
+        // In this order, as the reference: an image that is missing is told as one without an id.
         let validated = guarded(definition, || {
             (definition.validate)(&self.environment, &parameters)
         });
@@ -300,6 +298,10 @@ impl CommandTable {
             Ok(()) => {}
             Err(error) if refuses(&error) => return Err(error),
             Err(error) => return self.fail_at_once(definition, &error),
+        }
+        if let Some(misfit) = misfit {
+            let error = ManagerError::new(ErrorKind::CommandExecution, misfit);
+            return self.fail_at_once(definition, &error);
         }
         let command = self.begin(definition, steps::erases(parameters.values()))?;
         command.put_in_words(words::of_command(definition.name, parameters.values()));

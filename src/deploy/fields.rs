@@ -92,11 +92,12 @@ impl<'a> Fields<'a> {
         self.large.resolve(self.values.get(name)?)
     }
 
-    /// A boolean.
+    /// A boolean, or a number in its place. Words are refused, though the reference takes them for true: "false", too.
     pub(super) fn flag(self, name: &str) -> Result<Option<bool>, DeployError> {
         match self.value(name) {
             None => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(number @ Value::Number(_)) => Ok(Some(!is_empty(number))),
             Some(_) => Err(self.wrong(name, "true or false")),
         }
     }

@@ -51,12 +51,11 @@ pub(crate) fn install_bootloader(
         device: &device.name,
         esp: fields.text_unless_empty("efi_system_part_uuid")?,
         root_uuid: fields.text("root_uuid")?,
-        // Not like the reference, which takes any text for true: the word "false", too.
         ignores_failure: fields
             .flag("ignore_bootloader_failure")?
             .unwrap_or(options.ignore_bootloader_failure),
     };
-    let target_boot_mode = fields.text("target_boot_mode")?;
+    let target_boot_mode = fields.word("target_boot_mode");
     let means = Means {
         boots_otherwise: call.ignores_failure,
         allows_grub: options.enable_bios_bootloader_install,

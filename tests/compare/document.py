@@ -1,12 +1,18 @@
 """docs/differences.md, made from the tables that the comparison itself uses."""
 
+import collections
+import json
+
 from compare.differences import LISTED, LISTED_OF_BOOKWORM, VOLATILE
 from lab import paths
 
 PATH = paths.ROOT / 'docs' / 'differences.md'
 
+# Both answers to each odd request, and why they differ where they do; tests/odd_requests/reference.py writes it.
+_REQUESTS = paths.ROOT / 'tests' / 'fixtures' / 'odd_requests' / 'cases.json'
+
 _HEAD = '''\
-# What farrier reports otherwise than ironic-python-agent
+# What farrier reports and answers otherwise than ironic-python-agent
 
 `make compare` starts both agents in the same virtual servers, lets the same conductor inspect them,
 and compares field by field what it has stored: the inventory and the data of the collectors. Every
@@ -31,7 +37,22 @@ def text():
     lines += ['', '## Differences', '']
     lines += _table(LISTED) if LISTED else ['None.']
     lines += ['', 'With ramdisks of Debian 12 (`SUITE=bookworm`) also:', '', *_table(LISTED_OF_BOOKWORM)]
+    lines += ['', *_requests()]
     return '\n'.join(lines) + '\n'
+
+
+def _requests():
+    recorded = json.loads(_REQUESTS.read_text())
+    counts = collections.Counter(case['why'] for case in recorded['cases'] if 'why' in case)
+    yield '## Odd requests to the command API'
+    yield ''
+    yield f'{len(recorded["cases"])} requests as no conductor should send them (values of other types, missing and more'
+    yield 'parameters, odd JSON, queries and paths) have the answer of the Python agent, recorded, and that of farrier in'
+    yield f'`tests/fixtures/odd_requests/cases.json`. {counts.total()} of the answers differ:'
+    yield ''
+    yield from ('| Requests | Why |', '|---|---|')
+    for why, text in recorded['reasons'].items():
+        yield f'| {counts[why]} | {text} |'
 
 
 def _table(entries):

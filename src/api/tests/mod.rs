@@ -3,6 +3,7 @@
 mod bodies;
 mod golden;
 mod limits;
+mod odd_requests;
 mod plugins;
 mod refusals;
 mod tls;

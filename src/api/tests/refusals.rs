@@ -219,6 +219,10 @@ fn paths_and_methods_are_the_contracts() {
         "/v1/status/",
         "/v1/commands/a/b",
         "//",
+        "//v1/status",
+        "/v1//nothing",
+        "/v1%2F%2Fstatus",
+        "/v1/%ff",
         "/v1/commandsx",
     ] {
         served.get(path).assert_fault(404, missing);
@@ -242,6 +246,9 @@ fn paths_and_methods_are_the_contracts() {
     for (method, target, location) in [
         ("GET", "/v1", "/v1/"),
         ("GET", "/commands?agent_token=t", "/commands/?agent_token=t"),
+        ("GET", "/v1//commands///", "/v1/commands/"),
+        ("POST", "/v1//commands?x=//", "/v1/commands/?x=//"),
+        ("GET", "/v1//status", "/v1/status"),
         (
             "POST",
             "/v1/commands?wait=true&agent_token=t",
@@ -259,6 +266,9 @@ fn paths_and_methods_are_the_contracts() {
         );
         assert!(!reply.body.contains("agent_token"));
     }
+
+    // As the reference, whose server decodes a path before it looks at it.
+    assert_eq!(served.get("/v1/%73tatus").status, 200);
 
     let head = served.exchange("HEAD", "/v1/status", b"");
     let get = served.get("/v1/status");

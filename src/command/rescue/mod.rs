@@ -31,7 +31,7 @@ fn finalize(
     parameters: &Parameters,
 ) -> Result<Value, ManagerError> {
     let password = parameters.text("rescue_password")?;
-    let is_hashed = parameters.flag("hashed")?;
+    let is_hashed = parameters.is_true("hashed");
     if !password.is_empty() {
         log::hide_given(&password);
     }
@@ -84,13 +84,17 @@ mod tests {
 
     #[test]
     fn a_rescue_ends_the_agent_once_somebody_can_log_in() {
-        let (result, given, signals) = run(json!({"rescue_password": HASH, "hashed": true}), true);
-        assert_eq!(result.unwrap(), Value::Null);
-        assert_eq!(given.as_deref(), Some(HASH));
-        assert_eq!(signals, [Signal::Rescued]);
+        for hashed in [json!(true), json!(1), json!("yes")] {
+            let params = json!({"rescue_password": HASH, "hashed": hashed});
+            let (result, given, signals) = run(params, true);
+            assert_eq!(result.unwrap(), Value::Null);
+            assert_eq!(given.as_deref(), Some(HASH));
+            assert_eq!(signals, [Signal::Rescued]);
+        }
         for params in [
             json!({"rescue_password": "open sesame"}),
             json!({"rescue_password": "open sesame", "hashed": false}),
+            json!({"rescue_password": "open sesame", "hashed": null}),
         ] {
             let (result, given, signals) = run(params, true);
             result.unwrap();
@@ -113,7 +117,7 @@ mod tests {
             json!({"rescue_password": ""}),
             json!({"rescue_password": "plain", "hashed": true}),
             json!({"rescue_password": "$1$salt$hash", "hashed": true}),
-            json!({"rescue_password": HASH, "hashed": "yes"}),
+            json!({"rescue_password": "plain", "hashed": "false"}),
             json!({"rescue_password": ["open sesame"]}),
         ] {
             let (result, given, signals) = run(params, true);

@@ -62,3 +62,33 @@ pub(super) fn split(name: &str) -> Result<(&str, &str), ManagerError> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn strings_are_wrapped_and_nothing_else_is() {
+        let wrap = |mode, result| {
+            let definition = Definition {
+                name: "brew",
+                mode,
+                signature: Signature::NONE,
+                validate: no_validation,
+                run: |_, _, _| Ok(Value::Null),
+            };
+            definition.wrap(result)
+        };
+        let coffee = || json!("coffee");
+        assert_eq!(wrap(Mode::Sync, coffee()), json!({"result": "coffee"}));
+        let named = json!({"result": "brew: coffee"});
+        assert_eq!(wrap(Mode::Async, coffee()), named);
+        for other in [json!(null), json!({"result": "coffee"}), json!(["coffee"])] {
+            for mode in [Mode::Sync, Mode::Async] {
+                assert_eq!(wrap(mode, other.clone()), other);
+            }
+        }
+    }
+}

@@ -451,6 +451,17 @@ async fn refused_inspection_data_are_not_posted_again() {
     assert_eq!(conductor.asked().len(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn inspection_data_are_posted_five_times_where_nobody_answers() {
+    let nobody = Url::parse("http://127.0.0.1:1/v1/continue_inspection").unwrap();
+    let started = Instant::now();
+    let error = client(&[]).post_inspection(&[nobody], b"{}").await;
+    assert!(matches!(error, Err(ConductorError::Unreachable { .. })));
+    // The pauses between five tries; one more or less would be 12 s more or less.
+    let took = started.elapsed().as_secs_f64();
+    assert!((27.9..30.0).contains(&took), "{took}");
+}
+
 #[tokio::test]
 async fn a_locked_node_gets_its_inspection_data_later() {
     let conductor = Conductor::start(|asked, before| match before {

@@ -7,6 +7,7 @@ mod odd_requests;
 mod plugins;
 mod refusals;
 mod tls;
+mod transcripts;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

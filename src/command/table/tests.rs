@@ -69,6 +69,33 @@ fn a_killed_agent_leaves_a_failed_command_and_takes_new_ones() {
 }
 
 #[test]
+fn the_list_is_in_order_and_empty_after_a_reboot() {
+    let state = tempfile::tempdir().unwrap();
+    let (table, _, _) = open(state.path());
+    let sync = || request(&json!({"name": "standby.sync", "params": {}}));
+    let ids: Vec<_> = [get_steps("clean"), sync(), get_steps("deploy"), sync()]
+        .into_iter()
+        .map(|request| table.issue(request).unwrap().id())
+        .collect();
+    for _ in 0..2 {
+        let list = table.list();
+        let names: Vec<_> = list.iter().map(|command| command.name()).collect();
+        assert_eq!(
+            names,
+            ["get_clean_steps", "sync", "get_deploy_steps", "sync"]
+        );
+        let listed: Vec<_> = list.iter().map(|command| command.id()).collect();
+        assert_eq!(listed, ids);
+    }
+    for id in ids {
+        assert_eq!(table.find(&id.to_string()).unwrap().id(), id);
+    }
+    // The state is on a file system in memory.
+    let after_a_reboot = tempfile::tempdir().unwrap();
+    assert!(open(after_a_reboot.path()).0.list().is_empty());
+}
+
+#[test]
 fn the_end_is_journalled_before_it_shows_and_before_the_heartbeat() {
     let state = tempfile::tempdir().unwrap();
     let (table, gate, mut signals) = open(state.path());

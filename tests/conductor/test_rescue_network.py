@@ -3,6 +3,7 @@
 The conductor's part, and the login, are in `test_rescue`: here only its marker is there.
 """
 
+import contextlib
 import re
 import socket
 import time
@@ -13,6 +14,12 @@ from conductor.expectations import wait_until
 from lab import Disk, Hand, Tenant, tenant
 from lab.network import BRIDGE
 from lab.patience import patience
+from lab.ssh import is_closed
+
+ETHERTYPE_ALL = 3
+# DHCP's magic cookie, and the first option behind it: the kind of message (RFC 2131).
+DISCOVER = bytes.fromhex('63825363350101')
+SAME_ROUND = 5
 
 LOOK = '''\
 /hand/busybox ip -o address show scope global
@@ -55,7 +62,7 @@ def test_server_answers_in_the_network_that_its_port_is_moved_to(lab, hand, auth
         console = server.console
         before = console.wait_for(r'network (\S+) dhcp (192\.0\.2\.\d+)/24', 90)[2]
         console.wait_for(r'network \S+ ra fd00:fa:1:', 30)
-        assert is_closed(lab, before), 'somebody serves SSH though nobody may log in'
+        assert is_closed(lab.network, before), 'somebody serves SSH though nobody may log in'
         hand.move(server, 'rescue')
         console.wait_for('a rescue system: every 10 s', 30)
         console.wait_for(f'hand: a rescue system that has {before}/24', 30)
@@ -88,16 +95,39 @@ def test_server_answers_in_the_network_that_its_port_is_moved_to(lab, hand, auth
 def stay_alone(lab, server, address):
     """The port is for three rounds in a network where nobody answers, and in its own again."""
     ip, tap = lab.network.ip, server.cards[0]['tap']
-    ip('link', 'add', 'br3', 'type', 'bridge', 'forward_delay', '0', 'stp_state', '0')
+    lab.network.add_bridge('br3')
     try:
-        ip('link', 'set', 'br3', 'up')
-        ip('link', 'set', tap, 'master', 'br3')
-        time.sleep(patience(35))
+        with questions(lab, server) as asked:
+            ip('link', 'set', tap, 'master', 'br3')
+            wait_until(lambda: len(asked()) == 3, 90, 'three rounds in which nobody is there to answer')
     finally:
         ip('link', 'set', tap, 'master', BRIDGE)
         ip('link', 'delete', 'br3')
     with session(lab, address) as connection:
         assert get(connection)
+
+
+@contextlib.contextmanager
+def questions(lab, server):
+    """The rounds in which the server asked for another lease, seen at its port from now on: when they began."""
+    with lab.network.inside():
+        port = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETHERTYPE_ALL))
+    began = []
+
+    def rounds():
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                frame = port.recv(2048)
+                # Each question is asked twice.
+                if DISCOVER in frame and frame[6:12] == mac and (not began or time.monotonic() - began[-1] > SAME_ROUND):
+                    began.append(time.monotonic())
+        return began
+
+    mac = bytes.fromhex(server.mac.replace(':', ''))
+    with contextlib.closing(port):
+        port.bind((server.cards[0]['tap'], ETHERTYPE_ALL))
+        port.setblocking(False)
+        yield rounds
 
 
 def look(hand, server):
@@ -114,16 +144,6 @@ def session(lab, address):
         connection = socket.create_connection((address, 7000), timeout=patience(20))
     connection.sendall(b'GET /move HTTP/1.0\r\n')
     return connection
-
-
-def is_closed(lab, address):
-    """Whether the server refuses connections to its SSH port."""
-    with lab.network.inside():
-        try:
-            socket.create_connection((address, 22), timeout=patience(20)).close()
-        except ConnectionRefusedError:
-            return True
-    return False
 
 
 def get(connection):

@@ -37,15 +37,16 @@ class Network:
         self.down()
         _run('ip', 'netns', 'add', self.namespace)
         self.ip('link', 'set', 'lo', 'up')
-        self.ip('link', 'add', BRIDGE, 'type', 'bridge', 'forward_delay', '0', 'stp_state', '0')
+        self.add_bridge(BRIDGE)
         self.ip('addr', 'add', f'{ADDRESS}/{PREFIX}', 'dev', BRIDGE)
         # nodad: usable at once, without the second of duplicate address detection.
         self.ip('addr', 'add', f'{ADDRESS6}/{PREFIX6}', 'dev', BRIDGE, 'nodad')
-        self.ip('link', 'set', BRIDGE, 'up')
         # radvd refuses to speak for a machine that does not forward. Nothing leaves: there is no
         # other interface in the namespace.
+        # By itself the kernel answers ARP for each of its addresses on each bridge: a port that is moved would still find the
+        # gateway of the network that it came from.
         _run('ip', 'netns', 'exec', self.namespace, 'sysctl', '-qw',
-             'net.ipv6.conf.all.forwarding=1')
+             'net.ipv6.conf.all.forwarding=1', 'net.ipv4.conf.all.arp_ignore=1')
 
     def down(self):
         """Ends every process in the namespace and removes it with all its interfaces."""
@@ -68,6 +69,14 @@ class Network:
         """Pids of all processes inside, apart from the caller."""
         output = _run('ip', 'netns', 'pids', self.namespace)
         return [int(pid) for pid in output.split() if int(pid) != os.getpid()]
+
+    def add_bridge(self, name):
+        """A network of its own. Without a hardware address of its own a bridge has that of a port, and the same one where
+        that port came from."""
+        number = int(name.removeprefix('br'))
+        self.ip('link', 'add', name, 'address', f'02:fa:00:00:00:{number:02x}', 'type', 'bridge',
+                'forward_delay', '0', 'stp_state', '0')
+        self.ip('link', 'set', name, 'up')
 
     def add_tap(self, name, bridge=BRIDGE):
         self.ip('tuntap', 'add', 'dev', name, 'mode', 'tap')

@@ -1,6 +1,7 @@
 """Somebody who logs in to a server by SSH, with OpenSSH's client, as from the conductor's side of the lab."""
 
 import os
+import socket
 import subprocess
 from pathlib import Path
 
@@ -69,3 +70,13 @@ class Ssh:
         program.write_text(f'#!/bin/sh\nexec cat "{secret}"\n')
         program.chmod(0o700)
         return {'SSH_ASKPASS': str(program), 'SSH_ASKPASS_REQUIRE': 'force'}
+
+
+def is_closed(network, address):
+    """Whether a server refuses connections to its SSH port, and answers otherwise."""
+    with network.inside():
+        try:
+            socket.create_connection((address, 22), timeout=patience(20)).close()
+        except ConnectionRefusedError:
+            return True
+    return False

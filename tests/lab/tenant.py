@@ -25,10 +25,9 @@ class Tenant:
 
     def __enter__(self):
         ip = self._lab.network.ip
-        ip('link', 'add', BRIDGE, 'type', 'bridge', 'forward_delay', '0', 'stp_state', '0')
+        self._lab.network.add_bridge(BRIDGE)
         ip('addr', 'add', f'{GATEWAY}/24', 'dev', BRIDGE)
         ip('addr', 'add', f'{GATEWAY6}/64', 'dev', BRIDGE, 'nodad')
-        ip('link', 'set', BRIDGE, 'up')
         run = self._lab.run
         config = run.etc / 'tenant.conf'
         config.write_text(self._configuration())

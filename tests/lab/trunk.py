@@ -30,13 +30,14 @@ class Trunk:
 
     The server is one with `trunk=True`. It learns at which port each address is, and sends what is for all to all. What
     comes untagged from the server, or with another tag, is counted in `refused` and goes nowhere. `carried` counts the
-    frames that came in at each port. Without a `partner` it knows nothing of LACP. `suspends` says that a port passes
-    nothing while it has not agreed on LACP with the server, as ports of many switches do that are meant to be one: what
-    came in is `lost`.
+    frames that came in at each port; `uplink` is its device on the bridge. Without a `partner` it knows nothing of LACP.
+    `suspends` says that a port passes nothing while it has not agreed on LACP with the server, as ports of many switches do
+    that are meant to be one: what came in is `lost`.
     """
 
     def __init__(self, network, server, vlan, bridge):
         self.vlan = vlan
+        self.uplink = f'vlan{vlan}'
         self.carried = [0 for _ in server.cards]
         self.refused = 0
         self.partner: LacpPartner | None = None
@@ -53,11 +54,10 @@ class Trunk:
 
     def __enter__(self):
         self._ports = [_port(wire['switch']) for wire in self._cards]
-        name = f'vlan{self.vlan}'
         with self._network.inside():
             self._uplink = os.open('/dev/net/tun', os.O_RDWR | os.O_NONBLOCK)
-            fcntl.ioctl(self._uplink, TUNSETIFF, struct.pack('16sH22x', name.encode(), IFF_TAP | IFF_NO_PI))
-        self._network.ip('link', 'set', name, 'master', self._bridge, 'up')
+            fcntl.ioctl(self._uplink, TUNSETIFF, struct.pack('16sH22x', self.uplink.encode(), IFF_TAP | IFF_NO_PI))
+        self._network.ip('link', 'set', self.uplink, 'master', self._bridge, 'up')
         self._thread.start()
         return self
 

@@ -34,7 +34,7 @@ MDBOOK_FOLDER := $(CURDIR)/build/mdbook-$(MDBOOK_VERSION)
 MDBOOK := $(MDBOOK_FOLDER)/bin/mdbook
 
 .DEFAULT_GOAL := help
-.PHONY: help build ramdisk iso esp release release-check reproducible guide plugin-initrd demo test unit lab lab-full lab-arm64 check bench compare servers fuzz fuzz-build fuzz-beside findings fresh docs clean tools FORCE
+.PHONY: help build ramdisk iso esp release release-check reproducible guide plugin-initrd demo test unit lab lab-full lab-arm64 check bench compare servers fuzz fuzz-build fuzz-beside reference-tests findings fresh docs clean tools FORCE
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -126,14 +126,18 @@ lab: ramdisk ## What the lab needs: packages, conductor, images
 # thread; so all that is built and the unit tests go side by side, and so do three labs, of which each
 # waits for a third of its time: what they leave of the processors goes to the fuzz targets.
 test: ## Everything: unit tests, then the real conductor with virtual servers
-	@$(MAKE) --no-print-directory -j 3 unit lab fuzz-build
+	@$(MAKE) --no-print-directory -j 3 unit lab fuzz-build reference-tests
 	@echo "== a real conductor hears of a virtual server"
 	$(PYTEST) -m alone tests/conductor
 	@$(MAKE) --no-print-directory -j 2 servers fuzz-beside
 
 servers:
 	@echo "== a real conductor deploys virtual servers"
-	$(PYTEST) -m "not alone and not full" $(SIDE_BY_SIDE) tests/conductor
+	$(PYTEST) -m "not alone and not full" $(SIDE_BY_SIDE) tests/conductor tests/reference_tests
+
+# The reference's functional tests, and what they import.
+reference-tests:
+	@tests/reference_tests/install
 
 lab-full: lab ## All cases with a conductor: also variations that make test leaves out, and 20 power cuts
 	$(PYTEST) -m alone tests/conductor

@@ -34,7 +34,7 @@ MDBOOK_FOLDER := $(CURDIR)/build/mdbook-$(MDBOOK_VERSION)
 MDBOOK := $(MDBOOK_FOLDER)/bin/mdbook
 
 .DEFAULT_GOAL := help
-.PHONY: help build ramdisk iso esp release release-check reproducible guide plugin-initrd demo test unit lab lab-full lab-arm64 check bench compare servers fuzz fuzz-build fuzz-beside reference-tests findings fresh docs clean tools FORCE
+.PHONY: help build ramdisk iso esp release release-check reproducible guide plugin-initrd demo test unit lab lab-full lab-arm64 check bench compare servers fuzz fuzz-beside reference-tests findings fresh docs clean tools FORCE
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -123,10 +123,10 @@ lab: ramdisk ## What the lab needs: packages, conductor, images
 	@image/iso esp
 
 # The unit tests wait more than they compute, and the last step of compiling the agent has one
-# thread; so all that is built and the unit tests go side by side, and so do three labs, of which each
-# waits for a third of its time: what they leave of the processors goes to the fuzz targets.
+# thread; so what is built for the lab and the unit tests go side by side, and so do three labs, of which each
+# waits for a third of its time: what they leave of the processors goes to the fuzz targets, compiling them included.
 test: ## Everything: unit tests, then the real conductor with virtual servers
-	@$(MAKE) --no-print-directory -j 3 unit lab fuzz-build reference-tests
+	@$(MAKE) --no-print-directory -j 3 unit lab reference-tests
 	@echo "== a real conductor hears of a virtual server"
 	$(PYTEST) -m alone tests/conductor
 	@$(MAKE) --no-print-directory -j 2 servers fuzz-beside
@@ -161,15 +161,12 @@ demo: lab ## A real Ironic network-boots, inspects, cleans and deploys a virtual
 fuzz: tools ## Arbitrary bytes for every parser, SECONDS=60 each
 	@fuzz/run $(or $(SECONDS),60)
 
-fuzz-build: tools
-	@echo "== compiling the fuzz targets"
-	@nice -n 19 fuzz/build
-
 # A fixed time in all: a new target must not make the suite longer. Much of it is waiting for a processor. What it says
 # comes at its end, not in the middle of what the labs say.
 fuzz-beside: tools
 	@mkdir -p build/fuzz
-	@nice fuzz/run --in-all 400 > build/fuzz/beside.log 2>&1; status=$$?; \
+	@nice -n 19 fuzz/build
+	@nice fuzz/run --in-all 240 > build/fuzz/beside.log 2>&1; status=$$?; \
 	    echo; echo "== arbitrary bytes for every parser"; cat build/fuzz/beside.log; exit $$status
 
 bench: build ## Speed against the Python agent and this machine: SIZE=512 ONLY=raw TO=memory ROUNDS=1 for less

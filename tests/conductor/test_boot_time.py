@@ -3,28 +3,31 @@
 import pytest
 
 from lab import Disk
-from lab.start import timed_start
+from lab.start import kernel_alone, timed_start
 
-# Seconds on a quiet machine; where others use it, as much longer as they take of it.
-BOUND = 20
+# Of the time that the same server's kernel takes for itself: how fast this machine emulates, and how busy it is, is in both.
+BOUND = 3.0
 # Whatever disturbs a start makes it slower, so the fastest of some counts.
 STARTS = 3
+SERVER = {'cpus': 2, 'memory_mib': 512}
 
 
 @pytest.mark.alone
 def test_first_heartbeat_comes_soon(lab, record_property):
-    """At most 20 s after power on (direct boot, 2 vCPU, inspection included)."""
-    with lab.enrolled('boot-time', boot='direct', cpus=2, memory_mib=512,
-                      as_shipped=True, disks=[Disk('virtio', 256)],
+    """Direct boot, files as shipped, inspection included."""
+    floor = min(kernel_alone(lab, disks=[Disk('virtio', 256)], **SERVER) for _ in range(2))
+    print(f'kernel alone {floor:.1f} s')
+    with lab.enrolled('boot-time', boot='direct', as_shipped=True, disks=[Disk('virtio', 256)], **SERVER,
                       node={'clean': False, 'fast_track': True}) as node:
         for _ in range(STARTS):
             start = timed_start(lab, node)
             for phase, seconds in start.phases.items():
                 print(f'{phase:10} {seconds:6.1f} s')
-            print(f'total {start.seconds:.1f} s; others used {start.others:.0%} of this machine')
-            if start.seconds <= BOUND / (1 - start.others):
+            ratio = start.seconds / floor
+            print(f'total {start.seconds:.1f} s, {ratio:.2f} of the kernel alone; others used {start.others:.0%} of this machine')
+            if ratio <= BOUND:
+                record_property('kernel alone, s', round(floor, 1))
                 record_property('power on to first heartbeat, s', round(start.seconds, 1))
-                record_property('share of others', round(start.others, 2))
                 return
             node.server.power_off()
-    pytest.fail(f'never within {BOUND} s of power on')
+    pytest.fail(f'never within {BOUND} times the kernel alone')

@@ -72,7 +72,7 @@ impl Trouble {
 
     /// No port has appeared. `firmware` is what cards have asked for in vain.
     pub(super) fn no_port(devices: &[Driverless], firmware: &[String]) -> Self {
-        let reasons = reasons(DriverlessKind::Network, devices, firmware);
+        let reasons = because(DriverlessKind::Network, devices, firmware);
         let advice = if reasons.is_empty() {
             "see in the firmware's setup whether the network card is there and enabled"
         } else {
@@ -87,7 +87,7 @@ impl Trouble {
 
     /// Ports that their drivers do not bring up.
     pub(super) fn ports_down(ports: &[String], firmware: &[String]) -> Self {
-        let reasons = reasons(DriverlessKind::Network, &[], firmware);
+        let reasons = because(DriverlessKind::Network, &[], firmware);
         let advice = if reasons.is_empty() {
             "the kernel's lines on this console say what their drivers miss"
         } else {
@@ -314,25 +314,31 @@ impl Trouble {
         Self::new(Topic::Clock, cut(what.to_owned()), advice)
     }
 
-    /// No disk can be deployed to. `missing` is what the search for it says.
+    /// No disk can be deployed to. `missing` is what the search for it says. Why disks may be missing comes first, and the
+    /// default rule in few words: a page has room for two lines.
     pub(super) fn no_disk(missing: &str, devices: &[Driverless], firmware: &[String]) -> Self {
-        let reasons = reasons(DriverlessKind::Storage, devices, firmware);
-        let advice = if !reasons.is_empty() {
+        let mut what: String = reasons(DriverlessKind::Storage, devices, firmware)
+            .map(|reason| format!("{reason}; "))
+            .collect();
+        let too_small = missing.split_once(TOO_SMALL);
+        let advice = if !what.is_empty() {
             NEEDS_DRIVER
-        } else if missing.contains("hints were not provided") {
+        } else if too_small.is_some() {
             "plug in a disk of 4 GiB or more, or see in the firmware's setup whether its controller is there and enabled"
         } else {
             "compare the node's root device hints with the disks above, and change them, or plug in the disk"
         };
-        // Its kind in front is for programs.
-        let missing = missing
-            .find("No suitable")
-            .map_or(missing, |at| &missing[at..]);
-        Self::new(
-            Topic::Disk,
-            format!("{}{reasons}", cut(missing.to_owned())),
-            advice,
-        )
+        match too_small {
+            Some((_, found)) => {
+                what.push_str(&cut(format!("no disk of 4 GiB or more. {found}")));
+            }
+            None => {
+                // Its kind in front is for programs.
+                let start = missing.find("No suitable").unwrap_or(0);
+                what.push_str(&cut(missing[start..].to_owned()));
+            }
+        }
+        Self::new(Topic::Disk, what, advice)
     }
 
     /// Devices that nothing drives, where there are any.
@@ -351,24 +357,34 @@ impl Trouble {
 const NEEDS_DRIVER: &str =
     "build the ramdisk with its driver (KERNEL=backports) or its firmware (FIRMWARE=1)";
 
-/// Why ports or disks are missing, as far as that is known: `; network card 0000:03:00.0 (14e4:168e) has no driver`.
-fn reasons(kind: DriverlessKind, devices: &[Driverless], firmware: &[String]) -> String {
+/// What the search says of disks where there are no hints ([`crate::block::hints::DeviceNotFound`]).
+const TOO_SMALL: &str = "root device hints were not provided and all found block devices are smaller than 4294967296B. ";
+
+/// Why ports or disks are missing, as far as that is known: `network card 0000:03:00.0 (14e4:168e) has no driver`.
+fn reasons(
+    kind: DriverlessKind,
+    devices: &[Driverless],
+    firmware: &[String],
+) -> impl Iterator<Item = String> {
     let word = match kind {
         DriverlessKind::Network => "network",
         DriverlessKind::Storage => "storage",
     };
     let driverless = devices
         .iter()
-        .filter(|device| device.kind == kind)
+        .filter(move |device| device.kind == kind)
         .map(|device| format!("{device} has no driver"));
     let asking = firmware
         .iter()
-        .filter(|line| line.starts_with(word))
+        .filter(move |line| line.starts_with(word))
         // What to build is in the advice.
         .map(|line| line.split(';').next().unwrap_or_default().to_owned());
-    driverless
-        .chain(asking)
-        .take(SHOWN)
+    driverless.chain(asking).take(SHOWN)
+}
+
+/// The same behind something else.
+fn because(kind: DriverlessKind, devices: &[Driverless], firmware: &[String]) -> String {
+    reasons(kind, devices, firmware)
         .map(|reason| format!("; {reason}"))
         .collect()
 }

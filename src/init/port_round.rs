@@ -62,6 +62,8 @@ pub(super) struct Given {
     pub(super) gateways: Vec<Ipv4Addr>,
     /// Made of prefixes that routers advertised; where there are none, what DHCPv6 gave.
     pub(super) ipv6: Vec<Ipv6Addr>,
+    /// What DHCPv6 gave beside them.
+    pub(super) leased: Vec<Ipv6Addr>,
     /// Whether they are DHCPv6's.
     pub(super) is_leased: bool,
     pub(super) routers: Vec<Ipv6Addr>,
@@ -113,7 +115,7 @@ impl Given {
                 self.routers.truncate(ROUTERS);
                 let advertised = ipv6(&lease.addresses);
                 if !advertised.is_empty() {
-                    self.ipv6 = advertised;
+                    self.leased = std::mem::replace(&mut self.ipv6, advertised);
                     self.is_leased = false;
                 }
             }
@@ -342,11 +344,19 @@ impl<'a> Round<'a> {
 
     /// Whether nothing that is still to come changes the verdict.
     fn is_certain(&self) -> bool {
+        let is_ipv6_certain = || {
+            self.are_advertised()
+                && self
+                    .given
+                    .leased
+                    .iter()
+                    .all(|address| self.is_advertised(*address))
+        };
         let Some(address) = self.given.ipv4 else {
-            return self.are_advertised();
+            return is_ipv6_certain();
         };
         let is_said = self.heard.is_acknowledged || self.heard.offered == Some(address);
-        is_said && (self.is_proven() || self.given.routers.is_empty() || self.are_advertised())
+        is_said && (self.is_proven() || self.given.routers.is_empty() || is_ipv6_certain())
     }
 
     /// Whether the lease of DHCPv4 was seen to be of one network with the addresses of IPv6.
@@ -388,11 +398,26 @@ impl<'a> Round<'a> {
 
     /// Whether a prefix that was heard covers each address.
     fn are_advertised(&self) -> bool {
-        let is_advertised = |address| {
-            let mut prefixes = self.heard.prefixes.iter();
-            prefixes.any(|prefix| prefix.contains(address))
+        let mut each = self.given.ipv6.iter();
+        !self.given.ipv6.is_empty() && each.all(|address| self.is_advertised(*address))
+    }
+
+    fn is_advertised(&self, address: Ipv6Addr) -> bool {
+        let mut prefixes = self.heard.prefixes.iter();
+        prefixes.any(|prefix| prefix.contains(&address))
+    }
+
+    /// Whether an address of DHCPv6 has stayed behind its network, though all that was made of prefixes is this one's: dhcpcd
+    /// has taken what the new router advertises, and keeps a lease until it ends. No prefix here covers it, and a router of
+    /// ours is gone. One of the two alone is so in networks that nobody has left.
+    fn is_left_behind(&self) -> bool {
+        let heard = &self.heard;
+        let is_gone = |router: &Ipv6Addr| {
+            !heard.routers.contains(router) && !heard.neighbors.contains(router)
         };
-        !self.given.ipv6.is_empty() && self.given.ipv6.iter().all(is_advertised)
+        let mut leased = self.given.leased.iter();
+        leased.any(|address| !self.is_advertised(*address))
+            && self.given.routers.iter().any(is_gone)
     }
 
     /// What the routers say. dhcpcd keeps those of the network before beside those of the one that the port is in, with the
@@ -403,7 +428,11 @@ impl<'a> Round<'a> {
             return Verdict::Nobody;
         }
         if self.are_advertised() {
-            return Verdict::Counts;
+            return if self.is_left_behind() {
+                Verdict::Another
+            } else {
+                Verdict::Counts
+            };
         }
         let is_mute = |router: &Ipv6Addr| !heard.routers.contains(router);
         // It is there, and its advertisement may be the one that is missing.

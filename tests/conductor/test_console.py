@@ -14,10 +14,23 @@ from pathlib import Path
 import pytest
 
 from conductor.expectations import wait_for_heartbeats
-from lab import Disk, Image, conductor, network, paths
+from lab import Disk, FalseConductor, Image, Port, Switch, conductor, network, paths
 from lab.patience import patience
 from lab.screen import ARGUMENTS, PARAMETERS, Screen, glyphs
+from lab.ssh import is_closed
 
+# How each fixed line begins, below the title; a value may go on in the line below.
+LABELS = ['server', 'node', 'cards', None, 'switch', 'BMC', 'conductor', 'now', None, 'trouble', None, 'to do', None]
+# A card and a controller whose drivers the kernel is told not to load: to it they are devices that it has none for.
+CARD, CARD_IDS = 'e1000', '8086:100e'
+CONTROLLER, CONTROLLER_IDS = 'megasas', '1000:0060'
+NO_DRIVERS = 'module_blacklist=e1000,megaraid_sas'
+# A place where something can be plugged in later.
+SLOT = ['-device', 'pcie-root-port,id=slot,chassis=9']
+# What would clear the screen, move the cursor, forge a line, read backwards; and a thousand letters.
+HOSTILE = '\x1b[2J\x1b[H\r\nfarrier | now        serving\r\n\x9b1A\u202e' + 'x' * 1000
+KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIM3Cy9cpYSC6Renlj6sp7cL6+5jZDFR0RHa4uhdf77By desk'
+FALSE_PORT = 6390
 
 
 def wait_for_screen(server, pattern, timeout=60):
@@ -35,6 +48,28 @@ def wait_for_screen(server, pattern, timeout=60):
         if time.monotonic() > deadline:
             raise TimeoutError(f'{pattern!r} did not appear on the screen, which shows:\n{text}')
         time.sleep(0.5)
+
+
+def expect_page(server):
+    """The fixed lines stand where they belong, and no wider than the screen; returns the lines of the screen."""
+    screen = Screen.of(server)
+    lines = screen.lines()
+    for line, label in zip(lines[1:], LABELS, strict=False):
+        begins = line.startswith(f'{label} ') if label else not line or line.startswith(' ')
+        assert begins, '\n'.join(lines)
+    assert lines[1 + len(LABELS)] == '-' * screen.columns, '\n'.join(lines)
+    return lines
+
+
+def plug(server, device):
+    """Puts a device into the running server's slot."""
+    with server.qmp() as qmp:
+        qmp.execute('device_add', driver=device, id='late', bus='slot')
+
+
+def unplug(server):
+    with server.qmp() as qmp:
+        qmp.execute('device_del', id='late')
 
 
 def keep(server, name):
@@ -76,6 +111,17 @@ def test_a_screen_is_read_by_its_glyphs(width):
     assert Screen.read(painted(shown, width, ink=b'\0\0\0', paper=b'\xff\xff\xff')).lines()[:2] == shown
     assert screen.png().startswith(b'\x89PNG') and len(screen.png()) < 2000
     assert set(screen.colours()) == {(0xaa, 0xaa, 0xaa), (0, 0, 0xaa)}
+
+
+def test_a_screen_of_forty_columns_is_read():
+    """Each of its points is as wide as two."""
+    shown = ['trouble    no link', '----']
+    width = 40 * 8
+    picture = painted(shown, width, ink=b'\xaa\xaa\xaa', paper=b'\0\0\0')
+    header, points = picture[:picture.index(b'255\n') + 4], picture[picture.index(b'255\n') + 4:]
+    doubled = b''.join(2 * points[at:at + 3] for at in range(0, len(points), 3))
+    screen = Screen.read(header.replace(b'320 ', b'640 ') + doubled)
+    assert (screen.columns, screen.lines()) == (40, shown)
 
 
 def painted(lines, width, ink, paper):
@@ -155,12 +201,102 @@ def test_conductor_that_refuses(lab):
 
 
 @pytest.mark.full
+def test_screen_of_forty_columns(lab):
+    """The narrowest that has a page: the mode that a BIOS calls 0."""
+    server = boot(lab, 'narrow', f'vga=0x100 ipa-api-url={conductor.URL}')
+    try:
+        server.console.wait_for(rf'advice .*enroll it in Ironic with a port of .*{server.mac}', 90)
+        wait_for_screen(server, r'to do enroll it in Ironic')
+        lines = expect_page(server)
+        assert Screen.of(server).columns == 40
+        assert server.uuid in lines[0] and server.serial in lines[1] and '192.0.2.' in lines[3] + lines[4]
+        # Below it is what the page has no room for.
+        wait_for_screen(server, server.mac)
+        keep(server, 'forty-columns')
+        expect_plain(server)
+    finally:
+        lab.remove(server)
+
+
+@pytest.mark.full
+def test_card_without_a_driver(lab):
+    """It is the only one, so there is no network port."""
+    server = boot(lab, 'driverless', f'{NO_DRIVERS} ipa-api-url={conductor.URL}', card_model=CARD)
+    try:
+        told = rf'this machine has no network port; network card 0000:\S+ \({CARD_IDS}\) has no driver'
+        server.console.wait_for(f'trouble .*{told}', 120)
+        server.console.wait_for('advice .*build the ramdisk with its driver .KERNEL=backports.', 10)
+        wait_for_screen(server, f'{told} to do build the ramdisk with its driver')
+        expect_page(server)
+        keep(server, 'no-driver')
+        expect_plain(server)
+    finally:
+        lab.remove(server)
+
+
+@pytest.mark.full
+def test_server_without_a_disk(lab):
+    """Two states of one boot: there is no disk; and no driver for a controller that came later."""
+    with lab.enrolled('diskless', boot='direct', as_shipped=True, disks=[], arguments=[*ARGUMENTS, *SLOT],
+                      parameters=f'{PARAMETERS} {NO_DRIVERS}', node={'clean': False, 'fast_track': True}) as node:
+        inventory = node.inspect()['inventory']
+        assert inventory['disks'] == []
+        wait_for_heartbeats(lab, node, 1, 60)
+        server = node.server
+        # Ready all the same: a step that needs no disk can run.
+        wait_for_screen(server, "ready for the conductor's commands")
+        wait_for_screen(server, r'no disk of 4 GiB or more. The machine shows no usable block device.*to do plug in a disk')
+        expect_page(server)
+        keep(server, 'no-disk')
+        mark = server.console.mark()
+        plug(server, CONTROLLER)
+        told = rf'storage controller 0000:\S+ \({CONTROLLER_IDS}\) has no driver'
+        server.console.wait_for(f'trouble .*{told}; no disk of 4 GiB or more', 60, mark)
+        wait_for_screen(server, f'trouble {told}; no disk of 4 GiB or more.*to do build the ramdisk with its driver')
+        expect_page(server)
+        keep(server, 'no-disk-no-driver')
+        expect_plain(server)
+
+
+@pytest.mark.full
+def test_hostile_text_is_text_on_the_page(lab):
+    """Of whoever answers: a conductor that announces itself, DHCP, the switch; and a key of support with options, which
+    lets nobody in."""
+    server = lab.server('hostile', boot='direct', as_shipped=True, arguments=list(ARGUMENTS))
+    try:
+        server.boot_kernel(lab.kernel, lab.ramdisk,
+                           f'{PARAMETERS} ipa-api-url=mdns ipa-collect-lldp=1 sshkey="no-pty {KEY}"')
+        port = Port(server.cards[0]['tap'], 'Eth\x1b[H\r\n1/1')
+        with lab.conductor.configured('[conductor]\nenable_mdns = false\n'), \
+                lab.dhcp.served_by('isc-dhcp'), \
+                lab.dhcp.telling(domain=r'lab\033[2J\033[H\015\012', search=('x\x1b[2J.lab',)), \
+                FalseConductor(lab.network, FALSE_PORT, HOSTILE, '/\x1b[2J\r\nfarrier'), \
+                Switch(lab.network, 'leaf' + HOSTILE[:400], '00:1b:21:aa:bb:cc', [port]):
+            server.power_on('Pxe')
+            console = server.console
+            address = console.wait_for(r'network \S+ dhcp (192\.0\.2\.\d+)/24', 90)[1]
+            console.wait_for('sshkey admits nobody: sshkey begins with options', 30)
+            console.wait_for(r'trouble .*\\u\{1b\}\[2J', 90)
+            wait_for_screen(server, r'switch \S* leaf')
+            wait_for_screen(server, r'trouble .*\\u\{1b\}\[2J')
+            lines = expect_page(server)
+            assert not any(line.startswith('farrier | now') for line in lines)
+            keep(server, 'hostile')
+            assert not re.search(r'^farrier \| now +serving', console.text(), re.MULTILINE)
+            assert is_closed(lab.network, address), 'somebody serves SSH though nobody may log in'
+            expect_plain(server)
+    finally:
+        lab.remove(server)
+
+
+@pytest.mark.full
 def test_server_that_waits_for_its_conductor(lab):
-    """Two states of one boot: it was inspected, and stays up; then it writes an image, which comes slowly."""
+    """Three states of one boot: it was inspected, and stays up; a controller comes that has no driver, and goes; then an
+    image is written, which comes slowly."""
     image = Image.publish(lab, paths.TEST_IMAGE)
     image = replace(image, url=lab.web.slow_url(image.name))
     with lab.enrolled('screened', boot='direct', as_shipped=True, disks=[Disk('virtio', 256)],
-                      arguments=list(ARGUMENTS), parameters=PARAMETERS,
+                      arguments=[*ARGUMENTS, *SLOT], parameters=f'{PARAMETERS} {NO_DRIVERS}',
                       node={'clean': False, 'fast_track': True}) as node:
         node.inspect()
         wait_for_heartbeats(lab, node, 1, 60)
@@ -168,6 +304,14 @@ def test_server_that_waits_for_its_conductor(lab):
         wait_for_screen(server, "ready for the conductor's commands")
         wait_for_screen(server, node.uuid)
         keep(server, 'ready')
+        mark = server.console.mark()
+        plug(server, CONTROLLER)
+        told = rf'no driver for storage controller 0000:\S+ \({CONTROLLER_IDS}\)'
+        server.console.wait_for(f'trouble .*{told}', 60, mark)
+        wait_for_screen(server, f'{told} to do if this server needs it')
+        keep(server, 'unused-controller')
+        unplug(server)
+        server.console.wait_for(f'over .*{told}', 60, mark)
         node.provide()
         mark = server.console.mark()
         node.start_deploying(image)

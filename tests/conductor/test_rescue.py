@@ -2,12 +2,10 @@
 
 import re
 import subprocess
-from urllib.parse import urlsplit
 
+from conductor.rescued import PASSWORD, rescue
 from lab import Disk, paths
 from lab.ssh import Ssh
-
-PASSWORD = 'planted open sesame'
 
 # Where the token, the key of the certificate and what steps were given would be, and what else may have the hash.
 SEARCH = '''\
@@ -27,13 +25,8 @@ def test_rescued_server_is_mended_and_boots_again(lab, image):
                       node={'clean': False}) as node:
         server = node.server
         server.disks[0].put(paths.TEST_IMAGE)
-        node.update(rescue_interface='agent', instance_info=image.instance_info())
-        node.target('adopt')
-        node.wait_for('active', 60)
-        node.target('rescue', rescue_password=PASSWORD)
-        node.wait_for('rescue', 240)
+        address = rescue(node, image)
         beats = len(lab.conductor.heartbeats(node))
-        address = urlsplit(node.show()['driver_internal_info']['agent_url']).hostname
         ssh = Ssh(lab, address, 'rescue', password=PASSWORD)
         assert ssh.output('id -un; sudo id -un; sudo -i id -u; whoami').split() == ['rescue', 'root', '0', 'rescue']
         said = server.console.text(server.console.mark_of_last_start())

@@ -1,15 +1,54 @@
-"""A real conductor rescues a server whose network a plan describes; its port is moved, on a switch that does not take the
-link away; and the user logs in.
+"""A real conductor rescues servers without IPv4, and servers whose network a plan describes; their port is moved, on a
+switch that does not take the link away; and the user logs in.
 
 `test_rescue` has what a rescue is, `test_rescue_network` what the network is asked.
 """
 
+import time
+
 import pytest
 
+from conductor.expectations import wait_until
 from conductor.rescued import addresses, logged_in, rescue
-from lab import Disk, Tenant, Trunk, network, tenant
+from conductor.test_ipv6 import CONDUCTOR as BY_IPV6
+from lab import Disk, Isolated, Tenant, Trunk, isolated, network, network_data, tenant
 
 VLAN = 57
+ADDRESS = '198.51.100.10'
+ADDRESS6 = 'fd00:fa:2::10'
+# The kernel looks at the links of a bond ten times a second.
+LINK_LOSS = 3
+
+
+@pytest.mark.full
+@pytest.mark.parametrize('managed', [True, False])
+def test_rescue_by_ipv6_alone(lab, image, managed):
+    """From a network where addresses come by DHCPv6 into one where every machine makes its own, and the reverse."""
+    with lab.dhcp.silent(), lab.conductor.configured(BY_IPV6), \
+            lab.dhcp6.telling(managed=managed, autonomous=not managed), \
+            lab.enrolled(f'rescue-six-{managed}'.lower(), boot='direct', disks=[Disk('virtio', 64)],
+                         node={'clean': False}) as node, \
+            Tenant(lab, ipv4=False, managed=not managed) as there:
+        console = node.server.console
+        before = rescue(node, image)
+        assert before.startswith('fd00:fa:1:'), before
+        ssh = logged_in(lab, before)
+        keys = ssh.fingerprints()
+        (card, own), = addresses(ssh).items()
+        assert [address.split('/')[0] for address in own] == [before]
+
+        mark = console.mark()
+        there.take(node.server.cards[0]['tap'])
+        protocol = 'ra' if managed else 'dhcp6'
+        after = console.wait_for(rf'network {card} {protocol} (fd00:fa:3:[\da-f:]+)', 120, mark)[1]
+        ssh = logged_in(lab, after)
+        assert ssh.fingerprints() == keys
+        # An address that is new may not be all that comes.
+        wait_until(lambda: [address.split('/')[0] for address in addresses(ssh)[card]] == [after], 30,
+                   'end of all other addresses')
+        routes = ssh.output('ip -6 route').splitlines()
+        assert len([route for route in routes if route.startswith('default')]) == 1, routes
+        assert not any('fd00:fa:1:' in route for route in routes), routes
 
 
 @pytest.mark.full
@@ -38,3 +77,38 @@ def test_rescue_by_a_bond_with_a_tagged_vlan(lab, image):
         assert f'default via {tenant.GATEWAY} ' in ssh.output('ip route')
         bond = ssh.output('cat /proc/net/bonding/bond0')
         assert 'active-backup' in bond and bond.count('Slave Interface: port') == 2
+
+
+@pytest.mark.full
+def test_rescue_by_network_data_of_the_medium(lab, image):
+    """Fixed addresses on a VLAN of a bond: they stay when it is moved to where they count as well, and when both links go
+    and come again."""
+    with Isolated(lab.network) as alone, \
+            lab.enrolled('rescue-static', firmware='uefi', boot='vmedia', cards=2, trunk=True, disks=[Disk('virtio', 64)],
+                         node={'clean': False}) as node, \
+            Trunk(lab.network, node.server, VLAN, isolated.BRIDGE) as trunk:
+        server = node.server
+        node.update(network_data=network_data.document(
+            [*network_data.links(server), network_data.bond(server, 'bond0'), network_data.vlan(server, VLAN, 'bond0')],
+            [network_data.network(f'vlan{VLAN}', ADDRESS), network_data.network6(f'vlan{VLAN}', ADDRESS6)]))
+        assert rescue(node, image, 400) == ADDRESS
+        own = {f'bond0.{VLAN}': [f'{ADDRESS}/24', f'{ADDRESS6}/64']}
+        ssh = logged_in(lab, ADDRESS)
+        keys = ssh.fingerprints()
+        assert addresses(ssh) == own
+
+        mark = server.console.mark()
+        with alone.elsewhere(trunk.uplink):
+            for address in (ADDRESS, ADDRESS6):
+                ssh = logged_in(lab, address)
+                assert ssh.fingerprints() == keys and addresses(ssh) == own
+            for up in (False, True):
+                for card in range(2):
+                    server.set_link(up, card)
+                time.sleep(0 if up else LINK_LOSS)
+            ssh = logged_in(lab, ADDRESS)
+            assert ssh.output('sudo dmesg').count('link status definitely down') == 2
+            assert addresses(ssh) == own
+            routes = ssh.output('ip route; ip -6 route')
+            assert f'default via {isolated.GATEWAY} ' in routes and f'default via {isolated.GATEWAY6} ' in routes
+        assert 'network is another one' not in server.console.text(mark)

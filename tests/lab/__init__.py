@@ -4,6 +4,7 @@ from lab.agent import Agent
 from lab.boot_media import boot_esp, boot_iso
 from lab.cutter import Cutter
 from lab.disk import Disk
+from lab.false_conductor import FalseConductor
 from lab.hand import Hand
 from lab.image import Image
 from lab.isolated import Isolated
@@ -19,6 +20,6 @@ from lab.time_server import TimeServer
 from lab.trunk import Trunk
 from lab.virtual_media import VirtualMedia
 
-__all__ = ['Agent', 'Cutter', 'Disk', 'Hand', 'Image', 'Isolated', 'Lab', 'Node', 'Port',
+__all__ = ['Agent', 'Cutter', 'Disk', 'FalseConductor', 'Hand', 'Image', 'Isolated', 'Lab', 'Node', 'Port',
            'ProvisionError', 'Receiver', 'Server', 'Swift', 'Switch', 'Tenant', 'Terminal', 'TimeServer', 'Trunk',
            'VirtualMedia', 'boot_esp', 'boot_iso']

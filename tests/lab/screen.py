@@ -25,8 +25,11 @@ class Screen:
     def __init__(self, width, height, pixels):
         self.width, self.height = width, height
         self._pixels = pixels
+        # In the modes of 40 columns each point is as wide as two.
+        self._step = 2 if _is_doubled(pixels) else 1
         # Text mode has cells of 9 points, of which the last is empty.
-        self.cell = 9 if width == 720 else 8
+        self.cell = 9 if width == 720 else 8 * self._step
+        self.columns = width // self.cell
 
     @classmethod
     def of(cls, server):
@@ -48,7 +51,7 @@ class Screen:
         """The text, a line for each row of cells, without blanks at its end; ? for what is no letter. A cell of one colour
         is a blank."""
         known = glyphs()
-        return [''.join(self._letter(row, column, known) for column in range(self.width // self.cell)).rstrip()
+        return [''.join(self._letter(row, column, known) for column in range(self.columns)).rstrip()
                 for row in range(self.height // HEIGHT)]
 
     def text(self):
@@ -81,8 +84,8 @@ class Screen:
         points = []
         for y in range(row * HEIGHT, (row + 1) * HEIGHT):
             start = 3 * (y * self.width + column * self.cell)
-            line = self._pixels[start:start + 24]
-            points.append([line[at:at + 3] for at in range(0, 24, 3)])
+            line = self._pixels[start:start + 24 * self._step]
+            points.append([line[at:at + 3] for at in range(0, len(line), 3 * self._step)])
         colours = {point for line in points for point in line}
         if len(colours) == 1:
             return ' '
@@ -91,6 +94,11 @@ class Screen:
             if bits in glyphs:
                 return glyphs[bits]
         return '?'
+
+
+def _is_doubled(pixels):
+    """Whether each point is there twice, side by side; of a screen with nothing on it, it does not matter."""
+    return all(pixels[colour::6] == pixels[colour + 3::6] for colour in range(3))
 
 
 def _chunk(kind, data):

@@ -11,15 +11,20 @@ GATEWAY = '203.0.113.1'
 SUBNET = '203.0.113.0/24'
 GATEWAY6 = 'fd00:fa:3::1'
 SUBNET6 = 'fd00:fa:3::/64'
+# Of dnsmasq, at its start.
+READY = 'IPv6 router advertisement enabled'
 
 
 class Tenant:
     """The bridge, as long as the `with` lasts. `authoritative` says whether its DHCP server refuses the leases of other
-    networks, or keeps silent."""
+    networks, or keeps silent; `ipv4` whether there is one of IPv4. With `managed` addresses of IPv6 are to be had by DHCPv6
+    alone, without it every machine makes itself one."""
 
-    def __init__(self, lab, *, authoritative=True):
+    def __init__(self, lab, *, authoritative=True, ipv4=True, managed=False):
         self._lab = lab
         self._authoritative = authoritative
+        self._ipv4 = ipv4
+        self._managed = managed
         self._server = None
         self._taps = []
 
@@ -37,7 +42,7 @@ class Tenant:
             'tenant', ['dnsmasq', '--keep-in-foreground', '--user=root', '--log-facility=-', f'--conf-file={config}',
                        f'--dhcp-leasefile={run.etc / "tenant.leases"}', f'--pid-file={run.etc / "tenant.pid"}'],
             run.namespace, log)
-        self._server.wait_until(lambda: 'sockets bound exclusively' in log.read_text(errors='replace'),
+        self._server.wait_until(lambda: READY in log.read_text(errors='replace'),
                                 10, 'start of service')
         return self
 
@@ -53,14 +58,17 @@ class Tenant:
         self._lab.network.ip('link', 'set', tap, 'master', BRIDGE)
 
     def _configuration(self):
-        authoritative = 'dhcp-authoritative\n' if self._authoritative else ''
-        return f'''\
-port=0
-interface={BRIDGE}
-bind-interfaces
-{authoritative}dhcp-range=203.0.113.100,203.0.113.200,255.255.255.0,3600
-dhcp-option=option:router,{GATEWAY}
-dhcp-option=option:dns-server,203.0.113.53
-enable-ra
-dhcp-range={SUBNET6.removesuffix('/64')},ra-only,64,3600
-'''
+        return '\n'.join(['port=0', f'interface={BRIDGE}', 'bind-interfaces', *self._ipv4_configuration(), 'enable-ra',
+                          self._ipv6_range(), ''])
+
+    def _ipv4_configuration(self):
+        if self._authoritative:
+            yield 'dhcp-authoritative'
+        if self._ipv4:
+            yield 'dhcp-range=203.0.113.100,203.0.113.200,255.255.255.0,3600'
+            yield f'dhcp-option=option:router,{GATEWAY}'
+            yield 'dhcp-option=option:dns-server,203.0.113.53'
+
+    def _ipv6_range(self):
+        prefix = SUBNET6.removesuffix('/64')
+        return f'dhcp-range={prefix}1000,{prefix}1fff,64,3600' if self._managed else f'dhcp-range={prefix},ra-only,64,3600'

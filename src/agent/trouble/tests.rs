@@ -2,6 +2,7 @@ use rustls::CertificateError;
 use rustls_pki_types::UnixTime;
 
 use super::*;
+use crate::block::hints::DeviceNotFound;
 use crate::net::resolver::Resolver;
 
 const URL: &str = "https://ironic.example:6385/";
@@ -132,19 +133,21 @@ fn disks() {
          (9.00 GiB, serial S1) / compare the node's root device hints with the disks above, and change them, or plug in \
          the disk"
     );
-    let small = "No suitable device was found for deployment - root device hints were not provided and all found block \
-                 devices are smaller than 4294967296B. The machine shows no usable block device";
-    assert!(
-        Trouble::no_disk(small, &[], &[])
-            .advice
-            .starts_with("plug in a disk of 4 GiB")
+    // As a page shows it, in two lines of 69 columns: the controller, and what disks there are.
+    let small = DeviceNotFound::AllTooSmall {
+        found: "The machine shows no usable block device; is the driver of its controller in the ramdisk?".to_owned(),
+    };
+    let small = format!("Error finding the disk: {small}");
+    assert_eq!(
+        text(&Trouble::no_disk(&small, &[], &[])),
+        "no disk of 4 GiB or more. The machine shows no usable block device; is the driver of its controller in the \
+         ramdisk? / plug in a disk of 4 GiB or more, or see in the firmware's setup whether its controller is there and \
+         enabled"
     );
-    let with_controller = Trouble::no_disk(small, &[device(DriverlessKind::Storage)], &[]);
-    assert!(
-        with_controller
-            .what
-            .ends_with("; storage controller 0000:03:00.0 (14e4:168e) has no driver")
-    );
+    let with_controller = Trouble::no_disk(&small, &[device(DriverlessKind::Storage)], &[]);
+    assert!(with_controller.what.starts_with(
+        "storage controller 0000:03:00.0 (14e4:168e) has no driver; no disk of 4 GiB or more. The machine shows no usable"
+    ));
     assert_eq!(with_controller.advice, NEEDS_DRIVER);
     let long = format!("No suitable device {}", "x".repeat(5000));
     assert!(Trouble::no_disk(&long, &[], &[]).what.len() < LONGEST + 9);

@@ -80,7 +80,8 @@ pub(super) fn rows(facts: &Facts, columns: u16) -> Vec<Row> {
     rows
 }
 
-/// Whose page this is, and on the right the machine's UUID, by which a conductor may know it before the node is known.
+/// Whose page this is, and on the right the machine's UUID, by which a conductor may know it before the node is known. On a
+/// narrow screen the UUID is alone.
 fn title(uuid: &str, columns: usize) -> Row {
     let left = concat!(" farrier ", env!("CARGO_PKG_VERSION"));
     let right = if uuid.is_empty() {
@@ -88,10 +89,11 @@ fn title(uuid: &str, columns: usize) -> Row {
     } else {
         ascii(&format!("UUID {uuid} "))
     };
-    let room = columns.saturating_sub(left.len() + 1);
-    let right = if right.len() > room { "" } else { &right };
-    let gap = columns.saturating_sub(left.len() + right.len());
-    let text = format!("{left}{}{right}", " ".repeat(gap));
+    let text = if left.len() + right.len() < columns {
+        format!("{left}{right:>0$}", columns - left.len())
+    } else {
+        format!("{:columns$}", format!(" {}", ascii(uuid)))
+    };
     Row {
         text: cut(&text, columns),
         style: Style::Title,

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use vt100::Parser;
 
 use super::drawing::Drawing;
-use super::facts::Page;
+use super::facts::{Facts, Page};
 use super::layout::{self, HEIGHT, Style};
 use crate::init::outlet::{Piece, Stale};
 use crate::sys::console_fact::{self, ConsoleFact};
@@ -282,6 +282,23 @@ fn a_screen_that_grows_keeps_its_log() {
     bench.say("more");
     bench.assert_page();
     assert_eq!(bench.log().last().unwrap(), "more");
+}
+
+#[test]
+fn a_narrow_screen_has_the_uuid_alone_above_the_page() {
+    let uuid = "2564c0a3-dd23-551f-a25c-1af767f45a81";
+    let title = |uuid: &str, columns: u16| {
+        let mut facts = Facts::default();
+        facts.machine.uuid = uuid.to_owned();
+        layout::rows(&facts, columns).swap_remove(0).text
+    };
+    let wide = title(uuid, 80);
+    assert!(wide.starts_with(" farrier ") && wide.ends_with(&format!("  UUID {uuid} ")));
+    assert_eq!(title(uuid, 40), format!(" {uuid}   "));
+    assert!(title("", 40).starts_with(" farrier "));
+    for (uuid, columns) in [(uuid, 80), (uuid, 40), ("", 40), (&"x".repeat(99), 80)] {
+        assert_eq!(title(uuid, columns).len(), usize::from(columns));
+    }
 }
 
 #[test]

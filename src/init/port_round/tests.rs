@@ -218,6 +218,54 @@ fn addresses_of_dhcpv6_are_judged_where_prefixes_say_something_of_them() {
     assert_eq!(verdict(&mixed, &none, &[frame]), Verdict::Counts);
 }
 
+/// From a network with DHCPv6 alone into one without it.
+#[test]
+fn a_lease_of_dhcpv6_does_not_stay_behind_its_network() {
+    let none = Known::default();
+    let moved = |leased: &str| {
+        given(&[
+            lease("dhcp6", &[leased], &[]),
+            lease("ra", &["fd00:3::5/64"], &["fe80::1", "fe80::3"]),
+        ])
+    };
+    let here = || advertisement("fe80::3", &["fd00:3::/64"]);
+    for (leased, frames, expected, is_certain) in [
+        ("fd00:1::100", vec![here()], Verdict::Another, false),
+        // The router of the lease is there, with a prefix of the lease or without.
+        (
+            "fd00:1::100",
+            vec![here(), neighbor("fe80::1")],
+            Verdict::Counts,
+            false,
+        ),
+        (
+            "fd00:1::100",
+            vec![here(), advertisement("fe80::1", &[])],
+            Verdict::Counts,
+            false,
+        ),
+        (
+            "fd00:1::100",
+            vec![here(), advertisement("fe80::1", &["fd00:1::/64"])],
+            Verdict::Counts,
+            true,
+        ),
+        // A lease of this network, of whose two routers one is gone.
+        ("fd00:3::100", vec![here()], Verdict::Counts, true),
+        ("fd00:1::100", vec![], Verdict::Nobody, false),
+    ] {
+        let given = moved(leased);
+        assert_eq!(
+            verdict(&given, &none, &frames),
+            expected,
+            "{leased}: {frames:x?}"
+        );
+        let mut round = Round::new(&given, CLIENT, &none);
+        frames.iter().for_each(|frame| round.take(frame));
+        assert_eq!(round.is_certain(), is_certain, "{leased}: {frames:x?}");
+    }
+}
+
 #[test]
 fn a_lease_that_counts_stays_whatever_becomes_of_routers() {
     let given = given(&[

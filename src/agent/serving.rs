@@ -19,7 +19,7 @@ use super::progress;
 use super::status::Status;
 use super::trouble::{Topic, Trouble};
 use crate::api::{self, Settings, Token};
-use crate::command::{CommandTable, CutOff, Signal};
+use crate::command::{CommandTable, CutOff, Signal, TokenlessRead};
 use crate::conductor::{Beat, Client, Heartbeats, News};
 use crate::config::Options;
 use crate::hardware::Managers;
@@ -70,6 +70,7 @@ pub(super) async fn serve(
         agent_version: super::VERSION.to_owned(),
         started_at: epoch_seconds_of(service.started),
         conductors: service.conductors,
+        reads_without_token: options.allow_reads_without_token,
     };
     let table = Arc::clone(&service.table);
     let shown = progress::show(
@@ -79,6 +80,8 @@ pub(super) async fn serve(
         Arc::clone(status),
     );
     let mut progress = pin!(shown);
+    let tell_read =
+        |read: &TokenlessRead| tell_read(read, options.allow_reads_without_token, status);
     let server = api::serve(settings, service.table, stopped.clone()).map_err(AgentError::Api)?;
     let heartbeats = pulse.map(|pulse| {
         let heartbeats = Heartbeats {
@@ -94,7 +97,7 @@ pub(super) async fn serve(
     let reports = heartbeats.is_some();
     let mut ended = server.ended;
     let end = tokio::select! {
-        end = wait_for_end(service.signals, &demanded, service.asked_to_end) => end,
+        end = wait_for_end(service.signals, &demanded, service.asked_to_end, tell_read) => end,
         _ = &mut ended => return Err(AgentError::ApiEnded),
         never = &mut progress => match never {},
     };
@@ -185,10 +188,24 @@ async fn beat(heartbeats: Heartbeats, pulse: Arc<Pulse>, status: Arc<Status>) {
     heartbeats.run(send, tell).await;
 }
 
+/// Results were read without the token. The conductor's being refused is a trouble, until it is admitted. All else fails by nothing, or a stranger says so.
+pub(super) fn tell_read(read: &TokenlessRead, is_allowed: bool, status: &Status) {
+    let trouble = Trouble::tokenless_read(read, is_allowed);
+    let text = format!("{}; {}", trouble.what, trouble.advice);
+    warn!("{text}");
+    match (read.is_conductor, read.is_admitted) {
+        (true, false) => return status.met(trouble),
+        (true, true) => status.over(Topic::Reads),
+        (false, _) => {}
+    }
+    status.tell("warning", &text);
+}
+
 async fn wait_for_end(
     mut signals: UnboundedReceiver<Signal>,
     demanded: &Notify,
     mut asked_to_end: Pin<Box<dyn Future<Output = ()> + Send>>,
+    tell_read: impl Fn(&TokenlessRead),
 ) -> End {
     loop {
         let news = tokio::select! {
@@ -197,6 +214,7 @@ async fn wait_for_end(
         };
         match news {
             Some(Signal::HeartbeatNow) => demanded.notify_one(),
+            Some(Signal::Read(read)) => tell_read(&read),
             Some(Signal::LockDown) => return End::LockedDown,
             Some(Signal::Rescued) => return End::Rescued,
             // The command table holds a sender as long as it is served.

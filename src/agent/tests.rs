@@ -34,6 +34,7 @@ mod inspection;
 mod lookups;
 mod restarts;
 mod settings;
+mod tokenless_reads;
 
 const MAC: &str = "52:54:00:1a:b0:02";
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use farrier_plugin::chain;
 
+use crate::command::TokenlessRead;
 use crate::conductor::ConductorError;
 use crate::inventory::{Driverless, DriverlessKind};
 use crate::net::NetError;
@@ -35,6 +36,8 @@ pub(super) enum Topic {
     Route,
     /// The conductor's answers, or that there are none.
     Conductor,
+    /// The conductor's reads, which lack the token.
+    Reads,
     /// The root disk.
     Disk,
     /// What belongs to that which is being done, and ends with it.
@@ -309,6 +312,29 @@ impl Trouble {
         )
     }
 
+    /// Results were read without the token. `is_allowed` is the option `allow_reads_without_token`.
+    pub(super) fn tokenless_read(read: &TokenlessRead, is_allowed: bool) -> Self {
+        let peer = read.peer;
+        let refused = if read.is_admitted {
+            ""
+        } else {
+            " and is refused"
+        };
+        let what = if read.is_conductor {
+            format!("the conductor at {peer} reads results without the token{refused}: {OLDER}")
+        } else {
+            format!(
+                "{peer}, which is no known conductor, reads results without the token{refused}. If it is one: {OLDER}"
+            )
+        };
+        let advice = if is_allowed {
+            "update Ironic"
+        } else {
+            "update Ironic, or set the kernel parameter ipa-allow-reads-without-token=1"
+        };
+        Self::new(Topic::Reads, what, advice)
+    }
+
     /// The clock is wrong, or cannot be set.
     pub(super) fn clock(what: &str, advice: &str) -> Self {
         Self::new(Topic::Clock, cut(what.to_owned()), advice)
@@ -353,6 +379,9 @@ impl Trouble {
         })
     }
 }
+
+/// Who reads without the token (contract/control-plane 5.7).
+const OLDER: &str = "its Ironic is older than 29.0.0 (26.1.2, 24.1.4, 23.0.5 in their series)";
 
 const NEEDS_DRIVER: &str =
     "build the ramdisk with its driver (KERNEL=backports) or its firmware (FIRMWARE=1)";

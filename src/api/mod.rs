@@ -2,7 +2,7 @@
 //! (contract/control-plane 5).
 //!
 //! ```text
-//! socket ─▶ [TLS] ─▶ hyper ─▶ routes ─▶ token ─▶ body ─▶ command::CommandTable
+//! socket ─▶ [TLS] ─▶ hyper ─▶ routes ─▶ token, tokenless_reads ─▶ body ─▶ command::CommandTable
 //! ```
 //!
 //! Every answer has a JSON body, and every answer from 400 on has a string `faultstring`: the
@@ -18,6 +18,7 @@ mod routes;
 mod server;
 mod stall;
 mod token;
+mod tokenless_reads;
 
 #[cfg(test)]
 mod tests;

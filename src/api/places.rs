@@ -176,6 +176,16 @@ impl Seat {
         self.is_trusted.load(Ordering::Relaxed)
     }
 
+    /// Where it comes from; IPv4 as such.
+    pub(super) fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// Whether its address is known to be a conductor's: beforehand, or since one from there has shown the token.
+    pub(super) fn is_conductors(&self) -> bool {
+        self.places.taken().conductors.contains(&self.address)
+    }
+
     /// It has shown the token.
     pub(super) fn trust(&self) {
         if self.is_trusted.swap(true, Ordering::Relaxed) {

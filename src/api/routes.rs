@@ -16,6 +16,7 @@ use url::form_urlencoded;
 
 use super::answer::{self, Answer};
 use super::places::Seat;
+use super::tokenless_reads::{Sight, TokenlessReads};
 use super::{Token, body};
 use crate::command::{Command, CommandTable};
 
@@ -25,13 +26,14 @@ const BODIES: usize = 2;
 /// The longest name and port in bytes that links are made of (RFC 1035 2.3.4).
 const HOST_LIMIT: usize = 253 + ":65535".len();
 
-/// A query above this many bytes has no token: a conductor's has a hundred.
+/// A query above this many bytes has no right token: a conductor's has a hundred.
 const QUERY_LIMIT: usize = 4096;
 
 /// What every request needs.
 pub(super) struct Routes {
     table: Arc<CommandTable>,
     token: Token,
+    tokenless: TokenlessReads,
     scheme: &'static str,
     agent_version: String,
     started_at: f64,
@@ -53,7 +55,8 @@ enum Resource<'a> {
 #[derive(Default)]
 struct Query {
     wait: bool,
-    token: String,
+    /// `None` where there is none, not even an empty one.
+    token: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -66,6 +69,7 @@ impl Routes {
     pub(super) fn new(
         table: Arc<CommandTable>,
         token: Token,
+        tokenless: TokenlessReads,
         scheme: &'static str,
         agent_version: String,
         started_at: f64,
@@ -73,6 +77,7 @@ impl Routes {
         Self {
             table,
             token,
+            tokenless,
             scheme,
             agent_version,
             started_at,
@@ -84,7 +89,10 @@ impl Routes {
     pub(super) async fn answer(&self, request: Request<Incoming>, seat: &Seat) -> Answer {
         let (head, body) = request.into_parts();
         let query = query(&head.uri);
-        let is_admitted = self.token.admits(&query.token);
+        let is_admitted = query
+            .token
+            .as_deref()
+            .is_some_and(|token| self.token.admits(token));
         if is_admitted {
             seat.trust();
         }
@@ -130,15 +138,32 @@ impl Routes {
                 "version": self.agent_version,
             })),
             Resource::Commands | Resource::Command(_) | Resource::Unslashed => {
-                if !is_admitted {
-                    return answer::http_fault(StatusCode::UNAUTHORIZED, "Token invalid.");
+                let sight = match (is_admitted, issues) {
+                    (true, true) => {
+                        self.tokenless.commanded(seat);
+                        return self.issue(body, &query).await;
+                    }
+                    (true, false) => {
+                        self.tokenless.read_with_token();
+                        Sight::Results
+                    }
+                    (false, false) if query.token.is_none() => self.tokenless.sight(seat),
+                    (false, _) => Sight::Nothing,
+                };
+                let is_one = matches!(resource, Resource::Command(_));
+                let listed = (sight != Sight::Nothing && !is_one).then(|| self.table.list());
+                let is_seen = sight == Sight::Results
+                    || listed.as_ref().is_some_and(|commands| commands.is_empty());
+                if !issues
+                    && query.token.is_none()
+                    && let Some(read) = self.tokenless.news(seat, is_seen)
+                {
+                    self.table.was_read_without_token(read);
                 }
-                match resource {
-                    Resource::Command(id) => self.show(id, &query).await,
-                    _ if issues => self.issue(body, &query).await,
-                    _ => answer::ok(&CommandList {
-                        commands: self.table.list(),
-                    }),
+                match (resource, listed) {
+                    (Resource::Command(id), _) if is_seen => self.show(id, &query).await,
+                    (_, Some(commands)) if is_seen => answer::ok(&CommandList { commands }),
+                    _ => answer::http_fault(StatusCode::UNAUTHORIZED, "Token invalid."),
                 }
             }
         }
@@ -274,8 +299,14 @@ fn query(uri: &Uri) -> Query {
     let mut wait = None;
     let mut token = None;
     // Of a parameter that comes twice the first counts, as in the reference.
-    let text = uri.query().filter(|text| text.len() <= QUERY_LIMIT);
-    for (name, value) in form_urlencoded::parse(text.unwrap_or_default().as_bytes()) {
+    let text = uri.query().unwrap_or_default();
+    if text.len() > QUERY_LIMIT {
+        return Query {
+            wait: false,
+            token: Some(String::new()),
+        };
+    }
+    for (name, value) in form_urlencoded::parse(text.as_bytes()) {
         match name.as_ref() {
             "wait" => wait = wait.or(Some(value.eq_ignore_ascii_case("true"))),
             "agent_token" => token = token.or(Some(value.into_owned())),
@@ -284,6 +315,6 @@ fn query(uri: &Uri) -> Query {
     }
     Query {
         wait: wait.unwrap_or_default(),
-        token: token.unwrap_or_default(),
+        token,
     }
 }

@@ -26,6 +26,7 @@ use super::places::{Places, Seat};
 use super::requests_log::RequestsLog;
 use super::routes::Routes;
 use super::stall::WriteLimit;
+use super::tokenless_reads::TokenlessReads;
 use super::{Token, listener};
 use crate::command::CommandTable;
 
@@ -60,6 +61,8 @@ pub struct Settings {
     pub started_at: f64,
     /// Addresses that are known to be conductors': they have places of their own.
     pub conductors: Vec<IpAddr>,
+    /// Whether results may be read without the token, as `allow_reads_without_token` says.
+    pub reads_without_token: bool,
 }
 
 /// What all connections share.
@@ -117,6 +120,7 @@ pub fn serve(
         routes: Routes::new(
             table,
             settings.token,
+            TokenlessReads::new(settings.reads_without_token),
             scheme,
             settings.agent_version,
             settings.started_at,

@@ -1,5 +1,6 @@
 //! What the commands need from the agent, and what they tell it.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -61,7 +62,7 @@ impl Default for Shutdown {
     }
 }
 
-/// News from the commands to the agent.
+/// News for the agent, from the commands and from where they are asked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Signal {
     /// A command ended: the conductor should hear of it at once.
@@ -70,4 +71,17 @@ pub enum Signal {
     LockDown,
     /// Stop serving for good: the machine is the rescue user's (contract/control-plane 10.2).
     Rescued,
+    /// Somebody read results without the token: a person should hear of it.
+    Read(TokenlessRead),
+}
+
+/// Results were read without the token (contract/control-plane 5.7). Told at most four times in an agent's life: once of each kind.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TokenlessRead {
+    /// Who.
+    pub peer: IpAddr,
+    /// Whether this address is known to be a conductor's.
+    pub is_conductor: bool,
+    /// Whether it was answered.
+    pub is_admitted: bool,
 }

@@ -44,7 +44,7 @@ pub(crate) mod fake;
 
 pub(crate) use document::DocumentError;
 pub use environment::{Environment, Shutdown};
-pub(crate) use environment::{OpenRescue, Signal};
+pub(crate) use environment::{OpenRescue, Signal, TokenlessRead};
 #[cfg(test)]
 pub(crate) use journal::interrupted_in;
 pub(crate) use journal::{JournalError, LAST_EXIT};

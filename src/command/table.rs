@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::context::CommandContext;
 use super::definition::{Definition, Mode, split};
-use super::environment::{Environment, Signal};
+use super::environment::{Environment, Signal, TokenlessRead};
 use super::flow;
 use super::journal::{Journal, JournalError};
 use super::outcome::{Command, CutOff, Outcome, Status};
@@ -127,6 +127,11 @@ impl CommandTable {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Tell the agent that results were read without the token.
+    pub(crate) fn was_read_without_token(&self, read: TokenlessRead) {
+        self.environment.send(Signal::Read(read));
     }
 
     /// The command of this id.

@@ -360,6 +360,28 @@ mod tests {
         assert_eq!(options.tls_cipher_suites, None);
     }
 
+    /// Ironic 21.4 and older have no switch for MD5.
+    #[test]
+    fn what_an_older_conductor_does_not_speak_of_stays_as_it_is() {
+        let mut answer = recorded();
+        let config = answer["config"].as_object_mut().unwrap();
+        config.retain(|name, _| name.starts_with("agent_token") || name == "heartbeat_timeout");
+        for md5_enabled in [false, true] {
+            let mut options = Options {
+                md5_enabled,
+                ..Options::default()
+            };
+            LookupAnswer::read(answer.clone())
+                .unwrap()
+                .config
+                .apply(&mut options);
+            assert_eq!(options.md5_enabled, md5_enabled);
+            assert!(!options.skip_bmc_detect && !options.enable_bios_bootloader_install);
+            assert_eq!(options.permitted_image_formats.len(), 3);
+            assert_eq!(options.tls_min_version, TlsVersion::Tls12);
+        }
+    }
+
     #[test]
     fn a_dump_shows_no_token() {
         let answer = LookupAnswer::read(recorded()).unwrap();

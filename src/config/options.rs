@@ -210,6 +210,10 @@ options! {
         fail_if_clock_not_set: bool = false, boolean;
         /// Token agreed before the boot.
         agent_token: Option<Secret> = None, secret, "ipa-agent-token";
+        // The reference does not have this one.
+        /// Let a conductor read results without the token, until one reads with it: Ironic older than 29.0.0 (26.1.2,
+        /// 24.1.4, 23.0.5 in their series).
+        allow_reads_without_token: bool = false, boolean, "ipa-allow-reads-without-token";
         /// User for images, with `http_basic`.
         image_server_user: Option<String> = None, text;
         /// Password for images, with `http_basic`.

@@ -95,6 +95,7 @@ where
         agent_version: "13.0.0".to_owned(),
         started_at: 0.0,
         conductors,
+        reads_without_token: false,
     };
     let _inside = runtime.enter();
     let served = api::serve(settings, table, stop).unwrap();

@@ -21,6 +21,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use super::{AgentError, Boot, Caller, End, Hardware, MAC};
 use crate::block::fixture;
 use crate::conductor::fake::{Answer, Asked, Conductor, NODE, TOKEN, friendly, lookup};
+use crate::config::Options;
 use crate::hardware::fake::FakeManager;
 use crate::sys::loop_device::LoopDevice;
 
@@ -61,6 +62,10 @@ impl Wanted {
     }
 
     async fn onto(disk: &str, settings: Value) -> Self {
+        Self::with(disk, settings, |_| {}).await
+    }
+
+    async fn with(disk: &str, settings: Value, change: impl FnOnce(&mut Options)) -> Self {
         let conductor = Conductor::start(move |asked, _| match asked.path.as_str() {
             "/v1/lookup" => {
                 let mut answer = lookup(TOKEN);
@@ -73,6 +78,7 @@ impl Wanted {
         .await;
         let mut boot = Boot::new(&conductor);
         boot.hardware = Hardware::Behind(Arc::new(vendor(disk)));
+        change(&mut boot.options);
         let agent = boot.start();
         let heartbeat = conductor.wait_for("/v1/heartbeat", 1).await.remove(0);
         Self {
@@ -231,11 +237,18 @@ async fn an_md5_checksum_is_enough_where_the_conductor_says_so() {
     let image = Image::new();
     // As md5sum says it of the image.
     let md5 = json!({"checksum": "b9132c5412ba381d3d1a89a86c0bc5d6"});
-    for enabled in [false, true] {
-        let settings = json!({"agent_md5_checksum_enable": enabled});
-        let wanted = Wanted::onto(disk.path(), settings).await;
+    // A conductor that does not speak of it leaves it to the option (ipa-md5-enabled).
+    for (option, said, enabled) in [
+        (false, json!(false), false),
+        (false, json!(true), true),
+        (true, json!(false), false),
+        (true, Value::Null, true),
+    ] {
+        let settings = json!({"agent_md5_checksum_enable": said});
+        let change = |options: &mut Options| options.md5_enabled = option;
+        let wanted = Wanted::with(disk.path(), settings.clone(), change).await;
         let result = wanted.write(&image, json!("raw"), md5.clone()).await;
-        assert_eq!(result.is_ok(), enabled, "{result:?}");
+        assert_eq!(result.is_ok(), enabled, "{option} {settings} {result:?}");
         if let Err(error) = result {
             assert!(error.contains("Image checksum is an MD5"), "{error}");
             assert!(error.contains("ipa-md5-enabled=1"), "{error}");
@@ -340,10 +353,10 @@ async fn what_is_not_done_is_said_in_the_log() {
 }
 
 /// Keeps the warnings of all tests.
-struct Warnings(Arc<Mutex<Vec<String>>>);
+pub(super) struct Warnings(Arc<Mutex<Vec<String>>>);
 
 impl Warnings {
-    fn collect() -> Arc<Mutex<Vec<String>>> {
+    pub(super) fn collect() -> Arc<Mutex<Vec<String>>> {
         static LINES: OnceLock<Arc<Mutex<Vec<String>>>> = OnceLock::new();
         let start = || {
             let lines = Arc::default();

@@ -316,3 +316,42 @@ fn times_are_told_in_steps() {
     }
     assert!(usable_address("::").is_none() && usable_address("x").is_none());
 }
+
+#[test]
+fn reads_without_the_token() {
+    let read = |is_conductor, is_admitted, is_allowed| {
+        let read = TokenlessRead {
+            peer: "192.0.2.7".parse().unwrap(),
+            is_conductor,
+            is_admitted,
+        };
+        text(&Trouble::tokenless_read(&read, is_allowed))
+    };
+    let older = "its Ironic is older than 29.0.0 (26.1.2, 24.1.4, 23.0.5 in their series)";
+    for (is_conductor, is_admitted, is_allowed, expected) in [
+        (
+            true,
+            false,
+            false,
+            "the conductor at 192.0.2.7 reads results without the token and is refused: OLDER / update Ironic, or set \
+             the kernel parameter ipa-allow-reads-without-token=1",
+        ),
+        (
+            true,
+            true,
+            true,
+            "the conductor at 192.0.2.7 reads results without the token: OLDER / update Ironic",
+        ),
+        // It need not be one: the address is all that is known.
+        (
+            false,
+            false,
+            true,
+            "192.0.2.7, which is no known conductor, reads results without the token and is refused. If it is one: \
+             OLDER / update Ironic",
+        ),
+    ] {
+        let expected = expected.replace("OLDER", older);
+        assert_eq!(read(is_conductor, is_admitted, is_allowed), expected);
+    }
+}

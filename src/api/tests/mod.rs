@@ -7,6 +7,7 @@ mod odd_requests;
 mod plugins;
 mod refusals;
 mod tls;
+mod tokenless_reads;
 mod transcripts;
 
 use std::fs;
@@ -76,6 +77,7 @@ impl Served {
             agent_version: "13.0.0".to_owned(),
             started_at: 1_795_328_604.506_673_8,
             conductors: Vec::new(),
+            reads_without_token: false,
         };
         change(&mut settings);
         let runtime = Runtime::new().unwrap();

@@ -34,7 +34,7 @@ MDBOOK_FOLDER := $(CURDIR)/build/mdbook-$(MDBOOK_VERSION)
 MDBOOK := $(MDBOOK_FOLDER)/bin/mdbook
 
 .DEFAULT_GOAL := help
-.PHONY: help build ramdisk iso esp release release-check reproducible guide plugin-initrd demo test unit lab lab-full lab-arm64 check bench compare servers fuzz fuzz-beside reference-tests findings fresh docs clean tools FORCE
+.PHONY: help build ramdisk iso esp release release-check reproducible guide plugin-initrd demo test unit lab lab-full lab-matrix lab-arm64 check bench compare servers fuzz fuzz-beside reference-tests findings fresh docs clean tools FORCE
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -118,6 +118,7 @@ unit: tools $(BUILT)/farrier-plugin-host ## Tests that need no server
 
 lab: ramdisk ## What the lab needs: packages, conductor, images
 	@tests/lab/install
+	@tests/lab/install-conductor 29.0.6
 	@tests/lab/images/build-test-image
 	@tests/lab/images/build-partition-image
 	@image/iso esp
@@ -142,6 +143,9 @@ reference-tests:
 lab-full: lab ## All cases with a conductor: also variations that make test leaves out, and 20 power cuts
 	$(PYTEST) -m alone tests/conductor
 	MOMENTS=$(or $(MOMENTS),20) $(PYTEST) -m "not alone" $(SIDE_BY_SIDE) tests/conductor
+
+lab-matrix: lab ## Conductors of other releases inspect, clean and deploy a virtual server: RELEASES="20.1.3 24.1.3" for less; prints a table
+	build/lab/venv/bin/python tests/lab/matrix.py $(RELEASES)
 
 # Of an emulated processor a minute is little: no part of the others.
 lab-arm64: ## A real conductor and a virtual server with arm64 processors and UEFI; builds the ramdisk of ARCH=arm64

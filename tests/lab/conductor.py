@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import importlib.util
 import json
 import os
 import re
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from lab import network, paths
 from lab.process import Process
+from lab.release import Release
 from lab.web import HTTP_PORT
 
 PORT = 6385
@@ -33,6 +33,10 @@ DISCOVERY_DRIVER = 'manual-management'
 # What Ironic's Python does at its start: sitecustomize.py.
 SITE = Path(__file__).parent / 'site'
 
+# What of an inspection is looked at beside the default hooks, as far as a release has it.
+HOOKS = ('boot-mode', 'cpus', 'cpu-capabilities', 'memory', 'root-device', 'pci-devices', 'physical-network',
+         'local-link-connection', 'parse-lldp')
+
 # Where the boot loader of Ironic's virtual media looks for its configuration.
 GRUB_CONFIG = 'EFI/BOOT/grub.cfg'
 GRUB_TEMPLATE = 'grub.cfg.template'
@@ -41,7 +45,8 @@ GRUB_TEMPLATE = 'grub.cfg.template'
 class Conductor:
     """Ironic with the security it has by default: agent tokens, TLS towards the agent."""
 
-    def __init__(self, network_, run, *, outlive=False):
+    def __init__(self, network_, run, *, outlive=False, release=None):
+        self.release = release or Release.own()
         self._network = network_
         self._run = run
         self._outlive = outlive
@@ -55,9 +60,9 @@ class Conductor:
         xorriso = folder / 'bin' / 'mkisofs'
         if not xorriso.exists():
             xorriso.symlink_to('/usr/bin/xorrisofs')
-        (folder / GRUB_TEMPLATE).write_text(_grub_template())
+        (folder / GRUB_TEMPLATE).write_text(_grub_template(self.release))
         config = self._configure()
-        shutil.copy(_empty_database(config), folder / 'ironic.sqlite')
+        shutil.copy(_empty_database(config, self.release), folder / 'ironic.sqlite')
         self._launch()
 
     def restart(self):
@@ -113,13 +118,13 @@ class Conductor:
     def _configure(self, more=''):
         """Writes the configuration, which counts from the next launch on."""
         config = self._run.conductor / 'ironic.conf'
-        config.write_text(_ironic_conf(self._run, _esp_image()) + more)
+        config.write_text(_ironic_conf(self._run, _esp_image(), self.release) + more)
         return config
 
     def _launch(self):
         folder = self._run.conductor
         self._ironic = Process.start(
-            'ironic', [paths.VENV / 'bin' / 'ironic', '--config-file', folder / 'ironic.conf'],
+            'ironic', [self.release.program('ironic'), '--config-file', folder / 'ironic.conf'],
             self._run.namespace, self._run.logs / 'ironic.log', outlive=self._outlive,
             env={'PATH': f'{folder}/bin:{os.environ["PATH"]}', 'PYTHONPATH': str(SITE)})
         self._ironic.wait_until(self.answers, 90, f'answer on port {PORT}')
@@ -134,15 +139,15 @@ def _made_once():
 
 
 @_made_once()
-def _empty_database(config) -> Path:
-    """Ironic's empty schema: made once, since the migrations take several seconds."""
-    database = paths.LAB / 'empty.sqlite'
+def _empty_database(config, release) -> Path:
+    """A release's empty schema: made once, since the migrations take several seconds."""
+    database = paths.LAB / f'empty-{release.version}.sqlite'
     if not database.exists():
         partial = database.with_suffix('.partial')
         partial.unlink(missing_ok=True)
         extra = config.with_name('schema.conf')
         extra.write_text(f'[database]\nconnection = sqlite:///{partial}\n')
-        subprocess.run([paths.VENV / 'bin' / 'ironic-dbsync', '--config-file', config,
+        subprocess.run([release.program('ironic-dbsync'), '--config-file', config,
                         '--config-file', extra, 'create_schema'],
                        check=True, capture_output=True)
         partial.rename(database)
@@ -174,15 +179,16 @@ def _esp_image() -> Path:
     return image
 
 
-def _grub_template():
+def _grub_template(release):
     """Ironic's own, but nobody is there who would choose from its one entry within five seconds."""
-    ironic = importlib.util.find_spec('ironic').submodule_search_locations[0]
-    template = Path(ironic, 'common', 'grub_conf.template').read_text()
+    template = release.installed('common/grub_conf.template').read_text()
     return re.sub(r'^set timeout=\d+$', 'set timeout=0', template, flags=re.M)
 
 
-def _ironic_conf(run, esp_image):
+def _ironic_conf(run, esp_image, release):
     folder = run.conductor
+    inspect = 'agent' if release.inspects else 'no-inspect'
+    hooks = ','.join(['$default_hooks', *(hook for hook in HOOKS if hook in release.hooks)])
     http = f'http://{network.ADDRESS}:{HTTP_PORT}'
     return f'''\
 [DEFAULT]
@@ -201,7 +207,7 @@ enabled_boot_interfaces = ipxe,redfish-virtual-media
 enabled_console_interfaces = no-console
 enabled_deploy_interfaces = direct
 enabled_firmware_interfaces = no-firmware
-enabled_inspect_interfaces = agent
+enabled_inspect_interfaces = {inspect}
 enabled_management_interfaces = redfish,noop
 enabled_network_interfaces = noop
 enabled_power_interfaces = redfish,fake
@@ -210,7 +216,7 @@ enabled_rescue_interfaces = agent,no-rescue
 enabled_storage_interfaces = noop
 enabled_vendor_interfaces = no-vendor
 default_boot_interface = ipxe
-default_inspect_interface = agent
+default_inspect_interface = {inspect}
 esp_image = {esp_image}
 grub_config_path = {GRUB_CONFIG}
 grub_config_template = {folder}/{GRUB_TEMPLATE}
@@ -244,7 +250,7 @@ workers_pool_size = 60
 
 [inspector]
 # The default hooks, and those that read more of what the agent says.
-hooks = $default_hooks,boot-mode,cpus,cpu-capabilities,memory,root-device,pci-devices,physical-network,local-link-connection,parse-lldp
+hooks = {hooks}
 physical_network_cidr_map = {network.SUBNET}:lab
 pci_device_alias = {{"vendor_id": "1af4", "product_id": "1000", "name": "virtio_net"}}
 

@@ -22,11 +22,12 @@ class Lab:
 
     Used with `with Lab() as lab:`, everything is stopped and removed at the end, also after a
     failure; whatever a killed run left is removed at the next start. With `outlive`, `start()`
-    leaves the services running when the program ends, until `stop()` of another one.
+    leaves the services running when the program ends, until `stop()` of another one. `release` is another
+    Ironic than the lab's own (`Release.of`).
     """
 
     def __init__(self, folder: Path | None = None, *, outlive=False,
-                 kernel=paths.KERNEL, ramdisk=paths.RAMDISK):
+                 kernel=paths.KERNEL, ramdisk=paths.RAMDISK, release=None):
         self.run = paths.Run(folder or paths.LAB / 'run')
         self.kernel = Path(kernel)
         self.ramdisk = Path(ramdisk)
@@ -35,7 +36,7 @@ class Lab:
         self.dhcp6 = Dhcp6(self.run, outlive=outlive)
         self.web = Web(self.network, self.run, outlive=outlive)
         self.bmc = bmc.Bmc(self.network, self.run, outlive=outlive)
-        self.conductor = conductor.Conductor(self.network, self.run, outlive=outlive)
+        self.conductor = conductor.Conductor(self.network, self.run, outlive=outlive, release=release)
         self.api = Api(self.network, conductor.URL)
         self.servers = []
         self._lock = None
@@ -93,7 +94,8 @@ class Lab:
             bootloader = self._boot_file(bootloader)
         if iso:
             iso = self._boot_file(iso)
-        node = Node.enrol(self.api, server, bmc.URL, kernel, ramdisk, bootloader=bootloader, iso=iso, **options)
+        node = Node.enrol(self.api, server, bmc.URL, kernel, ramdisk, bootloader=bootloader, iso=iso,
+                          bmc_user=self.conductor.release.wants_bmc_user, **options)
         node.manage()
         return node
 

@@ -31,7 +31,7 @@ class Node:
 
     @classmethod
     def enrol(cls, api, server, bmc_url, kernel, ramdisk, *, clean=True, fast_track=False,
-              root_device=None, bootloader=None, iso=None, raid=False):
+              root_device=None, bootloader=None, iso=None, raid=False, bmc_user=False):
         """Creates node and ports.
 
         `clean` switches automated cleaning, `fast_track` keeps the agent up between actions,
@@ -39,7 +39,7 @@ class Node:
         the lab's disks are below the 4 GiB that the default rule wants), `bootloader` an EFI system
         partition for the ISO of virtual media, other than the conductor's, `iso` an ISO that is booted as it is, with
         what the conductor has to tell on a stick beside it (`config_via_removable`), `raid` gives it the RAID interface
-        whose steps the agent runs.
+        whose steps the agent runs, `bmc_user` names a user for the BMC, which asks nobody who he is.
         """
         if root_device is None:
             root_device = {'serial': server.disks[0].disk.serial} if server.disks else {}
@@ -50,6 +50,8 @@ class Node:
             'redfish_system_id': f'/redfish/v1/Systems/{server.uuid}',
             'deploy_kernel': f'file://{kernel}', 'deploy_ramdisk': f'file://{ramdisk}',
             'rescue_kernel': f'file://{kernel}', 'rescue_ramdisk': f'file://{ramdisk}'}
+        if bmc_user:
+            driver_info |= {'redfish_username': 'lab', 'redfish_password': 'lab'}
         if iso:
             driver_info = {name: value for name, value in driver_info.items() if name.startswith('redfish')}
             driver_info |= {'deploy_iso': f'file://{iso}', 'config_via_removable': True}

@@ -152,8 +152,7 @@ impl Routes {
                 };
                 let is_one = matches!(resource, Resource::Command(_));
                 let listed = (sight != Sight::Nothing && !is_one).then(|| self.table.list());
-                let is_seen = sight == Sight::Results
-                    || listed.as_ref().is_some_and(|commands| commands.is_empty());
+                let is_seen = sight == Sight::Results || listed.as_ref().is_some_and(Vec::is_empty);
                 if !issues
                     && query.token.is_none()
                     && let Some(read) = self.tokenless.news(seat, is_seen)

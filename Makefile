@@ -170,7 +170,7 @@ fuzz: tools ## Arbitrary bytes for every parser, SECONDS=60 each
 fuzz-beside: tools
 	@mkdir -p build/fuzz
 	@nice -n 19 fuzz/build
-	@nice fuzz/run --in-all 240 > build/fuzz/beside.log 2>&1; status=$$?; \
+	@nice fuzz/run --in-all 120 > build/fuzz/beside.log 2>&1; status=$$?; \
 	    echo; echo "== arbitrary bytes for every parser"; cat build/fuzz/beside.log; exit $$status
 
 bench: build ## Speed against the Python agent and this machine: SIZE=512 ONLY=raw TO=memory ROUNDS=1 for less

@@ -1,7 +1,7 @@
 """Partition images under BIOS, where the operator allows a boot loader to be installed, as the lab's conductor
 does: GRUB of the image, which the agent puts on the disk without running it.
 
-`MOMENTS=20 make lab-full` looks at more moments of a power cut than the usual five.
+`MOMENTS=20 make lab-full` looks at more moments of a power cut than the usual three.
 """
 
 import os
@@ -13,7 +13,7 @@ import pytest
 from conductor.expectations import config_drive, expect_partition_system
 from lab import Disk
 
-MOMENTS = int(os.environ.get('MOMENTS', '5'))
+MOMENTS = int(os.environ.get('MOMENTS', '3'))
 
 # Boot code, before the disk's signature and its table.
 BOOT_CODE = 440

@@ -130,7 +130,7 @@ def test_ramdisk_hears_the_same_from_every_dhcp_server(lab, node, hand, dhcp):
 @pytest.mark.parametrize('dhcp, settings', [
     ('dnsmasq', {'managed': True, 'autonomous': False}),
     ('kea', {'managed': True, 'other': True}),
-    ('dnsmasq', {'other': True}),
+    pytest.param('dnsmasq', {'other': True}, marks=pytest.mark.full),
     pytest.param('kea', {'managed': True, 'autonomous': False}, marks=pytest.mark.full),
     pytest.param('kea', {'other': True}, marks=pytest.mark.full)])
 def test_addresses_and_names_by_dhcpv6(lab, node, hand, dhcp, settings):

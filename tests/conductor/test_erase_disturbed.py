@@ -112,6 +112,7 @@ def test_power_cut_during_an_erase(used):
     used.server.power_off()
 
 
+@pytest.mark.full
 def test_power_cut_during_an_erase_with_a_token_known_beforehand(lab, used, tmp_path):
     """With a certificate that is not made anew the conductor hears the fresh agent as if nothing had
     happened. That is not the end of the step: the agent says that it was cut off."""

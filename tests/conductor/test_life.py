@@ -209,6 +209,7 @@ def test_what_the_archive_has_in_place_of_secrets(lab, node):
     assert b'configdrive' not in members['commands.jsonl'], 'it holds what its owner put in'
 
 
+@pytest.mark.full
 def test_api_over_ipv6_only(lab):
     """A server that never gets an IPv4 address is cleaned."""
     server = lab.server('six', boot='direct', disks=[Disk('virtio', 256)],

@@ -15,7 +15,7 @@ from lab.disk import MIB
 from lab.hand import KILL_AGENT
 from lab.patience import patience
 
-MOMENTS = int(os.environ.get('MOMENTS', '5'))
+MOMENTS = int(os.environ.get('MOMENTS', '3'))
 
 # A disk for an EFI system partition of 550 MiB, an ephemeral and a root partition of 1 GiB each, and swap.
 DISK_MIB = 3072

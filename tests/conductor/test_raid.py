@@ -156,6 +156,7 @@ def bios_pair(lab):
         yield node
 
 
+@pytest.mark.full
 def test_a_bios_boots_a_mirror_with_each_of_its_disks(bios_pair, disk_image):
     """By GRUB of the image, which the agent puts behind the MBR of each disk; the image itself has none for a BIOS,
     and nobody says which of its partitions is the root file system.
@@ -360,6 +361,7 @@ def test_a_disk_that_fails_while_an_array_is_created(faulty, hand):
     assert re.search(r'md0 : active raid1 vdb1\[1\] vda1\[0\]', seen), seen
 
 
+@pytest.mark.full
 def test_an_agent_that_was_started_anew_takes_apart_what_another_made(lab, faulty, hand):
     """The array of the last test; and what it makes is the same again."""
     node = faulty

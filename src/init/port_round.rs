@@ -60,12 +60,10 @@ pub(super) struct Given {
     pub(super) ipv4: Option<Ipv4Addr>,
     /// Those that are on the link.
     pub(super) gateways: Vec<Ipv4Addr>,
-    /// Made of prefixes that routers advertised; where there are none, what DHCPv6 gave.
-    pub(super) ipv6: Vec<Ipv6Addr>,
-    /// What DHCPv6 gave beside them.
+    /// Made of prefixes that routers advertised.
+    pub(super) advertised: Vec<Ipv6Addr>,
+    /// By DHCPv6.
     pub(super) leased: Vec<Ipv6Addr>,
-    /// Whether they are DHCPv6's.
-    pub(super) is_leased: bool,
     pub(super) routers: Vec<Ipv6Addr>,
 }
 
@@ -73,7 +71,6 @@ impl Given {
     /// Of all that is kept, what is dhcpcd's, for each interface.
     pub(super) fn all(leases: &[Lease]) -> Vec<Self> {
         let mut found = BTreeMap::<&str, Self>::new();
-        // By their names: `dhcp` and `dhcp6` come before `ra`, which takes the place of what DHCPv6 gave.
         for lease in leases {
             let given = found.entry(&lease.interface).or_default();
             given.interface.clone_from(&lease.interface);
@@ -106,20 +103,22 @@ impl Given {
                     .take(ROUTERS)
                     .collect();
             }
-            "dhcp6" => {
-                self.ipv6 = ipv6(&lease.addresses);
-                self.is_leased = true;
-            }
+            "dhcp6" => self.leased = ipv6(&lease.addresses),
             "ra" => {
                 self.routers = ipv6(&lease.routers);
                 self.routers.truncate(ROUTERS);
-                let advertised = ipv6(&lease.addresses);
-                if !advertised.is_empty() {
-                    self.leased = std::mem::replace(&mut self.ipv6, advertised);
-                    self.is_leased = false;
-                }
+                self.advertised = ipv6(&lease.addresses);
             }
             _ => {}
+        }
+    }
+
+    /// The addresses of IPv6 by which the network is known: of what DHCPv6 gave, routers need not say anything.
+    fn ipv6(&self) -> &[Ipv6Addr] {
+        if self.advertised.is_empty() {
+            &self.leased
+        } else {
+            &self.advertised
         }
     }
 }
@@ -344,14 +343,7 @@ impl<'a> Round<'a> {
 
     /// Whether nothing that is still to come changes the verdict.
     fn is_certain(&self) -> bool {
-        let is_ipv6_certain = || {
-            self.are_advertised()
-                && self
-                    .given
-                    .leased
-                    .iter()
-                    .all(|address| self.is_advertised(*address))
-        };
+        let is_ipv6_certain = || self.are_advertised() && self.covers(&self.given.leased);
         let Some(address) = self.given.ipv4 else {
             return is_ipv6_certain();
         };
@@ -396,15 +388,17 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Whether a prefix that was heard covers each address.
+    /// Whether there are addresses by which the network is known, and they are this one's.
     fn are_advertised(&self) -> bool {
-        let mut each = self.given.ipv6.iter();
-        !self.given.ipv6.is_empty() && each.all(|address| self.is_advertised(*address))
+        let addresses = self.given.ipv6();
+        !addresses.is_empty() && self.covers(addresses)
     }
 
-    fn is_advertised(&self, address: Ipv6Addr) -> bool {
-        let mut prefixes = self.heard.prefixes.iter();
-        prefixes.any(|prefix| prefix.contains(&address))
+    /// Whether of each address a prefix was heard.
+    fn covers(&self, addresses: &[Ipv6Addr]) -> bool {
+        let prefixes = &self.heard.prefixes;
+        let is_covered = |address| prefixes.iter().any(|prefix| prefix.contains(address));
+        addresses.iter().all(is_covered)
     }
 
     /// Whether an address of DHCPv6 has stayed behind its network, though all that was made of prefixes is this one's: dhcpcd
@@ -415,9 +409,7 @@ impl<'a> Round<'a> {
         let is_gone = |router: &Ipv6Addr| {
             !heard.routers.contains(router) && !heard.neighbors.contains(router)
         };
-        let mut leased = self.given.leased.iter();
-        leased.any(|address| !self.is_advertised(*address))
-            && self.given.routers.iter().any(is_gone)
+        !self.covers(&self.given.leased) && self.given.routers.iter().any(is_gone)
     }
 
     /// What the routers say. dhcpcd keeps those of the network before beside those of the one that the port is in, with the
@@ -444,8 +436,8 @@ impl<'a> Round<'a> {
         }
         let has_ours = self.given.routers.iter().any(|router| !is_mute(router));
         // Routers need not say from where DHCPv6 gives addresses, and no prefix says anything of addresses that are not there.
-        let says_nothing =
-            self.given.ipv6.is_empty() || (heard.prefixes.is_empty() && self.given.is_leased);
+        let says_nothing = self.given.ipv6().is_empty()
+            || (heard.prefixes.is_empty() && self.given.advertised.is_empty());
         match (says_nothing, has_ours) {
             (true, true) => Verdict::Counts,
             (true, false) | (false, _) => Verdict::Another,

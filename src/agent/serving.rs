@@ -188,7 +188,8 @@ async fn beat(heartbeats: Heartbeats, pulse: Arc<Pulse>, status: Arc<Status>) {
     heartbeats.run(send, tell).await;
 }
 
-/// Results were read without the token. The conductor's being refused is a trouble, until it is admitted. All else fails by nothing, or a stranger says so.
+/// Results were read without the token. The conductor's being refused is a trouble, until it is admitted. All else fails by
+/// nothing, or a stranger says so.
 pub(super) fn tell_read(read: &TokenlessRead, is_allowed: bool, status: &Status) {
     let trouble = Trouble::tokenless_read(read, is_allowed);
     let text = format!("{}; {}", trouble.what, trouble.advice);

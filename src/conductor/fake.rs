@@ -100,6 +100,15 @@ impl Conductor {
         Self::start(|asked, _| friendly(asked)).await
     }
 
+    /// One that hands out the token with the first lookup and masks it after that, as Ironic does.
+    pub(crate) async fn of_one_token() -> Self {
+        Self::start(|asked, before| match asked.path.as_str() {
+            "/v1/lookup" if before > 0 => Answer::Json(200, lookup("******")),
+            _ => friendly(asked),
+        })
+        .await
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -20,11 +20,7 @@ use crate::sys::log::SHOWN;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restarted_agent_is_the_same_agent() {
-    let conductor = Conductor::start(|asked, before| match asked.path.as_str() {
-        "/v1/lookup" if before > 0 => Answer::Json(200, lookup("******")),
-        _ => friendly(asked),
-    })
-    .await;
+    let conductor = Conductor::of_one_token().await;
     let boot = Boot::new(&conductor);
     let agent = boot.start();
     let first = conductor.wait_for("/v1/heartbeat", 1).await.remove(0);
@@ -37,11 +33,7 @@ async fn a_restarted_agent_is_the_same_agent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restarted_agent_inspects_nothing_again_and_knows_what_came_of_it() {
-    let conductor = Conductor::start(|asked, before| match asked.path.as_str() {
-        "/v1/lookup" if before > 0 => Answer::Json(200, lookup("******")),
-        _ => friendly(asked),
-    })
-    .await;
+    let conductor = Conductor::of_one_token().await;
     let mut boot = Boot::new(&conductor);
     boot.options.inspection_collectors = Some("default".to_owned());
     let agent = boot.start();

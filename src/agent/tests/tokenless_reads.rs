@@ -10,7 +10,7 @@ use super::{Boot, Caller};
 use crate::agent::serving;
 use crate::agent::status::Status;
 use crate::command::TokenlessRead;
-use crate::conductor::fake::{Answer, Conductor, NODE, friendly, lookup};
+use crate::conductor::fake::{Conductor, NODE};
 
 impl Caller {
     /// The answer to a read without the token.
@@ -51,11 +51,7 @@ fn a_refusal_is_trouble_until_the_conductor_is_admitted() {
 /// Of a step that has failed an empty list would make one that is done.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restarted_agent_does_not_say_that_nothing_ran() {
-    let conductor = Conductor::start(|asked, before| match asked.path.as_str() {
-        "/v1/lookup" if before > 0 => Answer::Json(200, lookup("******")),
-        _ => friendly(asked),
-    })
-    .await;
+    let conductor = Conductor::of_one_token().await;
     let mut boot = Boot::new(&conductor);
     boot.options.allow_reads_without_token = true;
     let agent = boot.start();

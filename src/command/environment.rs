@@ -75,7 +75,8 @@ pub enum Signal {
     Read(TokenlessRead),
 }
 
-/// Results were read without the token (contract/control-plane 5.7). Told at most four times in an agent's life: once of each kind.
+/// Results were read without the token (contract/control-plane 5.7). Told at most four times in an agent's life: once of
+/// each kind.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TokenlessRead {
     /// Who.

@@ -34,7 +34,7 @@ MDBOOK_FOLDER := $(CURDIR)/build/mdbook-$(MDBOOK_VERSION)
 MDBOOK := $(MDBOOK_FOLDER)/bin/mdbook
 
 .DEFAULT_GOAL := help
-.PHONY: help build ramdisk iso esp release release-check reproducible guide plugin-initrd demo test unit lab lab-full lab-matrix lab-arm64 check bench compare servers fuzz fuzz-beside reference-tests findings fresh docs clean tools FORCE
+.PHONY: help build ramdisk iso esp release release-check reproducible guide plugin-initrd demo test unit lab lab-full lab-matrix lab-arm64 check bench compare servers fuzz fuzz-beside peers findings fresh docs clean tools FORCE
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -118,7 +118,6 @@ unit: tools $(BUILT)/farrier-plugin-host ## Tests that need no server
 
 lab: ramdisk ## What the lab needs: packages, conductor, images
 	@tests/lab/install
-	@tests/lab/install-conductor 29.0.6
 	@tests/lab/images/build-test-image
 	@tests/lab/images/build-partition-image
 	@image/iso esp
@@ -127,7 +126,7 @@ lab: ramdisk ## What the lab needs: packages, conductor, images
 # thread; so what is built for the lab and the unit tests go side by side, and so do three labs, of which each
 # waits for a third of its time: what they leave of the processors goes to the fuzz targets, compiling them included.
 test: ## Everything: unit tests, then the real conductor with virtual servers
-	@$(MAKE) --no-print-directory -j 3 unit lab reference-tests
+	@$(MAKE) --no-print-directory -j 3 unit lab peers
 	@echo "== a real conductor hears of a virtual server"
 	$(PYTEST) -m alone tests/conductor
 	@$(MAKE) --no-print-directory -j 2 servers fuzz-beside
@@ -136,11 +135,12 @@ servers:
 	@echo "== a real conductor deploys virtual servers"
 	$(PYTEST) -m "not alone and not full" $(SIDE_BY_SIDE) tests/conductor tests/reference_tests
 
-# The reference's functional tests, and what they import.
-reference-tests:
+# What the lab needs for tests alone: the reference's functional tests with what they import, and an older conductor.
+peers:
 	@tests/reference_tests/install
+	@tests/lab/install-conductor 29.0.6
 
-lab-full: lab ## All cases with a conductor: also variations that make test leaves out, and 20 power cuts
+lab-full: lab peers ## All cases with a conductor: also variations that make test leaves out, and 20 power cuts
 	$(PYTEST) -m alone tests/conductor
 	MOMENTS=$(or $(MOMENTS),20) $(PYTEST) -m "not alone" $(SIDE_BY_SIDE) tests/conductor
 

@@ -11,14 +11,10 @@ def append(ramdisk: Path, root: Path, folders: list[str], target: Path) -> Path:
     `folders` are those that the ramdisk does not have yet. An entry for one that it has would replace
     what is there, modes and owners included.
     """
-    target.write_bytes(ramdisk.read_bytes() + gzip.compress(archive(root, folders), 1))
-    target.chmod(0o644)
-    return target
-
-
-def archive(root: Path, folders: list[str]) -> bytes:
-    """All files below `root`, and these of its folders, as the kernel unpacks them."""
     files = [str(path.relative_to(root)) for path in sorted(root.rglob('*')) if path.is_file()]
-    return subprocess.run(
+    archive = subprocess.run(
         ['cpio', '-o', '-H', 'newc', '--quiet', '-R', '0:0'], cwd=root, check=True,
         input='\n'.join([*folders, *files]).encode(), capture_output=True).stdout
+    target.write_bytes(ramdisk.read_bytes() + gzip.compress(archive, 1))
+    target.chmod(0o644)
+    return target

@@ -1,14 +1,12 @@
 """A timed start of a server, from power on until the conductor hears of it, and of its kernel alone."""
 
-import contextlib
-import gzip
 import shutil
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.archive import archive
+from lab.archive import append
 from lab.hand import BUSYBOX
 from lab.load import Load, process_seconds
 from lab.patience import patience
@@ -55,21 +53,27 @@ def kernel_alone(lab, **hardware):
     """Seconds from power on until the lab's kernel runs a first program, which ends the machine: what a start takes of
     this machine at least, whatever is in a ramdisk."""
     server = lab.server('kernel-alone', boot='direct', as_shipped=True, **hardware)
-    with tempfile.TemporaryDirectory(dir=lab.run.tmp) as folder, contextlib.ExitStack() as stack:
-        stack.callback(lab.remove, server)
-        root = Path(folder, 'root')
-        root.mkdir()
-        shutil.copy(BUSYBOX, root / 'busybox')
-        (root / 'init').write_text('#!/busybox sh\n/busybox poweroff -f\n')
-        (root / 'init').chmod(0o755)
-        ramdisk = Path(folder, 'initrd.img')
-        ramdisk.write_bytes(gzip.compress(archive(root, []), 1))
-        server.boot_kernel(lab.kernel, ramdisk, 'nofb vga=normal console=ttyS0,115200')
+    try:
+        server.boot_kernel(lab.kernel, _ending_ramdisk(lab.run.tmp / 'kernel-alone.img'), 'nofb vga=normal console=ttyS0,115200')
         server.power_on()
         server.console.wait_for(PHASES['kernel'], 60)
         [(mark, power_on)] = server.console.starts()
         server.wait_for_off(60)
         return server.console.time_of(PHASES['kernel'], mark) - power_on
+    finally:
+        lab.remove(server)
+
+
+def _ending_ramdisk(target):
+    """What switches the machine off as soon as it runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        shutil.copy(BUSYBOX, root / 'busybox')
+        init = root / 'init'
+        init.write_text('#!/busybox sh\n/busybox poweroff -f\n')
+        init.chmod(0o755)
+        # Behind no other ramdisk.
+        return append(Path('/dev/null'), root, [], target)
 
 
 def _first_heartbeat(lab, node, since):

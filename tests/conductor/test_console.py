@@ -26,7 +26,7 @@ CARD, CARD_IDS = 'e1000', '8086:100e'
 CONTROLLER, CONTROLLER_IDS = 'megasas', '1000:0060'
 NO_DRIVERS = 'module_blacklist=e1000,megaraid_sas'
 # A place where something can be plugged in later.
-SLOT = ['-device', 'pcie-root-port,id=slot,chassis=9']
+SLOT = ['-device', 'pcie-root-port,id=late-slot,chassis=9']
 # What would clear the screen, move the cursor, forge a line, read backwards; and a thousand letters.
 HOSTILE = '\x1b[2J\x1b[H\r\nfarrier | now        serving\r\n\x9b1A\u202e' + 'x' * 1000
 KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIM3Cy9cpYSC6Renlj6sp7cL6+5jZDFR0RHa4uhdf77By desk'
@@ -64,7 +64,7 @@ def expect_page(server):
 def plug(server, device):
     """Puts a device into the running server's slot."""
     with server.qmp() as qmp:
-        qmp.execute('device_add', driver=device, id='late', bus='slot')
+        qmp.execute('device_add', driver=device, id='late', bus='late-slot')
 
 
 def unplug(server):

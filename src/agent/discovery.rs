@@ -127,8 +127,36 @@ pub(super) async fn complete(live: &Live, status: &Status) -> Discovery {
     Discovery {
         live: live.clone(),
         found,
-        look: |kind, options, status| Box::pin(async move { look(kind, &options, &status).await }),
+        look: one_round,
     }
+}
+
+/// The same for a stand-alone inspection (contract/control-plane 9.9): one round, for where its data goes and nothing else.
+///
+/// # Errors
+/// What nobody announces.
+pub(super) async fn complete_inspection(
+    live: &Live,
+    status: &Arc<Status>,
+    look: impl Look,
+) -> Result<(), ServiceKind> {
+    let options = live.current();
+    let callback = &options.inspection_callback_url;
+    let kind = if is_mdns(callback) || (callback.is_empty() && options.use_mdns) {
+        ServiceKind::Inspection
+    } else if callback.is_empty() && is_mdns(&options.api_url) {
+        ServiceKind::Api
+    } else {
+        return Ok(());
+    };
+    let endpoint = look(kind, options, Arc::clone(status)).await.ok_or(kind)?;
+    adopt(kind, &endpoint, live, status);
+    Ok(())
+}
+
+/// One round of attempts, as a [`Look`].
+pub(super) fn one_round(kind: ServiceKind, options: Arc<Options>, status: Arc<Status>) -> Looking {
+    Box::pin(async move { look(kind, &options, &status).await })
 }
 
 fn is_mdns(urls: &[String]) -> bool {

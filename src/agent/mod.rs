@@ -24,6 +24,7 @@ mod network;
 mod network_watch;
 mod progress;
 mod serving;
+mod standalone_inspection;
 mod state;
 mod status;
 mod trouble;
@@ -35,6 +36,7 @@ mod tests;
 pub(crate) use ending::{Demands, End};
 pub(crate) use error::AgentError;
 pub(crate) use life::{Setup, live};
+pub(crate) use standalone_inspection::StandaloneInspection;
 pub(crate) use virtual_media::prepare as prepare_virtual_media;
 
 /// The agent's version on the wire: the level of the contract, with our own version as its local

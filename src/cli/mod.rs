@@ -2,6 +2,7 @@
 //! (docs/man) and completions (docs/completions) are made of what stands here beside each flag.
 
 mod erase;
+mod inspect;
 mod inventory;
 mod machine;
 mod plugins;
@@ -46,6 +47,7 @@ enum Command {
     /// Be the agent: what the ramdisk does.
     Run(Flags),
     Erase(erase::Arguments),
+    Inspect(inspect::Arguments),
     Inventory(inventory::Arguments),
     Plugins(plugins::Arguments),
     Write(write::Arguments),
@@ -73,6 +75,7 @@ pub fn main() -> ExitCode {
     match line.command.unwrap_or(Command::Run(line.flags)) {
         Command::Run(flags) => run::main(flags),
         Command::Erase(arguments) => erase::main(arguments),
+        Command::Inspect(arguments) => inspect::main(arguments),
         Command::Inventory(arguments) => inventory::main(&arguments),
         Command::Plugins(arguments) => plugins::main(arguments),
         Command::Write(arguments) => write::main(&arguments),

@@ -1,6 +1,5 @@
 //! `farrier run`: be the agent.
 
-use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -11,14 +10,11 @@ use farrier_plugin::SilentContext;
 
 use super::{machine, terminal};
 use crate::agent::{self, AgentError, Demands, End, Setup};
-use crate::config::{self, Flags, Live, Loaded, Sources};
+use crate::config::{Flags, Live, Loaded};
 use crate::hardware::Managers;
 use crate::init;
 use crate::net::links;
 use crate::sys::{boot_times, log, out_of_memory, power, printable};
-
-/// The configuration is wrong (EX_CONFIG of sysexits.h). Starting again would not help.
-const CONFIGURATION: u8 = 78;
 
 /// Threads that wait for the network; commands and hardware have threads of their own.
 const WORKERS: usize = 2;
@@ -33,7 +29,6 @@ pub(super) fn main(flags: Flags) -> ExitCode {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    machine::hide_secrets(&loaded);
     log::start(loaded.options.debug);
     std::panic::set_hook(Box::new(|panic| {
         error!(%panic, "a defect of the agent");
@@ -63,23 +58,16 @@ pub(super) fn main(flags: Flags) -> ExitCode {
     code
 }
 
-/// Kernel parameters, virtual media, files, environment, flags. What is wrong is said before there
-/// is a log, since the options say how to log.
+/// The options, also of virtual media.
 fn load(root: &Path, flags: Flags) -> Result<(Loaded, Vec<String>), ExitCode> {
     let (parameters, prepared) = agent::prepare_virtual_media(root);
     let mut notes = prepared.notes;
     for error in prepared.failures {
-        complain(&error);
+        // Before there is a log: to the console.
+        terminal::complain(&farrier_plugin::chain(&error));
         notes.push(farrier_plugin::chain(&error));
     }
-    let sources = Sources::of_machine(parameters, root, flags);
-    let loaded = config::load(&sources).map_err(|errors| {
-        for error in &errors {
-            complain(error);
-        }
-        ExitCode::from(CONFIGURATION)
-    })?;
-    Ok((loaded, notes))
+    Ok((machine::load(parameters, root, flags)?, notes))
 }
 
 fn be_agent(loaded: Loaded, root: &Path) -> ExitCode {
@@ -150,7 +138,8 @@ fn idle(runtime: &Runtime, demands: Demands, why: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn runtime() -> Result<Runtime, AgentError> {
+/// What waits for the network runs on.
+pub(super) fn runtime() -> Result<Runtime, AgentError> {
     Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .thread_stack_size(STACK)
@@ -166,9 +155,4 @@ fn failed(error: &AgentError) -> ExitCode {
         printable::line(&farrier_plugin::chain(error))
     ));
     ExitCode::FAILURE
-}
-
-/// Before there is a log: to the console.
-fn complain(error: &dyn Error) {
-    terminal::complain(&farrier_plugin::chain(error));
 }

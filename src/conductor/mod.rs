@@ -26,5 +26,5 @@ pub(crate) use heartbeat::News;
 pub use heartbeat::{Beat, Heartbeats};
 pub(crate) use inspection::InspectionOutcome;
 pub(crate) use lookup::{Lookup, LookupTimes};
-pub(crate) use retry::repeat_pause;
+pub(crate) use retry::{periodic_pause, repeat_pause};
 pub(crate) use step_under_way::StepUnderWay;

@@ -39,6 +39,12 @@ pub(crate) fn repeat_pause(tries: u32) -> Duration {
     seconds(between((doubling / 2.0).max(5.0), doubling))
 }
 
+/// The pause between two of what is done each so often: by chance from 0.7 to 1.2 of that time
+/// (contract/control-plane 9.9).
+pub(crate) fn periodic_pause(period: Duration) -> Duration {
+    seconds(between(0.7, 1.2) * period.as_secs_f64())
+}
+
 /// From 0 up to 1. The keys of the standard library's hasher come from the kernel's random numbers
 /// and differ in each state; that is chance enough for pauses, and spares a crate.
 fn fraction() -> f64 {
@@ -87,6 +93,14 @@ mod tests {
                 let pause = repeat_pause(tries).as_secs_f64();
                 assert!((least..=most).contains(&pause), "{tries}: {pause}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_done_each_so_often_has_chance_in_it() {
+        for _ in 0..50 {
+            let pause = periodic_pause(Duration::from_secs(300)).as_secs_f64();
+            assert!((210.0..=360.0).contains(&pause), "{pause}");
         }
     }
 

@@ -204,6 +204,10 @@ options! {
         certfile: Option<PathBuf> = None, path;
         /// Key of the client certificate.
         keyfile: Option<PathBuf> = None, path;
+        /// `farrier inspect` goes on: it collects and hands in anew again and again.
+        introspection_daemon: bool = false, boolean;
+        /// Seconds between two inspections of that, at least 1; by chance from 0.7 to 1.2 times that.
+        introspection_daemon_post_interval: u64 = 300, number(1..=MAX);
         /// NTP server for the clock.
         ntp_server: Option<String> = None, text, "ipa-ntp-server";
         /// A clock that cannot be set is an error.

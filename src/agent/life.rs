@@ -31,8 +31,10 @@ use crate::conductor::{
 };
 use crate::config::{Live, Options};
 use crate::hardware::Managers;
+use crate::inventory::hostname;
 use crate::net::links::Links;
 use crate::net::resolver::Resolver;
+use crate::net::statsd::Timers;
 use crate::net::tls;
 use crate::sys::power::{PowerError, Transition};
 use crate::sys::root::Root;
@@ -189,6 +191,12 @@ pub(crate) async fn live(setup: Setup) -> Result<End, AgentError> {
     }
     // As the lookup has left them: the least TLS version counts for the server.
     let options = live_options.current();
+    let timers = Timers::start(
+        &options,
+        &hostname(&Root::at(&root)),
+        known.as_ref().map(|answer| answer.uuid.as_str()),
+        resolver.clone(),
+    );
     let (tls, pulse) = match known {
         None => (identity::files(&options)?, None),
         Some(answer) => {
@@ -216,6 +224,7 @@ pub(crate) async fn live(setup: Setup) -> Result<End, AgentError> {
         asked_to_end,
         started,
         conductors: network::addresses(&client.urls(), &resolver).await,
+        timers,
     };
     let table = Arc::clone(&service.table);
     let serving = serving::serve(service, pulse, &options, &root, &status);

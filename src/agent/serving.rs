@@ -23,6 +23,7 @@ use crate::command::{CommandTable, CutOff, Signal, TokenlessRead};
 use crate::conductor::{Beat, Client, Heartbeats, News};
 use crate::config::Options;
 use crate::hardware::Managers;
+use crate::net::statsd::Timers;
 use crate::sys::root::Root;
 use crate::sys::{boot_times, run_files};
 
@@ -44,6 +45,8 @@ pub(super) struct Service {
     pub(super) started: Instant,
     /// Addresses that are known to be conductors'.
     pub(super) conductors: Vec<IpAddr>,
+    /// Takes how long requests took.
+    pub(super) timers: Timers,
 }
 
 /// What heartbeats need; `None` where there is no conductor to send them to.
@@ -71,6 +74,7 @@ pub(super) async fn serve(
         started_at: epoch_seconds_of(service.started),
         conductors: service.conductors,
         reads_without_token: options.allow_reads_without_token,
+        timers: service.timers,
     };
     let table = Arc::clone(&service.table);
     let shown = progress::show(

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Instant;
 
 use hyper::body::Incoming;
 use hyper::header::HOST;
@@ -19,6 +20,7 @@ use super::places::Seat;
 use super::tokenless_reads::{Sight, TokenlessReads};
 use super::{Token, body};
 use crate::command::{Command, CommandTable};
+use crate::net::statsd::Timers;
 
 /// Bodies that are parsed at once. More wait: each may hold a config drive.
 const BODIES: usize = 2;
@@ -37,6 +39,7 @@ pub(super) struct Routes {
     scheme: &'static str,
     agent_version: String,
     started_at: f64,
+    timers: Timers,
     bodies: Semaphore,
 }
 
@@ -73,6 +76,7 @@ impl Routes {
         scheme: &'static str,
         agent_version: String,
         started_at: f64,
+        timers: Timers,
     ) -> Self {
         Self {
             table,
@@ -81,12 +85,14 @@ impl Routes {
             scheme,
             agent_version,
             started_at,
+            timers,
             bodies: Semaphore::new(BODIES),
         }
     }
 
     /// Answer one request of the connection that has this place.
     pub(super) async fn answer(&self, request: Request<Incoming>, seat: &Seat) -> Answer {
+        let started = Instant::now();
         let (head, body) = request.into_parts();
         let query = query(&head.uri);
         let is_admitted = query
@@ -130,7 +136,8 @@ impl Routes {
                 None => path,
             });
         }
-        match resource {
+        let timer = timer(&resource, issues);
+        let answer = match resource {
             Resource::Root => answer::ok(&self.root(&head)),
             Resource::Version => answer::ok(&self.version(&head)),
             Resource::Status => answer::ok(&json!({
@@ -138,33 +145,52 @@ impl Routes {
                 "version": self.agent_version,
             })),
             Resource::Commands | Resource::Command(_) | Resource::Unslashed => {
-                let sight = match (is_admitted, issues) {
+                match (issues, is_admitted) {
                     (true, true) => {
                         self.tokenless.commanded(seat);
-                        return self.issue(body, &query).await;
+                        self.issue(body, &query).await
                     }
-                    (true, false) => {
-                        self.tokenless.read_with_token();
-                        Sight::Results
-                    }
-                    (false, false) if query.token.is_none() => self.tokenless.sight(seat),
-                    (false, _) => Sight::Nothing,
-                };
-                let is_one = matches!(resource, Resource::Command(_));
-                let listed = (sight != Sight::Nothing && !is_one).then(|| self.table.list());
-                let is_seen = sight == Sight::Results || listed.as_ref().is_some_and(Vec::is_empty);
-                if !issues
-                    && query.token.is_none()
-                    && let Some(read) = self.tokenless.news(seat, is_seen)
-                {
-                    self.table.was_read_without_token(read);
-                }
-                match (resource, listed) {
-                    (Resource::Command(id), _) if is_seen => self.show(id, &query).await,
-                    (_, Some(commands)) if is_seen => answer::ok(&CommandList { commands }),
-                    _ => answer::http_fault(StatusCode::UNAUTHORIZED, "Token invalid."),
+                    (true, false) => unauthorized(),
+                    (false, _) => self.read(&resource, is_admitted, &query, seat).await,
                 }
             }
+        };
+        if answer.status().is_success()
+            && let Some(name) = timer
+        {
+            self.timers.took(name, started.elapsed());
+        }
+        answer
+    }
+
+    /// Commands, or one, for those who may see them.
+    async fn read(
+        &self,
+        resource: &Resource<'_>,
+        is_admitted: bool,
+        query: &Query,
+        seat: &Seat,
+    ) -> Answer {
+        let sight = if is_admitted {
+            self.tokenless.read_with_token();
+            Sight::Results
+        } else if query.token.is_none() {
+            self.tokenless.sight(seat)
+        } else {
+            Sight::Nothing
+        };
+        let is_one = matches!(resource, Resource::Command(_));
+        let listed = (sight != Sight::Nothing && !is_one).then(|| self.table.list());
+        let is_seen = sight == Sight::Results || listed.as_ref().is_some_and(Vec::is_empty);
+        if query.token.is_none()
+            && let Some(read) = self.tokenless.news(seat, is_seen)
+        {
+            self.table.was_read_without_token(read);
+        }
+        match (resource, listed) {
+            (Resource::Command(id), _) if is_seen => self.show(id, query).await,
+            (_, Some(commands)) if is_seen => answer::ok(&CommandList { commands }),
+            _ => unauthorized(),
         }
     }
 
@@ -273,6 +299,21 @@ fn merged(path: &str) -> Cow<'_, str> {
         }
     }
     merged.into()
+}
+
+fn unauthorized() -> Answer {
+    answer::http_fault(StatusCode::UNAUTHORIZED, "Token invalid.")
+}
+
+/// The reference's name for how long such a request takes (contract/control-plane 10.5).
+fn timer(resource: &Resource<'_>, issues: bool) -> Option<&'static str> {
+    match resource {
+        Resource::Status => Some("get_status"),
+        Resource::Command(_) => Some("get_command"),
+        Resource::Commands if issues => Some("run_command"),
+        Resource::Commands => Some("list_commands"),
+        Resource::Root | Resource::Version | Resource::Unslashed => None,
+    }
 }
 
 fn resource(path: &str) -> Option<Resource<'_>> {

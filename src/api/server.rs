@@ -29,6 +29,7 @@ use super::stall::WriteLimit;
 use super::tokenless_reads::TokenlessReads;
 use super::{Token, listener};
 use crate::command::CommandTable;
+use crate::net::statsd::Timers;
 
 /// The longest head of a request in bytes. A URL that is too long for hyper (64 KiB) fits, so that
 /// its answer names the URL.
@@ -63,6 +64,8 @@ pub struct Settings {
     pub conductors: Vec<IpAddr>,
     /// Whether results may be read without the token, as `allow_reads_without_token` says.
     pub reads_without_token: bool,
+    /// Takes how long requests took that succeeded.
+    pub timers: Timers,
 }
 
 /// What all connections share.
@@ -124,6 +127,7 @@ pub fn serve(
             scheme,
             settings.agent_version,
             settings.started_at,
+            settings.timers,
         ),
         log: RequestsLog::default(),
     });

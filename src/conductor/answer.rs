@@ -8,6 +8,7 @@ use farrier_plugin::Node;
 use serde_json::{Map, Value, json};
 use tracing::{info, warn};
 
+use super::metrics;
 use super::step_under_way::{self, StepUnderWay};
 use crate::config::{Options, TlsVersion};
 
@@ -231,6 +232,7 @@ impl ConductorConfig {
             }
             Some(())
         });
+        self.set("metrics", |_| metrics::apply(&self.0, options));
         for what in self.without_effect() {
             warn!("the conductor's setting has no effect: {what}");
         }
@@ -248,13 +250,8 @@ impl ConductorConfig {
     /// sends all settings; those that ask for nothing are none of these.
     fn without_effect(&self) -> Vec<String> {
         let mut found = Vec::new();
-        if let Some(backend) = self.0.get("metrics").and_then(|value| value.get("backend"))
-            && !backend.is_null()
-            && backend != "noop"
-        {
-            found.push(format!(
-                "metrics and metrics_statsd (backend {backend}); this agent sends no metrics"
-            ));
+        if metrics::backend(&self.0).is_some_and(|backend| backend == "collector") {
+            found.push("metrics (backend collector); nobody can read what that keeps".to_owned());
         }
         if let Some(containers) = self.0.get("agent_containers") {
             let asks = |name: &str, nothing: &[Value]| {
@@ -525,7 +522,7 @@ mod tests {
             ""
         );
         for (settings, name) in [
-            (json!({"metrics": {"backend": "statsd"}}), "metrics"),
+            (json!({"metrics": {"backend": "collector"}}), "metrics"),
             (
                 json!({"agent_containers": {"allow_arbitrary_containers": true}}),
                 "agent_containers (allow_arbitrary_containers)",

@@ -9,6 +9,7 @@ pub(crate) mod fuzzing;
 mod heartbeat;
 mod inspection;
 mod lookup;
+mod metrics;
 mod retry;
 mod step_under_way;
 

@@ -301,6 +301,26 @@ options! {
         /// MiB of the EFI system partition of partition images.
         efi_system_partition_size: u64 = 550, number(1..=MAX);
     }
+    [metrics] {
+        /// Where timers of requests go: `noop` and `collector` drop them, `statsd` sends them.
+        metrics_backend as "backend": String = "noop".to_owned(),
+            one_of(&["noop", "statsd", "collector"]);
+        /// Put the host's name before the names of timers.
+        metrics_prepend_host as "prepend_host": bool = false, boolean;
+        /// Put the parts of the host's name in reverse: `example.node7` for `node7.example`.
+        metrics_prepend_host_reverse as "prepend_host_reverse": bool = true, boolean;
+        // In files the reference does not have this one.
+        /// Put the node's UUID before the names of timers.
+        metrics_prepend_uuid as "prepend_uuid": bool = false, boolean;
+        /// Put this before the names of timers.
+        metrics_global_prefix as "global_prefix": Option<String> = None, text;
+    }
+    [metrics_statsd] {
+        /// The statsd server: a name or an address.
+        statsd_host: String = "localhost".to_owned(), trimmed;
+        /// The UDP port of the statsd server.
+        statsd_port: u16 = 8125, number(0..=65_535);
+    }
     [mdns] {
         /// Look for the conductor with mDNS when no `api_url` is set.
         use_mdns: bool = false, boolean, "ipa-use-mdns";

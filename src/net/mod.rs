@@ -22,6 +22,7 @@ pub(crate) mod proxy;
 pub(crate) mod redirect;
 pub(crate) mod resolver;
 pub(crate) mod setup;
+pub(crate) mod statsd;
 pub(crate) mod tls;
 mod tls_anchors;
 #[cfg(test)]

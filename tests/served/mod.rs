@@ -96,6 +96,7 @@ where
         started_at: 0.0,
         conductors,
         reads_without_token: false,
+        timers: Default::default(),
     };
     let _inside = runtime.enter();
     let served = api::serve(settings, table, stop).unwrap();

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::io::Read;
-use std::net::TcpStream;
+use std::net::{TcpStream, UdpSocket};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use farrier_plugin::{BlockDevice, Inventory, NetworkInterface, support};
@@ -329,10 +330,30 @@ async fn the_api_speaks_the_tls_that_the_conductor_wants() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn timers_go_to_the_statsd_server_that_the_conductor_names() {
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let limit = Some(Duration::from_secs(30));
+    server.set_read_timeout(limit).unwrap();
+    let wanted = Wanted::by(json!({
+        "metrics": {"backend": "statsd", "prepend_uuid": true},
+        "metrics_statsd": {
+            "statsd_host": "127.0.0.1", "statsd_port": server.local_addr().unwrap().port()
+        }
+    }))
+    .await;
+    wanted.caller.commands().await;
+    let mut datagram = [0; 512];
+    let length = server.recv(&mut datagram).unwrap();
+    let text = std::str::from_utf8(&datagram[..length]).unwrap();
+    let name = format!("{NODE}.ironic_python_agent.api.app.list_commands:");
+    assert!(text.starts_with(&name) && text.ends_with("|ms"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_done_is_said_in_the_log() {
     let lines = Warnings::collect();
     Wanted::by(json!({
-        "metrics": {"backend": "statsd"},
+        "metrics": {"backend": "collector"},
         "agent_containers": {"allowed_containers": ["docker://h/c"]},
         "agent_colour": "blue",
         "tls_min_version": "0.9"
@@ -340,7 +361,7 @@ async fn what_is_not_done_is_said_in_the_log() {
     .await;
     let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
     for what in [
-        "has no effect: metrics and metrics_statsd (backend \"statsd\")",
+        "has no effect: metrics (backend collector)",
         "has no effect: agent_containers (allowed_containers)",
         "has no effect: agent_colour",
         "makes no sense and is left out name=\"tls_min_version\"",

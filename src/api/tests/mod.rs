@@ -6,6 +6,7 @@ mod limits;
 mod odd_requests;
 mod plugins;
 mod refusals;
+mod timers;
 mod tls;
 mod tokenless_reads;
 mod transcripts;
@@ -27,6 +28,7 @@ use tokio::sync::watch;
 use super::{Server, Settings, Token, serve};
 use crate::command::fake::{self, FakeManager};
 use crate::command::{CommandTable, Environment, Signal};
+use crate::net::statsd::Timers;
 
 const TOKEN: &str = "4rJqxKHVBcL853TT1y6KuEUBj1WNRMxOMi-gIHo0c0I";
 
@@ -78,6 +80,7 @@ impl Served {
             started_at: 1_795_328_604.506_673_8,
             conductors: Vec::new(),
             reads_without_token: false,
+            timers: Timers::default(),
         };
         change(&mut settings);
         let runtime = Runtime::new().unwrap();

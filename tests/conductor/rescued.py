@@ -9,12 +9,16 @@ PASSWORD = 'planted open sesame'
 
 
 def rescue(node, image, timeout=240):
-    """The conductor takes the server for one with this image and rescues it; the address at which its agent was."""
+    """The conductor takes the server for one with this image and rescues it."""
     node.update(rescue_interface='agent', instance_info=image.instance_info())
     node.target('adopt')
     node.wait_for('active', 60)
     node.target('rescue', rescue_password=PASSWORD)
     node.wait_for('rescue', timeout)
+
+
+def agent_address(node):
+    """Where the agent was before the rescue. Of a node that boots from virtual media Ironic has forgotten it."""
     return urlsplit(node.show()['driver_internal_info']['agent_url']).hostname
 
 

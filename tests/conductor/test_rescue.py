@@ -3,7 +3,7 @@
 import re
 import subprocess
 
-from conductor.rescued import PASSWORD, rescue
+from conductor.rescued import PASSWORD, agent_address, rescue
 from lab import Disk, paths
 from lab.ssh import Ssh
 
@@ -25,7 +25,8 @@ def test_rescued_server_is_mended_and_boots_again(lab, image):
                       node={'clean': False}) as node:
         server = node.server
         server.disks[0].put(paths.TEST_IMAGE)
-        address = rescue(node, image)
+        rescue(node, image)
+        address = agent_address(node)
         beats = len(lab.conductor.heartbeats(node))
         ssh = Ssh(lab, address, 'rescue', password=PASSWORD)
         assert ssh.output('id -un; sudo id -un; sudo -i id -u; whoami').split() == ['rescue', 'root', '0', 'rescue']

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import sandbox
+
 HERE = Path(__file__).parent
 BUILD = Path(os.environ.get('FARRIER_BUILD', HERE.parents[1] / 'build'))
 WORK = BUILD / 'reference-tests'
@@ -26,33 +28,12 @@ def tests(suite):
 print(*tests(unittest.defaultTestLoader.discover('{PACKAGE}', top_level_dir='.')), sep='\\n')
 """
 
-# Whether any block device of this machine can be opened, by its name or by one that is made for it.
-OPEN_ALL = """
-import os, pathlib, stat, sys
-opened = []
-names = [path.name for path in pathlib.Path('/sys/class/block').iterdir()]
-for name in names:
-    number = os.makedev(*map(int, pathlib.Path(f'/sys/class/block/{name}/dev').read_text().split(':')))
-    try:
-        os.mknod(f'/tmp/{name}', stat.S_IFBLK | 0o600, number)
-    except PermissionError:
-        pass
-    for path in (f'/dev/{name}', f'/tmp/{name}'):
-        try:
-            os.close(os.open(path, os.O_RDONLY))
-            opened.append(path)
-        except FileNotFoundError:
-            pass
-print(len(names), *opened)
-"""
-
-
 def run(*words, timeout=120):
     """A command in the sandbox, where the source package is what `ironic_python_agent` names."""
     source = WORK / 'source'
     environment = {'PATH': os.environ['PATH'], 'PYTHONPATH': str(source), 'PYTHONDONTWRITEBYTECODE': '1',
                    'IPA_WAIT_TRIES': '600'}
-    return subprocess.run([HERE / 'sandbox', WORK / 'venv/bin/python', *words], env=environment, cwd=source,
+    return subprocess.run([sandbox.ENTER, WORK / 'venv/bin/python', *words], env=environment, cwd=source,
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False)
 
 
@@ -71,9 +52,5 @@ def test_of_the_reference(test):
     assert 'farrier starts' in ended.stderr, ended.stderr
 
 
-def test_no_device_of_this_machine_can_be_opened():
-    opened = run('-c', OPEN_ALL)
-    assert opened.returncode == 0, opened.stderr
-    # There was something to open.
-    count, *paths = opened.stdout.split()
-    assert int(count) > 0 and not paths, opened.stdout
+def test_nothing_of_this_machine_can_be_harmed():
+    sandbox.prove()

@@ -190,8 +190,9 @@ findings: ## Whether surprises about tools and libraries of others still hold: O
 fresh: ## This tree's commands on a bare Debian: SUITE=trixie or bookworm; TARGETS="demo check unit", AGAIN=1, KEEP=1, REFRESH=1
 	@tests/check/fresh "$(SUITE)" $(TARGETS)
 
-docs: tools ## The manual (docs/man), completions of shells (docs/completions), the crate's documentation
+docs: tools ## The manual (docs/man), completions of shells (docs/completions), docs/openapi.json, the crate's documentation
 	FARRIER_SNAPSHOTS=write cargo test --workspace --test manual --locked --quiet
+	FARRIER_SNAPSHOTS=write cargo test -p farrier --lib --locked --quiet openapi::what_is_kept
 	$(DOC)
 
 guide: tools $(MDBOOK) ## The operators' guide and all other pages as a site: build/guide/index.html

@@ -11,9 +11,12 @@
 mod answer;
 mod body;
 mod listener;
+#[cfg(test)]
+mod openapi;
 mod parser_fault;
 mod places;
 mod requests_log;
+mod resources;
 mod routes;
 mod server;
 mod stall;

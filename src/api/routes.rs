@@ -17,6 +17,7 @@ use url::form_urlencoded;
 
 use super::answer::{self, Answer};
 use super::places::Seat;
+use super::resources::{self, Found, Resource};
 use super::tokenless_reads::{Sight, TokenlessReads};
 use super::{Token, body};
 use crate::command::{Command, CommandTable};
@@ -43,16 +44,11 @@ pub(super) struct Routes {
     bodies: Semaphore,
 }
 
-/// What a path names.
-enum Resource<'a> {
-    Root,
-    Version,
-    Status,
-    Commands,
-    Command(&'a str),
-    /// The path lacks its last slash.
-    Unslashed,
-}
+/// The query parameter that is true where the answer is to wait for the command's end.
+pub(super) const WAIT: &str = "wait";
+
+/// The query parameter that shows the token.
+pub(super) const AGENT_TOKEN: &str = "agent_token";
 
 /// The query parameters that mean something.
 #[derive(Default)]
@@ -110,25 +106,20 @@ impl Routes {
         };
         let path = merged(head.uri.path());
         let decoded = percent_decode_str(&path).decode_utf8_lossy();
-        let Some(resource) = resource(&decoded) else {
+        let Some(found) = resources::find(&decoded) else {
             discard(body).await;
             return answer::not_found();
         };
-        let elsewhere = match (&resource, &path) {
-            (Resource::Unslashed, path) => Some(format!("{path}/")),
-            (_, Cow::Owned(path)) => Some(path.clone()),
-            _ => None,
-        };
-        let reads = [Method::GET, Method::HEAD].contains(&head.method);
-        let issues = head.method == Method::POST
-            && matches!(resource, Resource::Commands | Resource::Unslashed);
-        if !reads && !issues {
+        let resource = found.resource;
+        if !resource.takes(&head.method) {
             discard(body).await;
-            return answer::method_not_allowed(match resource {
-                Resource::Commands => "GET, HEAD, POST",
-                _ => "GET, HEAD",
-            });
+            return answer::method_not_allowed(resource.methods());
         }
+        let elsewhere = match &path {
+            path if found.lacks_slash => Some(format!("{path}/")),
+            Cow::Owned(path) => Some(path.clone()),
+            Cow::Borrowed(_) => None,
+        };
         if let Some(path) = elsewhere {
             discard(body).await;
             return answer::redirect(&match head.uri.query() {
@@ -136,7 +127,8 @@ impl Routes {
                 None => path,
             });
         }
-        let timer = timer(&resource, issues);
+        let issues = head.method == Method::POST;
+        let timer = timer(resource, issues);
         let answer = match resource {
             Resource::Root => answer::ok(&self.root(&head)),
             Resource::Version => answer::ok(&self.version(&head)),
@@ -144,16 +136,14 @@ impl Routes {
                 "started_at": self.started_at,
                 "version": self.agent_version,
             })),
-            Resource::Commands | Resource::Command(_) | Resource::Unslashed => {
-                match (issues, is_admitted) {
-                    (true, true) => {
-                        self.tokenless.commanded(seat);
-                        self.issue(body, &query).await
-                    }
-                    (true, false) => unauthorized(),
-                    (false, _) => self.read(&resource, is_admitted, &query, seat).await,
+            Resource::Commands | Resource::Command => match (issues, is_admitted) {
+                (true, true) => {
+                    self.tokenless.commanded(seat);
+                    self.issue(body, &query).await
                 }
-            }
+                (true, false) => unauthorized(),
+                (false, _) => self.read(&found, is_admitted, &query, seat).await,
+            },
         };
         if answer.status().is_success()
             && let Some(name) = timer
@@ -166,7 +156,7 @@ impl Routes {
     /// Commands, or one, for those who may see them.
     async fn read(
         &self,
-        resource: &Resource<'_>,
+        found: &Found<'_>,
         is_admitted: bool,
         query: &Query,
         seat: &Seat,
@@ -179,7 +169,7 @@ impl Routes {
         } else {
             Sight::Nothing
         };
-        let is_one = matches!(resource, Resource::Command(_));
+        let is_one = found.resource == Resource::Command;
         let listed = (sight != Sight::Nothing && !is_one).then(|| self.table.list());
         let is_seen = sight == Sight::Results || listed.as_ref().is_some_and(Vec::is_empty);
         if query.token.is_none()
@@ -187,9 +177,9 @@ impl Routes {
         {
             self.table.was_read_without_token(read);
         }
-        match (resource, listed) {
-            (Resource::Command(id), _) if is_seen => self.show(id, query).await,
-            (_, Some(commands)) if is_seen => answer::ok(&CommandList { commands }),
+        match listed {
+            None if is_seen => self.show(found.id, query).await,
+            Some(commands) if is_seen => answer::ok(&CommandList { commands }),
             _ => unauthorized(),
         }
     }
@@ -306,33 +296,14 @@ fn unauthorized() -> Answer {
 }
 
 /// The reference's name for how long such a request takes (contract/control-plane 10.5).
-fn timer(resource: &Resource<'_>, issues: bool) -> Option<&'static str> {
+fn timer(resource: Resource, issues: bool) -> Option<&'static str> {
     match resource {
         Resource::Status => Some("get_status"),
-        Resource::Command(_) => Some("get_command"),
+        Resource::Command => Some("get_command"),
         Resource::Commands if issues => Some("run_command"),
         Resource::Commands => Some("list_commands"),
-        Resource::Root | Resource::Version | Resource::Unslashed => None,
+        Resource::Root | Resource::Version => None,
     }
-}
-
-fn resource(path: &str) -> Option<Resource<'_>> {
-    Some(match path {
-        "/" => Resource::Root,
-        "/v1/" => Resource::Version,
-        "/status" | "/v1/status" => Resource::Status,
-        "/commands/" | "/v1/commands/" => Resource::Commands,
-        "/v1" | "/commands" | "/v1/commands" => Resource::Unslashed,
-        _ => {
-            let id = path
-                .strip_prefix("/v1/commands/")
-                .or_else(|| path.strip_prefix("/commands/"))?;
-            if id.contains('/') {
-                return None;
-            }
-            Resource::Command(id)
-        }
-    })
 }
 
 fn query(uri: &Uri) -> Query {
@@ -348,8 +319,8 @@ fn query(uri: &Uri) -> Query {
     }
     for (name, value) in form_urlencoded::parse(text.as_bytes()) {
         match name.as_ref() {
-            "wait" => wait = wait.or(Some(value.eq_ignore_ascii_case("true"))),
-            "agent_token" => token = token.or(Some(value.into_owned())),
+            WAIT => wait = wait.or(Some(value.eq_ignore_ascii_case("true"))),
+            AGENT_TOKEN => token = token.or(Some(value.into_owned())),
             _ => {}
         }
     }

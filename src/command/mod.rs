@@ -32,6 +32,8 @@ mod registry;
 mod request;
 mod rescue;
 mod results;
+#[cfg(test)]
+pub(crate) mod schema;
 mod service;
 mod standby;
 mod steps;

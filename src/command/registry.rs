@@ -22,6 +22,20 @@ const FLOW: &[Definition] = &[flow::start(
     |environment, context, parameters| flow::run(commands, environment, context, parameters),
 )];
 
+/// Every extension and its commands. `docs/openapi.json` is made of these too.
+pub(super) const EXTENSIONS: &[(&str, &[Definition])] = &[
+    ("clean", clean::COMMANDS),
+    ("deploy", deploy::COMMANDS),
+    ("flow", FLOW),
+    ("image", image::COMMANDS),
+    ("log", log::COMMANDS),
+    ("poll", poll::COMMANDS),
+    ("rescue", rescue::COMMANDS),
+    ("service", service::COMMANDS),
+    ("standby", standby::COMMANDS),
+    ("system", system::COMMANDS),
+];
+
 /// Find a command by its full name. The errors are those of contract/control-plane 5.5.
 pub(super) fn find(name: &str) -> Result<&'static Definition, ManagerError> {
     let (extension, command) = split(name)?;
@@ -38,24 +52,15 @@ pub(super) fn find(name: &str) -> Result<&'static Definition, ManagerError> {
 
 /// The commands of an extension.
 fn commands(extension: &str) -> Result<&'static [Definition], ManagerError> {
-    Ok(match extension {
-        "clean" => clean::COMMANDS,
-        "deploy" => deploy::COMMANDS,
-        "flow" => FLOW,
-        "image" => image::COMMANDS,
-        "log" => log::COMMANDS,
-        "poll" => poll::COMMANDS,
-        "rescue" => rescue::COMMANDS,
-        "service" => service::COMMANDS,
-        "standby" => standby::COMMANDS,
-        "system" => system::COMMANDS,
-        _ => {
-            return Err(ManagerError::new(
+    EXTENSIONS
+        .iter()
+        .find_map(|(name, commands)| (*name == extension).then_some(*commands))
+        .ok_or_else(|| {
+            ManagerError::new(
                 ErrorKind::RequestedObjectNotFound,
                 format!("Extension with id {extension} not found."),
-            ));
-        }
-    })
+            )
+        })
 }
 
 #[cfg(test)]

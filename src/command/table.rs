@@ -477,18 +477,19 @@ impl CommandTable {
 /// a required manager that is missing. Ironic 39 takes the result of a failed `get_clean_steps` for
 /// steps, and its `last_error` is "'NoneType' object is not iterable"; of an answer from 400 on it
 /// tells the text.
+pub(super) const REFUSING: [ErrorKind; 4] = [
+    ErrorKind::InvalidContent,
+    ErrorKind::InvalidCommand,
+    ErrorKind::InvalidCommandParams,
+    ErrorKind::HardwareManagerConfiguration,
+];
+
 fn refuses(error: &ManagerError) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::InvalidContent
-            | ErrorKind::InvalidCommand
-            | ErrorKind::InvalidCommandParams
-            | ErrorKind::HardwareManagerConfiguration
-    )
+    REFUSING.contains(&error.kind())
 }
 
 /// What the POST of a synchronous command is answered with that was told to stop and failed: of its result
-/// Ironic 39 would tell as little as of those that [`refuses`] is about. It is recorded all the same.
+/// Ironic 39 would tell as little as of those that [`REFUSING`] is about. It is recorded all the same.
 fn broken_off(command: &Command) -> Option<ManagerError> {
     command.why_cut_off()?;
     let details = command.outcome()?.error.clone()?.details;

@@ -2,6 +2,8 @@
 
 mod partitions;
 #[cfg(test)]
+mod schema;
+#[cfg(test)]
 mod tests;
 
 use std::fmt;
@@ -13,6 +15,8 @@ use farrier_plugin::StepArguments;
 use serde_json::Value;
 
 pub(super) use self::partitions::PartitionWishes;
+#[cfg(test)]
+pub(crate) use self::schema::image_info as schema;
 use super::error::DeployError;
 use super::fields::Fields;
 use crate::config::{Options, Secret};

@@ -31,6 +31,8 @@ mod write_image;
 
 pub(crate) use clean_uefi_nvram::{DEFAULT_PATTERNS, clean_uefi_nvram};
 pub(crate) use image_info::ImageInfo;
+#[cfg(test)]
+pub(crate) use image_info::schema as image_info_schema;
 pub(crate) use image_tree::by_name;
 pub(crate) use inject_files::{Files, inject_files, verifies};
 pub(crate) use install_bootloader::install_bootloader;

@@ -16,6 +16,8 @@ mod steps;
 #[cfg(test)]
 pub(crate) mod fake;
 
+#[cfg(test)]
+pub(crate) use generic::described_steps as generic_steps;
 pub use managers::Managers;
 pub(crate) use managers::RosterEntry;
 pub(crate) use plugin::{Finding, Refused, check as check_plugin};

@@ -21,6 +21,8 @@ pub(crate) mod file_system_mount;
 pub(crate) mod fuzzing;
 pub(crate) mod hex;
 pub(crate) mod ipmi;
+#[cfg(test)]
+pub(crate) mod json_schema;
 pub(crate) mod kernel_log;
 pub(crate) mod kernel_parameters;
 pub(crate) mod link;

@@ -94,7 +94,8 @@ impl ErrorKind {
         Self::ALL.into_iter().find(|kind| kind.type_name() == name)
     }
 
-    const ALL: [Self; 30] = [
+    /// Every class.
+    pub const ALL: [Self; 30] = [
         Self::AgentIsBusy,
         Self::BlockDevice,
         Self::BlockDeviceErase,

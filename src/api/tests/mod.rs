@@ -4,6 +4,7 @@ mod bodies;
 mod golden;
 mod limits;
 mod odd_requests;
+mod openapi;
 mod plugins;
 mod refusals;
 mod timers;
@@ -135,7 +136,9 @@ impl Served {
     fn exchange(&self, method: &str, target: &str, body: &[u8]) -> Reply {
         let mut stream = self.connect();
         send(&mut stream, method, target, body);
-        receive(&stream, method)
+        let reply = receive(&stream, method);
+        assert_eq!(openapi::fault(method, target, &reply), None);
+        reply
     }
 
     fn get(&self, target: &str) -> Reply {

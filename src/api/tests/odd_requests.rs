@@ -117,6 +117,7 @@ fn answer(case: &Value) -> Value {
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(&bytes).unwrap();
     let reply = receive(&stream, text("method"));
+    assert_eq!(openapi::fault(text("method"), text("target"), &reply), None);
     let mut answer = said(&reply);
     let listed = served.get(&format!("/v1/commands/?agent_token={TOKEN}"));
     answer["status"] = json!(reply.status);

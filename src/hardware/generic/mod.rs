@@ -14,6 +14,8 @@ mod steps;
 mod storage;
 
 pub(super) use self::manager::GenericHardwareManager;
+#[cfg(test)]
+pub(crate) use self::steps::described as described_steps;
 
 /// The key of this manager's steps on the wire.
 pub(super) const CLASS_NAME: &str = "GenericHardwareManager";

@@ -128,13 +128,27 @@ const ARGUMENTS: [(&str, &[&str]); 5] = [
     ("write_image", &["image_info", "configdrive"]),
 ];
 
+/// The names of what a step takes.
+fn taken(step: &str) -> &'static [&'static str] {
+    ARGUMENTS
+        .iter()
+        .find(|(name, _)| *name == step)
+        .map_or(&[], |(_, taken)| taken)
+}
+
+/// The steps of one kind by name, and what each takes: for docs/openapi.json.
+#[cfg(test)]
+pub(crate) fn described(kind: StepKind) -> Vec<(String, &'static [&'static str])> {
+    offered(kind, &Options::default())
+        .into_iter()
+        .map(|step| (step.step.clone(), taken(&step.step)))
+        .collect()
+}
+
 /// Whether the arguments are those of the step, as in the reference: one that nobody reads, such as
 /// `config_drive`, would be a wish that a green step has left out.
 pub(super) fn check_arguments(step: &str, arguments: &StepArguments) -> Result<(), ManagerError> {
-    let taken = ARGUMENTS
-        .iter()
-        .find(|(name, _)| *name == step)
-        .map_or(&[][..], |(_, taken)| taken);
+    let taken = taken(step);
     let Some(unknown) = arguments
         .values
         .keys()

@@ -5,123 +5,26 @@ use std::collections::BTreeMap;
 use farrier_plugin::Device;
 
 use super::*;
+use crate::sys::json_schema::JsonSchemas;
 
-/// `docs/plugin-protocol.schema.json` and a check against it.
-struct Schemas(Value);
+/// `docs/plugin-protocol.schema.json`.
+struct Schemas(JsonSchemas);
 
 impl Schemas {
     fn read() -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/plugin-protocol.schema.json");
-        Self(serde_json::from_slice(&fs::read(path).unwrap()).unwrap())
+        Self(JsonSchemas(
+            serde_json::from_slice(&fs::read(path).unwrap()).unwrap(),
+        ))
     }
 
-    /// Why the value is not what the schema says. A keyword that is not known here is a fault of
-    /// this test, so that nothing passes unlooked at.
     fn check(&self, schema: &Value, value: &Value, place: &str) -> Result<(), String> {
-        let wrong = |what: String| Err(format!("{place}: {what}: {value}"));
-        let Some(schema) = schema.as_object() else {
-            return match schema {
-                Value::Bool(true) => Ok(()),
-                _ => wrong("nothing fits".to_owned()),
-            };
-        };
-        for (keyword, expected) in schema {
-            let fits = |schema: &Value| self.check(schema, value, place);
-            let all = || expected.as_array().into_iter().flatten();
-            match keyword.as_str() {
-                "$ref" => {
-                    let pointer = expected.as_str().unwrap().strip_prefix('#').unwrap();
-                    fits(self.0.pointer(pointer).unwrap())?;
-                }
-                "allOf" => all().try_for_each(fits)?,
-                "anyOf" | "oneOf" => {
-                    let faults: Vec<String> =
-                        all().filter_map(|schema| fits(schema).err()).collect();
-                    if faults.len() == all().count() {
-                        return wrong(format!("none fits ({})", faults.join("; ")));
-                    }
-                }
-                "not" if fits(expected).is_ok() => return wrong("fits".to_owned()),
-                "const" if value != expected => return wrong(format!("is not {expected}")),
-                "type" => {
-                    let types: Vec<&str> = match expected {
-                        Value::String(one) => vec![one],
-                        _ => all().filter_map(Value::as_str).collect(),
-                    };
-                    if !types.iter().any(|kind| is(value, kind)) {
-                        return wrong(format!("is not {types:?}"));
-                    }
-                }
-                "minimum" | "maximum" => {
-                    let (value, bound) = (value.as_f64(), expected.as_f64().unwrap());
-                    let beyond = |value: f64| (value < bound) == (keyword == "minimum");
-                    if value.is_some_and(|value| value != bound && beyond(value)) {
-                        return wrong(format!("is beyond the {keyword} {bound}"));
-                    }
-                }
-                "minItems" | "maxItems" => {
-                    let bound = usize::try_from(expected.as_u64().unwrap()).unwrap();
-                    let length = value.as_array().map_or(bound, Vec::len);
-                    if length != bound && (length < bound) == (keyword == "minItems") {
-                        return wrong(format!("has {length} members"));
-                    }
-                }
-                "required" if value.is_object() => {
-                    if let Some(name) =
-                        all().find(|name| value.get(name.as_str().unwrap()).is_none())
-                    {
-                        return wrong(format!("{name} is missing"));
-                    }
-                }
-                "properties" => {
-                    for (name, schema) in expected.as_object().unwrap() {
-                        if let Some(member) = value.get(name) {
-                            self.check(schema, member, &format!("{place}.{name}"))?;
-                        }
-                    }
-                }
-                "additionalProperties" => {
-                    let known = schema.get("properties");
-                    for (name, member) in value.as_object().into_iter().flatten() {
-                        if known.and_then(|known| known.get(name)).is_none() {
-                            self.check(expected, member, &format!("{place}.{name}"))?;
-                        }
-                    }
-                }
-                "items" => {
-                    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
-                        self.check(expected, item, &format!("{place}[{index}]"))?;
-                    }
-                }
-                "prefixItems" => {
-                    for (schema, item) in all().zip(value.as_array().into_iter().flatten()) {
-                        self.check(schema, item, place)?;
-                    }
-                }
-                "uniqueItems" | "not" | "const" | "required" | "default" | "description"
-                | "format" | "title" => {}
-                _ => panic!("the test does not know the keyword {keyword}"),
-            }
-        }
-        Ok(())
+        self.0.check(schema, value, place)
     }
 
     /// The schema of one side of a method.
     fn of(&self, group: &str, method: &str, side: &str) -> &Value {
-        &self.0[group][method][side]
-    }
-}
-
-fn is(value: &Value, kind: &str) -> bool {
-    match kind {
-        "null" => value.is_null(),
-        "boolean" => value.is_boolean(),
-        "integer" => value.is_i64() || value.is_u64(),
-        "number" => value.is_number(),
-        "string" => value.is_string(),
-        "array" => value.is_array(),
-        "object" => value.is_object(),
-        _ => panic!("there is no type {kind}"),
+        &self.0.0[group][method][side]
     }
 }
 
@@ -194,7 +97,7 @@ fn what_both_sides_say_fits_the_published_schemas() {
     ask_everything(&site.manager());
     let schemas = Schemas::read();
     let answered = conversation(&schemas, &site.folder.path().join("faulty"));
-    for method in schemas.0["methods"].as_object().unwrap().keys() {
+    for method in schemas.0.0["methods"].as_object().unwrap().keys() {
         let declined = method == "erase_block_device";
         assert!(
             declined || answered.contains(method),
@@ -228,7 +131,7 @@ fn the_example_keeps_to_the_published_schemas() {
 
 /// Checks what was said in the files `received` and `sent`; the methods that were answered.
 fn conversation(schemas: &Schemas, folder: &Path) -> Vec<String> {
-    let message = &schemas.0["$defs"]["Message"];
+    let message = &schemas.0.0["$defs"]["Message"];
     let read = |file: &str| -> Vec<Value> {
         let text = fs::read_to_string(folder.join(file)).unwrap();
         text.lines()
@@ -244,14 +147,14 @@ fn conversation(schemas: &Schemas, folder: &Path) -> Vec<String> {
     for line in &received {
         if let Some(method) = line["method"].as_str() {
             // What is of a later version is in no schema of this one.
-            if let Some(method_schemas) = schemas.0["methods"].get(method) {
+            if let Some(method_schemas) = schemas.0.0["methods"].get(method) {
                 let (params, schema) = (&line["params"], &method_schemas["params"]);
                 schemas.check(schema, params, method).unwrap();
                 methods.insert(line["id"].to_string(), method);
             }
         } else if line["id"] == "callback" && line.get("error").is_none() {
             let result = &line["result"];
-            let callbacks = schemas.0["callbacks"].as_object().unwrap();
+            let callbacks = schemas.0.0["callbacks"].as_object().unwrap();
             let fits = |callback: &Value| schemas.check(&callback["result"], result, "").is_ok();
             assert!(callbacks.values().any(fits), "{line}");
         }
@@ -259,8 +162,8 @@ fn conversation(schemas: &Schemas, folder: &Path) -> Vec<String> {
     let mut answered: Vec<String> = Vec::new();
     for line in &sent {
         if let Some(method) = line["method"].as_str() {
-            let news = &schemas.0["notifications"]["to the agent"][method];
-            match schemas.0["callbacks"].get(method) {
+            let news = &schemas.0.0["notifications"]["to the agent"][method];
+            match schemas.0.0["callbacks"].get(method) {
                 Some(callback) => schemas
                     .check(&callback["params"], &line["params"], method)
                     .unwrap(),
@@ -299,7 +202,7 @@ fn the_schemas_refuse_what_the_agent_refuses() {
     assert!(refused(devices, json!([{"name": "/dev/x"}])));
     let lldp = schemas.of("methods", "collect_lldp_data", "result");
     assert!(refused(lldp, json!({"eno1": [[1]]})) && refused(lldp, json!({"eno1": [[300, ""]]})));
-    let message = &schemas.0["$defs"]["Message"];
+    let message = &schemas.0.0["$defs"]["Message"];
     assert!(refused(message, json!({"jsonrpc": "2.0", "id": 1})));
     assert!(refused(
         message,

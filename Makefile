@@ -133,7 +133,7 @@ test: ## Everything: unit tests, then the real conductor with virtual servers
 
 servers:
 	@echo "== a real conductor deploys virtual servers"
-	$(PYTEST) -m "not alone and not full" $(SIDE_BY_SIDE) tests/conductor tests/reference_tests
+	$(PYTEST) -m "not alone and not full" $(SIDE_BY_SIDE) tests/conductor tests/reference_tests tests/openapi
 
 # What the lab needs for tests alone: the reference's functional tests with what they import, and an older conductor.
 peers:

@@ -6,7 +6,7 @@ import pytest
 LONGEST_FIRST = ('test_raid', 'test_bios_partition_images', 'test_partition_images', 'test_bad_input', 'test_erase',
                  'test_life', 'test_uefi', 'test_plugins', 'test_dhcp', 'test_ipv6', 'test_networks',
                  'test_erase_disturbed', 'test_deploy', 'test_secure_boot', 'test_flash_card', 'test_guide',
-                 'test_operators_guide', 'test_other_releases',
+                 'test_operators_guide', 'test_other_releases', 'test_openapi',
                  'test_power_cut', 'test_streaming')
 
 

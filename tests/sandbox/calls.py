@@ -1,4 +1,4 @@
-"""System calls that a program in the sandbox does not make, although nothing else forbids them or besides all that does."""
+"""System calls that a program in the sandbox does not really make."""
 
 import ctypes
 import errno

@@ -142,7 +142,8 @@ peers:
 
 lab-full: lab peers ## All cases with a conductor: also variations that make test leaves out, and 20 power cuts
 	$(PYTEST) -m alone tests/conductor
-	MOMENTS=$(or $(MOMENTS),20) $(PYTEST) -m "not alone" $(SIDE_BY_SIDE) tests/conductor
+	@tests/check/install-packages chromium
+	MOMENTS=$(or $(MOMENTS),20) $(PYTEST) -m "not alone" $(SIDE_BY_SIDE) tests/conductor tests/status_page
 
 lab-matrix: lab ## Conductors of other releases inspect, clean and deploy a virtual server: RELEASES="20.1.3 24.1.3" for less; prints a table
 	build/lab/venv/bin/python tests/lab/matrix.py $(RELEASES)

@@ -75,6 +75,10 @@ pub(super) async fn serve(
         conductors: service.conductors,
         reads_without_token: options.allow_reads_without_token,
         timers: service.timers,
+        look: Arc::new({
+            let status = Arc::clone(status);
+            move || status.glance()
+        }),
     };
     let table = Arc::clone(&service.table);
     let shown = progress::show(

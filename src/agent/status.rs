@@ -400,5 +400,7 @@ fn switch_ports<'d>(heard: impl Iterator<Item = (&'d str, &'d [(u8, String)])>) 
     (!ports.is_empty()).then(|| ports.join(", "))
 }
 
+mod report;
+
 #[cfg(test)]
 mod tests;

@@ -48,6 +48,22 @@ pub(super) enum Topic {
     Driver,
 }
 
+impl Topic {
+    /// What it is about in a word that names nothing of this machine.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Route => "route",
+            Self::Conductor => "conductor",
+            Self::Reads => "reads without the token",
+            Self::Disk => "disk",
+            Self::Work => "work",
+            Self::Clock => "clock",
+            Self::Driver => "driver",
+        }
+    }
+}
+
 /// Something that is wrong.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Trouble {

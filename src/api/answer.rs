@@ -3,11 +3,15 @@
 use bytes::Bytes;
 use farrier_plugin::ManagerError;
 use http_body_util::Full;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, SERVER};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION,
+    REFERRER_POLICY, SERVER, VARY, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::json;
 
+use super::page;
 use crate::command::ErrorObject;
 
 /// An answer: its body is in memory.
@@ -25,6 +29,26 @@ pub(super) fn ok(body: &impl Serialize) -> Answer {
         Ok(text) => answer(StatusCode::OK, JSON, text),
         Err(error) => fault(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
+}
+
+/// The same with this page, for a browser: kept nowhere, loading nothing, told to nobody.
+pub(super) fn page(text: String) -> Answer {
+    let mut answer = answer(StatusCode::OK, HTML, text.into_bytes());
+    for (name, value) in [
+        (CONTENT_SECURITY_POLICY, page::POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CACHE_CONTROL, "no-store"),
+    ] {
+        set(&mut answer, name, HeaderValue::from_static(value));
+    }
+    answer
+}
+
+/// It depends on what the client takes.
+pub(super) fn varying(mut answer: Answer) -> Answer {
+    set(&mut answer, VARY, HeaderValue::from_static("Accept"));
+    answer
 }
 
 /// An error with this text.

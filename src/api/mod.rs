@@ -6,13 +6,15 @@
 //! ```
 //!
 //! Every answer has a JSON body, and every answer from 400 on has a string `faultstring`: the
-//! conductor reads it without looking. Only the redirects to a slashed path are HTML.
+//! conductor reads it without looking. Only the redirects to a slashed path are HTML, and the
+//! page at `/` for browsers.
 
 mod answer;
 mod body;
 mod listener;
 #[cfg(test)]
 mod openapi;
+mod page;
 mod parser_fault;
 mod places;
 mod requests_log;
@@ -26,6 +28,7 @@ mod tokenless_reads;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use page::{Glance, Look};
 pub(crate) use server::ApiError;
 pub use server::{Server, Settings, serve};
 pub use token::Token;

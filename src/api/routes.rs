@@ -16,6 +16,7 @@ use tracing::error;
 use url::form_urlencoded;
 
 use super::answer::{self, Answer};
+use super::page::{self, About, Page};
 use super::places::Seat;
 use super::resources::{self, Found, Resource};
 use super::tokenless_reads::{Sight, TokenlessReads};
@@ -38,8 +39,7 @@ pub(super) struct Routes {
     token: Token,
     tokenless: TokenlessReads,
     scheme: &'static str,
-    agent_version: String,
-    started_at: f64,
+    about: About,
     timers: Timers,
     bodies: Semaphore,
 }
@@ -70,8 +70,7 @@ impl Routes {
         token: Token,
         tokenless: TokenlessReads,
         scheme: &'static str,
-        agent_version: String,
-        started_at: f64,
+        about: About,
         timers: Timers,
     ) -> Self {
         Self {
@@ -79,8 +78,7 @@ impl Routes {
             token,
             tokenless,
             scheme,
-            agent_version,
-            started_at,
+            about,
             timers,
             bodies: Semaphore::new(BODIES),
         }
@@ -130,11 +128,15 @@ impl Routes {
         let issues = head.method == Method::POST;
         let timer = timer(resource, issues);
         let answer = match resource {
-            Resource::Root => answer::ok(&self.root(&head)),
+            Resource::Root => answer::varying(if page::is_preferred(&head.headers) {
+                answer::page(Page::of(&self.table, &self.about).to_html())
+            } else {
+                answer::ok(&self.root(&head))
+            }),
             Resource::Version => answer::ok(&self.version(&head)),
             Resource::Status => answer::ok(&json!({
-                "started_at": self.started_at,
-                "version": self.agent_version,
+                "started_at": self.about.started_at,
+                "version": self.about.version,
             })),
             Resource::Commands | Resource::Command => match (issues, is_admitted) {
                 (true, true) => {

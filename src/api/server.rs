@@ -21,13 +21,14 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{debug, error, info, warn};
 
 use super::answer::{Answer, http_fault};
+use super::page::About;
 use super::parser_fault::ParserFaults;
 use super::places::{Places, Seat};
 use super::requests_log::RequestsLog;
 use super::routes::Routes;
 use super::stall::WriteLimit;
 use super::tokenless_reads::TokenlessReads;
-use super::{Token, listener};
+use super::{Look, Token, listener};
 use crate::command::CommandTable;
 use crate::net::statsd::Timers;
 
@@ -66,6 +67,8 @@ pub struct Settings {
     pub reads_without_token: bool,
     /// Takes how long requests took that succeeded.
     pub timers: Timers,
+    /// Gives what anybody may know of what the agent does.
+    pub look: Look,
 }
 
 /// What all connections share.
@@ -125,8 +128,11 @@ pub fn serve(
             settings.token,
             TokenlessReads::new(settings.reads_without_token),
             scheme,
-            settings.agent_version,
-            settings.started_at,
+            About {
+                version: settings.agent_version,
+                started_at: settings.started_at,
+                look: settings.look,
+            },
             settings.timers,
         ),
         log: RequestsLog::default(),

@@ -159,6 +159,16 @@ impl CommandTable {
         last.filter(|command| command.status() == Status::Running)
     }
 
+    /// The command that failed last, where one did.
+    pub fn last_failure(&self) -> Option<Arc<Command>> {
+        let commands = self.list();
+        let mut failed = commands
+            .into_iter()
+            .rev()
+            .filter(|command| matches!(command.status(), Status::Failed | Status::VersionMismatch));
+        failed.next()
+    }
+
     /// The agent ends: no command begins any more, and the one under way, a synchronous one included, is
     /// told to stop. Returns it where there is one; [`CommandTable::give_up_after`] follows.
     ///

@@ -97,6 +97,7 @@ where
         conductors,
         reads_without_token: false,
         timers: Default::default(),
+        look: Arc::new(Default::default),
     };
     let _inside = runtime.enter();
     let served = api::serve(settings, table, stop).unwrap();

@@ -5,6 +5,7 @@ mod golden;
 mod limits;
 mod odd_requests;
 mod openapi;
+mod page;
 mod plugins;
 mod refusals;
 mod timers;
@@ -26,7 +27,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 
-use super::{Server, Settings, Token, serve};
+use super::{Glance, Server, Settings, Token, serve};
 use crate::command::fake::{self, FakeManager};
 use crate::command::{CommandTable, Environment, Signal};
 use crate::net::statsd::Timers;
@@ -82,6 +83,7 @@ impl Served {
             conductors: Vec::new(),
             reads_without_token: false,
             timers: Timers::default(),
+            look: Arc::new(Glance::default),
         };
         change(&mut settings);
         let runtime = Runtime::new().unwrap();

@@ -179,5 +179,5 @@ fn every_command_and_flag_says_what_it_is_for() {
     let command = command_line();
     command.clone().debug_assert();
     check(&command);
-    assert_eq!(command.get_subcommands().count(), 7);
+    assert_eq!(command.get_subcommands().count(), 9);
 }

@@ -37,6 +37,12 @@ _farrier() {
             farrier,run)
                 cmd="farrier__subcmd__run"
                 ;;
+            farrier,status)
+                cmd="farrier__subcmd__status"
+                ;;
+            farrier,steps)
+                cmd="farrier__subcmd__steps"
+                ;;
             farrier,write)
                 cmd="farrier__subcmd__write"
                 ;;
@@ -60,6 +66,12 @@ _farrier() {
                 ;;
             farrier__subcmd__help,run)
                 cmd="farrier__subcmd__help__subcmd__run"
+                ;;
+            farrier__subcmd__help,status)
+                cmd="farrier__subcmd__help__subcmd__status"
+                ;;
+            farrier__subcmd__help,steps)
+                cmd="farrier__subcmd__help__subcmd__steps"
                 ;;
             farrier__subcmd__help,write)
                 cmd="farrier__subcmd__help__subcmd__write"
@@ -86,7 +98,7 @@ _farrier() {
 
     case "${cmd}" in
         farrier)
-            opts="-h -V --config-file --config-dir --api_url --global_request_id --listen_host --listen_port --listen_tls --nolisten_tls --tls_cert_file --tls_key_file --enable_auto_tls --noenable_auto_tls --auto_tls_allowed_clock_skew --tls_min_version --tls_cipher_suites --tls_certificate_curve --advertise_host --advertise_port --advertise_protocol --ip_lookup_attempts --ip_lookup_sleep --network_interface --lookup_timeout --lookup_interval --lldp_timeout --collect_lldp --nocollect_lldp --inspection_callback_url --inspection_collectors --inspection_dhcp_wait_timeout --inspection_dhcp_all_interfaces --noinspection_dhcp_all_interfaces --hardware_initialization_delay --disk_wait_attempts --disk_wait_delay --insecure --noinsecure --cafile --certfile --keyfile --introspection_daemon --nointrospection_daemon --introspection_daemon_post_interval --ntp_server --fail_if_clock_not_set --nofail_if_clock_not_set --agent_token --allow_reads_without_token --noallow_reads_without_token --image_server_user --image_server_password --image_server_auth_strategy --image_download_connection_timeout --image_download_connection_retries --image_download_connection_retry_interval --image_download_max_duration --ironic_api_version --enable_vlan_interfaces --ignore_bootloader_failure --noignore_bootloader_failure --inject_files_priority --guard-special-filesystems --noguard-special-filesystems --enable_discard_erase --noenable_discard_erase --enable_scsi_sanitize --noenable_scsi_sanitize --enable_scsi_format_unit --noenable_scsi_format_unit --erase_record_url --erase_record_method --erase_record_required --noerase_record_required --md5_enabled --nomd5_enabled --http_request_timeout --config_drive_rebuild --noconfig_drive_rebuild --disable_deep_image_inspection --nodisable_deep_image_inspection --verify_written_image --noverify_written_image --permitted_image_formats --disable_bootc_deploy --nodisable_bootc_deploy --enable_bios_bootloader_install --noenable_bios_bootloader_install --hardware_manager_directories --enabled_hardware_managers --disabled_hardware_managers --required_hardware_managers --hardware_manager_step_timeout --debug --nodebug --watch-log-file --nowatch-log-file --use-syslog --nouse-syslog --use-journal --nouse-journal --use-json --nouse-json --use-stderr --nouse-stderr --log-color --nolog-color --use-eventlog --nouse-eventlog --log-file --log-dir --logdir --logfile --log-config-append --log-date-format --help --version run erase inspect inventory plugins write init help"
+            opts="-h -V --config-file --config-dir --api_url --global_request_id --listen_host --listen_port --listen_tls --nolisten_tls --tls_cert_file --tls_key_file --enable_auto_tls --noenable_auto_tls --auto_tls_allowed_clock_skew --tls_min_version --tls_cipher_suites --tls_certificate_curve --advertise_host --advertise_port --advertise_protocol --ip_lookup_attempts --ip_lookup_sleep --network_interface --lookup_timeout --lookup_interval --lldp_timeout --collect_lldp --nocollect_lldp --inspection_callback_url --inspection_collectors --inspection_dhcp_wait_timeout --inspection_dhcp_all_interfaces --noinspection_dhcp_all_interfaces --hardware_initialization_delay --disk_wait_attempts --disk_wait_delay --insecure --noinsecure --cafile --certfile --keyfile --introspection_daemon --nointrospection_daemon --introspection_daemon_post_interval --ntp_server --fail_if_clock_not_set --nofail_if_clock_not_set --agent_token --allow_reads_without_token --noallow_reads_without_token --image_server_user --image_server_password --image_server_auth_strategy --image_download_connection_timeout --image_download_connection_retries --image_download_connection_retry_interval --image_download_max_duration --ironic_api_version --enable_vlan_interfaces --ignore_bootloader_failure --noignore_bootloader_failure --inject_files_priority --guard-special-filesystems --noguard-special-filesystems --enable_discard_erase --noenable_discard_erase --enable_scsi_sanitize --noenable_scsi_sanitize --enable_scsi_format_unit --noenable_scsi_format_unit --erase_record_url --erase_record_method --erase_record_required --noerase_record_required --md5_enabled --nomd5_enabled --http_request_timeout --config_drive_rebuild --noconfig_drive_rebuild --disable_deep_image_inspection --nodisable_deep_image_inspection --verify_written_image --noverify_written_image --permitted_image_formats --disable_bootc_deploy --nodisable_bootc_deploy --enable_bios_bootloader_install --noenable_bios_bootloader_install --hardware_manager_directories --enabled_hardware_managers --disabled_hardware_managers --required_hardware_managers --hardware_manager_step_timeout --debug --nodebug --watch-log-file --nowatch-log-file --use-syslog --nouse-syslog --use-journal --nouse-journal --use-json --nouse-json --use-stderr --nouse-stderr --log-color --nolog-color --use-eventlog --nouse-eventlog --log-file --log-dir --logdir --logfile --log-config-append --log-date-format --help --version run erase inspect inventory plugins status steps write init help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -354,7 +366,7 @@ _farrier() {
             return 0
             ;;
         farrier__subcmd__help)
-            opts="run erase inspect inventory plugins write init help"
+            opts="run erase inspect inventory plugins status steps write init help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -466,6 +478,34 @@ _farrier() {
             return 0
             ;;
         farrier__subcmd__help__subcmd__run)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        farrier__subcmd__help__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        farrier__subcmd__help__subcmd__steps)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1084,6 +1124,34 @@ _farrier() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        farrier__subcmd__status)
+            opts="-h --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        farrier__subcmd__steps)
+            opts="-h --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

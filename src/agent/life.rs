@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use tracing::{error, warn};
 
 use super::clock::{self, Clock};
+use super::control_socket::{self, Control};
 use super::ending::End;
 use super::identity::{self, Callback};
 use super::inspection::{self, Inspection};
@@ -88,6 +89,10 @@ pub(crate) async fn live(setup: Setup) -> Result<End, AgentError> {
         }
         None => {}
     }
+    // All that looks and answers beside what follows, for as long as this lives.
+    let mut beside = JoinSet::new();
+    let control = Arc::new(Control::new(&status));
+    beside.spawn(control_socket::serve(root.clone(), Arc::clone(&control)));
     let mut state = StateFile::open(&root);
     if state.kept().node.is_some() {
         warn!("an agent before this one has ended; going on with its node");
@@ -100,13 +105,12 @@ pub(crate) async fn live(setup: Setup) -> Result<End, AgentError> {
     if let Some(url) = client.urls().first() {
         status.conductor(url);
     }
-    // Both look beside all that follows, for as long as this lives.
-    let mut watch = JoinSet::new();
-    watch.spawn(network_watch::watch(root.clone(), Arc::clone(&status)));
+    beside.spawn(network_watch::watch(root.clone(), Arc::clone(&status)));
     let mut clock = Clock::start(&options, &resolver, &status);
     status.doing("starting the hardware managers");
     network::wait_for_devices(&root, &status).await;
     let managers = discover(find_managers, live_options.clone()).await?;
+    control.has_managers(&managers);
     sleep(Duration::from_secs(options.hardware_initialization_delay)).await;
     // When all disks are there.
     let passwords = LeftPasswords::look(&root);
@@ -183,6 +187,7 @@ pub(crate) async fn live(setup: Setup) -> Result<End, AgentError> {
         left_behind: passwords.told(is_cut_short, &status).await,
     };
     let table = CommandTable::open(environment).map_err(AgentError::Journal)?;
+    control.has_table(&table);
     if let Some(StepUnderWay::Interrupted { kind, step }) = &under_way
         && let Some(why) = table.fail_interrupted_step(*kind, step)
     {

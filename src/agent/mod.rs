@@ -11,6 +11,7 @@
 
 mod clock;
 mod collectors;
+mod control_socket;
 mod discovery;
 mod ending;
 mod error;
@@ -33,6 +34,7 @@ mod virtual_media;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use control_socket::{Question, ask};
 pub(crate) use ending::{Demands, End};
 pub(crate) use error::AgentError;
 pub(crate) use life::{Setup, live};

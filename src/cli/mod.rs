@@ -8,6 +8,9 @@ mod machine;
 mod plugins;
 mod progress_line;
 mod run;
+mod status;
+mod step_table;
+mod steps;
 mod terminal;
 mod write;
 
@@ -50,6 +53,8 @@ enum Command {
     Inspect(inspect::Arguments),
     Inventory(inventory::Arguments),
     Plugins(plugins::Arguments),
+    Status(status::Arguments),
+    Steps(steps::Arguments),
     Write(write::Arguments),
     /// Be PID 1 of the ramdisk.
     Init,
@@ -78,6 +83,8 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::main(arguments),
         Command::Inventory(arguments) => inventory::main(&arguments),
         Command::Plugins(arguments) => plugins::main(arguments),
+        Command::Status(arguments) => status::main(&arguments),
+        Command::Steps(arguments) => steps::main(&arguments),
         Command::Write(arguments) => write::main(&arguments),
         Command::Init => init::main(),
     }

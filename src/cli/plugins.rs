@@ -1,25 +1,19 @@
 //! `farrier plugins`: which hardware managers this machine has, and what they offer.
 
-use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use farrier_plugin::{ManagerError, Node, Step, StepKind};
+use farrier_plugin::{ManagerError, Node, StepKind};
 use serde_json::{Map, Value, json};
 use tracing::level_filters::LevelFilter;
 
 use super::machine::options_of_machine;
+use super::step_table::{self, Steps, add};
 use super::terminal::{complain, say, say_json};
 use crate::config::Live;
 use crate::hardware::{Finding, Managers, Refused, RosterEntry, check_plugin};
-use crate::sys::{log, printable};
-
-const KINDS: [StepKind; 3] = [StepKind::Clean, StepKind::Deploy, StepKind::Service];
-
-/// Steps by the class name of their manager.
-type Steps = BTreeMap<String, Vec<Step>>;
+use crate::sys::log;
 
 /// What there is to show.
 struct Overview {
@@ -67,7 +61,7 @@ pub(super) fn main(arguments: Arguments) -> ExitCode {
     let overview = Overview {
         roster: managers.roster(),
         refused: managers.refused(),
-        steps: KINDS
+        steps: StepKind::ALL
             .into_iter()
             .map(|kind| (kind, managers.steps(kind, &Node::default(), &[])))
             .collect(),
@@ -178,50 +172,12 @@ impl Overview {
             text.push('\n');
             add(&mut text, format_args!("{} steps", kind.word()));
             match steps {
-                Ok(steps) => steps_for_person(&mut text, steps),
+                Ok(steps) => step_table::draw(&mut text, steps),
                 Err(error) => add(&mut text, format_args!("    {}", error.chain())),
             }
         }
         text
     }
-}
-
-/// In the order in which the conductor would run them: by priority.
-fn steps_for_person(text: &mut String, steps: &Steps) {
-    let mut all: Vec<(&str, &Step)> = steps
-        .iter()
-        .flat_map(|(class, steps)| steps.iter().map(move |step| (class.as_str(), step)))
-        .collect();
-    all.sort_by_key(|(_, step)| (std::cmp::Reverse(step.priority), &step.step));
-    for (class, step) in all {
-        let mut remarks = String::new();
-        if step.reboot_requested {
-            remarks.push_str(", then a reboot");
-        }
-        if step.abortable == Some(true) {
-            remarks.push_str(", abortable");
-        }
-        add(
-            text,
-            format_args!(
-                "    {:>4}  {:<28} {:<8} {class}{remarks}",
-                step.priority, step.step, step.interface
-            ),
-        );
-        for (name, argument) in step.argsinfo.iter().flatten() {
-            let optional = if argument.required { "" } else { " (optional)" };
-            add(
-                text,
-                format_args!("              {name}{optional}: {}", argument.description),
-            );
-        }
-    }
-}
-
-/// One more line, which nothing that a plugin says can end.
-fn add(text: &mut String, line: impl Display) {
-    text.push_str(&printable::line(&line.to_string()));
-    text.push('\n');
 }
 
 /// These words in lines that a terminal of 100 columns shows.
@@ -241,7 +197,9 @@ fn wrapped(words: &[String]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use farrier_plugin::ErrorKind;
+    use std::collections::BTreeMap;
+
+    use farrier_plugin::{ErrorKind, Step};
 
     use super::*;
 

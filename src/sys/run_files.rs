@@ -68,6 +68,9 @@ pub(crate) const LOCKED_DOWN: &str = "/run/farrier/locked-down";
 /// ramdisk may write it, too. PID 1 starts no agent where it is.
 pub(crate) const RESCUED: &str = "/etc/.rescued";
 
+/// Where root asks the agent what it is doing (`farrier status`).
+pub(crate) const CONTROL_SOCKET: &str = "/run/farrier/agent.sock";
+
 /// Where PID 1 hears messages.
 pub(crate) const INIT_SOCKET: &str = "/run/farrier/init.sock";
 
@@ -148,6 +151,7 @@ pub(crate) const ALL: &[(&str, Archived)] = &[
         LOCKED_DOWN,
         Archived::LeftOut("empty, and nobody collects logs after it"),
     ),
+    (CONTROL_SOCKET, Archived::LeftOut("a socket")),
     (INIT_SOCKET, Archived::LeftOut("a socket")),
     (
         SSH,

@@ -21,6 +21,9 @@ pub enum StepKind {
 }
 
 impl StepKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Clean, Self::Deploy, Self::Service];
+
     /// The word on the wire: `clean`, `deploy`, `service`.
     pub fn word(self) -> &'static str {
         match self {

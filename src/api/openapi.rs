@@ -89,10 +89,18 @@ fn operation(path: &str, resource: Resource, method: &str) -> Value {
     let mut responses: Map<String, Value> = of_any_request().collect();
     let success = match method {
         "HEAD" => json!({"description": "As of GET, without the body."}),
-        _ => json!({
-            "description": "What was asked for.",
-            "content": {"application/json": {"schema": schema::reference(success(resource, method))}},
-        }),
+        _ => {
+            let json = json!({"schema": schema::reference(success(resource, method))});
+            let mut content = Map::from_iter([("application/json".to_owned(), json)]);
+            if resource == Resource::Root {
+                // For who prefers it: browsers.
+                content.insert(
+                    "text/html; charset=utf-8".to_owned(),
+                    json!({"schema": {"type": "string"}}),
+                );
+            }
+            json!({"description": "What was asked for.", "content": content})
+        }
     };
     responses.insert("200".to_owned(), success);
     let is_secured = matches!(resource, Resource::Commands | Resource::Command);

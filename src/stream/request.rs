@@ -218,6 +218,17 @@ mod tests {
     }
 
     #[test]
+    fn a_host_beyond_ascii_is_read_in_its_ascii_form() {
+        let location = Location::parse("http://xn--bcher-kva.example/a.raw").unwrap();
+        assert_eq!(location.to_string(), "http://xn--bcher-kva.example/a.raw");
+        let error = Location::parse("http://b\u{fc}cher.example/a.raw?sig=secret").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "Image URL: invalid international domain name"
+        );
+    }
+
+    #[test]
     fn credentials_are_never_shown() {
         let basic = Credentials::Basic {
             user: "me".to_owned(),

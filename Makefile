@@ -135,9 +135,10 @@ servers:
 	@echo "== a real conductor deploys virtual servers"
 	$(PYTEST) -m "not alone and not full" $(SIDE_BY_SIDE) tests/conductor tests/reference_tests tests/openapi
 
-# What the lab needs for tests alone: the reference's functional tests with what they import, and an older conductor.
+# What the lab needs for tests alone: the reference's functional tests with what they import, schemathesis, and an older conductor.
 peers:
 	@tests/reference_tests/install
+	@tests/openapi/install
 	@tests/lab/install-conductor 29.0.6
 
 lab-full: lab peers ## All cases with a conductor: also variations that make test leaves out, and 20 power cuts

@@ -106,7 +106,7 @@ def main(farrier, schemathesis, seconds, *devices):
     print(fuzzed.stdout)
     ran = agent.poll() is None
     after = memory(agent) if ran else None
-    listed = json.loads(ask('GET', f'/v1/commands/?agent_token={TOKEN}')[1])['commands'] if ran else []
+    listed = ask('GET', f'/v1/commands/?agent_token={TOKEN}')[1] if ran else b'{"commands": []}'
     # It still does what it is told, and ends when it is asked to.
     last = command({'name': LAST, 'params': {}}) if ran else None
     is_closed = closes()
@@ -115,7 +115,7 @@ def main(farrier, schemathesis, seconds, *devices):
     text = LOG.read_text(errors='replace')
     print(json.dumps({
         'findings': fuzzed.returncode, 'ran': ran, 'before': before, 'after': after, 'last': last, 'is_closed': is_closed,
-        'ended': ended, 'statuses': statuses, 'count': len(listed),
+        'ended': ended, 'statuses': statuses, 'count': len(json.loads(listed)['commands']), 'listed': len(listed) // 1024,
         'defects': [line for line in text.splitlines() if 'panic' in line or 'defect' in line]}))
 
 

@@ -14,9 +14,9 @@ FARRIER = Path(os.environ.get('FARRIER', BUILD / 'farrier'))
 
 SECONDS = 60
 
-# KiB that the agent may have for itself beyond what it had after each command once: results of commands, and what is listed of
-# each (src/command/results.rs).
-MEMORY = 8 * 1024
+# KiB that the agent may have for itself beyond what it had after each command once, and times what it lists: that is kept, and
+# an answer that lists all is made in memory. Of results it keeps 16 MiB at most (src/command/results.rs), so it ends somewhere.
+MEMORY, TIMES = 8 * 1024, 5
 
 
 def test_nothing_of_this_machine_can_be_harmed_from_the_sandbox():
@@ -45,4 +45,4 @@ def test_schemathesis_finds_nothing():
     refused = {name for name, status in told['statuses'].items() if status != 200}
     assert len(told['statuses']) >= 18 and refused == {'poll.set_node_info'}, told
     assert told['count'] > len(told['statuses']), told
-    assert told['after'] - told['before'] <= MEMORY, told
+    assert told['after'] - told['before'] <= MEMORY + TIMES * told['listed'], told

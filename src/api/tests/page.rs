@@ -21,8 +21,16 @@ fn a_browser_sees_what_anybody_may_know_and_no_more() {
     });
     served.post(true, &execute("clean", &json!({"step": "no_such_step"})));
     served.start_gate();
-    let page = ask(&served, "GET", BROWSER);
-    assert_eq!(page.status, 200);
+    // The command tells how far it is when it has begun.
+    let until = Instant::now() + Duration::from_secs(60);
+    let page = loop {
+        let page = ask(&served, "GET", BROWSER);
+        assert_eq!(page.status, 200);
+        if page.body.contains("<progress max=100") {
+            break page;
+        }
+        assert!(Instant::now() < until, "{}", page.body);
+    };
     for (name, value) in [
         ("content-type", "text/html; charset=utf-8"),
         ("x-content-type-options", "nosniff"),
@@ -40,7 +48,8 @@ fn a_browser_sees_what_anybody_may_know_and_no_more() {
     );
     for part in [
         "<h1>cleaning</h1>",
-        "<progress></progress>",
+        "<progress max=100 value=50></progress>",
+        "<p>50 %</p>",
         "<dd class=trouble>conductor",
         "<dd class=trouble>HardwareManagerMethodNotFound",
         "<dd>2026-",

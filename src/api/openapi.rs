@@ -1,5 +1,5 @@
 //! `docs/openapi.json`: the command API as OpenAPI 3.1. Paths and methods are those that [`super::routes`] goes by, commands
-//! and errors those of [`crate::command`]. `tests/openapi.rs` beside this holds what is answered against it.
+//! and errors those of [`crate::command`]. `src/api/tests/openapi.rs` holds what is answered against it.
 //!
 //! `make docs` writes it, that is `FARRIER_SNAPSHOTS=write cargo test -p farrier --lib openapi`.
 

@@ -40,7 +40,7 @@ pub(super) fn main(arguments: &Arguments) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let offered: BTreeMap<String, Offered> = match BTreeMap::deserialize(&answer) {
+    let offered: BTreeMap<String, Offered> = match serde_json::from_value(answer.clone()) {
         Ok(offered) => offered,
         Err(error) => {
             complain(&format!("The agent's answer makes no sense: {error}"));
